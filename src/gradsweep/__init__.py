@@ -1,0 +1,84 @@
+"""gradsweep: derivatives of a function over a sweep of its arguments.
+
+    import numpy as np, gradsweep as gs
+
+    def f(x0, x1):
+        return x0**2 + x1**3
+
+    gs.gradient(f, gs.Sweep(x0=np.arange(1.0, 10.0), x1=1.0))
+
+Names are imported when they are first used, so that importing the package costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from gradsweep._version import __version__
+
+if TYPE_CHECKING:
+    from gradsweep.api import (
+        contributions,
+        gradient,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        plan,
+        value,
+        vjp,
+    )
+    from gradsweep.stacking import broadcast, matrix
+    from gradsweep.sweep import Sweep
+from gradsweep.written import components
+
+__all__ = [
+    "Sweep",
+    "__version__",
+    "broadcast",
+    "components",
+    "contributions",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "matrix",
+    "plan",
+    "value",
+    "vjp",
+]
+
+_HOMES = {
+    "api": [
+        "contributions",
+        "gradient",
+        "hessian",
+        "hvp",
+        "jacobian",
+        "jvp",
+        "plan",
+        "value",
+        "vjp",
+    ],
+    "stacking": ["broadcast", "matrix"],
+    "sweep": ["Sweep"],
+    "written": ["components"],
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        # Cached, and put in place of the submodule of the same name that the import binds here.
+        globals().update(
+            {
+                n: getattr(importlib.import_module(f"gradsweep.{_HOME[name]}"), n)
+                for n in _HOMES[_HOME[name]]
+            }
+        )
+        return globals()[name]
+    raise AttributeError(f"module 'gradsweep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

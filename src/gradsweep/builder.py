@@ -1,0 +1,361 @@
+"""Builder: what a frontend writes a Program with, one equation at a time.
+
+It simplifies as it goes: an equation already written is not written again, constants are folded,
+and identities that hold for every IEEE value are applied. What no output needs is dropped when
+the Program is finished.
+
+A *structural* zero is one that stands for "nothing here": an entry of a one-hot seed, of
+`zeros((4, 4))`, of a tangent that was never set. Its product with anything is nothing, as in
+sparse automatic differentiation. A zero that the user wrote as a number is not structural, so
+that 0.0 * inf is still NaN.
+
+Knows nothing of frameworks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from gradsweep.errors import NotAProgram
+from gradsweep.primitives import PRIMITIVES
+from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
+
+__all__ = ["MAX_EQUATIONS", "Builder"]
+
+# Beyond this a framework's own array code is the better engine, and tracing takes seconds.
+MAX_EQUATIONS = 200_000
+
+# x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
+_LARGEST_EXPANDED_POWER = 8
+
+
+class Builder:
+    """Grow a Program. Variables are handed out as integers, in order of creation."""
+
+    def __init__(self, max_equations: int = MAX_EQUATIONS):
+        self.max_equations = max_equations
+        self._definitions: list[Input | Constant | Equation] = []
+        self._dtypes: list[str] = []
+        self._numbers: dict[tuple, int] = {}
+        self._structural_zeros: set[int] = set()
+        self._guards: list[Guard] = []
+        self._n_equations = 0
+
+    # -- leaves
+
+    def input(self, leaf: str, element: int, dtype: str) -> int:
+        return self._intern(("input", leaf, element), Input(leaf, element, dtype), dtype)
+
+    def inputs(self, leaf: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Return the variables of every element of a leaf, in its shape."""
+        n_elements = int(np.prod(shape, dtype=np.int64))
+        if n_elements > self.max_equations:
+            raise NotAProgram(f"{leaf} has {n_elements:,} elements, too many to unroll")
+        variables = [self.input(leaf, element, dtype) for element in range(n_elements)]
+        return np.array(variables, dtype=np.int64).reshape(shape)
+
+    def constant(self, value, dtype: str) -> int:
+        scalar = np.dtype(dtype).type(value)
+        # The bytes tell -0.0 from 0.0 and make NaN equal to itself.
+        key = ("constant", dtype, scalar.tobytes())
+        return self._intern(key, Constant(scalar.item(), dtype), dtype)
+
+    def constants(self, values: np.ndarray, dtype: str) -> np.ndarray:
+        """Return the variables of an array of constants, in its shape."""
+        if values.size > self.max_equations:
+            raise NotAProgram(f"a constant has {values.size:,} elements, too many to unroll")
+        variables = [self.constant(value, dtype) for value in values.ravel()]
+        return np.array(variables, dtype=np.int64).reshape(values.shape)
+
+    def structural_zero(self, dtype: str) -> int:
+        zero = np.dtype(dtype).type(0).item()
+        variable = self._intern(("structural zero", dtype), Constant(zero, dtype), dtype)
+        self._structural_zeros.add(variable)
+        return variable
+
+    # -- questions
+
+    def dtype(self, variable: int) -> str:
+        return self._dtypes[variable]
+
+    def is_constant(self, variable: int) -> bool:
+        return isinstance(self._definitions[variable], Constant)
+
+    def is_structural_zero(self, variable: int) -> bool:
+        return variable in self._structural_zeros
+
+    def value(self, variable: int) -> float | int | bool:
+        """Return the value of a variable that is a constant."""
+        definition = self._definitions[variable]
+        assert isinstance(definition, Constant)
+        return definition.value
+
+    # -- equations
+
+    def emit(self, name: str, *operands: int) -> int:
+        """Return the variable that `name` of `operands` is, writing an equation if need be."""
+        primitive = PRIMITIVES[name]
+        if self.is_constant(operands[0]) and all(map(self.is_constant, operands)):
+            return self._fold(name, operands)
+        simpler = self._simplify(name, operands)
+        if simpler is not None:
+            return simpler
+        if primitive.commutes and operands[0] > operands[1]:
+            operands = (operands[1], operands[0])
+        if (name, operands) in self._numbers:
+            return self._numbers[name, operands]
+        self._n_equations += 1
+        if self._n_equations > self.max_equations:
+            raise NotAProgram(f"it takes more than {self.max_equations:,} scalar equations")
+        dtype = self._result_dtype(name, operands)
+        return self._intern((name, operands), Equation(name, operands, dtype), dtype)
+
+    def product(self, a: int, b: int) -> int:
+        """Multiply entries of matrices: there, a constant zero is a structural one."""
+        for factor in (a, b):
+            if self.is_constant(factor) and self.value(factor) == 0:
+                return self.structural_zero(self.dtype(a))
+        return self.emit("mul", a, b)
+
+    def cast(self, variable: int, dtype: str) -> int:
+        if self.dtype(variable) == dtype:
+            return variable
+        return self.emit(f"to_{dtype}", variable)
+
+    def guard(self, variable: int, expected: float | bool, where: str) -> None:
+        """Record that Python code saw `expected` as the value of `variable`."""
+        if not self.is_constant(variable):
+            self._guards.append(Guard(variable, expected, where))
+
+    def substitute(
+        self, variables: Sequence[int], replacements: Sequence[Mapping[int, int]]
+    ) -> list[list[int]]:
+        """Write `variables` anew for each mapping, with other variables in place of some."""
+        replaced = set().union(*replacements)
+        reached = set(replaced)
+        order = []
+        for variable in self._ancestors(variables):
+            definition = self._definitions[variable]
+            if isinstance(definition, Equation) and not reached.isdisjoint(definition.operands):
+                reached.add(variable)
+                order.append((variable, definition.primitive, definition.operands))
+        results = []
+        for replacement in replacements:
+            new = dict(replacement)
+            for variable, primitive, operands in order:
+                new[variable] = self.emit(primitive, *(new.get(o, o) for o in operands))
+            results.append([new.get(variable, variable) for variable in variables])
+        return results
+
+    # -- the end
+
+    def finish(self, outputs: Sequence[Output]) -> Program:
+        """Return the Program of what `outputs` and the guards need."""
+        roots = [v for output in outputs for v in output.variables]
+        roots += [guard.variable for guard in self._guards]
+        needed = self._ancestors(roots)
+        kinds = (Input, Constant, Equation)
+        order = [v for kind in kinds for v in needed if isinstance(self._definitions[v], kind)]
+        number = {old: new for new, old in enumerate(order)}
+
+        def renumber(variables: Sequence[int]) -> tuple[int, ...]:
+            return tuple(number[variable] for variable in variables)
+
+        definitions = [self._definitions[variable] for variable in order]
+        return Program(
+            inputs=tuple(d for d in definitions if isinstance(d, Input)),
+            constants=tuple(d for d in definitions if isinstance(d, Constant)),
+            equations=tuple(
+                d._replace(operands=renumber(d.operands))
+                for d in definitions
+                if isinstance(d, Equation)
+            ),
+            outputs=tuple(o._replace(variables=renumber(o.variables)) for o in outputs),
+            guards=tuple(
+                dict.fromkeys(g._replace(variable=number[g.variable]) for g in self._guards)
+            ),
+        )
+
+    def _ancestors(self, roots: Sequence[int]) -> list[int]:
+        needed = bytearray(len(self._definitions))
+        for root in roots:
+            needed[root] = True
+        for variable in reversed(range(len(needed))):
+            definition = self._definitions[variable]
+            if needed[variable] and isinstance(definition, Equation):
+                for operand in definition.operands:
+                    needed[operand] = True
+        return [variable for variable, wanted in enumerate(needed) if wanted]
+
+    def _intern(self, key: tuple, definition: Input | Constant | Equation, dtype: str) -> int:
+        variable = self._numbers.get(key)
+        if variable is None:
+            variable = self._numbers[key] = len(self._definitions)
+            self._definitions.append(definition)
+            self._dtypes.append(dtype)
+        return variable
+
+    def _result_dtype(self, name: str, operands: tuple[int, ...]) -> str:
+        match PRIMITIVES[name].result:
+            case "same":
+                return self._dtypes[operands[0]]
+            case "chosen":
+                return self._dtypes[operands[1]]
+            case dtype:
+                return dtype
+
+    def _fold(self, name: str, operands: tuple[int, ...]) -> int:
+        if name == "mul" and any(map(self.is_structural_zero, operands)):
+            return self.structural_zero(self._dtypes[operands[0]])
+        if name in ("add", "neg", "sub") and all(map(self.is_structural_zero, operands)):
+            return operands[0]
+        if name.startswith("to_") and self.is_structural_zero(operands[0]):
+            return self.structural_zero(name.removeprefix("to_"))
+        values = [np.dtype(self._dtypes[o]).type(self.value(o)) for o in operands]
+        with np.errstate(all="ignore"):
+            result = PRIMITIVES[name].numpy(*values)
+        return self.constant(result, self._result_dtype(name, operands))
+
+    def _simplify(self, name: str, operands: tuple[int, ...]) -> int | None:
+        """Return a variable that equals `name` of `operands` for every value, or None."""
+        rule = _RULES.get(name)
+        return rule(self, *operands) if rule else None
+
+    def _equals(self, variable: int, value: float) -> bool:
+        """Tell whether a variable is the constant `value`, the sign of zero included."""
+        return (
+            self.is_constant(variable)
+            and self.value(variable) == value
+            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
+        )
+
+    def _negated(self, variable: int) -> int | None:
+        """Return x when the variable is -x."""
+        definition = self._definitions[variable]
+        if isinstance(definition, Equation) and definition.primitive == "neg":
+            return definition.operands[0]
+        return None
+
+
+# Each rule returns a variable that has the same value, bit for bit but for the sign of NaN,
+# whatever its operands are; or None. Structural zeros are the one licence taken.
+
+
+def _simplify_add(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_structural_zero(other) or b._equals(other, -0.0):
+            return one
+        negated = b._negated(other)
+        if negated is not None:
+            return b.emit("sub", one, negated)
+    return None
+
+
+def _simplify_sub(b: Builder, x: int, y: int) -> int | None:
+    if b.is_structural_zero(y) or b._equals(y, 0.0):
+        return x
+    if b.is_structural_zero(x):
+        return b.emit("neg", y)
+    negated = b._negated(y)
+    return None if negated is None else b.emit("add", x, negated)
+
+
+def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_structural_zero(other):
+            return other
+        if b._equals(other, 1.0):
+            return one
+        if b._equals(other, -1.0) and b.dtype(one) != "bool":
+            return b.emit("neg", one)
+    x_negated, y_negated = b._negated(x), b._negated(y)
+    if x_negated is not None and y_negated is not None:
+        return b.emit("mul", x_negated, y_negated)
+    return None
+
+
+def _simplify_div(b: Builder, x: int, y: int) -> int | None:
+    if b.is_structural_zero(x):
+        return x
+    if b._equals(y, 1.0):
+        return x
+    if b.is_constant(y) and _has_exact_reciprocal(b.value(y), b.dtype(y)):
+        return b.emit("mul", x, b.constant(1.0 / b.value(y), b.dtype(y)))
+    return None
+
+
+def _has_exact_reciprocal(value: float, dtype: str) -> bool:
+    if not dtype.startswith("float") or value == 0 or not np.isfinite(value):
+        return False
+    limits = np.finfo(dtype)
+    mantissa, _ = np.frexp(value)
+    return bool(abs(mantissa) == 0.5 and limits.tiny <= abs(1.0 / value) <= limits.max)
+
+
+def _simplify_neg(b: Builder, x: int) -> int | None:
+    return b._negated(x)
+
+
+def _simplify_pow(b: Builder, x: int, y: int) -> int | None:
+    if not b.is_constant(y) or not b.dtype(x).startswith("float"):
+        return None
+    exponent = b.value(y)
+    if float(exponent).is_integer() and abs(exponent) <= _LARGEST_EXPANDED_POWER:
+        return power(b, x, int(exponent))
+    return None
+
+
+def power(b: Builder, x: int, exponent: int) -> int:
+    """Write x**exponent by repeated squaring (Knuth, The Art of Computer Programming, 4.6.3)."""
+    if exponent < 0:
+        return b.emit("div", b.constant(1.0, b.dtype(x)), power(b, x, -exponent))
+    if exponent == 0:
+        return b.constant(1.0, b.dtype(x))
+    root = power(b, x, exponent // 2)
+    square = b.emit("mul", root, root)
+    return b.emit("mul", square, x) if exponent % 2 else square
+
+
+def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
+    if if_true == if_false:
+        return if_true
+    if b.is_structural_zero(if_true) and b.is_structural_zero(if_false):
+        return if_true
+    if b.is_constant(condition):
+        return if_true if b.value(condition) else if_false
+    return None
+
+
+def _simplify_and(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_constant(other):
+            return one if b.value(other) else other
+    return x if x == y else None
+
+
+def _simplify_or(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_constant(other):
+            return other if b.value(other) else one
+    return x if x == y else None
+
+
+def _simplify_not(b: Builder, x: int) -> int | None:
+    definition = b._definitions[x]
+    if isinstance(definition, Equation) and definition.primitive == "not":
+        return definition.operands[0]
+    return None
+
+
+_RULES: dict[str, Callable[..., int | None]] = {
+    "add": _simplify_add,
+    "sub": _simplify_sub,
+    "mul": _simplify_mul,
+    "div": _simplify_div,
+    "neg": _simplify_neg,
+    "pow": _simplify_pow,
+    "select": _simplify_select,
+    "and": _simplify_and,
+    "or": _simplify_or,
+    "not": _simplify_not,
+}

@@ -1,0 +1,100 @@
+"""Derivative: what is asked for, and the arrays that answer it.
+
+Knows nothing of functions, sweeps, Programs or engines.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["QUANTITIES", "Derivative", "Mode", "Quantity", "Result", "direction_key"]
+
+Mode = Literal["auto", "forward", "reverse"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One row of the table of quantities.
+
+    Attributes:
+        order: how many times the function is differentiated.
+        direction: what else it takes: a "tangent" for each argument, a "cotangent" for each
+            output, or nothing.
+        scalar_only: whether it is defined for functions with scalar outputs alone.
+        meaning: its formula, for y = f(x), J = dy/dx, H = d2y/dx2.
+    """
+
+    name: str
+    order: int
+    direction: Literal["", "tangent", "cotangent"]
+    scalar_only: bool
+    meaning: str
+
+
+QUANTITIES: dict[str, Quantity] = {
+    row.name: row
+    for row in (
+        Quantity("value", 0, "", False, "y"),
+        Quantity("gradient", 1, "", True, "dy/dx of a scalar y"),
+        Quantity("jacobian", 1, "", False, "J"),
+        Quantity("jvp", 1, "tangent", False, "J v"),
+        Quantity("contributions", 1, "tangent", False, "J * v, term by term"),
+        Quantity("vjp", 1, "cotangent", False, "w J"),
+        Quantity("hessian", 2, "", False, "H"),
+        Quantity("hvp", 2, "tangent", False, "H v"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A request: which quantity, with respect to which leaves.
+
+    Attributes:
+        quantity: a row of QUANTITIES.
+        wrt: the keys of the leaves that are differentiated.
+        with_value: whether the function's value is wanted too.
+        mode: forward or reverse accumulation of a first derivative.
+        along: the keys of the arguments or the names of the outputs that have a direction;
+            the others' is zero. The leaf that holds it is called `direction_key` of it.
+    """
+
+    quantity: str
+    wrt: tuple[str, ...]
+    with_value: bool = False
+    mode: Mode = "auto"
+    along: tuple[str, ...] = ()
+
+    @property
+    def direction(self) -> str:
+        return QUANTITIES[self.quantity].direction
+
+
+def direction_key(direction: str, name: str) -> str:
+    """Return the key of the leaf that holds the tangent or cotangent of `name`."""
+    # With spaces, so that no argument can be called the same.
+    return f"{direction} of {name}" if name else direction
+
+
+@dataclass(frozen=True)
+class Result:
+    """One array that a quantity yields at a point.
+
+    Attributes:
+        kind: "value", "partial", "second", "jvp", "contribution", "vjp" or "hvp".
+        output: the path of the output it is of; "" when the function returns a bare one.
+        wrt: the keys of the leaves it is with respect to, in order.
+        output_shape: the shape of that output, or () where the quantity sums over it.
+        wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's.
+        is_bool: whether it is a truth value; every other result is a floating number.
+    """
+
+    kind: str
+    output: str
+    wrt: tuple[str, ...]
+    output_shape: tuple[int, ...]
+    wrt_shapes: tuple[tuple[int, ...], ...]
+    is_bool: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(n for shape in (self.output_shape, *self.wrt_shapes) for n in shape)

@@ -1,0 +1,103 @@
+"""The errors a user meets.
+
+Each message says what was asked, what was found and what to do next.
+Knows nothing of the rest of the package.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ArgumentError",
+    "BranchError",
+    "EngineError",
+    "GradsweepError",
+    "GradsweepWarning",
+    "MissingPackage",
+    "NotAProgram",
+    "OutputError",
+    "StatefulFunction",
+    "SweepError",
+    "nearest",
+    "require",
+]
+
+
+class GradsweepError(Exception):
+    """Base of every error that gradsweep raises on purpose."""
+
+
+class SweepError(GradsweepError, ValueError):
+    """A value in a Sweep, a tangent or a cotangent has the wrong form."""
+
+
+class ArgumentError(GradsweepError, TypeError):
+    """The names in a Sweep, or in `wrt`, are not those of the function."""
+
+
+class OutputError(GradsweepError, TypeError):
+    """The function returns something this quantity is not defined for."""
+
+
+class BranchError(GradsweepError, ValueError):
+    """A Python branch on a value that is swept cannot be followed."""
+
+
+class StatefulFunction(GradsweepError, ValueError):
+    """The function does not return the same thing for the same arguments."""
+
+
+class EngineError(GradsweepError, ValueError):
+    """The engine asked for cannot run this function."""
+
+
+class NotAProgram(GradsweepError):
+    """A derivative cannot be written as a Program. Caught: it runs on its own framework."""
+
+
+class GradsweepWarning(UserWarning):
+    """What gradsweep does is right but not what was hoped for."""
+
+
+class MissingPackage(GradsweepError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+# What pip calls a module, where the two names differ or a build has to be chosen.
+_INSTALL_LINES = {
+    "torch": "pip install 'gradsweep[torch]'",
+    "jax": "pip install 'gradsweep[jax]'",
+    "zarr": "pip install 'gradsweep[zarr]'",
+    "netCDF4": "pip install 'gradsweep[netcdf]'",
+    "pyarrow": "pip install 'gradsweep[parquet]'",
+    "rich": "pip install 'gradsweep[cli]'",
+}
+
+
+def require(module: str, purpose: str):
+    """Import an optional module, or fail with the line that installs it.
+
+    Args:
+        module: the name to import, such as "jax".
+        purpose: what needs it, as the subject of a sentence: "tracing price".
+
+    Raises:
+        MissingPackage: when it is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        line = _INSTALL_LINES.get(module.split(".")[0], f"pip install {module}")
+        raise MissingPackage(
+            f"{purpose} needs {module}, which is not installed.\n{line}", name=module
+        ) from None
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?", or nothing when no name is close."""
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

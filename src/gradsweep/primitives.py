@@ -1,0 +1,154 @@
+"""The closed table of elementary primitives that a Program is written in.
+
+Each is a function of scalars. `numpy` is its meaning: what the reference engine calls and what
+every other engine must agree with. Adding a primitive is adding a row here, and a row in each
+engine and frontend that can do better than refuse it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["DTYPES", "PRIMITIVES", "Primitive"]
+
+DTYPES = ("float64", "float32", "int64", "bool")
+
+Result = Literal["same", "float64", "float32", "int64", "bool", "chosen"]
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One row: a scalar function and what is known of it.
+
+    Attributes:
+        name: how equations refer to it.
+        n_inputs: how many operands it takes.
+        numpy: its meaning, on arrays that broadcast.
+        result: the dtype of its result: that of its first operand ("same"), that of its
+            second ("chosen", for select), or one dtype always.
+        flops: a rough cost in floating-point operations, for cost models.
+        commutes: whether its two operands may be exchanged without changing a bit.
+    """
+
+    name: str
+    n_inputs: int
+    numpy: Callable[..., np.ndarray]
+    result: Result = "same"
+    flops: int = 1
+    commutes: bool = False
+
+
+def _special(name: str) -> Callable[..., np.ndarray]:
+    """Look a function up in scipy.special when it is first called: importing it takes 0.1 s."""
+
+    def call(*operands):
+        import scipy.special
+
+        return getattr(scipy.special, name)(*operands)
+
+    call.__name__ = name
+    return call
+
+
+def _cast(dtype: str) -> Callable[..., np.ndarray]:
+    def call(x):
+        # NaN has no integer; the frameworks give some value for it and so may we, in silence.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(x).astype(dtype)
+
+    return call
+
+
+def _select(condition, if_true, if_false):
+    return np.where(condition, if_true, if_false)
+
+
+def _digamma(x):
+    # scipy raises nothing at the poles; it returns -inf at 0, where both frameworks agree.
+    return _special("digamma")(x)
+
+
+_ROWS = [
+    # arithmetic
+    Primitive("add", 2, np.add, commutes=True),
+    Primitive("sub", 2, np.subtract),
+    Primitive("mul", 2, np.multiply, commutes=True),
+    Primitive("div", 2, np.divide, flops=4),
+    Primitive("neg", 1, np.negative),
+    Primitive("abs", 1, np.abs),
+    Primitive("sign", 1, np.sign),
+    Primitive("max", 2, np.maximum),  # NaN in either operand wins; +-0.0: no commuting
+    Primitive("min", 2, np.minimum),
+    Primitive("rem", 2, np.fmod, flops=20),  # C's fmod: the sign of the first operand
+    Primitive("floor", 1, np.floor),
+    Primitive("ceil", 1, np.ceil),
+    Primitive("round", 1, np.rint),  # half to even
+    Primitive("trunc", 1, np.trunc),
+    Primitive("copysign", 2, np.copysign),
+    # powers and roots
+    Primitive("pow", 2, np.power, flops=40),
+    Primitive("sqrt", 1, np.sqrt, flops=4),
+    Primitive("cbrt", 1, np.cbrt, flops=20),
+    Primitive("hypot", 2, np.hypot, flops=10),
+    # exponentials and logarithms
+    Primitive("exp", 1, np.exp, flops=10),
+    Primitive("exp2", 1, np.exp2, flops=10),
+    Primitive("expm1", 1, np.expm1, flops=15),
+    Primitive("log", 1, np.log, flops=10),
+    Primitive("log1p", 1, np.log1p, flops=15),
+    Primitive("log2", 1, np.log2, flops=10),
+    Primitive("log10", 1, np.log10, flops=10),
+    # trigonometric and hyperbolic
+    Primitive("sin", 1, np.sin, flops=10),
+    Primitive("cos", 1, np.cos, flops=10),
+    Primitive("tan", 1, np.tan, flops=15),
+    Primitive("asin", 1, np.arcsin, flops=15),
+    Primitive("acos", 1, np.arccos, flops=15),
+    Primitive("atan", 1, np.arctan, flops=15),
+    Primitive("atan2", 2, np.arctan2, flops=20),
+    Primitive("sinh", 1, np.sinh, flops=15),
+    Primitive("cosh", 1, np.cosh, flops=15),
+    Primitive("tanh", 1, np.tanh, flops=15),
+    Primitive("asinh", 1, np.arcsinh, flops=20),
+    Primitive("acosh", 1, np.arccosh, flops=20),
+    Primitive("atanh", 1, np.arctanh, flops=20),
+    # special functions
+    Primitive("erf", 1, _special("erf"), flops=15),
+    Primitive("erfc", 1, _special("erfc"), flops=20),
+    Primitive("erfinv", 1, _special("erfinv"), flops=40),
+    Primitive("ndtri", 1, _special("ndtri"), flops=40),
+    Primitive("lgamma", 1, _special("gammaln"), flops=40),
+    Primitive("digamma", 1, _digamma, flops=40),
+    Primitive("polygamma", 2, _special("polygamma"), flops=100),  # order, x
+    Primitive("zeta", 2, _special("zeta"), flops=100),  # Hurwitz: s, q
+    Primitive("igamma", 2, _special("gammainc"), flops=100),  # regularised lower: a, x
+    Primitive("igammac", 2, _special("gammaincc"), flops=100),  # regularised upper: a, x
+    Primitive("i0", 1, _special("i0"), flops=30),
+    Primitive("i0e", 1, _special("i0e"), flops=30),
+    Primitive("i1", 1, _special("i1"), flops=30),
+    Primitive("i1e", 1, _special("i1e"), flops=30),
+    # comparisons
+    Primitive("eq", 2, np.equal, "bool", commutes=True),
+    Primitive("ne", 2, np.not_equal, "bool", commutes=True),
+    Primitive("lt", 2, np.less, "bool"),
+    Primitive("le", 2, np.less_equal, "bool"),
+    Primitive("gt", 2, np.greater, "bool"),
+    Primitive("ge", 2, np.greater_equal, "bool"),
+    Primitive("isfinite", 1, np.isfinite, "bool"),
+    Primitive("signbit", 1, np.signbit, "bool"),
+    # logic, of bools alone
+    Primitive("and", 2, np.logical_and, "bool", commutes=True),
+    Primitive("or", 2, np.logical_or, "bool", commutes=True),
+    Primitive("xor", 2, np.logical_xor, "bool", commutes=True),
+    Primitive("not", 1, np.logical_not, "bool"),
+    Primitive("select", 3, _select, "chosen"),  # condition, if true, if false
+    # casts
+    Primitive("to_float64", 1, _cast("float64"), "float64"),
+    Primitive("to_float32", 1, _cast("float32"), "float32"),
+    Primitive("to_int64", 1, _cast("int64"), "int64"),
+    Primitive("to_bool", 1, _cast("bool"), "bool"),
+]
+
+PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _ROWS}

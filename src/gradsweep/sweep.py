@@ -1,0 +1,145 @@
+"""Sweep: the arguments of a function by name, each fixed or swept.
+
+xarray's own convention says which dims are swept: those that are named.
+Knows nothing of functions, derivatives or frameworks.
+"""
+
+import numbers
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradsweep.errors import SweepError
+from gradsweep.leaf import Argument, Leaf, axes_of
+from gradsweep.written import parse_argument
+
+__all__ = ["Sweep"]
+
+
+class Sweep:
+    """Arguments of a function by name, each held fixed or swept along named axes.
+
+    =====================================  ====================================================
+    written                                means
+    =====================================  ====================================================
+    ``K=100.0``                            held fixed
+    ``S=array_1d``                         swept along an axis named ``S``
+    ``S=("quote", a), K=("quote", b)``     the same dim: swept together
+    ``S=..., sigma=...``                   different dims: every combination
+    ``q=("pose", Q)``, Q of shape (n, 6)   dims name the leading axes; (6,) is the argument
+    ``q=((), q0)``, ``params=((), tree)``  an array or pytree argument, held fixed
+    ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
+    ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
+    a DataArray                            its dims are swept, its coordinates are labels
+    =====================================  ====================================================
+
+    Values may be numbers, lists, NumPy, torch or JAX arrays, or pandas Series. A fixed Python
+    integer is passed as it is, unless it is named in `wrt`; swept integers become floats.
+
+    Raises:
+        SweepError: when a value has none of these forms, or when axes of the same name have
+            different lengths or coordinates.
+    """
+
+    def __init__(self, /, **arguments: Any):
+        parsed = tuple(parse_argument(name, value) for name, value in arguments.items())
+        self._arguments = {argument.name: argument for argument in parsed}
+        self._axes = axes_of(parsed)
+
+    @classmethod
+    def sample(
+        cls,
+        n: int,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        rng: Any = None,
+        method: str = "sobol",
+        **more: Any,
+    ) -> "Sweep":
+        """Draw a design of `n` points along one dim, `point`.
+
+        Args:
+            n: how many points.
+            arguments: a mapping, for names that are options of this method.
+            rng: a seed or a numpy.random.Generator.
+            method: "sobol" (scrambled), "halton", "latin" (Latin hypercube) or "uniform".
+            more: `S=(50, 150)` is drawn between the two bounds; any other value is as in a Sweep.
+
+        Returns:
+            A Sweep whose drawn arguments are zipped along `point`.
+        """
+        from scipy.stats import qmc
+
+        arguments = {**(arguments or {}), **more}
+        ranges = {name: value for name, value in arguments.items() if _is_range(value)}
+        if not ranges:
+            raise SweepError("Sweep.sample needs at least one range, such as S=(50, 150)")
+        n_dims = len(ranges)
+        match method:
+            case "sobol":
+                # The points come in powers of two; any n of them is still a design.
+                exponent = max(0, int(n - 1).bit_length())
+                unit = qmc.Sobol(n_dims, rng=rng).random_base2(exponent)[:n]
+            case "halton":
+                unit = qmc.Halton(n_dims, rng=rng).random(n)
+            case "latin":
+                unit = qmc.LatinHypercube(n_dims, rng=rng).random(n)
+            case "uniform":
+                unit = np.random.default_rng(rng).random((n, n_dims))
+            case _:
+                raise SweepError(
+                    f"Sweep.sample has no method {method!r}. Use sobol, halton, latin or uniform."
+                )
+        lower, upper = np.array(list(ranges.values()), dtype=np.float64).T
+        drawn = lower + unit * (upper - lower)
+        columns = {name: ("point", drawn[:, i]) for i, name in enumerate(ranges)}
+        return cls(**{name: columns.get(name, value) for name, value in arguments.items()})
+
+    @classmethod
+    def from_arguments(cls, arguments: Iterable[Argument]) -> "Sweep":
+        """Put together a Sweep from arguments that are parsed already."""
+        sweep = cls()
+        sweep._arguments = {argument.name: argument for argument in arguments}
+        sweep._axes = axes_of(sweep._arguments.values())
+        return sweep
+
+    @property
+    def arguments(self) -> Mapping[str, Argument]:
+        return self._arguments
+
+    @property
+    def axes(self) -> Mapping[str, int]:
+        """The swept axes and their lengths, in order of first appearance."""
+        return self._axes
+
+    @property
+    def n_points(self) -> int:
+        """How many points the sweep has: the product of its axes."""
+        return int(np.prod(list(self._axes.values()), dtype=object)) if self._axes else 1
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        return tuple(leaf for a in self._arguments.values() for leaf in a.leaves)
+
+    def replace(self, /, **arguments: Any) -> "Sweep":
+        """Return a Sweep with some arguments written anew."""
+        parsed = {name: parse_argument(name, value) for name, value in arguments.items()}
+        return Sweep.from_arguments({**self._arguments, **parsed}.values())
+
+    def __repr__(self) -> str:
+        axes = " x ".join(f"{name}: {size}" for name, size in self._axes.items())
+        points = "1 point" if self.n_points == 1 else f"{self.n_points:,} points"
+        lines = [f"<gradsweep.Sweep ({axes})  {points}>" if axes else "<gradsweep.Sweep  1 point>"]
+        width = max(map(len, self._arguments), default=0)
+        lines += [f"  {name:<{width}}  {a.written}" for name, a in self._arguments.items()]
+        return "\n".join(lines)
+
+
+def _is_range(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in value)
+    )

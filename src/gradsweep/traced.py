@@ -1,0 +1,43 @@
+"""What a frontend hands on: a derivative traced at one point.
+
+Knows nothing of how it was traced, nor of sweeps or engines.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from gradsweep.derivative import Result
+from gradsweep.program import Program
+
+__all__ = ["Traced"]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A derivative at one point, as a Program where it can be one.
+
+    Attributes:
+        framework: "torch" or "jax", whose operators differentiated it.
+        results: the arrays it yields; the Program's outputs are in the same order.
+        program: the Program, or None.
+        reason: why there is no Program; "" when there is one.
+        depends: for each result, the keys of the leaves it may depend on. A leaf too many
+            costs time; one missing would give wrong numbers.
+        call: computes the results at one point with the framework's own operators, from its
+            own arrays by leaf key, in a form that the framework can vectorise.
+        eager: the same in plain Python, for a loop over points: whatever the function does.
+        context: what `call` and `eager` must run under, such as JAX's scoped x64.
+        seconds: how long tracing took.
+    """
+
+    framework: str
+    results: tuple[Result, ...]
+    program: Program | None
+    reason: str
+    depends: tuple[frozenset[str], ...]
+    call: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    eager: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    context: Callable[[], AbstractContextManager]
+    seconds: float
