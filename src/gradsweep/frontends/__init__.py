@@ -1,0 +1,50 @@
+"""Frontends trace a derivative at one point. Each loads its framework when it is first used."""
+
+import importlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradsweep.derivative import Derivative
+from gradsweep.errors import ArgumentError, MissingPackage, nearest
+from gradsweep.function import FRAMEWORKS, BoundFunction, candidate_frameworks
+from gradsweep.traced import Traced
+
+__all__ = ["trace"]
+
+
+def trace(
+    bound: BoundFunction,
+    derivative: Derivative,
+    point: Mapping[str, np.ndarray],
+    framework: str | None = None,
+) -> Traced:
+    """Trace a derivative at one point, in the framework that the function is written for.
+
+    Args:
+        point: the value of every leaf, directions included.
+        framework: "torch" or "jax"; None to find out.
+
+    Raises:
+        MissingPackage: when no framework that could trace it is installed.
+    """
+    if framework is not None and framework not in FRAMEWORKS:
+        raise ArgumentError(
+            f"there is no framework {framework!r}; use 'torch' or 'jax'.{nearest(framework, FRAMEWORKS)}"
+        )
+    candidates = (framework,) if framework else candidate_frameworks(bound)
+    missing: MissingPackage | None = None
+    for candidate in candidates:
+        try:
+            frontend = importlib.import_module(f"gradsweep.frontends.{candidate}")
+        except MissingPackage as error:
+            missing = missing or error
+            continue
+        return frontend.trace(bound, derivative, point)
+    if len(candidates) > 1:
+        raise MissingPackage(
+            f"tracing {bound.name} needs torch or jax, and neither is installed.\n"
+            f"pip install 'gradsweep[torch]', or pip install 'gradsweep[jax]'"
+        )
+    assert missing is not None
+    raise missing

@@ -1,0 +1,159 @@
+"""Trace a derivative of a JAX function at one point.
+
+The jaxpr of the derivative is JAX's own; what becomes of it is in `lower` and `reach`.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+
+from gradsweep import tree
+from gradsweep.compose import compose
+from gradsweep.derivative import Derivative, Result
+from gradsweep.errors import NotAProgram, StatefulFunction
+from gradsweep.frontends.jax.explain import explained, kept_value
+from gradsweep.frontends.jax.lower import lower
+from gradsweep.frontends.jax.operators import JaxAD, scoped_x64
+from gradsweep.frontends.jax.reach import reach
+from gradsweep.function import BoundFunction
+from gradsweep.program import Program
+from gradsweep.traced import Traced
+
+__all__ = ["trace"]
+
+Array = Any
+
+# What an output may be. Anything else is refused by `JaxAD.as_output`, with its path.
+_NUMERIC = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
+
+
+def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Traced:
+    """Trace a derivative at one point.
+
+    Args:
+        point: the value of every leaf, directions included.
+
+    Raises:
+        BranchError: when Python code of the function needs the value of a traced number.
+        StatefulFunction: when two calls with the same arguments differ.
+        OutputError: when the function returns something that is no array of real numbers.
+    """
+    try:
+        return _trace(bound, derivative, point)
+    except ValueError as error:
+        # JAX transposes no loop of unknown length; forward mode gives the same derivative.
+        if not str(error).startswith(_NO_REVERSE) or derivative.direction == "cotangent":
+            raise
+    return _trace(bound, replace(derivative, mode="forward"), point)
+
+
+_NO_REVERSE = "Reverse-mode differentiation does not work for lax.while_loop"
+
+
+def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Traced:
+    started = time.perf_counter()
+    leaves = [(key, np.asarray(value)) for key, value in point.items()]
+    keys = [key for key, _ in leaves]
+    ad = JaxAD(_floating_dtype(leaves), keeps_bools=derivative.quantity == "value")
+    rows: list[Result] = []
+
+    def at_point(values: Mapping[str, Array]) -> tuple[Array, ...]:
+        arrays = {key: jnp.asarray(value) for key, value in values.items()}
+        pairs = compose(derivative, bound, ad, arrays)
+        rows[:] = [row for row, _ in pairs]
+        return tuple(array for _, array in pairs)
+
+    with scoped_x64():
+        with explained(bound, point):
+            _require_stateless(bound, leaves)
+            closed = _jaxpr(at_point, leaves)
+        program, reason = _program(closed, leaves, len(rows))
+    return Traced(
+        framework="jax",
+        results=tuple(rows),
+        program=program,
+        reason=reason,
+        depends=reach(closed, keys),
+        call=at_point,
+        eager=at_point,
+        context=scoped_x64,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _floating_dtype(leaves: list[tuple[str, np.ndarray]]) -> str:
+    """Return the dtype of results: float32 when every floating number that enters is."""
+    floats = {array.dtype.name for _, array in leaves if array.dtype.kind == "f"}
+    return "float32" if floats == {"float32"} else "float64"
+
+
+def _jaxpr(function: Callable, leaves: list[tuple[str, np.ndarray]]) -> ClosedJaxpr:
+    keys = [key for key, _ in leaves]
+
+    def of_arrays(*arrays: Array) -> Any:
+        return function(dict(zip(keys, arrays)))
+
+    # A new function each time: JAX would hand out the jaxpr of an old one again.
+    return jax.make_jaxpr(of_arrays)(*(array for _, array in leaves))
+
+
+def _program(
+    closed: ClosedJaxpr, leaves: list[tuple[str, np.ndarray]], n_results: int
+) -> tuple[Program | None, str]:
+    """Return the Program, or why there is none."""
+    try:
+        return lower(closed, leaves, [f"result {i}" for i in range(n_results)]), ""
+    except NotAProgram as error:
+        return None, str(error)
+    except Exception as error:
+        # The parameters of an equation are JAX's own affair and change between its versions;
+        # JAX can still run what is not understood here.
+        return None, f"its jaxpr could not be read ({type(error).__name__}: {error})"
+
+
+def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> None:
+    """Trace the plain function twice and compare."""
+    function: Any = bound.function
+    if type(function).__name__ == "PjitFunction":
+        # jit would hand out its first trace again, with the state of then frozen in it.
+        bound = replace(bound, function=function.__wrapped__)
+    if _signature(bound, leaves) != _signature(bound, leaves):
+        raise StatefulFunction(
+            f"{bound.name} gives different results for the same arguments: it keeps state, or "
+            f"draws random numbers.\n"
+            f"Pass what varies in as an argument: a random number is a value like any other, and "
+            f"jax.random with a fixed key is always the same."
+        )
+
+
+def _signature(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> tuple:
+    """Return something that is equal for equal computations."""
+    paths: list[tree.Path] = []
+
+    def outputs(values: Mapping[str, Array]) -> list[Array]:
+        named = list(tree.flatten(bound(values)))
+        paths[:] = [path for path, _ in named]
+        return [value for _, value in named if isinstance(value, _NUMERIC)]
+
+    closed = _jaxpr(outputs, leaves)
+    if any(isinstance(constant, jax.core.Tracer) for constant in closed.consts):
+        raise kept_value(bound)
+    program, _ = _program(closed, leaves, len(closed.jaxpr.outvars))
+    if program is not None:
+        return tuple(paths), program.fingerprint
+    # Functions that the jaxpr refers to are printed with their addresses.
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(closed.jaxpr))
+    return tuple(paths), text, tuple(_bytes(constant) for constant in closed.consts)
+
+
+def _bytes(constant: Array) -> bytes:
+    if jnp.issubdtype(constant.dtype, jax.dtypes.prng_key):
+        constant = jax.random.key_data(constant)
+    return np.asarray(constant).tobytes()

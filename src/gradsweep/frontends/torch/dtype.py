@@ -1,0 +1,99 @@
+"""Make tensors that a function creates without a dtype as wide as its arguments.
+
+torch's default is float32, and a float64 function that writes torch.tensor(0.1) would lose half
+of its digits. The default is never changed; a mode adds the dtype while the function runs.
+"""
+
+import sys
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["Float64Mode"]
+
+# Those whose result is floating, whatever their arguments are ...
+_FLOATING = {
+    torch.zeros, torch.ones, torch.empty, torch.eye, torch.linspace, torch.logspace,
+    torch.hann_window, torch.hamming_window, torch.blackman_window, torch.bartlett_window,
+    torch.kaiser_window,
+}  # fmt: skip
+# ... and those whose result is floating when they are given a Python float.
+_FROM_VALUES = {
+    torch.tensor, torch.as_tensor, torch.asarray, torch.full, torch.arange, torch.scalar_tensor,
+}  # fmt: skip
+# A bool is a condition there, and only the numbers to choose from become wider.
+_CHOOSES = {torch.where, torch.Tensor.where}
+_TO_FLOAT32 = {torch.Tensor.float, torch.Tensor.to, torch.Tensor.type}
+
+
+class Float64Mode(TorchFunctionMode):
+    """Python floats and integers become float64 tensors where torch would make them float32."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in _FLOATING and kwargs.get("dtype") is None:
+            return function(*args, **{**kwargs, "dtype": torch.float64})
+        if function in _FROM_VALUES:
+            return _from_values(function, args, kwargs)
+        result = function(*args, **kwargs)
+        if isinstance(result, torch.Tensor) and result.dtype is torch.float32:
+            # Arithmetic of integers alone: torch.arange(3) / 2.
+            if function not in _TO_FLOAT32 and not _names_a_dtype(args, kwargs):
+                tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
+                if tensors and not any(t.is_floating_point() for t in tensors):
+                    widen = _widen_number if function in _CHOOSES else _widen
+                    return function(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()})
+        return result
+
+
+def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
+    if function in (torch.tensor, torch.as_tensor) and args and _holds_tensors(args[0]):
+        # torch reads such numbers one by one; stacking them keeps what they depend on.
+        stacked = _stack(args[0], detach=function is torch.tensor)
+        return stacked.to(**kwargs) if kwargs.get("dtype") is not None else stacked
+    asked = kwargs.get("dtype")
+    if asked is torch.get_default_dtype() and _caller_is_distributions():
+        asked = None
+    if asked is None and not (args and hasattr(args[0], "dtype")):
+        result = function(*args, **{**kwargs, "dtype": None})
+        if result.dtype is not torch.float32:
+            return result
+        asked = torch.float64
+    return function(*args, **{**kwargs, "dtype": asked})
+
+
+def _caller_is_distributions() -> bool:
+    # torch.distributions turns Normal(0.1, 0.3) into tensors of the default dtype, by name.
+    frame = sys._getframe(3)
+    return frame.f_globals.get("__name__", "").startswith("torch.distributions")
+
+
+def _names_a_dtype(args: tuple, kwargs: dict) -> bool:
+    return any(isinstance(a, torch.dtype) for a in (*args, *kwargs.values()))
+
+
+def _widen(value: Any) -> Any:
+    return value.double() if isinstance(value, torch.Tensor) else value
+
+
+def _widen_number(value: Any) -> Any:
+    return torch.tensor(value, dtype=torch.float64) if isinstance(value, float) else value
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, torch.Tensor)
+
+
+def _stack(value: Any, detach: bool) -> torch.Tensor:
+    if isinstance(value, list | tuple):
+        rows = [_stack(row, detach) for row in value]
+        dtype = rows[0].dtype
+        for row in rows[1:]:
+            dtype = torch.promote_types(dtype, row.dtype)
+        return torch.stack([row.to(dtype) for row in rows])
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone() if detach else value
+    return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)

@@ -1,0 +1,248 @@
+"""Products of matrices, and small linear systems solved by elimination.
+
+Elimination picks its pivots by selects rather than by branches, so that one Program holds
+wherever the largest entry of a column stands.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gradsweep import unroll
+from gradsweep.errors import NotAProgram
+from gradsweep.frontends.torch.expression import Expression, apply, where
+from gradsweep.frontends.torch.rules.pointwise import log, sqrt
+
+__all__ = ["RULES"]
+
+# Equations grow with n**3, and there the framework's LAPACK is the better engine.
+_LARGEST_SYSTEM = 8
+
+
+def _bilinear(contract: tuple, batch: tuple = ((), ())) -> Callable:
+    def rule(call, a, b) -> Expression:
+        a, b = call(a), call(b)
+        if not all((*a.shape, *b.shape)):
+            return a.zeros(call.out.shape)
+        return a.of(unroll.dot_general(a.builder, a.variables, b.variables, contract, batch))
+
+    return rule
+
+
+_MATRIX = _bilinear(((1,), (0,)))
+_BATCHED = _bilinear(((2,), (1,)), ((0,), (0,)))
+_VECTOR = _bilinear(((0,), (0,)))
+
+
+def _added(product: Callable) -> Callable:
+    def rule(call, bias, a, b, *, beta=1, alpha=1) -> Expression:
+        result = product(call, a, b)
+        if alpha != 1:
+            result = result * alpha
+        bias = call(bias)
+        return result if beta == 0 else result + (bias if beta == 1 else bias * beta)
+
+    return rule
+
+
+def _linear(call, x, weight, bias=None) -> Expression:
+    x, weight = call(x), call(weight)
+    contract = ((len(x.shape) - 1,), (len(weight.shape) - 1,))
+    y = x.of(unroll.dot_general(x.builder, x.variables, weight.variables, contract))
+    return y if bias is None else y + call(bias)
+
+
+def _cross(call, a, b, *, dim=-1) -> Expression:
+    a, b = call(a), call(b)
+    u, v = (
+        [e.of(np.take(np.broadcast_to(e.variables, call.out.shape), i, dim)) for i in range(3)]
+        for e in (a, b)
+    )
+    entries = [u[i - 2] * v[i - 1] - u[i - 1] * v[i - 2] for i in range(3)]
+    return a.of(np.stack([entry.variables for entry in entries], axis=dim))
+
+
+Rows = list[list[Expression]]
+
+
+def _rows(matrix: Expression) -> Rows:
+    n, m = matrix.shape
+    return [[matrix[i, j] for j in range(m)] for i in range(n)]
+
+
+def _joined(rows: Rows) -> Expression:
+    return rows[0][0].of(np.array([[int(e.variables) for e in row] for row in rows]))
+
+
+def _swap(x: Rows, k: int, pivot: Expression) -> None:
+    """Exchange row k with the row that the pivot, which counts from 1, names."""
+    for i in range(k + 1, len(x)):
+        taken = pivot.equals(i + 1)
+        pairs = list(zip(x[k], x[i]))
+        x[k] = [where(taken, lower, upper) for upper, lower in pairs]
+        x[i] = [where(taken, upper, lower) for upper, lower in pairs]
+
+
+def _factor(matrix: Expression) -> tuple[Rows, list[Expression]]:
+    """Return L below the diagonal and U on and above it, with P A = L U, and the pivots."""
+    n = matrix.shape[-1]
+    if matrix.shape != (n, n) or not 0 < n <= _LARGEST_SYSTEM:
+        raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
+    rows = _rows(matrix)
+    integer = Expression(matrix.builder, np.array(0), "int64")
+    pivots = []
+    for k in range(n):
+        best, pivot = abs(rows[k][k]), integer.lift(k + 1)
+        for i in range(k + 1, n):
+            size = abs(rows[i][k])
+            larger = size > best
+            best, pivot = where(larger, size, best), where(larger, i + 1, pivot)
+        pivots.append(pivot)
+        _swap(rows, k, pivot)
+        for i in range(k + 1, n):
+            factor = rows[i][k] / rows[k][k]
+            trailing = zip(rows[i][k + 1 :], rows[k][k + 1 :])
+            rows[i] = [*rows[i][:k], factor, *(e - factor * upper for e, upper in trailing)]
+    return rows, pivots
+
+
+def _substitute(matrix: Rows, x: Rows, lower: bool, unit: bool) -> None:
+    """Solve a triangular system in place."""
+    n = len(matrix)
+    for i in range(n) if lower else reversed(range(n)):
+        for k in range(i) if lower else range(i + 1, n):
+            x[i] = [entry - matrix[i][k] * solved for entry, solved in zip(x[i], x[k])]
+        if not unit:
+            x[i] = [entry / matrix[i][i] for entry in x[i]]
+
+
+def _solve(
+    rows: Rows, pivots: list[Expression], b: Expression, left: bool = True, adjoint: bool = False
+) -> Expression:
+    """Return X with A X = B, or X A = B unless left; with the transpose of A if adjoint."""
+    if len(b.shape) == 1:
+        return _solve(rows, pivots, b.expand_dims([1]), True, adjoint)[:, 0]
+    if not left:
+        b = b.of(b.variables.T)
+    x = _rows(b)
+    if adjoint == left:  # with A transposed: U' L' P X = B
+        transposed = [list(column) for column in zip(*rows)]
+        _substitute(transposed, x, lower=True, unit=False)
+        _substitute(transposed, x, lower=False, unit=True)
+        for k in reversed(range(len(pivots))):
+            _swap(x, k, pivots[k])
+    else:
+        for k, pivot in enumerate(pivots):
+            _swap(x, k, pivot)
+        _substitute(rows, x, lower=True, unit=True)
+        _substitute(rows, x, lower=False, unit=False)
+    solution = _joined(x)
+    return solution if left else solution.of(solution.variables.T)
+
+
+def _determinant(rows: Rows, pivots: list[Expression]) -> Expression:
+    product = rows[0][0].lift(1.0)
+    for k, pivot in enumerate(pivots):
+        entry = rows[k][k]
+        product = product * where(pivot.equals(k + 1), entry, -entry)
+    return product
+
+
+def _identity(like: Expression) -> Expression:
+    n = like.shape[0]
+    entries = np.full((n, n), int(like.zeros().variables))
+    np.fill_diagonal(entries, int(like.lift(1.0).variables))
+    return like.of(entries)
+
+
+def _stacked(pivots: list[Expression]) -> Expression:
+    return pivots[0].of(np.array([int(pivot.variables) for pivot in pivots]))
+
+
+def _unstacked(pivots: Expression) -> list[Expression]:
+    return [pivots[k] for k in range(pivots.shape[0])]
+
+
+def _solve_rule(call, a, b, *, left=True, check_errors=False) -> tuple:
+    rows, pivots = _factor(call(a))
+    return _solve(rows, pivots, call(b), left), _joined(rows), _stacked(pivots), call(0)
+
+
+def _lu_solve_rule(call, lu, pivots, b, *, left=True, adjoint=False) -> Expression:
+    return _solve(_rows(call(lu)), _unstacked(call(pivots)), call(b), left, adjoint)
+
+
+def _inverse_rule(call, a, *, check_errors=False) -> tuple:
+    rows, pivots = _factor(call(a))
+    return _solve(rows, pivots, _identity(call(a))), call(0)
+
+
+def _as_torch_factors(call, a) -> Expression:
+    # torch factors the transpose of a contiguous matrix, and its derivative counts on that.
+    matrix = call(a)
+    return matrix.of(matrix.variables.T) if a.is_contiguous() else matrix
+
+
+def _determinant_rule(call, a) -> tuple:
+    rows, pivots = _factor(_as_torch_factors(call, a))
+    return _determinant(rows, pivots), _joined(rows), _stacked(pivots)
+
+
+def _log_determinant_rule(call, a) -> tuple:
+    rows, pivots = _factor(_as_torch_factors(call, a))
+    determinant = _determinant(rows, pivots)
+    size = abs(rows[0][0])
+    total = log(size)
+    for k in range(1, len(rows)):
+        total = total + log(abs(rows[k][k]))
+    return apply("sign", determinant), total, _joined(rows), _stacked(pivots)
+
+
+def _cholesky_rule(call, a, *, upper=False, check_errors=False) -> tuple:
+    matrix = call(a)
+    n = matrix.shape[-1]
+    if matrix.shape != (n, n) or upper or not 0 < n <= _LARGEST_SYSTEM:
+        raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
+    zero = matrix.zeros()
+    rows: Rows = [[zero] * n for _ in range(n)]
+    for j in range(n):
+        for i in range(j, n):
+            entry = matrix[i, j]
+            for k in range(j):
+                entry = entry - rows[i][k] * rows[j][k]
+            rows[i][j] = sqrt(entry) if i == j else entry / rows[j][j]
+    return _joined(rows), call(0)
+
+
+def _triangular_rule(call, a, b, *, upper, left=True, unitriangular=False) -> Expression:
+    matrix, columns = call(a), call(b)
+    if len(matrix.shape) != 2 or len(columns.shape) != 2:
+        raise NotAProgram("it solves many triangular systems at once")
+    if not left:  # X A = B is A' X' = B'
+        matrix, columns = matrix.of(matrix.variables.T), columns.of(columns.variables.T)
+        upper = not upper
+    x = _rows(columns)
+    _substitute(_rows(matrix), x, lower=not upper, unit=unitriangular)
+    solution = _joined(x)
+    return solution if left else solution.of(solution.variables.T)
+
+
+RULES: dict[str, Callable] = {
+    "mm": _MATRIX,
+    "mv": _MATRIX,
+    "bmm": _BATCHED,
+    "dot": _VECTOR,
+    "vdot": _VECTOR,
+    "addmm": _added(_MATRIX),
+    "addmv": _added(_MATRIX),
+    "baddbmm": _added(_BATCHED),
+    "linear": _linear,
+    "linalg_cross": _cross,
+    "_linalg_solve_ex": _solve_rule,
+    "linalg_lu_solve": _lu_solve_rule,
+    "linalg_inv_ex": _inverse_rule,
+    "_linalg_det": _determinant_rule,
+    "_linalg_slogdet": _log_determinant_rule,
+    "linalg_cholesky_ex": _cholesky_rule,
+    "linalg_solve_triangular": _triangular_rule,
+}

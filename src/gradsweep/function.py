@@ -1,0 +1,245 @@
+"""Bind a function to a sweep, as Python's own call would.
+
+A function and a Sweep enter; a BoundFunction leaves, which takes the leaves of the sweep by key.
+Knows nothing of derivatives, and imports no framework.
+"""
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradsweep import tree
+from gradsweep.errors import ArgumentError, nearest
+from gradsweep.leaf import Argument, LeafMark
+from gradsweep.sweep import Sweep
+from gradsweep.written import parse_argument
+
+__all__ = [
+    "FRAMEWORKS",
+    "BoundFunction",
+    "bind",
+    "candidate_frameworks",
+    "function_name",
+    "parameters_of",
+]
+
+FRAMEWORKS = ("torch", "jax")
+
+_Parameter = inspect.Parameter
+
+
+@dataclass(frozen=True, eq=False)
+class BoundFunction:
+    """A function together with the arguments it is called with.
+
+    Attributes:
+        function: what the user gave.
+        name: how results are named after it; always an identifier.
+        sweep: the arguments, defaults included.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    sweep: Sweep
+    parameters: tuple[inspect.Parameter, ...] | None
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """Call the function at one point.
+
+        Args:
+            values: for each leaf of the sweep, by key, an array of the leaf's own shape.
+        """
+
+        def place(_: tree.Path, leaf: Any) -> Any:
+            return values[leaf.key] if isinstance(leaf, LeafMark) else leaf
+
+        given = {
+            name: tree.map_leaves(place, argument.form)
+            for name, argument in self.sweep.arguments.items()
+        }
+        if self.parameters is None:
+            return self.function(*given.values())
+        positional, keywords = [], {}
+        unpacks = any(p.kind is p.VAR_POSITIONAL and p.name in given for p in self.parameters)
+        for parameter in self.parameters:
+            if parameter.name not in given:
+                continue
+            value = given.pop(parameter.name)
+            match parameter.kind:
+                case _Parameter.VAR_POSITIONAL:
+                    positional.extend(value)
+                case _Parameter.POSITIONAL_ONLY:
+                    positional.append(value)
+                case _Parameter.POSITIONAL_OR_KEYWORD if unpacks:
+                    positional.append(value)
+                case _:
+                    keywords[parameter.name] = value
+        return self.function(*positional, **keywords, **given)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        return tuple(self.sweep.arguments.values())
+
+    def with_sweep(self, sweep: Sweep) -> "BoundFunction":
+        return replace(self, sweep=sweep)
+
+    def describe(self, point: Mapping[str, Any]) -> str:
+        """Write a point as the arguments of a call, for messages: "S=50, K=100"."""
+        keys = [leaf.key for leaf in self.sweep.leaves]
+        return ", ".join(f"{key}={_short(point[key])}" for key in keys if key in point)
+
+
+def _short(value: Any) -> str:
+    array = np.asarray(value)
+    if array.size > 8:
+        return f"array of shape {array.shape}"
+    return np.array2string(array, precision=6, separator=", ").replace("\n", "")
+
+
+def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
+    """Match the names of a sweep with the parameters of a function.
+
+    Raises:
+        ArgumentError: when a name is unknown or a parameter without a default is missing.
+    """
+    if not callable(function):
+        raise ArgumentError(f"expected a function, got {type(function).__name__}: {function!r}")
+    if not isinstance(sweep, Sweep):
+        raise ArgumentError(
+            f"expected a gradsweep.Sweep, got {type(sweep).__name__}. "
+            f"Write gs.Sweep(x=..., y=...), with the function's arguments by name."
+        )
+    name = function_name(function)
+    parameters = parameters_of(function)
+    if parameters is None:
+        return BoundFunction(function, name, sweep, None)
+    _check_names(name, parameters, sweep)
+    arguments: dict[str, Argument] = {}
+    for parameter in parameters:
+        if parameter.name in sweep.arguments and parameter.kind is not parameter.VAR_KEYWORD:
+            arguments[parameter.name] = sweep.arguments[parameter.name]
+        elif parameter.default is not parameter.empty:
+            arguments[parameter.name] = _default(parameter.name, parameter.default)
+    # What is left goes to **kwargs, in the order it was written.
+    arguments |= {n: a for n, a in sweep.arguments.items() if n not in arguments}
+    return BoundFunction(function, name, Sweep.from_arguments(arguments.values()), parameters)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return the name that results are called after: an identifier, "f" for a lambda."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None) or type(function).__name__
+    name = re.sub(r"\W", "_", name).strip("_")
+    return name if name.isidentifier() and name != "lambda" else "f"
+
+
+def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
+    """Return the frameworks that a function may be written for, the likeliest first.
+
+    The types of the values decide, else the modules that the function's code names. A function
+    of operators alone may be traced by any: torch first, since it follows Python branches.
+    """
+    origins = {a.origin for a in bound.sweep.arguments.values()} - {""}
+    if len(origins) == 1:
+        return tuple(origins)
+    named = tuple(dict.fromkeys(_frameworks_named(bound.function, set())))
+    return named or FRAMEWORKS
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
+    """Return the parameters of a function, or of a torch module; None when Python knows none."""
+    # A torch module's own __call__ takes *args, **kwargs; what it means is forward's signature.
+    target = function
+    if hasattr(function, "named_parameters") and hasattr(function, "forward"):
+        target = function.forward
+    try:
+        return tuple(inspect.signature(target).parameters.values())
+    except (ValueError, TypeError):
+        return None
+
+
+def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sweep) -> None:
+    named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    takes = ", ".join(named) if named else "no arguments"
+    if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+        for given in sweep.arguments:
+            if given not in named:
+                raise ArgumentError(
+                    f"{name} has no argument {given!r}; it takes {takes}.{nearest(given, named)}"
+                )
+    for parameter in parameters:
+        optional = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        required = parameter.default is parameter.empty and not optional
+        if required and parameter.name not in sweep.arguments:
+            raise ArgumentError(
+                f"{name} needs {parameter.name!r}, which the Sweep does not give; it takes {takes}."
+            )
+
+
+def _default(name: str, value: Any) -> Argument:
+    # A default is a fixed value, never an axis: an array default is one argument, held fixed.
+    if isinstance(value, float):
+        return parse_argument(name, value)
+    if hasattr(value, "__array__"):
+        return parse_argument(name, ((), value))
+    return Argument(name, value, (), written=f"{value!r}, its default")
+
+
+def _frameworks_named(function: Any, seen: set[int]) -> Iterator[str]:
+    """Yield the frameworks that a function's code refers to, following the functions it calls."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    for kind in type(function).__mro__:
+        root = kind.__module__.partition(".")[0]
+        if root in FRAMEWORKS:
+            yield root
+        elif root == "equinox":
+            yield "jax"
+    function = inspect.unwrap(function)
+    if isinstance(function, types.MethodType):
+        yield from _frameworks_named(function.__self__, seen)
+        function = function.__func__
+    if not isinstance(function, types.FunctionType):
+        call = getattr(type(function), "forward", None) or getattr(type(function), "__call__", None)
+        if isinstance(call, types.FunctionType):
+            yield from _frameworks_named(call, seen)
+        return
+    cells = [_contents(cell) for cell in function.__closure__ or ()]
+    names = _names(function.__code__)
+    for value in [*(function.__globals__[n] for n in names if n in function.__globals__), *cells]:
+        module = value.__name__ if isinstance(value, types.ModuleType) else None
+        module = module or getattr(value, "__module__", None) or type(value).__module__
+        root = str(module).partition(".")[0]
+        if root in ("jaxlib", "jaxtyping"):
+            root = "jax"
+        if root in FRAMEWORKS:
+            yield root
+        elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+            yield from _frameworks_named(value, seen)
+    # An import statement inside the function names its module too.
+    yield from (name for name in FRAMEWORKS if name in names)
+
+
+def _names(code: types.CodeType) -> list[str]:
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names += _names(constant)
+    return names
+
+
+def _contents(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not yet filled
+        return None
