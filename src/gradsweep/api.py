@@ -1,0 +1,229 @@
+"""The quantities: what a user calls.
+
+A function, a Sweep and options enter; an xarray.Dataset leaves.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from gradsweep.derivative import QUANTITIES, Mode
+from gradsweep.errors import ArgumentError, nearest
+from gradsweep.planner import Options, make_plan
+from gradsweep.plans import Plan
+from gradsweep.request import make_request
+from gradsweep.sweep import Sweep
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["contributions", "gradient", "hessian", "hvp", "jacobian", "jvp", "plan", "value", "vjp"]
+
+Function = Callable[..., Any]
+
+
+class RunOptions(TypedDict, total=False):
+    """How to compute.
+
+    Attributes:
+        engine: "auto", "reference", "xla", "torch" or "loop".
+        framework: "torch" or "jax", when it cannot be told from the function and its values.
+        compile: whether the torch engine goes through torch.compile.
+    """
+
+    engine: str
+    framework: str | None
+    compile: bool
+
+
+class DerivativeOptions(RunOptions, total=False):
+    """What to differentiate, and how to compute it.
+
+    Attributes:
+        wrt: the names of the arguments to differentiate; by default every floating one, or
+            those that the tangent names.
+        with_value: whether to return the function's value too.
+        mode: "forward" or "reverse" accumulation; "auto" takes the one that costs less here.
+    """
+
+    wrt: str | Iterable[str] | None
+    with_value: bool
+    mode: Mode
+
+
+def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.Dataset":
+    """Compute f itself at every point of a sweep.
+
+    Args:
+        f: a function written with torch, with JAX or with operators alone. It may return a
+            number, an array, or a container of them; a dict gives a variable for each entry.
+        sweep: its arguments.
+        options: see `RunOptions`.
+
+    Returns:
+        A Dataset with one variable, called as the function, or one for each output. It has
+        only the dims that it depends on, then the output's own (`f_0`, ...).
+
+    Raises:
+        ArgumentError: when the sweep's names do not match the function's.
+        OutputError: when the function returns what is no array.
+    """
+    return plan("value", f, sweep, **options).run()
+
+
+def gradient(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute the gradient of a scalar function at every point of a sweep.
+
+    Args:
+        f: a function that returns a number, or a container of numbers.
+        sweep: its arguments.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with a partial derivative `df_dx` for each argument x. Each has only the dims
+        that it depends on, then the argument's own (`x_0`, ...).
+
+    Raises:
+        ArgumentError: when names do not match the function's.
+        OutputError: when the function returns an array; use `jacobian`.
+    """
+    return plan("gradient", f, sweep, **options).run()
+
+
+def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute the Jacobian J of a function at every point of a sweep.
+
+    Args:
+        f: a function that returns a number, an array, or a container of them.
+        sweep: its arguments.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with a block `df_dx` for each argument x: its dims are those swept that it
+        depends on, then the output's (`f_0`, ...), then the argument's (`x_0`, ...).
+    """
+    return plan("jacobian", f, sweep, **options).run()
+
+
+def jvp(
+    f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
+) -> "xarray.Dataset":
+    """Compute J v, the derivative along a tangent v, without forming J.
+
+    Args:
+        f: a function.
+        sweep: its arguments.
+        tangent: v, by argument: a number, an array of the argument's own shape, or values
+            swept like an argument's, `("quote", v)`. It is zero for arguments left out.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with `jvp`, or `jvp_y` for each output y of a container.
+    """
+    return plan("jvp", f, sweep, tangent, **options).run()
+
+
+def contributions(
+    f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
+) -> "xarray.Dataset":
+    """Compute J * v term by term: what each argument contributes to J v.
+
+    Args:
+        f: a function.
+        sweep: its arguments.
+        tangent: v, as for `jvp`.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with `contribution_x` for each argument x; their sum over the arguments, and
+        over the elements of array arguments, is J v.
+    """
+    return plan("contributions", f, sweep, tangent, **options).run()
+
+
+def vjp(
+    f: Function, sweep: Sweep, cotangent: Any, **options: Unpack[DerivativeOptions]
+) -> "xarray.Dataset":
+    """Compute w J, the gradient of the outputs weighted by a cotangent w, without forming J.
+
+    Args:
+        f: a function.
+        sweep: its arguments.
+        cotangent: w: a number, an array of the output's own shape, or values swept like an
+            argument's; by output name when the function returns a container.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with `vjp_x` for each argument x.
+    """
+    return plan("vjp", f, sweep, cotangent, **options).run()
+
+
+def hessian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute all second derivatives of a function at every point of a sweep.
+
+    Args:
+        f: a function that returns a number, an array, or a container of them.
+        sweep: its arguments.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with `d2f_dx_dy` for each pair of arguments, in both orders, which share
+        their memory.
+    """
+    return plan("hessian", f, sweep, **options).run()
+
+
+def hvp(
+    f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
+) -> "xarray.Dataset":
+    """Compute H v, the derivative of the gradient along a tangent v, without forming H.
+
+    Args:
+        f: a function.
+        sweep: its arguments.
+        tangent: v, as for `jvp`. The gradient is taken with respect to the arguments in `wrt`.
+        options: see `DerivativeOptions`.
+
+    Returns:
+        A Dataset with `hvp_x` for each argument x.
+    """
+    return plan("hvp", f, sweep, tangent, **options).run()
+
+
+def plan(
+    quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
+) -> Plan:
+    """Decide how a quantity is computed, and compute nothing yet.
+
+    Args:
+        quantity: `gs.gradient`, say, or its name.
+        f: a function.
+        sweep: its arguments.
+        direction: the tangent or cotangent, for the quantities that take one.
+        options: as for the quantity.
+
+    Returns:
+        A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
+        results; `plan.run()` computes them.
+    """
+    name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
+    if name not in QUANTITIES:
+        raise ArgumentError(
+            f"{quantity!r} is no quantity; there are {', '.join(QUANTITIES)}."
+            f"{nearest(name, QUANTITIES)}"
+        )
+    allowed = (RunOptions if name == "value" else DerivativeOptions).__annotations__
+    if kind := QUANTITIES[name].direction:
+        direction = (*direction, *([options.pop(kind)] if kind in options else []))
+    if len(direction) != bool(kind):
+        takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
+        raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
+    for option in options:
+        if option not in allowed:
+            raise ArgumentError(
+                f"{name} has no option {option!r}; it has {', '.join(allowed)}."
+                f"{nearest(option, allowed)}\nThe function's arguments go into the Sweep."
+            )
+    running = {key: options.pop(key) for key in RunOptions.__annotations__ if key in options}
+    request = make_request(name, f, sweep, *direction, **options)
+    return make_plan(request, Options(**running))

@@ -1,0 +1,54 @@
+"""The loop engine: the function called at one point after another, by its own framework.
+
+It runs whatever the function does: it is what the others are compared with, and where a function
+goes that nothing can vectorise.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsweep.engines.base import Job, Kernel, Leaves, groups_by_dims, reduced
+
+__all__ = ["LoopEngine"]
+
+
+class LoopEngine:
+    name = "loop"
+
+    def refuses(self, job: Job) -> str:
+        return ""
+
+    def prepare(self, job: Job) -> Kernel:
+        def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
+            with job.traced.context():
+                for dims, positions in groups_by_dims(job):
+                    placed = {key: reduced(leaf, dims) for key, leaf in leaves.items()}
+                    lengths = arrays[positions[0]].shape[: len(dims)]
+                    for index in np.ndindex(*lengths):
+                        where = dict(zip(dims, index))
+                        values = {
+                            key: _own(job, values[tuple(where[dim] for dim in leaf_dims)])
+                            for key, (leaf_dims, values) in placed.items()
+                        }
+                        results = job.traced.eager(values)
+                        for position in positions:
+                            arrays[position][index] = _as_numpy(results[position])
+
+        return kernel
+
+
+def _own(job: Job, value: np.ndarray) -> Any:
+    """Return the value at one point as an array of the function's own framework."""
+    if job.traced.framework == "torch":
+        import torch
+
+        return torch.from_numpy(np.array(value))
+    import jax.numpy as jnp
+
+    return jnp.asarray(value)
+
+
+def _as_numpy(result: Any) -> np.ndarray:
+    return (result.detach() if hasattr(result, "detach") else result).__array__()

@@ -1,0 +1,79 @@
+"""The torch engine: nested torch.func.vmap, eager or through torch.compile.
+
+Results that vary with the same axes are computed together, vectorised over just those axes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradsweep.engines.base import (
+    Job,
+    Kernel,
+    Leaves,
+    groups_by_dims,
+    reduced,
+    vectorised,
+)
+from gradsweep.errors import require
+
+__all__ = ["TorchEngine"]
+
+
+@dataclass(frozen=True)
+class TorchEngine:
+    """Run the function's own torch code under vmap.
+
+    Attributes:
+        compile: whether to compile it with torch.compile, which takes seconds the first time.
+    """
+
+    compile: bool = False
+
+    @property
+    def name(self) -> str:
+        return "torch"
+
+    def refuses(self, job: Job) -> str:
+        if job.traced.framework != "torch":
+            return f"the function is written for {job.traced.framework}"
+        torch = require("torch", "the torch engine")
+        # There is no abstract evaluation that follows vmap everywhere: a few points tell.
+        if any(leaf.is_empty for leaf in job.leaves.values()):
+            return ""
+        try:
+            for dims, positions in groups_by_dims(job):
+                _run(job, dims, vectorised(job, dims, positions, torch.func.vmap), job.leaves)
+        except Exception as error:
+            return f"torch.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
+        return ""
+
+    def prepare(self, job: Job) -> Kernel:
+        torch = require("torch", "the torch engine")
+        functions = []
+        for dims, positions in groups_by_dims(job):
+            function = vectorised(job, dims, positions, torch.func.vmap)
+            functions.append(
+                (dims, positions, torch.compile(function) if self.compile else function)
+            )
+
+        def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
+            for dims, positions, function in functions:
+                if arrays[positions[0]].size == 0:
+                    continue
+                for position, result in zip(positions, _run(job, dims, function, leaves)):
+                    arrays[position][...] = result.detach().numpy()
+
+        return kernel
+
+
+def _run(job: Job, dims: tuple[str, ...], function, leaves: Leaves) -> tuple:
+    import torch
+
+    with job.traced.context():
+        # torch takes no array that is read-only or has negative strides.
+        values = {
+            key: torch.from_numpy(np.array(reduced(leaf, dims)[1])) for key, leaf in leaves.items()
+        }
+        return function(values)

@@ -1,0 +1,57 @@
+"""The xla engine: jax.jit of nested jax.vmap, one output array for each result.
+
+Results that vary with the same axes share one compiled function, vectorised over just those
+axes. They are never stacked: XLA would compute the whole function again for each row.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradsweep.engines.base import (
+    Job,
+    Kernel,
+    Leaves,
+    groups_by_dims,
+    reduced,
+    vectorised,
+)
+from gradsweep.errors import require
+
+__all__ = ["XlaEngine"]
+
+
+class XlaEngine:
+    name = "xla"
+
+    def refuses(self, job: Job) -> str:
+        if job.traced.framework != "jax":
+            return f"the function is written for {job.traced.framework}"
+        jax = require("jax", "the xla engine")
+        # Abstract evaluation meets a missing batching rule without compiling anything.
+        try:
+            with job.traced.context():
+                for dims, positions in groups_by_dims(job):
+                    values = {k: reduced(leaf, dims)[1] for k, leaf in job.leaves.items()}
+                    jax.eval_shape(vectorised(job, dims, positions, jax.vmap), values)
+        except Exception as error:
+            return f"jax.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
+        return ""
+
+    def prepare(self, job: Job) -> Kernel:
+        jax = require("jax", "the xla engine")
+        compiled = [
+            (dims, positions, jax.jit(vectorised(job, dims, positions, jax.vmap)))
+            for dims, positions in groups_by_dims(job)
+        ]
+
+        def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
+            with job.traced.context():
+                for dims, positions, function in compiled:
+                    if arrays[positions[0]].size == 0:
+                        continue
+                    values = {key: reduced(leaf, dims)[1] for key, leaf in leaves.items()}
+                    for position, result in zip(positions, function(values)):
+                        arrays[position][...] = np.asarray(result)
+
+        return kernel

@@ -1,0 +1,191 @@
+"""Names, dims, coordinates and attributes: from arrays to an xarray.Dataset.
+
+Knows nothing of engines or Programs. xarray is imported when the first Dataset is made.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradsweep.derivative import Result
+from gradsweep.leaf import Argument, Coordinate
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Labels", "dataset", "variable_name"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What results are called after.
+
+    Attributes:
+        function: the function's name.
+        units: the units of its value, where the function carries them (`price.units = "USD"`).
+        arguments: the sweep's arguments, whose coordinates and attributes label the axes.
+    """
+
+    function: str
+    units: str
+    arguments: Sequence[Argument]
+
+    def output(self, result: Result) -> str:
+        """Return the name of the output that a result is of."""
+        if not result.output:
+            return self.function
+        return result.output if result.output.isidentifier() else f"{self.function}_{result.output}"
+
+    def units_of(self, key: str) -> str:
+        for argument in self.arguments:
+            if argument.name == key.partition(".")[0]:
+                return str(argument.attrs.get("units", ""))
+        return ""
+
+
+def variable_name(labels: Labels, result: Result) -> str:
+    """Return what a result is called in a Dataset: `dprice_dS`, `d2f_dx0_dx1`, `jvp` ..."""
+    output = labels.output(result)
+    wrt = [_flat(key) for key in result.wrt]
+    qualified = "_".join([*([output] if result.output else []), *wrt])
+    match result.kind:
+        case "value":
+            return output
+        case "partial":
+            return f"d{output}_d{wrt[0]}"
+        case "second":
+            return f"d2{output}_d{wrt[0]}_d{wrt[1]}"
+        case "jvp" | "contribution" | "vjp" | "hvp" as kind:
+            return f"{kind}_{qualified}" if qualified else kind
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def dataset(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    arrays: Sequence[np.ndarray],
+    axes: Mapping[str, int],
+    attrs: Mapping[str, Any],
+) -> "xarray.Dataset":
+    """Label the arrays of a sweep.
+
+    Args:
+        dims: for each result, the swept axes that lead its array.
+        axes: the swept axes and their lengths.
+    """
+    import xarray
+
+    variables: dict[str, Any] = {}
+    for result, swept, array in zip(results, dims, arrays):
+        for view, values in _symmetric(result, len(swept), array):
+            own = _own_dims(labels, view, axes)
+            name = variable_name(labels, view)
+            variables[name] = ((*swept, *own), values, _attributes(labels, view))
+    taken = {dim for dims, _, _ in variables.values() for dim in dims}
+    coordinates = {
+        name: (c.dims, c.values, dict(c.attrs))
+        for name, c in _coordinates(labels.arguments, axes)
+        # A coordinate with the name of a dim must be that dim's own.
+        if name not in variables and (name not in taken | axes.keys() or c.dims == (name,))
+    }
+    return xarray.Dataset(variables, coordinates, {**attrs, "axes": " ".join(axes)})
+
+
+def _symmetric(result: Result, n_swept: int, array: np.ndarray) -> Iterator[tuple]:
+    """Yield a result, and for an off-diagonal block of a Hessian its transpose, unstored."""
+    yield result, array
+    if result.kind != "second" or result.wrt[0] == result.wrt[1]:
+        return
+    (a, b), (a_shape, b_shape) = result.wrt, result.wrt_shapes
+    lead = n_swept + len(result.output_shape)
+    n_a, n_b = len(a_shape), len(b_shape)
+    order = [*range(lead), *range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
+    mirrored = Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape))
+    yield mirrored, array.transpose(order)
+
+
+def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
+    """Name the dims that belong to the output and to the arguments, not to the sweep."""
+    owners = [(labels.output(result), result.output_shape)]
+    owners += [(_flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
+    taken = set(axes)
+    names = []
+    for owner, shape in owners:
+        for position in range(len(shape)):
+            base = name = f"{owner}_{position}"
+            copy = 2
+            while name in taken:  # the second q of d2f_dq_dq, or an axis called the same
+                name = f"{base}_{copy}"
+                copy += 1
+            taken.add(name)
+            names.append(name)
+    return names
+
+
+def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
+    output = labels.output(result)
+    wrt = [_flat(key) for key in result.wrt]
+    units_in = [labels.units_of(key) for key in result.wrt]
+    per = "·".join(units_in) if all(units_in) else ""
+    value_units = labels.units if not result.output else ""
+    units = ""
+    match result.kind:
+        case "value":
+            name, units = output, value_units
+        case "partial":
+            name, units = f"∂{output}/∂{wrt[0]}", _quotient(value_units, per, output)
+        case "second":
+            over = f"∂{wrt[0]}²" if wrt[0] == wrt[1] else f"∂{wrt[0]}∂{wrt[1]}"
+            name, units = f"∂²{output}/{over}", _quotient(value_units, per, output)
+        case "jvp":
+            name, units = f"J v of {output}", value_units
+        case "contribution":
+            name, units = f"∂{output}/∂{wrt[0]} · v", value_units
+        case "vjp":
+            name = f"w J, {wrt[0]}"
+        case "hvp":
+            name = f"H v of {output}, {wrt[0]}"
+        case unknown:
+            raise AssertionError(unknown)
+    attributes = {"long_name": name, "of": output}
+    if wrt:
+        attributes["wrt"] = " ".join(wrt)
+        attributes["wrt_ndim"] = " ".join(str(len(shape)) for shape in result.wrt_shapes)
+    if units:
+        attributes["units"] = units
+    return attributes
+
+
+def _quotient(value: str, per: str, output: str) -> str:
+    if not per:
+        return ""
+    # Without the units of the value, its name in brackets stands for them.
+    return f"{value or f'[{output}]'}/{f'({per})' if '·' in per else per}"
+
+
+def _coordinates(
+    arguments: Sequence[Argument], axes: Mapping[str, int]
+) -> Iterator[tuple[str, Coordinate]]:
+    """Yield the coordinates that a sweep gives: its values, and the labels of DataArrays."""
+    for argument in arguments:
+        yield from argument.coordinates.items()
+        attrs = argument.attrs
+        for leaf in argument.leaves:
+            if leaf.parts:
+                for dims, values in leaf.parts:
+                    if len(dims) == 1:
+                        yield dims[0], Coordinate(dims, values, attrs)
+            elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
+                # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
+                name = _flat(leaf.key)
+                own = [f"{name}_{position}" for position in range(len(leaf.shape))]
+                if not set(own) & axes.keys():
+                    yield name, Coordinate((*leaf.dims, *own), leaf.whole(), attrs)
+
+
+def _flat(key: str) -> str:
+    return key.replace(".", "_")

@@ -1,0 +1,185 @@
+"""Decide how a derivative is computed over a sweep, before anything is.
+
+A bound function, a Derivative and the leaves enter; a Plan leaves.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from gradsweep import engines, frontends
+from gradsweep.branches import Branch, Trace, first_point, holds_at, split
+from gradsweep.cache import Cache
+from gradsweep.dependence import analyse, result_dims
+from gradsweep.derivative import Mode
+from gradsweep.engines.base import Job
+from gradsweep.errors import BranchError, GradsweepWarning
+from gradsweep.identity import Unknown, identity
+from gradsweep.leaf import Leaf
+from gradsweep.memory import n_points
+from gradsweep.plans import Plan, PlannedBranch, Prepared
+from gradsweep.primitives import PRIMITIVES
+from gradsweep.request import Request
+from gradsweep.stages import make_stages
+from gradsweep.traced import Traced
+
+__all__ = ["PREPARED", "TRACES", "Options", "make_plan"]
+
+# What was traced, by function and form of its arguments, and what was prepared to run it.
+TRACES: Cache[list[Traced]] = Cache(size=256)
+PREPARED: Cache[Prepared] = Cache(size=256)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compute, as opposed to what.
+
+    Attributes:
+        engine: a name, or "auto".
+        framework: "torch" or "jax", or None to find out.
+        compile: whether the torch engine goes through torch.compile.
+    """
+
+    engine: str = "auto"
+    framework: str | None = None
+    compile: bool = False
+
+
+def make_plan(request: Request, options: Options) -> Plan:
+    """Trace the derivative and decide how each branch is run."""
+    bound, leaves, axes = request.bound, request.leaves, request.axes
+    trace = _remembering(partial(_trace_cheapest, request, options.framework), request, options)
+    try:
+        branches = split(trace, leaves, axes, bound.describe)
+    except BranchError as error:
+        if options.engine not in ("auto", "loop"):
+            raise
+        branches = [_unsplit(trace, leaves, axes, reason=str(error).splitlines()[0])]
+    planned = tuple(_plan_branch(branch, options) for branch in branches)
+    results = branches[0].traced.results
+    dims = tuple(_merge_dims(planned, position, axes) for position in range(len(results)))
+    if planned[0].prepared.choice.engine.name == "loop" and options.engine == "auto":
+        warnings.warn(
+            f"{bound.name} runs as a plain loop over its points: {branches[0].traced.reason}.",
+            GradsweepWarning,
+            stacklevel=4,
+        )
+    return Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
+
+
+def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
+    """Return a `trace` that hands out what was traced before, where that holds."""
+    try:
+        key = (
+            identity(request.bound.function),
+            identity([(a.name, a.form, a.origin) for a in request.bound.arguments]),
+            tuple((k, leaf.dims, leaf.shape, leaf.dtype) for k, leaf in request.leaves.items()),
+            request.derivative,
+            options.framework,
+        )
+    except Unknown:
+        return trace
+    known = TRACES.get(key, list)
+
+    def remembered(point: Mapping[str, np.ndarray]) -> Traced:
+        for traced in known:
+            if holds_at(traced, point):
+                return traced
+        traced = trace(point)
+        # What torch code did at one point, without a Program, says nothing of the next.
+        if traced.program is not None or traced.framework == "jax":
+            known.append(traced)
+        return traced
+
+    return remembered
+
+
+def _trace_cheapest(
+    request: Request, framework: str | None, point: Mapping[str, np.ndarray]
+) -> Traced:
+    """Trace a derivative, in forward or reverse mode as costs less over this sweep."""
+    derivative, leaves = request.derivative, request.leaves
+
+    def trace(mode: Mode) -> Traced:
+        return frontends.trace(request.bound, replace(derivative, mode=mode), point, framework)
+
+    if derivative.mode != "auto":
+        return trace(derivative.mode)
+    if derivative.quantity not in ("jacobian", "contributions"):
+        return trace("reverse")
+    n_inputs = sum(leaves[key].n_elements for key in derivative.wrt)
+    if n_inputs == 1:
+        return trace("forward")
+    reverse = trace("reverse")
+    shapes = {r.output: r.output_shape for r in reverse.results}
+    n_outputs = sum(int(np.prod(shape)) for shape in shapes.values())
+    # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
+    if n_inputs > 4 * n_outputs or n_outputs == 1:
+        return reverse
+    forward = trace("forward")
+    if forward.program is None or reverse.program is None:
+        return forward if forward.program is not None or n_inputs < n_outputs else reverse
+    return min(reverse, forward, key=lambda traced: _total_flops(traced, leaves))
+
+
+def _total_flops(traced: Traced, leaves: Mapping[str, Leaf]) -> int:
+    """Estimate the floating-point operations of a Program over a sweep."""
+    program = traced.program
+    assert program is not None
+    sizes = {dim: size for leaf in leaves.values() for dim, size in leaf.sizes.items()}
+    return sum(
+        PRIMITIVES[equation.primitive].flops * n_points(stage.axes, sizes)
+        for stage in make_stages(program, analyse(program, leaves))
+        for _, equation in stage.equations
+    )
+
+
+def _unsplit(
+    trace: Trace,
+    leaves: Mapping[str, Leaf],
+    axes: Mapping[str, int],
+    reason: str,
+) -> Branch:
+    """Return the whole sweep as one branch without a Program, which may depend on everything."""
+    traced = trace(first_point(leaves))
+    everything = tuple(frozenset(leaves) for _ in traced.results)
+    return Branch(
+        replace(traced, program=None, reason=reason, depends=everything), leaves, axes, None
+    )
+
+
+def _plan_branch(branch: Branch, options: Options) -> PlannedBranch:
+    key = (
+        branch.traced,
+        tuple(branch.axes),
+        tuple((key, leaf.dims, leaf.part_dims) for key, leaf in branch.leaves.items()),
+        options,
+    )
+    prepared = PREPARED.get(key, partial(_prepare, branch, options))
+    return PlannedBranch(branch, prepared, *prepared.chunks(branch.axes))
+
+
+def _prepare(branch: Branch, options: Options) -> Prepared:
+    program = branch.traced.program
+    dependence = analyse(program, branch.leaves) if program else None
+    stages = make_stages(program, dependence) if program and dependence else ()
+    dims = result_dims(branch.traced, dependence, branch.leaves, tuple(branch.axes))
+    # What is prepared outlives this sweep, so it holds a few of its points and not all of them.
+    few = {key: leaf.head(2) for key, leaf in branch.leaves.items()}
+    job = Job(branch.traced, few, tuple(branch.axes), dims, stages)
+    return Prepared(job, engines.choose(job, options.engine, options.compile))
+
+
+def _merge_dims(
+    planned: Sequence[PlannedBranch], position: int, axes: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return the axes of a result over all branches: which branch a point takes counts too."""
+    found: set[str] = set()
+    for part in planned:
+        found.update(part.prepared.job.dims[position])
+        if part.branch.points is not None:
+            found.update(part.branch.points.index)
+    return tuple(axis for axis in axes if axis in found)
