@@ -21,7 +21,7 @@ def price(S, K, T, r, sigma):
     return S * sigma - K * T * r
 
 
-SWEEP = dict(S=[50.0, 100.0], K=100.0, T=1.0, r=0.05, sigma=0.2)
+SWEEP = {"S": [50.0, 100.0], "K": 100.0, "T": 1.0, "r": 0.05, "sigma": 0.2}
 
 
 def test_an_unknown_argument_is_named_and_the_nearest_suggested():

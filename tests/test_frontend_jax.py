@@ -266,7 +266,7 @@ def test_function_of_an_array_agrees_with_a_loop_of_jax(name):
 def test_special_values_come_out_as_jax_has_them():
     points = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e308])
     for f in (jnp.exp, jnp.sqrt, jax.nn.sigmoid, jnp.sign, jnp.tanh, lambda x: 0.0 * x, jnp.max):
-        (got,) = computed("value", lambda x: f(x), x=points)
+        (got,) = computed("value", lambda x, f=f: f(x), x=points)
         np.testing.assert_allclose(got, plain([itself], f, points)[0], rtol=1e-15)
 
 
@@ -286,7 +286,7 @@ def black_scholes(S, K, T, r, sigma):
     return S * stats.norm.cdf(d1) - K * jnp.exp(-r * T) * stats.norm.cdf(d1 - sigma * jnp.sqrt(T))
 
 
-MARKET = dict(S=100.0, K=95.0, T=1.25, r=0.05, sigma=0.2)
+MARKET = {"S": 100.0, "K": 95.0, "T": 1.25, "r": 0.05, "sigma": 0.2}
 
 
 def test_black_scholes_greeks_are_the_closed_forms():
@@ -473,6 +473,11 @@ def with_own_vjp(x):
 
 with_own_vjp.defvjp(lambda x: (x**2, x), lambda x, w: (7.0 * w * x,))
 
+
+def scaled_by(c):
+    return lambda x: c * x**2
+
+
 CALLABLES = {
     "lambda": (lambda x: 3.0 * x**2, 12.0),
     "jitted": (jax.jit(lambda x: 3.0 * x**2), 12.0),
@@ -482,7 +487,7 @@ CALLABLES = {
     "custom_jvp": (with_own_jvp, 7.0),
     "custom_vjp": (with_own_vjp, 14.0),
     "numpy_constant": (lambda x: np.float64(3.0) * x**2, 12.0),
-    "closed_over_float32": (lambda x, c=jnp.float32(3.0): c * x**2, 12.0),
+    "closed_over_float32": (scaled_by(jnp.float32(3.0)), 12.0),
 }
 
 

@@ -41,7 +41,7 @@ def sweeps(draw):
         )
         arguments[name] = (own, values) if own else dtype and np.dtype(dtype).type(values)
         axes_of[name] = own
-    return arguments, axes_of, sizes
+    return arguments, axes_of
 
 
 def loop_gradient(framework, f, values):
@@ -92,7 +92,7 @@ def test_random_sweeps_agree_with_a_plain_loop(framework, engine, name):
     @SETTINGS
     @given(sweeps())
     def check(drawn):
-        arguments, axes_of, sizes = drawn
+        arguments, axes_of = drawn
         sweep = gs.Sweep(**arguments)
         ds = gs.broadcast(gs.gradient(f, sweep, engine=engine, framework=framework))
         axes = list(sweep.axes)

@@ -64,7 +64,10 @@ class Branch:
 
 
 def split(
-    trace: Trace, leaves: Leaves, axes: Mapping[str, int], describe: Callable[[Mapping[str, np.ndarray]], str]
+    trace: Trace,
+    leaves: Leaves,
+    axes: Mapping[str, int],
+    describe: Callable[[Mapping[str, np.ndarray]], str],
 ) -> list[Branch]:
     """Trace the function once for each way that its branches go over the sweep.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from gradsweep import tree
 from gradsweep.errors import ArgumentError, nearest
+from gradsweep.identity import names_in
 from gradsweep.leaf import Argument, LeafMark
 from gradsweep.sweep import Sweep
 from gradsweep.written import parse_argument
@@ -210,12 +211,13 @@ def _frameworks_named(function: Any, seen: set[int]) -> Iterator[str]:
         yield from _frameworks_named(function.__self__, seen)
         function = function.__func__
     if not isinstance(function, types.FunctionType):
-        call = getattr(type(function), "forward", None) or getattr(type(function), "__call__", None)
-        if isinstance(call, types.FunctionType):
-            yield from _frameworks_named(call, seen)
+        for name in ("forward", "__call__"):
+            method = getattr(type(function), name, None)
+            if isinstance(method, types.FunctionType):
+                yield from _frameworks_named(method, seen)
         return
     cells = [_contents(cell) for cell in function.__closure__ or ()]
-    names = _names(function.__code__)
+    names = names_in(function.__code__)
     for value in [*(function.__globals__[n] for n in names if n in function.__globals__), *cells]:
         module = value.__name__ if isinstance(value, types.ModuleType) else None
         module = module or getattr(value, "__module__", None) or type(value).__module__
@@ -228,14 +230,6 @@ def _frameworks_named(function: Any, seen: set[int]) -> Iterator[str]:
             yield from _frameworks_named(value, seen)
     # An import statement inside the function names its module too.
     yield from (name for name in FRAMEWORKS if name in names)
-
-
-def _names(code: types.CodeType) -> list[str]:
-    names = list(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names += _names(constant)
-    return names
 
 
 def _contents(cell: types.CellType) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Unknown", "identity"]
+__all__ = ["Unknown", "identity", "names_in"]
 
 # Arrays up to this size are compared by their bytes at every call; a larger one is not cached on.
 _LARGEST_ARRAY_BYTES = 2**20
@@ -122,7 +122,7 @@ def _array_bytes(value: Any) -> Hashable | None:
 def _function(value: types.FunctionType, below: Any) -> Hashable:
     if str(value.__module__).partition(".")[0] in _LIBRARIES:
         return _Same(value)
-    names = _names(value.__code__)
+    names = names_in(value.__code__)
     captured = []
     for name in names:
         if name in value.__globals__:
@@ -141,9 +141,10 @@ def _is_library(module: types.ModuleType) -> bool:
     return module.__name__.partition(".")[0] in {*_LIBRARIES, "math"}
 
 
-def _names(code: types.CodeType) -> tuple[str, ...]:
+def names_in(code: types.CodeType) -> tuple[str, ...]:
+    """Return the globals and attributes that code refers to, nested functions included."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return tuple(dict.fromkeys([*code.co_names, *(n for c in inner for n in _names(c))]))
+    return tuple(dict.fromkeys([*code.co_names, *(n for c in inner for n in names_in(c))]))
 
 
 def _filled(cell: types.CellType) -> bool:

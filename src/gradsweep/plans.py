@@ -227,11 +227,8 @@ def _is_zero(planned: PlannedBranch, number: int) -> bool:
 
 
 def _bytes(n_bytes: int) -> str:
-    size = float(n_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    units = ["kB", "MB", "GB", "TB"]
+    power = min(len(units), int(math.log(n_bytes, 1000)))
+    return f"{n_bytes / 1000**power:.1f} {units[power - 1]}"

@@ -176,11 +176,7 @@ def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
     key = direction_key(kind, name)
     if isinstance(value, tuple | Components) or is_data_array(value):
         argument = parse_argument(key, value)
-        if (
-            len(argument.leaves) != 1
-            or not argument.leaves[0].is_floating
-            and argument.leaves[0].dtype != "int64"
-        ):
+        if len(argument.leaves) != 1 or argument.leaves[0].dtype == "bool":
             raise SweepError(f"the {key} is not an array of numbers: {argument.written}")
         leaf = argument.leaves[0]
         return leaf.astype("float64") if leaf.dtype == "int64" else leaf

@@ -30,7 +30,8 @@ def trace(
     """
     if framework is not None and framework not in FRAMEWORKS:
         raise ArgumentError(
-            f"there is no framework {framework!r}; use 'torch' or 'jax'.{nearest(framework, FRAMEWORKS)}"
+            f"there is no framework {framework!r}; use 'torch' or 'jax'."
+            f"{nearest(framework, FRAMEWORKS)}"
         )
     candidates = (framework,) if framework else candidate_frameworks(bound)
     missing: MissingPackage | None = None

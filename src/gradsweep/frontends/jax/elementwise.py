@@ -26,11 +26,11 @@ _LOGIC = {"add": "or", "mul": "and", "max": "or", "min": "and"}
 def _primitive(name: str, b: Builder, equation: Any, *operands: Variables) -> Variables:
     dtype = equation.outvars[0].aval.dtype
     result = elementwise(b, _LOGIC.get(name, name) if dtype.kind == "b" else name, *operands)
-    return (
-        by_element(partial(_wrap, 1 << 8 * dtype.itemsize), b, result)
-        if dtype.kind == "u"
-        else result
-    )
+    if dtype.kind != "u":
+        return result
+    if name == "mul":
+        raise NotAProgram("it multiplies unsigned integers, whose product int64 cannot hold")
+    return by_element(partial(_wrap, 1 << 8 * dtype.itemsize), b, result)
 
 
 def _logic(name: str, b: Builder, equation: Any, *operands: Variables) -> Variables:

@@ -203,8 +203,10 @@ def _scatter(
         start = windows.start(batch)
         update = by_batch[batch].reshape(windows.sizes)
 
-        def written(at: tuple[int, ...], update: Variables = update) -> Variables:
-            new = np.array(result)
+        def written(
+            at: tuple[int, ...], update: Variables = update, before: Variables = result
+        ) -> Variables:
+            new = np.array(before)
             window = _window(at, windows.sizes)
             new[window] = elementwise(b, combine, new[window], update) if combine else update
             return new
