@@ -7,8 +7,7 @@ Knows nothing of derivatives, and imports no framework.
 import functools
 import inspect
 import re
-import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from gradsweep import tree
 from gradsweep.errors import ArgumentError, nearest
-from gradsweep.identity import names_in
+from gradsweep.framework import FRAMEWORKS, frameworks_named
 from gradsweep.leaf import Argument, LeafMark
 from gradsweep.sweep import Sweep
 from gradsweep.written import parse_argument
@@ -29,8 +28,6 @@ __all__ = [
     "function_name",
     "parameters_of",
 ]
-
-FRAMEWORKS = ("torch", "jax")
 
 _Parameter = inspect.Parameter
 
@@ -150,8 +147,7 @@ def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
     origins = {a.origin for a in bound.sweep.arguments.values()} - {""}
     if len(origins) == 1:
         return tuple(origins)
-    named = tuple(dict.fromkeys(_frameworks_named(bound.function, set())))
-    return named or FRAMEWORKS
+    return frameworks_named(bound.function) or FRAMEWORKS
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
@@ -191,49 +187,3 @@ def _default(name: str, value: Any) -> Argument:
     if hasattr(value, "__array__"):
         return parse_argument(name, ((), value))
     return Argument(name, value, (), written=f"{value!r}, its default")
-
-
-def _frameworks_named(function: Any, seen: set[int]) -> Iterator[str]:
-    """Yield the frameworks that a function's code refers to, following the functions it calls."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if id(function) in seen:
-        return
-    seen.add(id(function))
-    for kind in type(function).__mro__:
-        root = kind.__module__.partition(".")[0]
-        if root in FRAMEWORKS:
-            yield root
-        elif root == "equinox":
-            yield "jax"
-    function = inspect.unwrap(function)
-    if isinstance(function, types.MethodType):
-        yield from _frameworks_named(function.__self__, seen)
-        function = function.__func__
-    if not isinstance(function, types.FunctionType):
-        for name in ("forward", "__call__"):
-            method = getattr(type(function), name, None)
-            if isinstance(method, types.FunctionType):
-                yield from _frameworks_named(method, seen)
-        return
-    cells = [_contents(cell) for cell in function.__closure__ or ()]
-    names = names_in(function.__code__)
-    for value in [*(function.__globals__[n] for n in names if n in function.__globals__), *cells]:
-        module = value.__name__ if isinstance(value, types.ModuleType) else None
-        module = module or getattr(value, "__module__", None) or type(value).__module__
-        root = str(module).partition(".")[0]
-        if root in ("jaxlib", "jaxtyping"):
-            root = "jax"
-        if root in FRAMEWORKS:
-            yield root
-        elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
-            yield from _frameworks_named(value, seen)
-    # An import statement inside the function names its module too.
-    yield from (name for name in FRAMEWORKS if name in names)
-
-
-def _contents(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not yet filled
-        return None

@@ -19,6 +19,9 @@ __all__ = ["cast", "cumulative", "dot_general", "elementwise", "matmul", "reduce
 
 Variables = np.ndarray  # of int64
 
+# A larger matrix product is better left to a framework's own, and takes long to write out.
+_LARGEST_PRODUCT = 2**14
+
 
 def elementwise(builder: Builder, name: str, *operands: Variables) -> Variables:
     """Apply a primitive to every element of operands that broadcast against each other."""
@@ -86,7 +89,7 @@ def cumulative(
 def matmul(builder: Builder, a: Variables, b: Variables) -> Variables:
     """Multiply matrices (m, k) and (k, n). A constant zero contributes no term."""
     (m, k), (_, n) = a.shape, b.shape
-    _refuse_large(builder, m * k * n)
+    _refuse_large(m * k * n)
     result = np.empty((m, n), dtype=np.int64)
     if result.size == 0:
         return result
@@ -118,7 +121,7 @@ def dot_general(
     a_shape, b_shape = (tuple(a.shape[i] for i in a_free), tuple(b.shape[i] for i in b_free))
     n_terms = _size(a.shape[i] for i in contract[0])
     n_batch, n_rows, n_columns = _size(batch_shape), _size(a_shape), _size(b_shape)
-    _refuse_large(builder, n_batch * n_rows * n_columns * n_terms)
+    _refuse_large(n_batch * n_rows * n_columns * n_terms)
     rows = a.transpose([*batch[0], *a_free, *contract[0]]).reshape(n_batch, n_rows, n_terms)
     columns = b.transpose([*batch[1], *contract[1], *b_free]).reshape(n_batch, n_terms, n_columns)
     result = np.empty((n_batch, n_rows, n_columns), dtype=np.int64)
@@ -131,7 +134,6 @@ def _size(shape) -> int:
     return fold(int.__mul__, map(int, shape), 1)
 
 
-def _refuse_large(builder: Builder, n_products: int) -> None:
-    # Asked before the loop: a 1000 x 1000 product would take minutes to fail by counting.
-    if n_products > builder.max_equations:
+def _refuse_large(n_products: int) -> None:
+    if n_products > _LARGEST_PRODUCT:
         raise NotAProgram(f"it contains a matrix product of {n_products:,} multiplications")

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradsweep import tree
 from gradsweep.errors import SweepError
+from gradsweep.framework import framework_of
 from gradsweep.leaf import Argument, Coordinate, Leaf, LeafMark, union
 
 __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
@@ -262,10 +263,8 @@ def _parse_data_array(name: str, value: Any) -> Argument:
 def _origin(value: Any) -> str:
     value = value.parts if isinstance(value, Components) else value
     for _, leaf in tree.flatten(value):
-        for kind in type(leaf).__mro__:
-            root = kind.__module__.partition(".")[0]
-            if root in ("torch", "jax", "jaxlib"):
-                return root.removesuffix("lib")
+        if framework := framework_of(leaf):
+            return framework
     return ""
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from gradsweep.derivative import Derivative
 from gradsweep.errors import ArgumentError, MissingPackage, nearest
-from gradsweep.function import FRAMEWORKS, BoundFunction, candidate_frameworks
+from gradsweep.framework import FRAMEWORKS
+from gradsweep.function import BoundFunction, candidate_frameworks
 from gradsweep.traced import Traced
 
 __all__ = ["trace"]

@@ -1,0 +1,160 @@
+"""Nothing is traced twice, and nothing that changed is taken for what it was."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import gradsweep as gs
+from gradsweep.cache import Cache
+from gradsweep.identity import Unknown, identity
+from gradsweep.planner import PREPARED, TRACES
+
+RATE = 2.0
+WEIGHTS = np.array([1.0, 2.0])
+
+
+@pytest.fixture(autouse=True)
+def empty_caches():
+    TRACES.clear()
+    PREPARED.clear()
+
+
+def slope(f, x=(1.0, 2.0)):
+    return gs.broadcast(gs.gradient(f, gs.Sweep(x=list(x)))).df_dx.values
+
+
+def n_traces():
+    return sum(len(found) for found in TRACES._values.values())
+
+
+def test_the_same_function_is_traced_and_prepared_once():
+    def f(x):
+        return x**2
+
+    for values in ([1.0, 2.0], [3.0, 4.0, 5.0], [1.0]):
+        np.testing.assert_array_equal(slope(f, values), 2 * np.array(values))
+    assert n_traces() == 1
+    assert PREPARED.n_made == 1
+
+
+def test_another_quantity_dtype_or_form_is_traced_anew():
+    def f(x):
+        return x**2
+
+    slope(f)
+    gs.hessian(f, gs.Sweep(x=[1.0]))
+    gs.gradient(f, gs.Sweep(x=np.ones(2, "float32")))
+    gs.gradient(f, gs.Sweep(x=("t", [1.0])))
+    assert n_traces() == 4
+
+
+def test_a_changed_global_is_seen(monkeypatch):
+    def f(x):
+        return RATE * x**2
+
+    np.testing.assert_array_equal(slope(f), [4.0, 8.0])
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    np.testing.assert_array_equal(slope(f), [6.0, 12.0])
+
+
+def test_a_changed_closure_is_seen():
+    rate = 2.0
+
+    def f(x):
+        return rate * x
+
+    np.testing.assert_array_equal(slope(f), [2.0, 2.0])
+    rate = 5.0
+    np.testing.assert_array_equal(slope(f), [5.0, 5.0])
+
+
+def test_an_array_written_into_is_seen():
+    weights = np.array([1.0, 2.0])
+
+    def f(x):
+        return weights[0] * x + weights[1] * x**2
+
+    np.testing.assert_array_equal(slope(f), [5.0, 9.0])
+    weights[1] = 0.0
+    np.testing.assert_array_equal(slope(f), [1.0, 1.0])
+
+
+def test_a_changed_attribute_or_default_is_seen():
+    class Model:
+        def __init__(self):
+            self.inner = {"rate": [2.0]}
+
+        def price(self, x):
+            return self.inner["rate"][0] * x
+
+    model = Model()
+    sweep = gs.Sweep(x=[1.0])
+    assert gs.gradient(model.price, sweep).dprice_dx == 2.0
+    model.inner["rate"][0] = 4.0
+    assert gs.gradient(model.price, sweep).dprice_dx == 4.0
+    assert gs.gradient(functools.partial(lambda x, k: k * x, k=7.0), sweep).df_dx == 7.0
+    assert gs.gradient(functools.partial(lambda x, k: k * x, k=8.0), sweep).df_dx == 8.0
+
+
+@pytest.mark.torch
+def test_a_trained_module_is_seen():
+    import torch
+
+    module = torch.nn.Linear(1, 1, dtype=torch.float64)
+    f = lambda x: module(x[None])[0]  # noqa: E731
+    before = slope(f)
+    with torch.no_grad():
+        module.weight.mul_(2.0)
+    np.testing.assert_allclose(slope(f), 2 * before)
+    module.weight.data.mul_(2.0)
+    np.testing.assert_allclose(slope(f), 4 * before)
+
+
+@pytest.mark.torch
+def test_each_branch_is_traced_once():
+    def f(x):
+        return x**2 if x > 1.5 else 3.0 * x
+
+    for _ in range(3):
+        np.testing.assert_array_equal(slope(f, [1.0, 2.0, 3.0]), [3.0, 4.0, 6.0])
+    assert n_traces() == 2
+    # Starting with the other branch finds it again.
+    np.testing.assert_array_equal(slope(f, [2.0, 1.0]), [4.0, 3.0])
+    assert n_traces() == 2
+
+
+def test_what_cannot_be_read_is_not_cached():
+    large = np.ones(10**6)
+
+    def f(x):
+        return x * large[0]
+
+    with pytest.raises(Unknown):
+        identity(f)
+    np.testing.assert_array_equal(slope(f), [1.0, 1.0])
+    large[0] = 2.0
+    np.testing.assert_array_equal(slope(f), [2.0, 2.0])
+
+
+def test_static_arguments_tell_traces_apart():
+    def f(x, n):
+        return x * n
+
+    assert gs.gradient(f, gs.Sweep(x=[1.0], n=2)).df_dx == 2.0
+    assert gs.gradient(f, gs.Sweep(x=[1.0], n=3)).df_dx == 3.0
+    assert gs.gradient(f, gs.Sweep(x=[1.0], n=True)).df_dx == 1.0
+
+
+def test_numbers_of_different_types_are_different():
+    assert len({identity(value) for value in (1, 1.0, True, 0.0, -0.0)}) == 5
+
+
+def test_the_cache_forgets_what_was_used_longest_ago():
+    cache = Cache(size=2)
+    for key in "aba":
+        cache.get(key, lambda key=key: key.upper())
+    assert cache.get("c", lambda: "C") == "C"
+    assert cache.get("a", lambda: "again") == "A"
+    assert cache.get("b", lambda: "again") == "again"
+    assert cache.n_made == 4
