@@ -1,0 +1,81 @@
+"""The command line: words enter, a table or a file leaves, and an exit code.
+
+Only argparse is loaded until the words are known to be well-formed, so that --help is instant.
+
+Exit codes: 0 done; 1 an error while computing; 2 the command was not understood; 130 Ctrl-C.
+"""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+from gradsweep.cli.options import make_parser
+from gradsweep.errors import ArgumentError, GradsweepError, GradsweepWarning, SweepError
+
+__all__ = ["main"]
+
+# These say that the command's own words do not fit the function.
+_USAGE_ERRORS = (ArgumentError, SweepError)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        words: the command line after the program's name; by default that of the process.
+    """
+    try:
+        options = make_parser().parse_args(words)
+    except SystemExit as stop:  # argparse has printed the help, or what is wrong
+        return stop.code if isinstance(stop.code, int) else 2
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            from gradsweep.cli.command import run
+
+            run(options)
+            # What is buffered is written here, where a closed pipe is still caught.
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader has seen enough. Python would complain again when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except KeyboardInterrupt:
+            print("gradsweep: interrupted", file=sys.stderr)
+            return 130
+        except _USAGE_ERRORS as error:
+            print(f"gradsweep: {error}", file=sys.stderr)
+            return 2
+        except GradsweepError as error:
+            print(f"gradsweep: {error}", file=sys.stderr)
+            return 1
+        except Exception as error:
+            _print_own_frames(error, options.function)
+            return 1
+    return 0
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    where = "" if issubclass(category, GradsweepWarning) else f"{filename}:{lineno}: "
+    print(f"gradsweep: warning: {where}{message}", file=sys.stderr)
+
+
+def _print_own_frames(error: Exception, function: str) -> None:
+    """Print a traceback from the user's file on; all of it when none of it is theirs."""
+    path = os.path.realpath(function.rpartition(":")[0])
+    package = os.path.dirname(os.path.dirname(__file__))
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename != path:
+        frame = frame.tb_next
+    if frame is None:  # given as package.module: the first frame after gradsweep's own
+        frame = error.__traceback__
+        while frame is not None and _is_within(frame.tb_frame.f_code.co_filename, package):
+            frame = frame.tb_next
+    # What gradsweep was handling at the time is no news; what the user raised it from is.
+    from_cause = error.__cause__ is not None
+    traceback.print_exception(type(error), error, frame or error.__traceback__, chain=from_cause)
+
+
+def _is_within(filename: str, folder: str) -> bool:
+    return filename.startswith((folder + os.sep, "<frozen importlib"))

@@ -1,0 +1,88 @@
+"""Read a file of columns, one row for each point of a sweep.
+
+A .csv or .parquet file and a function enter; values for a Sweep, zipped along one dim, leave.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gradsweep.errors import SweepError, require
+from gradsweep.function import parameters_of
+
+__all__ = ["choose_columns", "read_columns"]
+
+_SUFFIXES = (".csv", ".parquet")
+
+
+def read_columns(written: str) -> dict[str, Any]:
+    """Read FILE[:DIM].
+
+    Returns:
+        For every column, (dim, values); the values are not yet known to be numbers.
+
+    Raises:
+        SweepError: when the file is missing, of another kind or not readable.
+    """
+    file, dim = written, "row"
+    # A colon may also belong to the file's own name.
+    if not Path(written).exists() and ":" in written:
+        file, _, dim = written.rpartition(":")
+    path = Path(file)
+    if path.suffix not in _SUFFIXES:
+        raise SweepError(f"--from {written}: {file!r} is neither {' nor '.join(_SUFFIXES)}.")
+    if not path.is_file():
+        raise SweepError(f"--from {written}: there is no file {file!r}.")
+    pandas = require("pandas", "--from")
+    if path.suffix == ".parquet":
+        require("pyarrow", "reading a .parquet file")
+    try:
+        frame = pandas.read_csv(path) if path.suffix == ".csv" else pandas.read_parquet(path)
+    except (ValueError, OSError) as error:  # every parser's own error is a ValueError
+        raise SweepError(f"--from {written}: {error}") from None
+    return {str(name).strip(): (dim, column.to_numpy()) for name, column in frame.items()}
+
+
+def choose_columns(
+    columns: Mapping[str, Any],
+    function: Callable[..., Any],
+    given: Collection[str],
+    directions: Iterable[str],
+) -> tuple[dict[str, Any], list[str]]:
+    """Choose the columns that are arguments of a function.
+
+    Args:
+        given: the arguments that have a value already, which comes first.
+        directions: the columns that --along names.
+
+    Returns:
+        The arguments, and the names of the columns that nothing uses.
+
+    Raises:
+        SweepError: when the column of an argument does not hold numbers.
+    """
+    takes = _parameters(function)
+    chosen = {
+        name: column
+        for name, column in columns.items()
+        if name not in given and (takes is None or name in takes)
+    }
+    used = {*chosen, *directions}
+    if takes is None:  # **kwargs takes any column but those meant for something else
+        chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
+    for name, (_, values) in chosen.items():
+        if values.dtype.kind not in "fiub":
+            # A column of mixed values holds numbers too; the first that is none is shown.
+            wrong = next((v for v in values if not isinstance(v, int | float)), values[0])
+            raise SweepError(
+                f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."
+            )
+    return chosen, [name for name in columns if name not in used]
+
+
+def _parameters(function: Callable[..., Any]) -> set[str] | None:
+    """Return the names of a function's parameters; None when it takes any."""
+    parameters = parameters_of(function)
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return {p.name for p in parameters}

@@ -1,0 +1,169 @@
+"""What the command line accepts: subcommands, options and their help.
+
+Words enter, an argparse.Namespace leaves. Nothing is computed or imported here; the table of
+quantities is all that it knows of the library.
+"""
+
+import argparse
+
+from gradsweep._version import __version__
+from gradsweep.derivative import QUANTITIES
+
+__all__ = ["make_parser"]
+
+_DESCRIPTION = "Derivatives of a function over a sweep of its arguments."
+
+_EPILOG = """\
+examples:
+  # the Greeks of a call over 101 spots and 3 volatilities
+  gradsweep gradient examples/black_scholes.py:price \\
+      --over S=50:150:101 --over sigma=0.1,0.2,0.3 --at K=100 --at T=1 --at r=0.05
+
+  # J v: how the price moves when the spot moves by 1 and the volatility by 0.01
+  gradsweep jvp examples/black_scholes.py:price \\
+      --over S=50:150:101 --at K=100 --at T=1 --at r=0.05 --at sigma=0.2 \\
+      --along S=1 --along sigma=0.01
+
+  # every row of a file is a point; the columns are the function's arguments
+  gradsweep hessian model.py:price --from quotes.csv:quote --output greeks.parquet
+
+  # which engine would run, and why
+  gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote
+
+values:
+  --over S=50:150:101        101 values from 50 to 150, both included
+  --over S=log:1:1000:4      4 values from 1 to 1000, evenly spaced in their logarithm
+  --over S=90,100,110        these values
+  --over S@quote=90,100,110  swept along a dim named quote; what shares a dim is zipped, and
+                             different dims give every combination
+  --over q[2]=0:1:11         one element of an array argument, given by --at q=[0,0,0]
+  --at K=100                 a fixed number: a float, unless the parameter is annotated int
+  --at kind=call             a string; true, false and none mean what they do in Python;
+                             --at code='"7"' is the string 7
+  --at q=[0,1,2]             a fixed array; JSON objects make nested arguments
+
+numbers:
+  Tables show 6 significant digits; --json, --csv and --output keep every digit. JSON has no
+  NaN or infinity, which are written as the strings "NaN", "Infinity" and "-Infinity".
+
+exit codes:
+  0 done, 1 an error while computing, 2 the command was not understood, 130 interrupted
+"""
+
+_DIRECTION_HELP = {
+    "tangent": "the tangent v: an argument's name and its share (repeat; zero for the others)",
+    "cotangent": "the cotangent w: a number, or OUTPUT=W for each output of a container",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of every subcommand."""
+    parser = argparse.ArgumentParser(
+        prog="gradsweep",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"gradsweep {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for quantity in QUANTITIES.values():
+        command = _add_command(commands, quantity.name, f"compute {quantity.meaning}")
+        _add_sweep(command)
+        if quantity.direction:
+            _add_direction(command, quantity.direction, required=True)
+        _add_computing(command, differentiates=quantity.order > 0)
+        _add_printing(command)
+    command = _add_command(commands, "plan", "print how a quantity would be computed, and why")
+    command.add_argument(
+        "--quantity", choices=list(QUANTITIES), default="gradient", help="default: gradient"
+    )
+    _add_sweep(command)
+    _add_direction(command, "tangent", required=False)
+    _add_computing(command, differentiates=True)
+    return parser
+
+
+def _add_command(commands, name: str, help: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}, at every point of a sweep.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "function", metavar="FILE:FUNC", help="or package.module:FUNC; FUNC may have dots"
+    )
+    return command
+
+
+def _add_sweep(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("the sweep")
+    group.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="NAME[@DIM]=VALUES",
+        help="sweep an argument: start:stop:count, log:start:stop:count, or a,b,c (repeat)",
+    )
+    group.add_argument(
+        "--at",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="hold an argument fixed: a number, a JSON array, a word (repeat)",
+    )
+    group.add_argument(
+        "--from",
+        dest="table",
+        metavar="FILE[:DIM]",
+        help="the columns of a .csv or .parquet file are arguments, zipped along DIM (row)",
+    )
+    group.add_argument("--sample", type=int, metavar="N", help="draw N points along dim point")
+    group.add_argument(
+        "--range",
+        dest="ranges",
+        action="append",
+        default=[],
+        metavar="NAME=LOW:HIGH",
+        help="draw an argument between two bounds, with --sample (repeat)",
+    )
+    group.add_argument("--seed", type=int, help="make --sample draw the same points again")
+
+
+def _add_direction(command: argparse.ArgumentParser, direction: str, required: bool) -> None:
+    metavar = "[OUTPUT=]W" if direction == "cotangent" else "NAME=V"
+    command.add_argument(
+        "--along",
+        action="append",
+        default=[],
+        required=required,
+        metavar=metavar,
+        help=_DIRECTION_HELP[direction] + "; a column of --from gives one for each row",
+    )
+
+
+def _add_computing(command: argparse.ArgumentParser, differentiates: bool) -> None:
+    group = command.add_argument_group("computing")
+    if differentiates:
+        group.add_argument("--wrt", metavar="A,B", help="the arguments to differentiate")
+        group.add_argument("--with-value", action="store_true", help="compute the value too")
+        group.add_argument("--mode", choices=["auto", "forward", "reverse"])
+    group.add_argument("--engine", help="auto, reference, xla, torch or loop")
+    group.add_argument("--framework", choices=["torch", "jax"])
+
+
+def _add_printing(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("printing and saving")
+    form = group.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--csv", action="store_true", help="print one table, broadcast, as CSV")
+    form.add_argument(
+        "--rows", type=int, default=20, metavar="N", help="rows shown of a table (20; 0: all)"
+    )
+    group.add_argument(
+        "--output", metavar="FILE", help="save as .nc, .zarr, .csv, .parquet or .json"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace an existing .zarr folder")

@@ -1,0 +1,228 @@
+"""Read the values on a command line: `S=50:150:101` and its kin, into values for a Sweep.
+
+Text enters, what `Sweep` takes leaves. Knows nothing of files, nor of how results are shown.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradsweep.errors import SweepError
+from gradsweep.function import parameters_of
+from gradsweep.written import components
+
+__all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
+
+_NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>\d+)\])?(@(?P<dim>\w+))?", re.ASCII)
+
+# How a word is read where the parameter says its type; other words are numbers if they can be.
+_BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {
+    int: int,
+    "int": int,
+    str: str,
+    "str": str,
+}
+_WORDS = {"true": True, "false": False, "none": None}
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotation of each parameter that has one."""
+    parameters = parameters_of(function) or ()
+    return {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+
+
+def read_fixed(options: Iterable[str], annotations: Mapping[str, Any]) -> dict[str, Any]:
+    """Read every `--at NAME=VALUE`.
+
+    Raises:
+        SweepError: when one has another form, or a name comes twice.
+    """
+    fixed: dict[str, Any] = {}
+    for option in options:
+        name, text = _split(option, "--at", "NAME=VALUE, such as --at K=100")
+        _once(name, fixed, "--at")
+        value = _read_value(f"--at {option}", text, annotations.get(name))
+        fixed[name] = ((), value) if isinstance(value, np.ndarray | dict | list) else value
+    return fixed
+
+
+def read_swept(options: Iterable[str], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Read every `--over NAME[@DIM]=VALUES`, elements of an array argument included.
+
+    Args:
+        fixed: what `read_fixed` returned: it holds the arrays that elements belong to.
+
+    Raises:
+        SweepError: when one has another form, or a name comes twice.
+    """
+    swept: dict[str, Any] = {}
+    elements: dict[str, dict[int, Any]] = {}
+    for option in options:
+        written, text = _split(option, "--over", "NAME=VALUES, such as --over S=50:150:101")
+        match = _NAME.fullmatch(written)
+        if match is None:
+            raise SweepError(
+                f"--over {option}: {written!r} is no argument; write NAME or NAME@DIM."
+            )
+        name, element = match["name"], match["element"]
+        dim = match["dim"] or f"{name}{element or ''}"
+        values = _read_values(f"--over {option}", text)
+        if element is None:
+            _once(name, swept, "--over")
+            if name in fixed:
+                raise SweepError(
+                    f"{name!r} is swept with --over and fixed with --at; give it once."
+                )
+            swept[name] = (dim, values)
+        else:
+            _once(int(element), elements.setdefault(name, {}), f"--over {name}")
+            elements[name][int(element)] = (dim, values)
+    return swept | {
+        name: _put_together(name, parts, fixed.get(name)) for name, parts in elements.items()
+    }
+
+
+def read_ranges(options: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Read every `--range NAME=LOW:HIGH`."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for option in options:
+        name, text = _split(option, "--range", "NAME=LOW:HIGH, such as --range S=50:150")
+        _once(name, ranges, "--range")
+        bounds = [_number(f"--range {option}", bound) for bound in text.split(":")]
+        if len(bounds) != 2:
+            raise SweepError(f"--range {option} needs two bounds: --range {name}=LOW:HIGH.")
+        ranges[name] = (bounds[0], bounds[1])
+    return ranges
+
+
+def read_direction(options: Iterable[str], kind: str, columns: Mapping[str, Any]) -> Any:
+    """Read every `--along`: a tangent by argument, or a cotangent.
+
+    Args:
+        kind: "tangent" or "cotangent".
+        columns: what --from gives, by column: a word may name one.
+
+    Returns:
+        A mapping by name, or a lone cotangent.
+    """
+    direction: dict[str, Any] = {}
+    for option in options:
+        if kind == "cotangent" and "=" not in option:
+            if len(options := list(options)) > 1:
+                raise SweepError("--along W is one cotangent; with several, write OUTPUT=W.")
+            return _read_share(option, option, columns)
+        written, text = _split(option, "--along", "NAME=V, such as --along S=1")
+        name, at, dim = written.partition("@")
+        _once(name, direction, "--along")
+        direction[name] = (
+            (dim, _read_values(f"--along {option}", text))
+            if at
+            else _read_share(option, text, columns)
+        )
+    return direction
+
+
+def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
+    if text in columns:
+        return columns[text]
+    if _is_number(text):
+        return float(text)
+    if text.startswith(("[", "{")):
+        return _from_json(f"--along {option}", text)
+    return _read_values(f"--along {option}", text)
+
+
+def _read_values(option: str, text: str) -> np.ndarray:
+    """Read start:stop:count, log:start:stop:count or a,b,c."""
+    is_log = text.startswith("log:")
+    parts = text.removeprefix("log:").split(":")
+    if len(parts) == 1 and not is_log:
+        return np.array([_number(option, word) for word in text.split(",")])
+    if len(parts) != 3 or not parts[2].strip().isdecimal():
+        raise SweepError(
+            f"{option}: write start:stop:count, as in 50:150:101, log:start:stop:count, or a,b,c."
+        )
+    start, stop, n_values = _number(option, parts[0]), _number(option, parts[1]), int(parts[2])
+    if not is_log:
+        return np.linspace(start, stop, n_values)
+    if start * stop <= 0:
+        raise SweepError(f"{option}: log: needs two bounds of one sign, neither of them 0.")
+    return np.geomspace(start, stop, n_values)
+
+
+def _read_value(option: str, text: str, annotation: Any) -> Any:
+    if annotation in _BY_ANNOTATION:
+        try:
+            return _BY_ANNOTATION[annotation](text)
+        except ValueError:
+            raise SweepError(f"{option}: the parameter is an int, and {text!r} is none.") from None
+    if _is_number(text):
+        return float(text)
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if text.startswith(("[", "{")):
+        return _from_json(option, text)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    return text
+
+
+def _from_json(option: str, text: str) -> Any:
+    try:
+        return _with_arrays(json.loads(text, parse_int=float))
+    except json.JSONDecodeError as error:
+        raise SweepError(f"{option}: this is no JSON: {error}.") from None
+
+
+def _with_arrays(value: Any) -> Any:
+    """Turn lists of numbers into arrays, wherever they stand in a JSON value."""
+    if isinstance(value, dict):
+        return {key: _with_arrays(child) for key, child in value.items()}
+    if not isinstance(value, list):
+        return value
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return [_with_arrays(child) for child in value]
+
+
+def _put_together(name: str, parts: Mapping[int, Any], fixed: Any) -> Any:
+    """Return an array argument of which some elements are swept."""
+    array = fixed[1] if isinstance(fixed, tuple) else None
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise SweepError(
+            f"--over {name}[{min(parts)}] sweeps an element of an array; "
+            f"give the others with --at {name}=[...], an array of one dimension."
+        )
+    if max(parts) >= len(array):
+        raise SweepError(f"--over {name}[{max(parts)}]: --at {name} has {len(array)} elements.")
+    return components(*(parts.get(index, value) for index, value in enumerate(array.tolist())))
+
+
+def _split(option: str, flag: str, form: str) -> tuple[str, str]:
+    name, equals, text = option.partition("=")
+    if not (name.strip() and equals and text.strip()):
+        raise SweepError(f"{flag} {option}: write {flag} {form}.")
+    return name.strip(), text.strip()
+
+
+def _once(name: Any, given: Mapping[Any, Any], flag: str) -> None:
+    if name in given:
+        raise SweepError(f"{flag} gives {name!r} twice.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(option: str, text: str) -> float:
+    if not _is_number(text):
+        raise SweepError(f"{option}: {text.strip()!r} is not a number.")
+    return float(text)
