@@ -95,6 +95,8 @@ class BoundFunction:
 
 def _short(value: Any) -> str:
     array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{array[()]:g}"
     if array.size > 8:
         return f"array of shape {array.shape}"
     return np.array2string(array, precision=6, separator=", ").replace("\n", "")

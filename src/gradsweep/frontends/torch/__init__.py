@@ -2,7 +2,10 @@
 
 trace       a bound function and a Derivative become a Program
 ad          torch's pushforward and pullback, in both of its forms
-record      a tensor without data, and the mode that records what is done to it
+basis       the pushforward and pullback applied to a whole basis, recorded once
+record      the mode that records what is done to tensors
+tensor      the tensor without data that stands for each
+operation   what torch's schema says of an operation
 rules       what each operation means in scalar equations
 expression  the arithmetic that rules are written in
 dtype       float64 where torch would create float32

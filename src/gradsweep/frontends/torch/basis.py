@@ -12,7 +12,8 @@ import torch
 
 from gradsweep.errors import NotAProgram
 from gradsweep.frontends.torch.ad import Tensors, TorchAD
-from gradsweep.frontends.torch.record import SEED, ReadsSeed, RecordedTensor, Recorder, from_numpy
+from gradsweep.frontends.torch.record import SEED, ReadsSeed, Recorder
+from gradsweep.frontends.torch.tensor import RecordedTensor, from_numpy
 
 __all__ = ["RecordedAD"]
 

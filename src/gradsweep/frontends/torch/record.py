@@ -9,8 +9,6 @@ Knows nothing of derivatives or sweeps; what each operation means stands in `rul
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,23 +18,19 @@ from gradsweep.builder import Builder
 from gradsweep.errors import NotAProgram, StatefulFunction
 from gradsweep.frontends.torch import private
 from gradsweep.frontends.torch.expression import Expression
-from gradsweep.frontends.torch.rules import CONSTANTS, RULES, UNINITIALISED, ZEROS
+from gradsweep.frontends.torch.operation import Operation, describe
+from gradsweep.frontends.torch.rules import CONSTANTS, UNINITIALISED, ZEROS
 from gradsweep.frontends.torch.source import user_line
+from gradsweep.frontends.torch.tensor import (
+    DTYPES,
+    RecordedTensor,
+    from_numpy,
+    map_tensors,
+    plain,
+    tensors_in,
+)
 
-__all__ = ["DTYPES", "SEED", "Call", "ReadsSeed", "RecordedTensor", "Recorder", "from_numpy"]
-
-# Narrow integers hold indices; a Program has one integer dtype.
-DTYPES = {
-    torch.float64: "float64",
-    torch.float32: "float32",
-    torch.int64: "int64",
-    torch.int32: "int64",
-    torch.int16: "int64",
-    torch.int8: "int64",
-    torch.uint8: "int64",
-    torch.bool: "bool",
-}
-
+__all__ = ["SEED", "Call", "ReadsSeed", "Recorder"]
 
 # The leaf that stands for every vector of a basis at once; no argument has this name.
 SEED = "basis vector"
@@ -44,109 +38,6 @@ SEED = "basis vector"
 
 class ReadsSeed(Exception):
     """Python code branches on a seed, so that a trace holds for one basis vector alone."""
-
-
-class RecordedTensor(torch.Tensor):
-    """A tensor without data, while a function is traced.
-
-    Attributes:
-        value: its concrete value; a view of the value of what it is a view of.
-        storage: the variable of each element of the value's storage; None when the trace is
-            no Program any more.
-        depends: the leaves it may depend on, shared with what it is a view of.
-    """
-
-    value: torch.Tensor
-    storage: np.ndarray | None
-    depends: set[str]
-
-    @staticmethod
-    def __new__(cls, value: torch.Tensor, storage: np.ndarray | None, depends: set[str]):
-        tensor = torch.Tensor._make_wrapper_subclass(
-            cls,
-            value.shape,
-            strides=value.stride(),
-            storage_offset=value.storage_offset(),
-            dtype=value.dtype,
-            device=value.device,
-        )
-        tensor.value, tensor.storage, tensor.depends = value, storage, depends
-        return tensor
-
-    __torch_function__ = private.without_override
-
-    @property
-    def variables(self) -> np.ndarray:
-        """The variable of each element; writing into it writes into the storage."""
-        assert self.storage is not None
-        value, n_bytes = self.value, self.storage.itemsize
-        return np.ndarray(
-            tuple(value.shape),
-            self.storage.dtype,
-            self.storage.data,
-            value.storage_offset() * n_bytes,
-            tuple(n_bytes * stride for stride in value.stride()),
-        )
-
-    def __repr__(self, **_) -> str:
-        return f"<traced {self.value!r}>"
-
-    @classmethod
-    def __torch_dispatch__(cls, op, types, args=(), kwargs=None):
-        raise StatefulFunction(
-            "the function keeps a tensor of one call and uses it in another.\n"
-            "Pass it as an argument, or compute it anew in every call."
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Operation:
-    """What there is to know of one overload of an aten operation, found once."""
-
-    op: Callable
-    packet: str
-    is_random: bool
-    is_data_dependent: bool
-    is_view: bool
-    is_metadata: bool
-    written: tuple[int | str, ...]
-    functional: Callable | None
-    rule: Callable | None
-
-
-# The overloads that are not called the same in place.
-_FUNCTIONAL = {"pow_.Scalar": "pow.Tensor_Scalar", "pow_.Tensor": "pow.Tensor_Tensor"}
-
-
-@cache
-def _describe(op: Any) -> _Operation:
-    schema = private.schema(op)
-    namespace, _, packet = schema.name.partition("::")
-    overload = schema.overload_name or "default"
-    written = tuple(
-        argument.name if argument.kwarg_only else position
-        for position, argument in enumerate(schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
-    functional = None
-    if written == (0,) and packet.endswith("_"):
-        default = f"{packet.rstrip('_')}.{overload}"
-        base, _, name = _FUNCTIONAL.get(f"{packet}.{overload}", default).partition(".")
-        functional = getattr(getattr(torch.ops.aten, base, None), name, None)
-    is_aten = namespace == "aten"
-    return _Operation(
-        op=op,
-        packet=packet if is_aten else f"{namespace}.{packet}",
-        is_random=torch.Tag.nondeterministic_seeded in op.tags,
-        is_data_dependent=bool(
-            {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(op.tags)
-        ),
-        is_view=any(r.alias_info and not r.alias_info.is_write for r in schema.returns),
-        is_metadata=torch.Tag.inplace_view in op.tags,
-        written=written,
-        functional=functional,
-        rule=RULES.get(f"{packet}.{overload}", RULES.get(packet)) if is_aten else None,
-    )
 
 
 class Call:
@@ -275,7 +166,7 @@ class Recorder(private.FastDispatchMode):
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        operation = _describe(op)
+        operation = describe(op)
         if operation.is_random:
             raise StatefulFunction(
                 f"the function draws random numbers: torch.{operation.packet.rstrip('_')}, at "
@@ -298,7 +189,7 @@ class Recorder(private.FastDispatchMode):
             return self._view(args, out)
         return self._record(operation, out, args, kwargs)
 
-    def _answer(self, operation: _Operation, args: tuple, kwargs: dict) -> Any:
+    def _answer(self, operation: Operation, args: tuple, kwargs: dict) -> Any:
         """Answer a question that Python asks about values."""
         if operation.packet == "equal":
             if not any(self._depends(args)):
@@ -310,14 +201,14 @@ class Recorder(private.FastDispatchMode):
         if operation.packet == "allclose":
             with self:
                 return bool(torch.isclose(*args, **kwargs).all())
-        for tensor in _tensors(args):
+        for tensor in tensors_in(args):
             if isinstance(tensor, RecordedTensor):
                 self.guard(tensor)
         answer = operation.op(*plain(args), **plain(kwargs))
         return self._created(answer) if isinstance(answer, torch.Tensor) else answer
 
     def _view(self, args: tuple, out: Any) -> Any:
-        base = next(_tensors(args), None)
+        base = next(tensors_in(args), None)
         if not isinstance(base, RecordedTensor):
             return out
 
@@ -328,8 +219,8 @@ class Recorder(private.FastDispatchMode):
 
         return wrap(out)
 
-    def _record(self, operation: _Operation, out: Any, args: tuple, kwargs: dict) -> Any:
-        tensors = list(_tensors((out,)))
+    def _record(self, operation: Operation, out: Any, args: tuple, kwargs: dict) -> Any:
+        tensors = list(tensors_in((out,)))
         if not tensors and operation.is_data_dependent:
             return self._answer(operation, args, kwargs)
         if not tensors or any(t.device.type == "meta" for t in tensors):
@@ -346,13 +237,13 @@ class Recorder(private.FastDispatchMode):
                 return self._by_rule(operation, out, args, kwargs, depends)
             except NotAProgram as error:
                 self.refuse(str(error))
-        return _map(lambda value: RecordedTensor(value, None, set(depends)), out)
+        return map_tensors(lambda value: RecordedTensor(value, None, set(depends)), out)
 
     def _by_rule(
-        self, operation: _Operation, out: Any, args: tuple, kwargs: dict, depends: set[str]
+        self, operation: Operation, out: Any, args: tuple, kwargs: dict, depends: set[str]
     ) -> Any:
         if not depends and (operation.rule is None or not _is_floating(out)):
-            return _map(self._created, out)
+            return map_tensors(self._created, out)
         if operation.rule is None:
             return self._decomposed(operation, out, args, kwargs, depends)
         try:
@@ -360,17 +251,17 @@ class Recorder(private.FastDispatchMode):
         except NotAProgram:
             if depends:
                 raise
-            return _map(self._created, out)
+            return map_tensors(self._created, out)
         expressions = iter(results if isinstance(results, tuple) else (results,))
 
         def wrap(value: torch.Tensor) -> RecordedTensor:
             expression = next(expressions).cast(self.dtype_of(value))
             return self._stored(value, expression.variables, set(depends))
 
-        return _map(wrap, out)
+        return map_tensors(wrap, out)
 
     def _decomposed(
-        self, operation: _Operation, out: Any, args: tuple, kwargs: dict, depends: set[str]
+        self, operation: Operation, out: Any, args: tuple, kwargs: dict, depends: set[str]
     ) -> Any:
         decomposition = private.decomposition(operation.op)
         if decomposition is not None:
@@ -380,10 +271,10 @@ class Recorder(private.FastDispatchMode):
                 return result
         raise NotAProgram(f"torch.{operation.packet} is not in the table of operations")
 
-    def _write(self, operation: _Operation, args: tuple, kwargs: dict) -> Any:
+    def _write(self, operation: Operation, args: tuple, kwargs: dict) -> Any:
         """Record an operation in place: the same one out of place, then a copy."""
         targets = [args[w] if isinstance(w, int) else kwargs.get(w) for w in operation.written]
-        for target in _tensors(targets):
+        for target in tensors_in(targets):
             if not isinstance(target, RecordedTensor):
                 raise StatefulFunction(
                     f"the function changes a tensor that it does not own, at {user_line()}.\n"
@@ -392,7 +283,7 @@ class Recorder(private.FastDispatchMode):
         written: Any = targets[0]
         if operation.functional is not None and not self.reason:
             out = operation.functional(*plain(args), **plain(kwargs))
-            result = self._record(_describe(operation.functional), out, args, kwargs)
+            result = self._record(describe(operation.functional), out, args, kwargs)
             if tuple(result.shape) == tuple(written.shape):
                 if not self.reason:
                     cast = Call(self, operation.op, written.value)(
@@ -405,7 +296,7 @@ class Recorder(private.FastDispatchMode):
         self.refuse(f"torch.{operation.packet} works in place")
         operation.op(*plain(args), **plain(kwargs))
         depends = set().union(*self._depends((args, kwargs)))
-        for tensor in _tensors(targets):
+        for tensor in tensors_in(targets):
             tensor.depends |= depends
         return targets[0] if len(targets) == 1 else tuple(targets)
 
@@ -438,47 +329,13 @@ class Recorder(private.FastDispatchMode):
         return tensor
 
     def _depends(self, tree: Any) -> Iterator[set[str]]:
-        for tensor in _tensors(tree):
+        for tensor in tensors_in(tree):
             if isinstance(tensor, RecordedTensor) and tensor.depends:
                 yield tensor.depends
 
 
 # Operations whose answer goes to Python, or into a shape.
 _QUESTIONS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "item"}
-
-
-def from_numpy(array: np.ndarray) -> torch.Tensor:
-    """Return an array as a concrete value; while recording, torch's own way records it."""
-    return plain(torch.from_numpy(array))
-
-
-def plain(tree: Any) -> Any:
-    """Replace the recorded tensors in arguments by their values."""
-    if isinstance(tree, RecordedTensor):
-        return tree.value
-    if isinstance(tree, tuple | list):
-        return type(tree)([plain(item) for item in tree])
-    if isinstance(tree, dict):
-        return {key: plain(item) for key, item in tree.items()}
-    return tree
-
-
-def _tensors(tree: Any) -> Iterator[torch.Tensor]:
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, tuple | list):
-        for item in tree:
-            yield from _tensors(item)
-    elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))
-
-
-def _map(function: Callable, out: Any) -> Any:
-    if isinstance(out, torch.Tensor):
-        return function(out)
-    if isinstance(out, tuple | list):
-        return type(out)([_map(function, item) for item in out])
-    return out
 
 
 def _extent(value: torch.Tensor) -> int:
@@ -488,4 +345,4 @@ def _extent(value: torch.Tensor) -> int:
 
 
 def _is_floating(out: Any) -> bool:
-    return all(tensor.is_floating_point() for tensor in _tensors((out,)))
+    return all(tensor.is_floating_point() for tensor in tensors_in((out,)))

@@ -199,15 +199,10 @@ def _told_where(bound: BoundFunction, point: Point) -> Iterator[None]:
     except GradsweepError:
         raise
     except Exception as error:
-        at = ", ".join(f"{key}={_short(value)}" for key, value in point.items())
-        error.add_note(f"while tracing {bound.name} at {at}")
+        error.add_note(f"while tracing {bound.name} at {bound.describe(point)}")
         if "same dtype" in str(error) or "expected scalar type" in str(error):
             error.add_note(
                 "The arguments are float64 where the function has float32 weights: "
                 "call .double() on the module, or pass float32 arguments."
             )
         raise
-
-
-def _short(value: np.ndarray) -> str:
-    return f"{value[()]:g}" if value.ndim == 0 else f"array of shape {value.shape}"

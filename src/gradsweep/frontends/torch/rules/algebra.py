@@ -11,7 +11,7 @@ import numpy as np
 from gradsweep import unroll
 from gradsweep.errors import NotAProgram
 from gradsweep.frontends.torch.expression import Expression, apply, where
-from gradsweep.frontends.torch.rules.pointwise import log, sqrt
+from gradsweep.frontends.torch.rules.formulas import log, sqrt
 
 __all__ = ["RULES"]
 

@@ -12,59 +12,24 @@ from typing import Any
 import torch
 
 from gradsweep.errors import NotAProgram
-from gradsweep.frontends.torch.expression import Expression, Operand, apply, where
+from gradsweep.frontends.torch.expression import Operand, apply, where
+from gradsweep.frontends.torch.rules.activations import ACTIVATIONS
+from gradsweep.frontends.torch.rules.formulas import (
+    E,
+    clamp,
+    exp,
+    is_infinite,
+    is_nan,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    primitive,
+    sigmoid,
+    sqrt,
+)
 
 __all__ = ["RULES"]
-
-E = Expression
-
-
-def _primitive(name: str) -> Callable[..., E]:
-    return lambda x, *others: apply(name, x, *others)
-
-
-def exp(x: E) -> E:
-    return apply("exp", x)
-
-
-def log(x: E) -> E:
-    return apply("log", x)
-
-
-def log1p(x: E) -> E:
-    return apply("log1p", x)
-
-
-def sqrt(x: E) -> E:
-    return apply("sqrt", x)
-
-
-def tanh(x: E) -> E:
-    return apply("tanh", x)
-
-
-def erf(x: E) -> E:
-    return apply("erf", x)
-
-
-def is_nan(x: E) -> E:
-    return x.differs(x)
-
-
-def is_infinite(x: E) -> E:
-    return abs(x).equals(math.inf)
-
-
-def maximum(x: E, y: Operand) -> E:
-    return apply("max", x, y)
-
-
-def minimum(x: E, y: Operand) -> E:
-    return apply("min", x, y)
-
-
-def sigmoid(x: E) -> E:
-    return 1.0 / (1.0 + exp(-x))
 
 
 def _add(x: Operand, y: Operand, alpha: float = 1) -> E:
@@ -104,12 +69,6 @@ def _integer_power(x: E, exponent: float) -> E:
     for _ in range(int(exponent)):
         result = result * x
     return result
-
-
-def _clamp(x: E, low: Operand | None = None, high: Operand | None = None) -> E:
-    # NaN in x stays; as in torch, the upper bound wins where the bounds cross.
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
 
 
 def _div_mode(x: E, y: Operand, *, rounding_mode: str | None = None) -> E:
@@ -208,7 +167,7 @@ def _sinc(x: E) -> E:
 
 def _logit(x: E, eps: float | None = None) -> E:
     if eps is not None:
-        x = _clamp(x, eps, 1.0 - eps)
+        x = clamp(x, eps, 1.0 - eps)
     return log(x / (1.0 - x))
 
 
@@ -255,108 +214,6 @@ def _mvlgamma(x: E, p: int) -> E:
     return total
 
 
-# Activations, as torch's CPU kernels write them.
-
-
-def _softplus(x: E, beta: float = 1, threshold: float = 20) -> E:
-    scaled = x * beta
-    return where(scaled > threshold, x, log1p(exp(scaled)) / beta)
-
-
-def _softplus_backward(g: E, x: E, beta: float, threshold: float) -> E:
-    z = exp(x * beta)
-    return where(x * beta > threshold, g, g * z / (z + 1.0))
-
-
-def _elu(x: E, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> E:
-    negative = apply("expm1", x * input_scale) * (alpha * scale)
-    return where(x <= 0, negative, x * scale)
-
-
-def _elu_backward(g: E, alpha: float, scale: float, input_scale: float, is_result: bool, x: E) -> E:
-    slope = alpha * scale * input_scale
-    if is_result:
-        negative = g * input_scale * (x + alpha * scale)
-    else:
-        negative = g * slope * exp(x * input_scale)
-    return where(x <= 0, negative, g * scale)
-
-
-def _leaky_relu(x: E, negative_slope: float = 0.01) -> E:
-    return where(x > 0, x, x * negative_slope)
-
-
-def _leaky_relu_backward(g: E, x: E, negative_slope: float, is_result: bool) -> E:
-    return where(x > 0, g, g * negative_slope)
-
-
-def _gelu(x: E, *, approximate: str = "none") -> E:
-    if approximate == "tanh":
-        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
-        return 0.5 * x * (1.0 + tanh(inner))
-    return x * 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
-
-
-def _gelu_backward(g: E, x: E, *, approximate: str = "none") -> E:
-    if approximate == "tanh":
-        beta, kappa = math.sqrt(2.0 / math.pi), 0.044715
-        t = tanh(beta * (x + kappa * (x * x * x)))
-        left = 0.5 * (1.0 + t)
-        right = 0.5 * x * (1.0 - t * t) * beta * (1.0 + 3.0 * kappa * (x * x))
-        return g * (left + right)
-    cdf = 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
-    pdf = exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
-    return g * (cdf + x * pdf)
-
-
-def _silu_backward(g: E, x: E) -> E:
-    s = sigmoid(x)
-    return g * s * (1.0 + x * (1.0 - s))
-
-
-def _mish(x: E) -> E:
-    return x * tanh(log1p(exp(x)))
-
-
-def _mish_backward(g: E, x: E) -> E:
-    t = tanh(log1p(exp(x)))
-    return g * (t + x * (1.0 - t * t) * sigmoid(x))
-
-
-def _hardtanh_backward(g: E, x: E, low: float, high: float) -> E:
-    return where((x <= low) | (x >= high), 0.0, g)
-
-
-def _hardsigmoid(x: E) -> E:
-    return _clamp(x + 3.0, 0.0, 6.0) / 6.0
-
-
-def _hardswish_backward(g: E, x: E) -> E:
-    middle = where(x < 3.0, g * (x / 3.0 + 0.5), g)
-    return where(x < -3.0, 0.0, middle)
-
-
-def _log_sigmoid(x: E) -> E:
-    return minimum(x, 0.0) - log1p(exp(-abs(x)))
-
-
-def _log_sigmoid_backward(g: E, x: E, buffer: E | None = None) -> E:
-    is_negative = x < 0
-    z = exp(-abs(x))
-    slope = where(is_negative, 1.0, x.lift(0.0)) - where(is_negative, 1.0, x.lift(-1.0)) * (
-        z / (1.0 + z)
-    )
-    return slope * g
-
-
-def _threshold(x: E, threshold: float, value: float) -> E:
-    return where(x <= threshold, value, x)
-
-
-def _threshold_backward(g: E, x: E, threshold: float) -> E:
-    return where(x <= threshold, g.zeros(), g)
-
-
 _FORMULAS: dict[str, Callable[..., Any]] = {
     "add": _add,
     "sub": _sub,
@@ -376,7 +233,7 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "sqrt": sqrt,
     "rsqrt": lambda x: 1.0 / sqrt(x),
     "remainder": _remainder,
-    "fmod": _primitive("rem"),
+    "fmod": primitive("rem"),
     "round": _round,
     "frac": lambda x: x - apply("trunc", x),
     "sign": _sign,
@@ -387,9 +244,9 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "min.other": minimum,
     "fmax": _fmax,
     "fmin": _fmin,
-    "clamp": _clamp,
-    "clamp_min": _clamp,
-    "clamp_max": lambda x, high: _clamp(x, None, high),
+    "clamp": clamp,
+    "clamp_min": clamp,
+    "clamp_max": lambda x, high: clamp(x, None, high),
     "nan_to_num": _nan_to_num,
     "lerp": _lerp,
     "addcmul": _addcmul,
@@ -398,7 +255,7 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "exp": exp,
     "log": log,
     "log1p": log1p,
-    "arctan2": _primitive("atan2"),
+    "arctan2": primitive("atan2"),
     "deg2rad": lambda x: x * (math.pi / 180.0),
     "rad2deg": lambda x: x * (180.0 / math.pi),
     "sinc": _sinc,
@@ -410,53 +267,22 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "special_xlog1py": lambda x, y: _xlogy(x, y, log1p),
     "special_entr": _entr,
     "special_log_ndtr": _erfcx_free_log_ndtr,
-    "special_ndtri": _primitive("ndtri"),
+    "special_ndtri": primitive("ndtri"),
     "special_zeta": lambda x, y: apply("zeta", x if isinstance(x, E) else y.lift(x), y),
-    "special_i0e": _primitive("i0e"),
-    "special_i1": _primitive("i1"),
-    "special_i1e": _primitive("i1e"),
+    "special_i0e": primitive("i0e"),
+    "special_i1": primitive("i1"),
+    "special_i1e": primitive("i1e"),
     "polygamma": _polygamma,
     "sigmoid": sigmoid,
     "sigmoid_backward": lambda g, y: g * (1.0 - y) * y,
     "tanh_backward": lambda g, y: g * (1.0 - y * y),
-    "softplus": _softplus,
-    "softplus_backward": _softplus_backward,
-    "relu": lambda x: maximum(x, 0),
-    "relu6": lambda x: _clamp(x, 0, 6),
-    "softshrink": lambda x, size=0.5: where(
-        x > size, x - size, where(x < -size, x + size, x * 0.0)
-    ),
-    "softshrink_backward": lambda g, x, size: where((x >= -size) & (x <= size), 0.0, g),
-    "hardshrink": lambda x, size=0.5: where((x >= -size) & (x <= size), 0.0, x),
-    "hardshrink_backward": lambda g, x, size: where((x >= -size) & (x <= size), 0.0, g),
+    **ACTIVATIONS,
     "mvlgamma": _mvlgamma,
-    "threshold": _threshold,
-    "threshold_backward": _threshold_backward,
-    "leaky_relu": _leaky_relu,
-    "leaky_relu_backward": _leaky_relu_backward,
-    "elu": _elu,
-    "celu": lambda x, alpha=1.0: _elu(x, alpha, 1.0, 1.0 / alpha),
-    "selu": lambda x: _elu(x, 1.6732632423543772, 1.0507009873554805),
-    "elu_backward": _elu_backward,
-    "gelu": _gelu,
-    "gelu_backward": _gelu_backward,
-    "silu": lambda x: x / (1.0 + exp(-x)),
-    "silu_backward": _silu_backward,
-    "mish": _mish,
-    "mish_backward": _mish_backward,
-    "hardtanh": lambda x, low=-1.0, high=1.0: _clamp(x, low, high),
-    "hardtanh_backward": _hardtanh_backward,
-    "hardsigmoid": _hardsigmoid,
-    "hardsigmoid_backward": lambda g, x: where((x > -3.0) & (x < 3.0), g * (1.0 / 6.0), 0.0),
-    "hardswish": lambda x: x * _hardsigmoid(x),
-    "hardswish_backward": _hardswish_backward,
-    "log_sigmoid_forward": lambda x: (_log_sigmoid(x), exp(-abs(x))),
-    "log_sigmoid_backward": _log_sigmoid_backward,
 }
 
 # Operations that a primitive is the whole of, under the same name.
 _FORMULAS |= {
-    name: _primitive(name)
+    name: primitive(name)
     for name in (
         "floor", "ceil", "trunc", "copysign", "hypot", "exp2", "expm1", "log2", "log10",
         "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh",
@@ -466,29 +292,29 @@ _FORMULAS |= {
 
 # The result is a bool; operands are compared in the dtype that they promote to.
 _COMPARISONS: dict[str, Callable[..., E]] = {
-    "eq": _primitive("eq"),
-    "ne": _primitive("ne"),
-    "lt": _primitive("lt"),
-    "le": _primitive("le"),
-    "gt": _primitive("gt"),
-    "ge": _primitive("ge"),
+    "eq": primitive("eq"),
+    "ne": primitive("ne"),
+    "lt": primitive("lt"),
+    "le": primitive("le"),
+    "gt": primitive("gt"),
+    "ge": primitive("ge"),
     "isnan": is_nan,
     "isinf": is_infinite,
-    "isfinite": _primitive("isfinite"),
+    "isfinite": primitive("isfinite"),
     "isposinf": lambda x: x.equals(math.inf),
     "isneginf": lambda x: x.equals(-math.inf),
-    "signbit": _primitive("signbit"),
+    "signbit": primitive("signbit"),
 }
 
 _LOGIC: dict[str, Callable[..., E]] = {
-    "logical_and": _primitive("and"),
-    "logical_or": _primitive("or"),
-    "logical_xor": _primitive("xor"),
-    "logical_not": _primitive("not"),
-    "bitwise_and": _primitive("and"),
-    "bitwise_or": _primitive("or"),
-    "bitwise_xor": _primitive("xor"),
-    "bitwise_not": _primitive("not"),
+    "logical_and": primitive("and"),
+    "logical_or": primitive("or"),
+    "logical_xor": primitive("xor"),
+    "logical_not": primitive("not"),
+    "bitwise_and": primitive("and"),
+    "bitwise_or": primitive("or"),
+    "bitwise_xor": primitive("xor"),
+    "bitwise_not": primitive("not"),
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradsweep import unroll
 from gradsweep.errors import NotAProgram
 from gradsweep.frontends.torch.expression import Expression, apply, where
-from gradsweep.frontends.torch.rules.pointwise import exp, is_infinite, is_nan, log, sqrt
+from gradsweep.frontends.torch.rules.formulas import exp, is_infinite, is_nan, log, sqrt
 
 __all__ = ["RULES"]
 
