@@ -609,7 +609,7 @@ def test_error_of_the_function_itself_passes_with_the_point():
 
     with pytest.raises(KeyError) as caught:
         traced("gradient", fails, S=50.0, K=100.0)
-    assert "while tracing fails at S=50., K=100." in caught.value.__notes__
+    assert "while tracing fails at S=50, K=100" in caught.value.__notes__
 
 
 @pytest.mark.parametrize(
