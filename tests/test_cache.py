@@ -158,3 +158,14 @@ def test_the_cache_forgets_what_was_used_longest_ago():
     assert cache.get("a", lambda: "again") == "A"
     assert cache.get("b", lambda: "again") == "again"
     assert cache.n_made == 4
+
+
+def test_an_identity_does_not_depend_on_where_temporary_objects_lie():
+    class Holder:
+        def __init__(self, number):
+            self.number = number
+
+    def fresh(a, b):
+        return [Holder(a), Holder(b)]
+
+    assert identity(fresh(1, 1)) == identity(fresh(1, 1)) != identity(fresh(1, 2))

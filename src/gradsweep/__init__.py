@@ -17,6 +17,7 @@ from gradsweep._version import __version__
 
 if TYPE_CHECKING:
     from gradsweep.api import (
+        compile,
         contributions,
         gradient,
         hessian,
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     )
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
-from gradsweep.written import components
+    from gradsweep.written import components
 
 __all__ = [
     "Sweep",
     "__version__",
     "broadcast",
+    "compile",
     "components",
     "contributions",
     "gradient",
@@ -50,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "api": [
+        "compile",
         "contributions",
         "gradient",
         "hessian",
@@ -69,14 +72,9 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str):
     if name in _HOME:
-        # Cached, and put in place of the submodule of the same name that the import binds here.
-        globals().update(
-            {
-                n: getattr(importlib.import_module(f"gradsweep.{_HOME[name]}"), n)
-                for n in _HOMES[_HOME[name]]
-            }
-        )
-        return globals()[name]
+        found = getattr(importlib.import_module(f"gradsweep.{_HOME[name]}"), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module 'gradsweep' has no attribute {name!r}")
 
 

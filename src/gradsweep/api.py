@@ -6,17 +6,29 @@ A function, a Sweep and options enter; an xarray.Dataset leaves.
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from gradsweep.compiled import CompiledQuantity
 from gradsweep.derivative import QUANTITIES, Mode
 from gradsweep.errors import ArgumentError, nearest
 from gradsweep.planner import Options, make_plan
 from gradsweep.plans import Plan
-from gradsweep.request import make_request
+from gradsweep.request import Request, make_request
 from gradsweep.sweep import Sweep
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["contributions", "gradient", "hessian", "hvp", "jacobian", "jvp", "plan", "value", "vjp"]
+__all__ = [
+    "compile",
+    "contributions",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "plan",
+    "value",
+    "vjp",
+]
 
 Function = Callable[..., Any]
 
@@ -190,6 +202,24 @@ def hvp(
     return plan("hvp", f, sweep, tangent, **options).run()
 
 
+def compile(
+    quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
+) -> CompiledQuantity:
+    """Trace and compile a quantity once, to call it with new values.
+
+    Args:
+        quantity: `gs.gradient`, say, or its name.
+        f: a function.
+        sweep: its arguments; their dims are compiled in, their values and lengths are not.
+        direction: the tangent or cotangent, for the quantities that take one.
+        options: as for the quantity.
+
+    Returns:
+        A kernel: `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
+    """
+    return CompiledQuantity(*_requested(quantity, f, sweep, direction, options))
+
+
 def plan(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> Plan:
@@ -206,6 +236,17 @@ def plan(
         A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
         results; `plan.run()` computes them.
     """
+    return make_plan(*_requested(quantity, f, sweep, direction, options))
+
+
+def _requested(
+    quantity: Function | str,
+    f: Function,
+    sweep: Sweep,
+    direction: tuple[Any, ...],
+    options: dict[str, Any],
+) -> tuple[Request, Options]:
+    """Check what was asked for, and tell what is computed from how."""
     name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
     if name not in QUANTITIES:
         raise ArgumentError(
@@ -225,5 +266,4 @@ def plan(
                 f"{nearest(option, allowed)}\nThe function's arguments go into the Sweep."
             )
     running = {key: options.pop(key) for key in RunOptions.__annotations__ if key in options}
-    request = make_request(name, f, sweep, *direction, **options)
-    return make_plan(request, Options(**running))
+    return make_request(name, f, sweep, *direction, **options), Options(**running)

@@ -51,7 +51,7 @@ def identity(value: Any) -> Hashable:
     return _identity(value, 0, {})
 
 
-def _identity(value: Any, depth: int, seen: dict[int, int]) -> Hashable:
+def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hashable:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
         return type(value), repr(value) if isinstance(value, float) else value
@@ -60,8 +60,9 @@ def _identity(value: Any, depth: int, seen: dict[int, int]) -> Hashable:
     if isinstance(value, types.ModuleType):
         return _Same(value)
     if id(value) in seen:
-        return "seen", seen[id(value)]
-    seen[id(value)] = len(seen)
+        return "seen", seen[id(value)][0]
+    # Held with its number: the id of an object that is gone may be given to another.
+    seen[id(value)] = len(seen), value
     if depth > _DEEPEST or len(seen) > _MOST_OBJECTS:
         raise Unknown("it refers to too many objects")
     below = functools.partial(_identity, depth=depth + 1, seen=seen)

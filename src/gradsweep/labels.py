@@ -15,7 +15,7 @@ from gradsweep.leaf import Argument, Coordinate
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Labels", "dataset", "variable_name"]
+__all__ = ["Labels", "dataset", "symmetric", "variable_name"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def dataset(
 
     variables: dict[str, Any] = {}
     for result, swept, array in zip(results, dims, arrays):
-        for view, values in _symmetric(result, len(swept), array):
+        for view, values in symmetric(result, len(swept), array):
             own = _own_dims(labels, view, axes)
             name = variable_name(labels, view)
             variables[name] = ((*swept, *own), values, _attributes(labels, view))
@@ -95,7 +95,9 @@ def dataset(
     return xarray.Dataset(variables, coordinates, {**attrs, "axes": " ".join(axes)})
 
 
-def _symmetric(result: Result, n_swept: int, array: np.ndarray) -> Iterator[tuple]:
+def symmetric(
+    result: Result, n_swept: int, array: np.ndarray
+) -> Iterator[tuple[Result, np.ndarray]]:
     """Yield a result, and for an off-diagonal block of a Hessian its transpose, unstored."""
     yield result, array
     if result.kind != "second" or result.wrt[0] == result.wrt[1]:

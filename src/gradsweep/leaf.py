@@ -11,7 +11,16 @@ import numpy as np
 
 from gradsweep.errors import SweepError
 
-__all__ = ["Argument", "Coordinate", "Leaf", "LeafMark", "axes_of", "union", "working_dtype"]
+__all__ = [
+    "Argument",
+    "Coordinate",
+    "Leaf",
+    "LeafMark",
+    "axes_of",
+    "require_same_coordinates",
+    "union",
+    "working_dtype",
+]
 
 
 @dataclass(frozen=True)
@@ -189,24 +198,34 @@ class Argument:
         return replace(self, form=LeafMark(self.name), leaves=(leaf,), promotable=False)
 
 
-def axes_of(arguments: Iterable[Argument]) -> dict[str, int]:
-    """Collect the axes of arguments, in order of first appearance.
+def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
+    """Collect the axes of leaves and their lengths, in order of first appearance.
 
     Raises:
-        SweepError: when two arguments disagree on an axis.
+        SweepError: when two leaves disagree on a length.
     """
-    sizes: dict[str, tuple[int, str]] = {}
+    sizes: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for leaf in leaves:
+        for dim, size in _sizes(leaf):
+            if sizes.setdefault(dim, size) != size:
+                raise SweepError(
+                    f"{first[dim]!r} has {sizes[dim]} values along {dim!r} and {leaf.key!r} has "
+                    f"{size}. Arguments swept along the same dim need the same length; "
+                    f"give one of them a dim of its own to sweep every combination."
+                )
+            first.setdefault(dim, leaf.key)
+    return sizes
+
+
+def require_same_coordinates(arguments: Iterable[Argument]) -> None:
+    """Check that arguments that share a dim label it alike.
+
+    Raises:
+        SweepError: when two do not.
+    """
     labels: dict[str, tuple[np.ndarray, str]] = {}
     for argument in arguments:
-        for leaf in argument.leaves:
-            for dim, size in _sizes(leaf):
-                known, other = sizes.setdefault(dim, (size, argument.name))
-                if known != size:
-                    raise SweepError(
-                        f"{other!r} has {known} values along {dim!r} and {argument.name!r} has "
-                        f"{size}. Arguments swept along the same dim need the same length; "
-                        f"give one of them a dim of its own to sweep every combination."
-                    )
         for dim, coordinate in argument.coordinates.items():
             if coordinate.dims != (dim,):
                 continue
@@ -216,7 +235,6 @@ def axes_of(arguments: Iterable[Argument]) -> dict[str, int]:
                     f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
                     f"Align them first (xarray.align), or rename one of the dims."
                 )
-    return {dim: size for dim, (size, _) in sizes.items()}
 
 
 def working_dtype(leaves: Iterable[Leaf]) -> str:

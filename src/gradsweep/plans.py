@@ -4,7 +4,7 @@ What was decided enters, labelled results leave. Nothing is decided here.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -120,12 +120,15 @@ class Plan:
             for result, dims in zip(self.results, self.dims)
         )
 
-    def run(self) -> "xarray.Dataset":
-        """Compute the sweep and label it."""
-        arrays = [
+    def allocate(self) -> list[np.ndarray]:
+        """Return an array for each result, yet to be filled."""
+        return [
             allocate(self.axes, dims, result.shape, "bool" if result.is_bool else self.dtype)
             for result, dims in zip(self.results, self.dims)
         ]
+
+    def fill(self, arrays: Sequence[np.ndarray]) -> None:
+        """Compute the sweep into arrays of the shapes that `allocate` gives."""
         tasks = [
             Task(
                 kernel=planned.prepared.kernel,
@@ -138,6 +141,11 @@ class Plan:
             for planned in self.branches
         ]
         execute(tasks, arrays, self.dims)
+
+    def run(self) -> "xarray.Dataset":
+        """Compute the sweep and label it."""
+        arrays = self.allocate()
+        self.fill(arrays)
         attrs = {
             "function": self.bound.name,
             "quantity": self.derivative.quantity,

@@ -5,14 +5,14 @@ traced here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradsweep import tree
 from gradsweep.derivative import QUANTITIES, Derivative, Mode, direction_key
 from gradsweep.errors import ArgumentError, SweepError, nearest
 from gradsweep.function import BoundFunction, bind
-from gradsweep.leaf import Argument, Leaf, axes_of, working_dtype
+from gradsweep.leaf import Leaf, axes_of, working_dtype
 from gradsweep.sweep import Sweep
 from gradsweep.written import Components, as_array, is_data_array, parse_argument
 
@@ -34,6 +34,10 @@ class Request:
     leaves: Mapping[str, Leaf]
     axes: Mapping[str, int]
     dtype: str
+
+    def with_leaves(self, leaves: Mapping[str, Leaf]) -> "Request":
+        """Return the same request of other values, along the same axes."""
+        return replace(self, leaves=leaves, axes=axes_of(leaves.values()))
 
 
 def make_request(
@@ -78,7 +82,7 @@ def make_request(
         bound=bound,
         derivative=Derivative(quantity, keys, with_value, mode, tuple(directions)),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
-        axes=axes_of([*arguments, *(Argument(n, None, (v,)) for n, v in directions.items())]),
+        axes=axes_of(leaves),
         dtype=dtype,
     )
 

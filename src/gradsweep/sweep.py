@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.errors import SweepError
-from gradsweep.leaf import Argument, Leaf, axes_of
+from gradsweep.leaf import Argument, Leaf, axes_of, require_same_coordinates
 from gradsweep.written import parse_argument
 
 __all__ = ["Sweep"]
@@ -43,9 +43,7 @@ class Sweep:
     """
 
     def __init__(self, /, **arguments: Any):
-        parsed = tuple(parse_argument(name, value) for name, value in arguments.items())
-        self._arguments = {argument.name: argument for argument in parsed}
-        self._axes = axes_of(parsed)
+        self._hold(parse_argument(name, value) for name, value in arguments.items())
 
     @classmethod
     def sample(
@@ -101,9 +99,13 @@ class Sweep:
     def from_arguments(cls, arguments: Iterable[Argument]) -> "Sweep":
         """Put together a Sweep from arguments that are parsed already."""
         sweep = cls()
-        sweep._arguments = {argument.name: argument for argument in arguments}
-        sweep._axes = axes_of(sweep._arguments.values())
+        sweep._hold(arguments)
         return sweep
+
+    def _hold(self, arguments: Iterable[Argument]) -> None:
+        self._arguments = {argument.name: argument for argument in arguments}
+        self._axes = axes_of(self.leaves)
+        require_same_coordinates(self._arguments.values())
 
     @property
     def arguments(self) -> Mapping[str, Argument]:

@@ -1,0 +1,141 @@
+"""A quantity compiled for one function and one form of sweep: new values in, plain arrays out.
+
+A Request enters. What is made of it takes values that have the dims that the sweep gave them, of
+any length, and neither traces nor compiles again.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsweep.errors import ArgumentError, SweepError, nearest
+from gradsweep.labels import symmetric, variable_name
+from gradsweep.leaf import Leaf
+from gradsweep.planner import Options, make_plan
+from gradsweep.plans import Plan
+from gradsweep.request import Request
+from gradsweep.written import parse_argument
+
+__all__ = ["CompiledQuantity"]
+
+
+class CompiledQuantity:
+    """What `gradsweep.compile` returns: call it with new values of some arguments, by name.
+
+        kernel = gs.compile(gs.gradient, price, sweep)
+        greeks = kernel(S=new_spots, sigma=0.21)
+        greeks = kernel(S=newer_spots, out=greeks)
+
+    The other arguments keep their values. A value has the dims that its argument has in the
+    sweep, and may have other lengths along them. `out` takes the arrays of an earlier call, to be
+    written into; where the function has an argument of that name, use `into`.
+
+    A call returns a dict of arrays by variable name, torch tensors or JAX arrays where the values
+    are, else NumPy arrays.
+
+    Attributes:
+        plan: how the sweep that it was compiled for is computed.
+        dims: for each variable, the swept axes that lead its array.
+    """
+
+    def __init__(self, request: Request, options: Options):
+        self._request = request
+        self._options = options
+        self._arguments = {argument.name: argument for argument in request.bound.arguments}
+        self.plan = make_plan(request, options)
+        self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
+
+    def __call__(self, /, **values: Any) -> dict[str, Any]:
+        out = None if "out" in self._arguments else values.pop("out", None)
+        return self.into(out, **values)
+
+    def into(self, out: Mapping[str, Any] | None, /, **values: Any) -> dict[str, Any]:
+        """Compute with new values, into the arrays `out` unless it is None.
+
+        Raises:
+            ArgumentError: when a name is unknown.
+            SweepError: when a value has other dims than its argument, or `out` other shapes
+                than the results.
+        """
+        changed = {
+            leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
+        }
+        request = self._request.with_leaves({**self._request.leaves, **changed})
+        plan = make_plan(request, self._options)
+        arrays = plan.allocate()
+        if out is not None:
+            arrays = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
+        plan.fill(arrays)
+        found = {name: array for name, _, array in _named(plan, arrays)}
+        return _of_kind(self._kind(values), found)
+
+    def _read(self, name: str, value: Any) -> Sequence[Leaf]:
+        """Return the leaves of a new value, which has to have the dims of the old one."""
+        argument = self._arguments.get(name)
+        if argument is None:
+            names = list(self._arguments)
+            raise ArgumentError(
+                f"{self.plan.bound.name} has no argument {name!r}; it takes {', '.join(names)}."
+                f"{nearest(name, names)}"
+            )
+        old = argument.leaves
+        if argument.is_single and not old[0].parts and (old[0].dims or old[0].shape):
+            value = (old[0].dims, value)
+        new = parse_argument(name, float(value) if isinstance(value, int) else value).leaves
+        if [_form(leaf) for leaf in new] != [_form(leaf) for leaf in old]:
+            raise SweepError(
+                f"{name!r} was compiled as {argument.written}, and the new value has another "
+                f"form. Compile again to change it."
+            )
+        dtype = self._request.dtype
+        return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
+
+    def _kind(self, values: Mapping[str, Any]) -> str:
+        """Return whose arrays to give back: those of the new values, else of the sweep's."""
+        new = [parse_argument(name, ((), value)).origin for name, value in values.items()]
+        return next(filter(None, [*new, *(a.origin for a in self._arguments.values())]), "")
+
+
+def _form(leaf: Leaf) -> tuple:
+    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
+
+
+def _names(plan: Plan) -> list[str]:
+    return [variable_name(plan.labels, result) for result in plan.results]
+
+
+def _named(plan: Plan, arrays: Sequence[np.ndarray]):
+    """Yield the name, the swept dims and the array of every variable."""
+    for result, dims, array in zip(plan.results, plan.dims, arrays):
+        for view, values in symmetric(result, len(dims), array):
+            yield variable_name(plan.labels, view), dims, values
+
+
+def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
+    given: Any = out.get(name)
+    array = given.numpy() if hasattr(given, "numpy") else given
+    if not isinstance(array, np.ndarray) or not array.flags.writeable:
+        raise SweepError(
+            f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "
+            f"give NumPy arrays or torch tensors, such as an earlier call returned."
+        )
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise SweepError(
+            f"out[{name!r}] has shape {array.shape} and dtype {array.dtype}; these values give "
+            f"{like.shape} and {like.dtype}."
+        )
+    return array
+
+
+def _of_kind(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return arrays of the framework that the values came from, sharing memory with torch."""
+    if kind == "torch":
+        torch = sys.modules["torch"]
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if kind == "jax":
+        jax = sys.modules["jax"]
+        with jax.enable_x64(True):
+            return {name: jax.numpy.asarray(array) for name, array in arrays.items()}
+    return arrays

@@ -1,0 +1,124 @@
+"""Compiled quantities: new values, no new trace."""
+
+import numpy as np
+import pytest
+
+import gradsweep as gs
+from gradsweep.errors import ArgumentError, SweepError
+from gradsweep.planner import PREPARED, TRACES
+
+
+def price(S, K, sigma):
+    return S**2 * sigma - K * S
+
+
+@pytest.fixture
+def kernel():
+    TRACES.clear()
+    PREPARED.clear()
+    return gs.compile(gs.gradient, price, gs.Sweep(S=[1.0, 2.0], K=3.0, sigma=[0.1, 0.2, 0.3]))
+
+
+def expected(S, K, sigma):
+    S, sigma = np.asarray(S)[:, None], np.asarray(sigma)[None, :]
+    return {"dprice_dS": 2 * S * sigma - K, "dprice_dK": -S[:, 0], "dprice_dsigma": S[:, 0] ** 2}
+
+
+def agrees(found, expected):
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-15)
+        assert found[name].shape == values.shape
+
+
+def test_it_takes_new_values_of_other_lengths_without_tracing_again(kernel):
+    agrees(kernel(), expected([1.0, 2.0], 3.0, [0.1, 0.2, 0.3]))
+    agrees(kernel(S=[4.0, 5.0, 6.0, 7.0], K=1.5), expected([4, 5, 6, 7.0], 1.5, [0.1, 0.2, 0.3]))
+    agrees(kernel(sigma=np.array([0.5])), expected([1.0, 2.0], 3.0, [0.5]))
+    assert TRACES.n_made == 1 and sum(map(len, TRACES._values.values())) == 1
+    assert PREPARED.n_made == 1
+    assert kernel.dims == {
+        "dprice_dS": ("S", "sigma"),
+        "dprice_dK": ("S",),
+        "dprice_dsigma": ("S",),
+    }
+
+
+def test_out_is_written_into(kernel):
+    first = kernel()
+    again = kernel(S=[8.0, 9.0], out=first)
+    assert all(again[name] is first[name] for name in first)
+    agrees(first, expected([8.0, 9.0], 3.0, [0.1, 0.2, 0.3]))
+
+
+def test_out_of_another_shape_is_refused(kernel):
+    with pytest.raises(SweepError, match=r"out\['dprice_dS'\] has shape \(2, 3\).*\(1, 3\)"):
+        kernel(S=[8.0], out=kernel())
+    with pytest.raises(SweepError, match="cannot be written into"):
+        kernel(out={"dprice_dS": 1.0})
+
+
+def test_an_argument_called_out_is_an_argument():
+    kernel = gs.compile(gs.gradient, lambda out: out**2, gs.Sweep(out=[1.0, 2.0]))
+    found = kernel(out=[3.0, 4.0])
+    np.testing.assert_array_equal(found["df_dout"], [6.0, 8.0])
+    kernel.into(found, out=[5.0, 6.0])
+    np.testing.assert_array_equal(found["df_dout"], [10.0, 12.0])
+
+
+def test_another_name_or_form_is_refused(kernel):
+    with pytest.raises(ArgumentError, match="'sgima'.*Did you mean 'sigma'"):
+        kernel(sgima=0.1)
+    with pytest.raises(SweepError, match="'K' was compiled as 3"):
+        kernel(K=[1.0, 2.0])
+    with pytest.raises(SweepError, match="'S'"):
+        kernel(S=1.0)
+
+
+def test_array_arguments_and_symmetric_hessians():
+    kernel = gs.compile(
+        gs.hessian, lambda q, s: s * q[0] ** 2 * q[1], gs.Sweep(q=("pose", np.ones((2, 2))), s=1.0)
+    )
+    q = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    found = kernel(q=q, s=2.0)
+    np.testing.assert_allclose(found["d2f_dq_dq"][:, 0, 1], 4 * q[:, 0])
+    assert np.shares_memory(found["d2f_dq_ds"], found["d2f_ds_dq"])
+
+
+@pytest.mark.torch
+def test_torch_in_torch_out():
+    import torch
+
+    kernel = gs.compile(gs.gradient, price, gs.Sweep(S=[1.0, 2.0], K=3.0, sigma=0.1))
+    found = kernel(S=torch.tensor([1.0, 5.0], dtype=torch.float64))
+    assert isinstance(found["dprice_dS"], torch.Tensor)
+    agrees({k: v.numpy() for k, v in found.items()}, {
+        "dprice_dS": np.array([0.2, 1.0]) - 3.0,
+        "dprice_dK": np.array([-1.0, -5.0]),
+        "dprice_dsigma": np.array([1.0, 25.0]),
+    })  # fmt: skip
+    again = kernel(S=torch.tensor([2.0, 6.0], dtype=torch.float64), out=found)
+    assert again["dprice_dK"].data_ptr() == found["dprice_dK"].data_ptr()
+
+
+@pytest.mark.jax
+def test_jax_in_jax_out_in_double_precision():
+    import jax
+    import jax.numpy as jnp
+
+    kernel = gs.compile(
+        gs.gradient, price, gs.Sweep(S=[1.0, 2.0], K=3.0, sigma=0.1), framework="jax"
+    )
+    found = kernel(S=jnp.array([1.0, 5.0]))
+    assert isinstance(found["dprice_dS"], jax.Array)
+    assert found["dprice_dS"].dtype == "float64"
+
+
+@pytest.mark.torch
+def test_branches_are_followed_at_new_values():
+    def f(x):
+        return x**2 if x > 0 else -x
+
+    kernel = gs.compile(gs.gradient, f, gs.Sweep(x=[1.0, -1.0]))
+    np.testing.assert_array_equal(kernel(x=[-3.0, 2.0, 4.0])["df_dx"], [-1.0, 4.0, 8.0])
+    np.testing.assert_array_equal(kernel(x=[-3.0])["df_dx"], [-1.0])
