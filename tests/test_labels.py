@@ -140,3 +140,14 @@ def test_an_axis_may_have_the_name_of_another_argument():
     ds = gs.gradient(lambda S, K: S * K, gs.Sweep(S=("K", [1.0, 2.0]), K=3.0))
     np.testing.assert_array_equal(ds.df_dK, [1.0, 2.0])
     assert ds.df_dK.dims == ("K",)
+
+
+def test_the_source_is_readable_code_by_stages():
+    plan = gs.plan(gs.gradient, lambda a, b: a**2 * b, gs.Sweep(a=[1.0, 2.0], b=[3.0, 4.0, 5.0]))
+    lines = plan.source().splitlines()
+    assert [line for line in lines if line.startswith("#")] == ["# a", "# a x b"]
+    assert lines[-1].startswith("df_db = v")
+    # It is code: run it.
+    names = {"a": 2.0, "b": 5.0}
+    exec(plan.source(), names)
+    assert (names["df_da"], names["df_db"]) == (20.0, 4.0)

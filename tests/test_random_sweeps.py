@@ -76,10 +76,11 @@ def loop_gradient(framework, f, values):
 @pytest.mark.parametrize(
     "framework, engine",
     [
-        pytest.param("torch", "auto", marks=pytest.mark.torch),
+        pytest.param("torch", "fused", marks=pytest.mark.torch),
         pytest.param("torch", "reference", marks=pytest.mark.torch),
         pytest.param("torch", "torch", marks=pytest.mark.torch),
         pytest.param("torch", "loop", marks=pytest.mark.torch),
+        pytest.param("jax", "fused", marks=pytest.mark.jax),
         pytest.param("jax", "reference", marks=pytest.mark.jax),
         pytest.param("jax", "xla", marks=pytest.mark.jax),
     ],

@@ -8,8 +8,8 @@ import pytest
 from gradsweep.testing import SCENARIOS, check_scenario
 
 ENGINES = {
-    "torch": ["auto", "reference", "torch", "loop"],
-    "jax": ["auto", "reference", "xla", "loop"],
+    "torch": ["auto", "fused", "reference", "torch", "loop"],
+    "jax": ["auto", "fused", "reference", "xla", "loop"],
 }
 
 CASES = [

@@ -37,14 +37,17 @@ class RunOptions(TypedDict, total=False):
     """How to compute.
 
     Attributes:
-        engine: "auto", "reference", "xla", "torch" or "loop".
+        engine: "auto", "fused", "reference", "xla", "torch" or "loop".
         framework: "torch" or "jax", when it cannot be told from the function and its values.
         compile: whether the torch engine goes through torch.compile.
+        threads: how many threads the fused engine may use; by default as many as the process
+            may, or GRADSWEEP_NUM_THREADS.
     """
 
     engine: str
     framework: str | None
     compile: bool
+    threads: int | None
 
 
 class DerivativeOptions(RunOptions, total=False):

@@ -7,15 +7,20 @@ Knows nothing of engines that run the branches, nor of labels.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradsweep.dependence import analyse
-from gradsweep.engines.reference import evaluate
+from gradsweep.builder import guards_of
+from gradsweep.cache import Cache
+from gradsweep.dependence import analyse, result_dims
+from gradsweep.engines.base import Engine, Job, Kernel
+from gradsweep.engines.fused import FusedEngine
+from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.errors import BranchError, OutputError
 from gradsweep.leaf import Leaf
-from gradsweep.program import Program
+from gradsweep.memory import n_points
+from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 
 __all__ = [
@@ -33,6 +38,11 @@ MAX_BRANCHES = 64
 
 # The axis along which a branch's points stand; no argument can have this name.
 SELECTED = "selected points"
+
+_MANY_POINTS = 20_000
+
+# Kernels that check guards, by trace and by the form of the leaves.
+_CHECKS: Cache[tuple[Job, Kernel]] = Cache(size=256)
 
 Leaves = Mapping[str, Leaf]
 Trace = Callable[[Mapping[str, np.ndarray]], Traced]
@@ -95,7 +105,7 @@ def split(
                 f"over this sweep, at {where}.\n"
                 f"Write the choice with torch.where, or use engine='loop'."
             )
-        holds, guarded = _where_guards_hold(traced.program, leaves, axes)
+        holds, guarded = _where_it_holds(traced, leaves, axes)
         if holds.all():
             branches.append(Branch(traced, leaves, axes, points))
             continue
@@ -127,8 +137,46 @@ def holds_at(traced: Traced, point: Mapping[str, np.ndarray]) -> bool:
     if traced.program is None or not traced.program.guards:
         return True
     leaves = {key: Leaf(key, (), value.shape, value) for key, value in point.items()}
-    holds, _ = _where_guards_hold(traced.program, leaves, {})
+    holds, _ = _where_it_holds(traced, leaves, {})
     return bool(holds)
+
+
+def _where_it_holds(
+    traced: Traced, leaves: Leaves, axes: Mapping[str, int]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return, over the axes that the guards vary with, where all hold; and those axes."""
+    if traced.program is None or not traced.program.guards:
+        return np.ones((), dtype=bool), ()
+    form = tuple((key, leaf.dims, leaf.part_dims) for key, leaf in leaves.items())
+    # Machine code is worth compiling for many points.
+    is_large = n_points(axes, axes) >= _MANY_POINTS
+    job, kernel = _CHECKS.get(
+        (traced, form, tuple(axes), is_large), lambda: _make_check(traced, leaves, axes, is_large)
+    )
+    (dims,) = job.dims
+    holds = np.empty([axes[dim] for dim in dims], dtype=bool)
+    kernel(leaves, [holds])
+    if SELECTED in axes and SELECTED not in dims:
+        # Points chosen before are chosen from again.
+        return np.repeat(holds[None], axes[SELECTED], axis=0), (SELECTED, *dims)
+    return holds, dims
+
+
+def _make_check(
+    traced: Traced, leaves: Leaves, axes: Mapping[str, int], is_large: bool
+) -> tuple[Job, Kernel]:
+    """Make a kernel that tells at each point whether a trace holds there."""
+    assert traced.program is not None
+    program = guards_of(traced.program)
+    dependence = analyse(program, leaves)
+    check = replace(traced, program=program, results=())
+    dims = result_dims(check, dependence, leaves, tuple(axes))
+    stages = make_stages(program, dependence)
+    job = Job(check, {k: leaf.head(1) for k, leaf in leaves.items()}, tuple(axes), dims, stages)
+    engine: Engine = FusedEngine()
+    if not is_large or engine.refuses(job):
+        engine = ReferenceEngine()
+    return job, engine.prepare(job)
 
 
 def _require_same_results(
@@ -152,37 +200,6 @@ def _require_same_results(
         f"{describe(first_point)} and {b} at {describe(point)}.\n"
         f"Return one shape: pad it, or sum over what varies."
     )
-
-
-def _where_guards_hold(
-    program: Program | None, leaves: Leaves, axes: Mapping[str, int]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return, over the axes that the guards vary with, where all hold; and those axes."""
-    if program is None or not program.guards:
-        return np.ones((), dtype=bool), ()
-    dependence = analyse(program, leaves)
-    found = dependence.of(guard.variable for guard in program.guards)
-    found |= {SELECTED} & axes.keys()  # points chosen before are chosen from again
-    guarded = tuple(axis for axis in axes if axis in found)
-    absent = tuple(i for i, axis in enumerate(axes) if axis not in found)
-    variables = {guard.variable for guard in program.guards}
-    needed = _needed(program, variables)
-    order = [(v, equation) for v, equation in program.numbered() if v in needed]
-    values = evaluate(program, leaves, tuple(axes), order, variables)
-    holds = np.ones([axes[axis] for axis in guarded], dtype=bool)
-    for variable, expected, _ in program.guards:
-        value = np.squeeze(values[variable], absent)
-        both_nan = np.isnan(value) & np.isnan(expected)
-        holds &= (value == expected) | both_nan
-    return holds, guarded
-
-
-def _needed(program: Program, roots: set[int]) -> set[int]:
-    needed = set(roots)
-    for variable, equation in reversed(list(program.numbered())):
-        if variable in needed:
-            needed.update(equation.operands)
-    return needed
 
 
 def _gather(

@@ -20,7 +20,7 @@ from gradsweep.errors import NotAProgram
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
 
-__all__ = ["MAX_EQUATIONS", "Builder"]
+__all__ = ["MAX_EQUATIONS", "Builder", "guards_of"]
 
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 200_000
@@ -229,12 +229,37 @@ class Builder:
             and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
         )
 
-    def _negated(self, variable: int) -> int | None:
-        """Return x when the variable is -x."""
+    def _operand_of(self, primitive: str, variable: int) -> int | None:
+        """Return x when the variable is `primitive` of x."""
         definition = self._definitions[variable]
-        if isinstance(definition, Equation) and definition.primitive == "neg":
+        if isinstance(definition, Equation) and definition.primitive == primitive:
             return definition.operands[0]
         return None
+
+    def _negated(self, variable: int) -> int | None:
+        """Return x when the variable is -x."""
+        return self._operand_of("neg", variable)
+
+
+def guards_of(program: Program) -> Program:
+    """Return a Program of one output, `holds`: whether every guard of a Program holds."""
+    b = Builder()
+    numbers = [b.input(*entry) for entry in program.inputs]
+    numbers += [b.constant(*constant) for constant in program.constants]
+    for primitive, operands, _ in program.equations:
+        numbers.append(b.emit(primitive, *(numbers[operand] for operand in operands)))
+    holds = b.constant(True, "bool")
+    for variable, expected, _ in program.guards:
+        value = numbers[variable]
+        dtype = b.dtype(value)
+        if dtype == "bool":
+            kept = value if expected else b.emit("not", value)
+        elif np.isnan(expected):
+            kept = b.emit("ne", value, value)
+        else:
+            kept = b.emit("eq", value, b.constant(expected, dtype))
+        holds = b.emit("and", holds, kept)
+    return b.finish([Output("holds", (), (holds,))])
 
 
 # Each rule returns a variable that has the same value, bit for bit but for the sign of NaN,
@@ -271,6 +296,9 @@ def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
     x_negated, y_negated = b._negated(x), b._negated(y)
     if x_negated is not None and y_negated is not None:
         return b.emit("mul", x_negated, y_negated)
+    inner = b._operand_of("abs", x)
+    if x == y and inner is not None:
+        return b.emit("mul", inner, inner)
     return None
 
 
@@ -341,10 +369,7 @@ def _simplify_or(b: Builder, x: int, y: int) -> int | None:
 
 
 def _simplify_not(b: Builder, x: int) -> int | None:
-    definition = b._definitions[x]
-    if isinstance(definition, Equation) and definition.primitive == "not":
-        return definition.operands[0]
-    return None
+    return b._operand_of("not", x)
 
 
 _RULES: dict[str, Callable[..., int | None]] = {

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from gradsweep.errors import ArgumentError, SweepError, nearest
+from gradsweep.framework import framework_of
 from gradsweep.labels import symmetric, variable_name
 from gradsweep.leaf import Leaf
 from gradsweep.planner import Options, make_plan
 from gradsweep.plans import Plan
 from gradsweep.request import Request
+from gradsweep.small_calls import SmallCalls, can_bind
 from gradsweep.written import parse_argument
 
 __all__ = ["CompiledQuantity"]
@@ -44,11 +46,14 @@ class CompiledQuantity:
         self._request = request
         self._options = options
         self._arguments = {argument.name: argument for argument in request.bound.arguments}
+        self._takes_out = "out" not in self._arguments
         self.plan = make_plan(request, options)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
+        self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
+        self._small = SmallCalls(self.plan) if can_bind(self.plan) else None
 
     def __call__(self, /, **values: Any) -> dict[str, Any]:
-        out = None if "out" in self._arguments else values.pop("out", None)
+        out = values.pop("out", None) if self._takes_out else None
         return self.into(out, **values)
 
     def into(self, out: Mapping[str, Any] | None, /, **values: Any) -> dict[str, Any]:
@@ -59,6 +64,10 @@ class CompiledQuantity:
             SweepError: when a value has other dims than its argument, or `out` other shapes
                 than the results.
         """
+        if self._small is not None and out is None and not self._origin:
+            found = self._small(values)
+            if found is not None:
+                return found
         changed = {
             leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
         }
@@ -69,7 +78,8 @@ class CompiledQuantity:
             arrays = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
         plan.fill(arrays)
         found = {name: array for name, _, array in _named(plan, arrays)}
-        return _of_kind(self._kind(values), found)
+        origins = (framework_of(value) for value in values.values())
+        return _of_kind(next(filter(None, origins), self._origin), found)
 
     def _read(self, name: str, value: Any) -> Sequence[Leaf]:
         """Return the leaves of a new value, which has to have the dims of the old one."""
@@ -91,11 +101,6 @@ class CompiledQuantity:
             )
         dtype = self._request.dtype
         return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
-
-    def _kind(self, values: Mapping[str, Any]) -> str:
-        """Return whose arrays to give back: those of the new values, else of the sweep's."""
-        new = [parse_argument(name, ((), value)).origin for name, value in values.items()]
-        return next(filter(None, [*new, *(a.origin for a in self._arguments.values())]), "")
 
 
 def _form(leaf: Leaf) -> tuple:

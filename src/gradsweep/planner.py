@@ -15,6 +15,7 @@ from gradsweep.branches import Branch, Trace, first_point, holds_at, split
 from gradsweep.cache import Cache
 from gradsweep.dependence import analyse, result_dims
 from gradsweep.derivative import Mode
+from gradsweep.engines import EngineOptions
 from gradsweep.engines.base import Job
 from gradsweep.errors import BranchError, GradsweepWarning
 from gradsweep.identity import Unknown, identity
@@ -28,24 +29,23 @@ from gradsweep.traced import Traced
 
 __all__ = ["PREPARED", "TRACES", "Options", "make_plan"]
 
+# Shorter ones compile in no time, however few points there are.
+_LONG_PROGRAM = 5000
+
 # What was traced, by function and form of its arguments, and what was prepared to run it.
 TRACES: Cache[list[Traced]] = Cache(size=256)
 PREPARED: Cache[Prepared] = Cache(size=256)
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(EngineOptions):
     """How to compute, as opposed to what.
 
     Attributes:
-        engine: a name, or "auto".
         framework: "torch" or "jax", or None to find out.
-        compile: whether the torch engine goes through torch.compile.
     """
 
-    engine: str = "auto"
     framework: str | None = None
-    compile: bool = False
 
 
 def make_plan(request: Request, options: Options) -> Plan:
@@ -157,9 +157,18 @@ def _plan_branch(branch: Branch, options: Options) -> PlannedBranch:
         tuple(branch.axes),
         tuple((key, leaf.dims, leaf.part_dims) for key, leaf in branch.leaves.items()),
         options,
+        _magnitude(branch),
     )
     prepared = PREPARED.get(key, partial(_prepare, branch, options))
     return PlannedBranch(branch, prepared, *prepared.chunks(branch.axes))
+
+
+def _magnitude(branch: Branch) -> int:
+    """Return what of the number of points may decide the engine: whether there are few."""
+    program = branch.traced.program
+    if program is None or len(program.equations) < _LONG_PROGRAM:
+        return 0
+    return len(str(n_points(branch.axes, branch.axes)))
 
 
 def _prepare(branch: Branch, options: Options) -> Prepared:
@@ -170,7 +179,7 @@ def _prepare(branch: Branch, options: Options) -> Prepared:
     # What is prepared outlives this sweep, so it holds a few of its points and not all of them.
     few = {key: leaf.head(2) for key, leaf in branch.leaves.items()}
     job = Job(branch.traced, few, tuple(branch.axes), dims, stages)
-    return Prepared(job, engines.choose(job, options.engine, options.compile))
+    return Prepared(job, engines.choose(job, branch.axes, options))
 
 
 def _merge_dims(

@@ -4,8 +4,8 @@ What was decided enters, labelled results leave. Nothing is decided here.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
 from gradsweep.labels import Labels, dataset, variable_name
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, Chunk, make_chunks, n_points, project_bytes
+from gradsweep.memory import SCRATCH_BYTES, Chunk, make_chunks
 
 if TYPE_CHECKING:
     import xarray
@@ -42,13 +42,7 @@ class Prepared:
 
     def scratch_bytes(self, block: Mapping[str, int]) -> int:
         """Project what the engine's intermediates take on a block of the axes."""
-        traced = self.job.traced
-        if traced.program is not None:
-            return project_bytes(traced.program, self.job.stages, block)
-        # Unknown: an operator holds a few copies of what it reads and writes.
-        n_numbers = sum(leaf.n_elements for leaf in self.job.leaves.values())
-        n_numbers += sum(math.prod(result.shape) for result in traced.results)
-        return 64 * n_numbers * n_points(block, block)
+        return self.choice.engine.scratch_bytes(self.job, block)
 
     def chunks(self, axes: Mapping[str, int]) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
         """Cut the axes so that intermediates fit: the block, the chunks, and its bytes."""
@@ -120,6 +114,10 @@ class Plan:
             for result, dims in zip(self.results, self.dims)
         )
 
+    def with_axes(self, axes: Mapping[str, int]) -> "Plan":
+        """Return the plan for other lengths of the axes, to allocate by."""
+        return replace(self, axes=axes)
+
     def allocate(self) -> list[np.ndarray]:
         """Return an array for each result, yet to be filled."""
         return [
@@ -154,6 +152,24 @@ class Plan:
             "gradsweep": __version__,
         }
         return dataset(self.labels, self.results, self.dims, arrays, self.axes, attrs)
+
+    def source(self) -> str:
+        """Return the Program of each branch as readable straight-line code, stage by stage."""
+        names = [variable_name(self.labels, result) for result in self.results]
+        parts = []
+        for number, planned in enumerate(self.branches, start=1):
+            program = planned.branch.traced.program
+            title = [f"# branch {number}"] if len(self.branches) > 1 else []
+            if program is None:
+                parts.append("\n".join([*title, f"# no program: {planned.branch.traced.reason}"]))
+                continue
+            outputs = tuple(o._replace(name=name) for o, name in zip(program.outputs, names))
+            code = replace(program, outputs=outputs).to_source(
+                (_along(stage.axes, planned.branch.axes), stage.equations)
+                for stage in planned.prepared.job.stages
+            )
+            parts.append("\n".join([*title, code]))
+        return "\n\n".join(parts)
 
     def __str__(self) -> str:
         return _describe(self)
@@ -217,13 +233,18 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
             f"about {traced.program.flops:,} flops a point"
         )
         for stage in planned.prepared.job.stages:
-            along = " x ".join(axis for axis in planned.branch.axes if axis in stage.axes)
-            yield f"    stage {along or 'once'}: {len(stage.equations):,} equations"
+            along = _along(stage.axes, planned.branch.axes)
+            yield f"    stage {along}: {len(stage.equations):,} equations"
     else:
         yield f"  no program   {traced.reason}"
     n_chunks = len(planned.chunks)
     block = " x ".join(f"{axis}: {size:,}" for axis, size in planned.block.items()) or "one point"
     yield f"  chunks       {n_chunks:,} of {block}, {_bytes(planned.scratch_bytes)} of scratch each"
+
+
+def _along(axes: Iterable[str], order: Iterable[str]) -> str:
+    """Write the axes of a stage, in the sweep's order."""
+    return " x ".join(axis for axis in order if axis in set(axes)) or "once"
 
 
 def _is_zero(planned: PlannedBranch, number: int) -> bool:

@@ -9,7 +9,7 @@ Knows nothing of frameworks, sweeps or engines.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -141,30 +141,54 @@ class Program:
         return program
 
     def __str__(self) -> str:
-        """Write the Program as readable straight-line code."""
+        return self.to_source([("", tuple(self.numbered()))])
 
-        def name(variable: int) -> str:
-            constant = self.constant(variable)
-            if constant is not None:
-                return repr(constant.value)
-            if variable < len(self.inputs):
-                leaf, element, _ = self.inputs[variable]
-                return leaf if (leaf, 1) not in arrays else f"{leaf}[{element}]"
-            return f"v{variable}"
+    def to_source(self, stages: Iterable[tuple[str, Sequence[tuple[int, Equation]]]]) -> str:
+        """Write the Program as readable straight-line code.
 
-        arrays = {(entry.leaf, min(entry.element, 1)) for entry in self.inputs}
-        lines = [
-            f"v{variable} = {equation.primitive}({', '.join(map(name, equation.operands))})"
-            for variable, equation in self.numbered()
-        ]
+        Args:
+            stages: the equations with their numbers, in groups with a title each.
+        """
+        lines = []
+        for title, equations in stages:
+            lines += [f"# {title}"] if title else []
+            lines += [
+                f"v{variable} = {_formula(primitive, [self._name(o) for o in operands])}"
+                for variable, (primitive, operands, _) in equations
+            ]
         lines += [
-            f"guard {name(guard.variable)} == {guard.expected!r}  # {guard.where}"
+            f"guard {self._name(guard.variable)} == {guard.expected!r}  # {guard.where}"
             for guard in self.guards
         ]
         for output in self.outputs:
-            values = ", ".join(map(name, output.variables))
+            values = ", ".join(map(self._name, output.variables))
             lines.append(f"{output.name} = {values if output.shape == () else f'[{values}]'}")
         return "\n".join(lines)
+
+    def _name(self, variable: int) -> str:
+        constant = self.constant(variable)
+        if constant is not None:
+            return repr(constant.value)
+        if variable >= len(self.inputs):
+            return f"v{variable}"
+        leaf, element, _ = self.inputs[variable]
+        return f"{leaf}[{element}]" if leaf in self._array_leaves else leaf
+
+    @cached_property
+    def _array_leaves(self) -> frozenset[str]:
+        return frozenset(entry.leaf for entry in self.inputs if entry.element > 0)
+
+
+_INFIX = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=",
+    "gt": ">", "ge": ">=",
+}  # fmt: skip
+
+
+def _formula(primitive: str, operands: list[str]) -> str:
+    if primitive in _INFIX:
+        return f" {_INFIX[primitive]} ".join(operands)
+    return f"-{operands[0]}" if primitive == "neg" else f"{primitive}({', '.join(operands)})"
 
 
 def _text(value: float | bool) -> str | int | bool:

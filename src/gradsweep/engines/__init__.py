@@ -4,18 +4,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.base import Engine, Job
+from gradsweep.engines.cost import compiling_seconds, interpreting_seconds
+from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.loop import LoopEngine
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
 from gradsweep.errors import ArgumentError, EngineError, nearest
 
-__all__ = ["ENGINES", "Choice", "choose"]
+__all__ = ["ENGINES", "Choice", "EngineOptions", "choose"]
 
 # In order of preference: the first that does not refuse is the one.
 ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (ReferenceEngine(), XlaEngine(), TorchEngine(), LoopEngine())
+    engine.name: engine
+    for engine in (FusedEngine(), ReferenceEngine(), XlaEngine(), TorchEngine(), LoopEngine())
 }
+
+# Compiling that takes longer than this has to be worth it.
+_NOTICEABLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What a user asks of the engines.
+
+    Attributes:
+        engine: a name, or "auto".
+        compile: whether the torch engine goes through torch.compile.
+        threads: how many threads the fused engine may use; None for as many as the process may.
+    """
+
+    engine: str = "auto"
+    compile: bool = False
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,26 +47,17 @@ class Choice:
     refused: Mapping[str, str]
 
 
-def choose(job: Job, wanted: str, compile: bool = False) -> Choice:
-    """Pick an engine by name, or the first that can run the job.
+def choose(job: Job, axes: Mapping[str, int], options: EngineOptions) -> Choice:
+    """Pick an engine by name, or the first that can run the job and is worth preparing.
 
     Raises:
-        ArgumentError: when there is no engine of that name.
+        ArgumentError: when there is no engine of that name, or an option is not for it.
         EngineError: when the engine asked for cannot run the job.
     """
-    engines = dict(ENGINES)
-    if compile:
-        if wanted not in ("auto", "torch"):
-            raise ArgumentError(f"compile=True is for engine='torch', not {wanted!r}")
-        engines, wanted = {**engines, "torch": TorchEngine(compile=True)}, "torch"
+    engines = _with_options(options)
+    wanted = "torch" if options.compile else options.engine
     if wanted == "auto":
-        refused: dict[str, str] = {}
-        for engine in engines.values():
-            reason = engine.refuses(job)
-            if not reason:
-                return Choice(engine, refused)
-            refused[engine.name] = reason
-        raise AssertionError("the loop engine refuses nothing")
+        return _first_suitable(engines, job, axes)
     if wanted not in engines:
         raise ArgumentError(
             f"there is no engine {wanted!r}; there are auto, {', '.join(engines)}."
@@ -57,3 +69,40 @@ def choose(job: Job, wanted: str, compile: bool = False) -> Choice:
             f"engine={wanted!r} cannot run this: {reason}.\nUse engine='auto' to have one picked."
         )
     return Choice(engines[wanted], {})
+
+
+def _with_options(options: EngineOptions) -> dict[str, Engine]:
+    """Return the engines, set as the user asks."""
+    engines = dict(ENGINES)
+    if options.compile:
+        if options.engine not in ("auto", "torch"):
+            raise ArgumentError(f"compile=True is for engine='torch', not {options.engine!r}")
+        engines["torch"] = TorchEngine(compile=True)
+    if options.threads is not None:
+        if options.threads < 1:
+            raise ArgumentError(f"threads={options.threads}: give 1 or more")
+        engines["fused"] = FusedEngine(threads=options.threads)
+    return engines
+
+
+def _first_suitable(engines: Mapping[str, Engine], job: Job, axes: Mapping[str, int]) -> Choice:
+    refused: dict[str, str] = {}
+    for engine in engines.values():
+        reason = engine.refuses(job) or _not_worth_it(engine, job, axes)
+        if not reason:
+            return Choice(engine, refused)
+        refused[engine.name] = reason
+    raise AssertionError("the loop engine refuses nothing")
+
+
+def _not_worth_it(engine: Engine, job: Job, axes: Mapping[str, int]) -> str:
+    """Return why compiling costs more than it saves, or ""."""
+    if not isinstance(engine, FusedEngine):
+        return ""
+    compiling, interpreting = compiling_seconds(job, axes), interpreting_seconds(job, axes)
+    if compiling < max(_NOTICEABLE_SECONDS, interpreting):
+        return ""
+    return (
+        f"compiling it takes about {compiling:.1f} s, and so few points take about "
+        f"{interpreting:.1f} s without"
+    )

@@ -3,6 +3,7 @@
 Knows nothing of chunks, stores or labels.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,10 +11,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradsweep.leaf import Leaf
+from gradsweep.memory import n_points
 from gradsweep.stages import Stage
 from gradsweep.traced import Traced
 
-__all__ = ["Engine", "Job", "Kernel", "groups_by_dims", "reduced", "vectorised"]
+__all__ = [
+    "Engine",
+    "Job",
+    "Kernel",
+    "groups_by_dims",
+    "reduced",
+    "unknown_scratch_bytes",
+    "vectorised",
+]
 
 Leaves = Mapping[str, Leaf]
 # Fills one array for each result: its dims lead, in the job's order, then its own shape.
@@ -50,6 +60,17 @@ class Engine(Protocol):
         ...
 
     def prepare(self, job: Job) -> Kernel: ...
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        """Project what intermediates take on a block of the axes, results not counted."""
+        ...
+
+
+def unknown_scratch_bytes(job: Job, block: Mapping[str, int]) -> int:
+    """Guess the scratch of a framework: an operator holds copies of what it reads and writes."""
+    n_numbers = sum(leaf.n_elements for leaf in job.leaves.values())
+    n_numbers += sum(math.prod(result.shape) for result in job.traced.results)
+    return 64 * n_numbers * n_points(block, block)
 
 
 def groups_by_dims(job: Job) -> Iterator[tuple[tuple[str, ...], list[int]]]:

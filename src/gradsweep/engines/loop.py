@@ -4,7 +4,7 @@ It runs whatever the function does: it is what the others are compared with, and
 goes that nothing can vectorise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ class LoopEngine:
 
     def refuses(self, job: Job) -> str:
         return ""
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        return 0  # one point at a time
 
     def prepare(self, job: Job) -> Kernel:
         def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradsweep.engines.base import Job, Kernel, Leaves
 from gradsweep.leaf import Leaf
+from gradsweep.memory import project_bytes
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Equation, Program
 
@@ -22,6 +23,10 @@ class ReferenceEngine:
 
     def refuses(self, job: Job) -> str:
         return "" if job.traced.program is not None else job.traced.reason
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        assert job.traced.program is not None
+        return project_bytes(job.traced.program, job.stages, block)
 
     def prepare(self, job: Job) -> Kernel:
         program = job.traced.program

@@ -3,7 +3,7 @@
 Results that vary with the same axes are computed together, vectorised over just those axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from gradsweep.engines.base import (
     Leaves,
     groups_by_dims,
     reduced,
+    unknown_scratch_bytes,
     vectorised,
 )
 from gradsweep.errors import require
@@ -48,6 +49,9 @@ class TorchEngine:
         except Exception as error:
             return f"torch.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
         return ""
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        return unknown_scratch_bytes(job, block)
 
     def prepare(self, job: Job) -> Kernel:
         torch = require("torch", "the torch engine")

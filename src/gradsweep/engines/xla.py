@@ -4,7 +4,7 @@ Results that vary with the same axes share one compiled function, vectorised ove
 axes. They are never stacked: XLA would compute the whole function again for each row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gradsweep.engines.base import (
     Leaves,
     groups_by_dims,
     reduced,
+    unknown_scratch_bytes,
     vectorised,
 )
 from gradsweep.errors import require
@@ -37,6 +38,9 @@ class XlaEngine:
         except Exception as error:
             return f"jax.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
         return ""
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        return unknown_scratch_bytes(job, block)
 
     def prepare(self, job: Job) -> Kernel:
         jax = require("jax", "the xla engine")

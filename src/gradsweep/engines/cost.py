@@ -1,0 +1,45 @@
+"""Estimate how long an engine takes, from the primitive table.
+
+A Job and the lengths of its axes enter; seconds leave. The rates were measured once, on two cores
+of an AVX-512 processor (`python -m benchmarks` prints what they are on yours): they tell seconds
+from milliseconds, and no more is asked of them.
+"""
+
+from collections.abc import Mapping
+
+from gradsweep.engines.base import Job
+from gradsweep.memory import n_points
+from gradsweep.primitives import PRIMITIVES
+
+__all__ = ["compiling_seconds", "interpreting_seconds", "total_flops"]
+
+_SECONDS_PER_COMPILED_EQUATION = 6e-5
+_SECONDS_PER_COMPILED_FLOP = 1e-10
+_SECONDS_PER_NUMPY_CALL = 2e-6
+_SECONDS_PER_NUMPY_FLOP = 1e-9
+
+
+def total_flops(job: Job, axes: Mapping[str, int]) -> int:
+    """Count the flops of a Program over a sweep, each equation once per point of its stage."""
+    return sum(
+        n_points(stage.axes, axes) * sum(PRIMITIVES[e.primitive].flops for _, e in stage.equations)
+        for stage in job.stages
+    )
+
+
+def compiling_seconds(job: Job, axes: Mapping[str, int]) -> float:
+    """Estimate compiling a Program and running it once."""
+    program = job.traced.program
+    assert program is not None
+    return _SECONDS_PER_COMPILED_EQUATION * len(
+        program.equations
+    ) + _SECONDS_PER_COMPILED_FLOP * total_flops(job, axes)
+
+
+def interpreting_seconds(job: Job, axes: Mapping[str, int]) -> float:
+    """Estimate running a Program in NumPy, one call for each equation."""
+    program = job.traced.program
+    assert program is not None
+    return _SECONDS_PER_NUMPY_CALL * len(program.equations) + _SECONDS_PER_NUMPY_FLOP * total_flops(
+        job, axes
+    )

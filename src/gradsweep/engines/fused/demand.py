@@ -1,0 +1,55 @@
+"""Find equations that matter only where some condition holds.
+
+The equations of a nest enter; for each of them the conditions leave under which anything depends on
+it. Where they hold in no lane of a vector, a costly call is skipped: `where(x > 0, log1p(x),
+expm1(x))` then costs one call and not two, wherever neighbouring points go the same way. What is
+skipped is what `select` would drop, so no result changes.
+
+Knows nothing of machine code.
+"""
+
+from collections.abc import Collection, Mapping
+
+from gradsweep.program import Equation
+
+__all__ = ["Demand", "find_demands"]
+
+# A truth value by its variable, and what it has to be; all of them together. None at all: always.
+Demand = frozenset[tuple[int, bool]]
+
+_ALWAYS: Demand = frozenset()
+
+
+def find_demands(
+    equations: Mapping[int, Equation], leaving: Collection[int], present: Collection[int]
+) -> dict[int, Demand]:
+    """Return the demand of every equation.
+
+    An equation is needed where any of those that read it is: under the conditions that all of
+    these have in common. One that reads it as an arm of a `select` adds its condition.
+
+    Invariant: a condition in the demand of a variable does not depend on that variable. If it
+    did, it would itself be needed only under itself, and so would the first select that reads it.
+
+    Args:
+        equations: in an order in which they can be computed.
+        leaving: variables that are stored, and so needed at every point.
+        present: variables read from memory, which are conditions as good as those computed.
+    """
+    demands: dict[int, Demand] = {}
+
+    def need(variable: int, demand: Demand) -> None:
+        demands[variable] = demands.get(variable, demand) & demand
+
+    for variable, (primitive, operands, _) in reversed(list(equations.items())):
+        own = _ALWAYS if variable in leaving else demands.get(variable, _ALWAYS)
+        demands[variable] = own
+        if primitive == "select" and (operands[0] in equations or operands[0] in present):
+            condition, if_true, if_false = operands
+            need(condition, own)
+            need(if_true, own | {(condition, True)})
+            need(if_false, own | {(condition, False)})
+        else:
+            for operand in operands:
+                need(operand, own)
+    return {variable: demands[variable] for variable in equations}

@@ -1,0 +1,67 @@
+"""The fused engine: a Program compiled to one machine-code loop for each of its stages.
+
+One SIMD lane computes one point, with every intermediate in a register; only results are written.
+Threads split the points. Each lane computes the same whatever the others do, so the bits of a
+result depend neither on the number of threads nor on where blocks begin.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gradsweep.engines.base import Job
+from gradsweep.engines.fused.codegen import find_lanes, find_missing
+from gradsweep.engines.fused.frame import project_buffer_bytes
+from gradsweep.engines.fused.kernel import FusedKernel
+from gradsweep.engines.fused.pool import available_threads
+from gradsweep.engines.fused.schedule import make_schedule
+from gradsweep.engines.fused.target import Isa, host
+
+__all__ = ["FusedEngine"]
+
+
+@dataclass(frozen=True)
+class FusedEngine:
+    """Compile Programs with LLVM.
+
+    Attributes:
+        threads: how many threads split the points; None for as many as the process may use.
+        isa: the instruction set; None for the processor's own.
+    """
+
+    threads: int | None = None
+    isa: Isa | None = None
+
+    @property
+    def name(self) -> str:
+        return "fused"
+
+    def refuses(self, job: Job) -> str:
+        program = job.traced.program
+        if program is None:
+            return job.traced.reason
+        try:
+            isa = self._isa
+        except ImportError as error:
+            return f"llvmlite cannot be loaded ({error})"
+        for output in program.outputs:
+            if len({program.dtype(variable) for variable in output.variables}) > 1:
+                return f"the entries of {output.name} have several dtypes"
+        missing = find_missing(program, find_lanes(program, isa), isa)
+        return f"it has no machine code for {missing}" if missing else ""
+
+    def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
+        """Project what passes between stages; what a stage computes stays in registers."""
+        assert job.traced.program is not None
+        lanes = find_lanes(job.traced.program, self._isa)
+        n_threads = self.threads or available_threads()
+        return project_buffer_bytes(make_schedule(job, job.axes), lanes, block, n_threads)
+
+    def prepare(self, job: Job) -> FusedKernel:
+        assert job.traced.program is not None
+        lanes = find_lanes(job.traced.program, self._isa)
+        return FusedKernel(job, lanes, self._isa, self.threads)
+
+    @cached_property
+    def _isa(self) -> Isa:
+        return self.isa or host()

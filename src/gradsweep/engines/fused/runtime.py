@@ -1,0 +1,418 @@
+"""The loops around a nest's own function, in LLVM IR: blocks, rows, and tiles.
+
+They are the same for every Program and compiled once in a process. What they loop over is written
+in a *frame*, an array of 64-bit words that `frame.py` fills:
+
+    [0]              where the block begins, along the axis that is cut into blocks
+    [1 + 2a, 2 + 2a] first and end of axis a in this block
+    phases           each: axis, length, points per block, blocks, nests, word of each nest
+    nests            each: function, vectorised axis, points per tile (0: no tiles), lanes,
+                     outer axes, operands, address of the tiles, word of the table;
+                     number of each outer axis; index along it; then the operands
+    operands         each: mode, bytes per element, address, stride of the origin, stride along the
+                     vectorised axis, address of the row, stride along each outer axis
+
+A row is one walk along the vectorised axis. For each row the runtime fills the table that the
+nest's function reads. An operand whose elements are not side by side, or too few for one vector,
+goes through a tile: a contiguous copy that is read or written in its place.
+"""
+
+from functools import cache
+
+from gradsweep.engines.fused.target import MachineCode, compile_ir
+
+__all__ = ["MODES", "NEST_HEADER", "OPERAND_HEADER", "runtime"]
+
+# Words before what there is a variable number of.
+NEST_HEADER, OPERAND_HEADER = 8, 6
+
+# How an operand reaches the function: by value, by address, or through a tile.
+MODES = {"value": 0, "straight": 1, "read by tiles": 2, "written by tiles": 3}
+
+# Runs blocks of one phase until none is left (and returns 0) or `budget` of them are done (1).
+# Threads share `next`, the number of the next block, and have a frame each.
+_RUN = """
+define i64 @run(ptr %frame, i64 %word, ptr %next, i64 %budget) {
+entry:
+  %phase = getelementptr i64, ptr %frame, i64 %word
+  %axis = load i64, ptr %phase
+  %length.p = getelementptr i64, ptr %phase, i64 1
+  %length = load i64, ptr %length.p
+  %block.p = getelementptr i64, ptr %phase, i64 2
+  %block = load i64, ptr %block.p
+  %n.p = getelementptr i64, ptr %phase, i64 3
+  %n = load i64, ptr %n.p
+  %nests.p = getelementptr i64, ptr %phase, i64 4
+  %nests = load i64, ptr %nests.p
+  %twice = shl i64 %axis, 1
+  %first.i = add i64 %twice, 1
+  %end.i = add i64 %twice, 2
+  %first.p = getelementptr i64, ptr %frame, i64 %first.i
+  %end.p = getelementptr i64, ptr %frame, i64 %end.i
+  br label %blocks
+blocks:
+  %left = phi i64 [ %budget, %entry ], [ %left.next, %done ]
+  %k = atomicrmw add ptr %next, i64 1 monotonic
+  %over = icmp sge i64 %k, %n
+  br i1 %over, label %finished, label %start
+start:
+  %first = mul i64 %k, %block
+  %k.next = add i64 %k, 1
+  %is.last = icmp eq i64 %k.next, %n
+  %end.block = add i64 %first, %block
+  %end = select i1 %is.last, i64 %length, i64 %end.block
+  store i64 %first, ptr %frame
+  store i64 %first, ptr %first.p
+  store i64 %end, ptr %end.p
+  br label %nest
+nest:
+  %j = phi i64 [ 0, %start ], [ %j.next, %nest ]
+  %j.word = add i64 %j, 5
+  %nest.p = getelementptr i64, ptr %phase, i64 %j.word
+  %nest.word = load i64, ptr %nest.p
+  %nest.at = getelementptr i64, ptr %frame, i64 %nest.word
+  call void @rows(ptr %frame, ptr %nest.at)
+  %j.next = add i64 %j, 1
+  %j.more = icmp slt i64 %j.next, %nests
+  br i1 %j.more, label %nest, label %done
+done:
+  %left.next = sub i64 %left, 1
+  %stop = icmp eq i64 %left.next, 0
+  br i1 %stop, label %paused, label %blocks
+paused:
+  ret i64 1
+finished:
+  ret i64 0
+}"""
+
+# Runs `count` phases, one after another, on this thread.
+_RUN_ALL = """
+define void @run_all(ptr %frame, i64 %word, i64 %count) {
+entry:
+  %next = alloca i64
+  br label %phase
+phase:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %run.it ]
+  %at = phi i64 [ %word, %entry ], [ %at.next, %run.it ]
+  %over = icmp sge i64 %i, %count
+  br i1 %over, label %exit, label %run.it
+run.it:
+  store i64 0, ptr %next
+  %state = call i64 @run(ptr %frame, i64 %at, ptr %next, i64 -1)
+  %nests.word = add i64 %at, 4
+  %nests.p = getelementptr i64, ptr %frame, i64 %nests.word
+  %nests = load i64, ptr %nests.p
+  %header = add i64 %at, 5
+  %at.next = add i64 %header, %nests
+  %i.next = add i64 %i, 1
+  br label %phase
+exit:
+  ret void
+}"""
+
+# Runs one nest over its rows in this block: an odometer of the outer axes.
+_ROWS = """
+define internal void @rows(ptr %frame, ptr %nest) {
+entry:
+  %function = load ptr, ptr %nest
+  %axis.p = getelementptr i64, ptr %nest, i64 1
+  %axis = load i64, ptr %axis.p
+  %tile.p = getelementptr i64, ptr %nest, i64 2
+  %tile = load i64, ptr %tile.p
+  %n.outer.p = getelementptr i64, ptr %nest, i64 4
+  %n.outer = load i64, ptr %n.outer.p
+  %n.operands.p = getelementptr i64, ptr %nest, i64 5
+  %n.operands = load i64, ptr %n.operands.p
+  %table.word.p = getelementptr i64, ptr %nest, i64 7
+  %table.word = load i64, ptr %table.word.p
+  %table = getelementptr i64, ptr %frame, i64 %table.word
+  %axes = getelementptr i64, ptr %nest, i64 8
+  %index = getelementptr i64, ptr %axes, i64 %n.outer
+  %operands = getelementptr i64, ptr %index, i64 %n.outer
+  %size = add i64 %n.outer, 6
+  %origin = load i64, ptr %frame
+  %twice = shl i64 %axis, 1
+  %first.i = add i64 %twice, 1
+  %end.i = add i64 %twice, 2
+  %first.p = getelementptr i64, ptr %frame, i64 %first.i
+  %end.p = getelementptr i64, ptr %frame, i64 %end.i
+  %first = load i64, ptr %first.p
+  %end = load i64, ptr %end.p
+  %empty = icmp sge i64 %first, %end
+  br i1 %empty, label %exit, label %start
+start:
+  %a = phi i64 [ 0, %entry ], [ %a.next, %begin ]
+  %a.more = icmp slt i64 %a, %n.outer
+  br i1 %a.more, label %begin, label %row
+begin:
+  %a.axis.p = getelementptr i64, ptr %axes, i64 %a
+  %a.axis = load i64, ptr %a.axis.p
+  %a.twice = shl i64 %a.axis, 1
+  %a.first.i = add i64 %a.twice, 1
+  %a.end.i = add i64 %a.twice, 2
+  %a.first.p = getelementptr i64, ptr %frame, i64 %a.first.i
+  %a.end.p = getelementptr i64, ptr %frame, i64 %a.end.i
+  %a.first = load i64, ptr %a.first.p
+  %a.end = load i64, ptr %a.end.p
+  %a.index.p = getelementptr i64, ptr %index, i64 %a
+  store i64 %a.first, ptr %a.index.p
+  %a.next = add i64 %a, 1
+  %a.empty = icmp sge i64 %a.first, %a.end
+  br i1 %a.empty, label %exit, label %start
+row:
+  br label %operand
+operand:
+  %o = phi i64 [ 0, %row ], [ %o.next, %placed ]
+  %o.more = icmp slt i64 %o, %n.operands
+  br i1 %o.more, label %place, label %call
+place:
+  %o.word = mul i64 %o, %size
+  %op = getelementptr i64, ptr %operands, i64 %o.word
+  %op.mode = load i64, ptr %op
+  %op.bytes.p = getelementptr i64, ptr %op, i64 1
+  %op.bytes = load i64, ptr %op.bytes.p
+  %op.base.p = getelementptr i64, ptr %op, i64 2
+  %op.base = load i64, ptr %op.base.p
+  %op.shift.p = getelementptr i64, ptr %op, i64 3
+  %op.shift = load i64, ptr %op.shift.p
+  %op.strides = getelementptr i64, ptr %op, i64 6
+  %op.back = mul i64 %origin, %op.shift
+  %op.start = sub i64 %op.base, %op.back
+  br label %along
+along:
+  %d = phi i64 [ 0, %place ], [ %d.next, %move ]
+  %address = phi i64 [ %op.start, %place ], [ %address.next, %move ]
+  %d.more = icmp slt i64 %d, %n.outer
+  br i1 %d.more, label %move, label %set
+move:
+  %d.index.p = getelementptr i64, ptr %index, i64 %d
+  %d.index = load i64, ptr %d.index.p
+  %d.stride.p = getelementptr i64, ptr %op.strides, i64 %d
+  %d.stride = load i64, ptr %d.stride.p
+  %d.offset = mul i64 %d.index, %d.stride
+  %address.next = add i64 %address, %d.offset
+  %d.next = add i64 %d, 1
+  br label %along
+set:
+  %entry.p = getelementptr i64, ptr %table, i64 %o
+  %is.value = icmp eq i64 %op.mode, 0
+  br i1 %is.value, label %value, label %pointer
+pointer:
+  %row.p = getelementptr i64, ptr %op, i64 5
+  store i64 %address, ptr %row.p
+  store i64 %address, ptr %entry.p
+  br label %placed
+value:
+  %source = inttoptr i64 %address to ptr
+  switch i64 %op.bytes, label %value1 [ i64 8, label %value8
+                                        i64 4, label %value4 ]
+value8:
+  %v8 = load i64, ptr %source
+  store i64 %v8, ptr %entry.p
+  br label %placed
+value4:
+  %v4 = load i32, ptr %source
+  store i32 %v4, ptr %entry.p
+  br label %placed
+value1:
+  %v1 = load i8, ptr %source
+  store i8 %v1, ptr %entry.p
+  br label %placed
+placed:
+  %o.next = add i64 %o, 1
+  br label %operand
+call:
+  %no.tiles = icmp eq i64 %tile, 0
+  br i1 %no.tiles, label %whole, label %tiled
+whole:
+  call void %function(ptr %table, i64 %first, i64 %end)
+  br label %advance
+tiled:
+  call void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end)
+  br label %advance
+advance:
+  %b = phi i64 [ %n.outer, %whole ], [ %n.outer, %tiled ], [ %b.axis, %carry ]
+  %b.axis = sub i64 %b, 1
+  %b.none = icmp eq i64 %b, 0
+  br i1 %b.none, label %exit, label %turn
+turn:
+  %b.axis.p = getelementptr i64, ptr %axes, i64 %b.axis
+  %b.number = load i64, ptr %b.axis.p
+  %b.twice = shl i64 %b.number, 1
+  %b.first.i = add i64 %b.twice, 1
+  %b.end.i = add i64 %b.twice, 2
+  %b.first.p = getelementptr i64, ptr %frame, i64 %b.first.i
+  %b.end.p = getelementptr i64, ptr %frame, i64 %b.end.i
+  %b.first = load i64, ptr %b.first.p
+  %b.end = load i64, ptr %b.end.p
+  %b.index.p = getelementptr i64, ptr %index, i64 %b.axis
+  %b.index = load i64, ptr %b.index.p
+  %b.next = add i64 %b.index, 1
+  %b.over = icmp sge i64 %b.next, %b.end
+  br i1 %b.over, label %carry, label %turned
+carry:
+  store i64 %b.first, ptr %b.index.p
+  br label %advance
+turned:
+  store i64 %b.next, ptr %b.index.p
+  br label %row
+exit:
+  ret void
+}"""
+
+# Runs one row tile by tile. A tile is never shorter than a vector, unless the row is: then its last
+# element is repeated, and what comes out beyond the row is dropped.
+_TILES = """
+define internal void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end) {
+entry:
+  %function = load ptr, ptr %nest
+  %tile.p = getelementptr i64, ptr %nest, i64 2
+  %tile = load i64, ptr %tile.p
+  %lanes.p = getelementptr i64, ptr %nest, i64 3
+  %lanes = load i64, ptr %lanes.p
+  %n.outer.p = getelementptr i64, ptr %nest, i64 4
+  %n.outer = load i64, ptr %n.outer.p
+  %n.operands.p = getelementptr i64, ptr %nest, i64 5
+  %n.operands = load i64, ptr %n.operands.p
+  %memory.p = getelementptr i64, ptr %nest, i64 6
+  %memory = load i64, ptr %memory.p
+  %size = add i64 %n.outer, 6
+  br label %next.tile
+next.tile:
+  %at = phi i64 [ %first, %entry ], [ %at.next, %advance ]
+  %left = sub i64 %end, %at
+  %fits = icmp sle i64 %left, %tile
+  %rest = sub i64 %left, %tile
+  %rest.short = icmp slt i64 %rest, %lanes
+  %shorter = sub i64 %left, %lanes
+  %cut = select i1 %rest.short, i64 %shorter, i64 %tile
+  %count = select i1 %fits, i64 %left, i64 %cut
+  %padded = call i64 @llvm.smax.i64(i64 %count, i64 %lanes)
+  %at.next = add i64 %at, %count
+  %run.end = add i64 %at, %padded
+  br label %in
+in:
+  %o = phi i64 [ 0, %next.tile ], [ %o.next, %in.done ]
+  %place = phi i64 [ %memory, %next.tile ], [ %next.place, %in.done ]
+  %o.more = icmp slt i64 %o, %n.operands
+  br i1 %o.more, label %in.operand, label %compute
+in.operand:
+  %o.word = mul i64 %o, %size
+  %op = getelementptr i64, ptr %operands, i64 %o.word
+  %mode = load i64, ptr %op
+  %is.tiled = icmp sge i64 %mode, 2
+  br i1 %is.tiled, label %in.tile, label %in.done
+in.tile:
+  %bytes.p = getelementptr i64, ptr %op, i64 1
+  %bytes = load i64, ptr %bytes.p
+  %back = mul i64 %at, %bytes
+  %shifted = sub i64 %place, %back
+  %entry.p = getelementptr i64, ptr %table, i64 %o
+  store i64 %shifted, ptr %entry.p
+  %tile.bytes = mul i64 %tile, %bytes
+  %after = add i64 %place, %tile.bytes
+  %is.read = icmp eq i64 %mode, 2
+  br i1 %is.read, label %in.copy, label %in.done
+in.copy:
+  %stride.p = getelementptr i64, ptr %op, i64 4
+  %stride = load i64, ptr %stride.p
+  %row.p = getelementptr i64, ptr %op, i64 5
+  %row = load i64, ptr %row.p
+  %offset = mul i64 %at, %stride
+  %source = add i64 %row, %offset
+  call void @copy(i64 %place, i64 %bytes, i64 %source, i64 %stride, i64 %count, i64 %bytes)
+  %filled = mul i64 %count, %bytes
+  %pad.at = add i64 %place, %filled
+  %last.index = sub i64 %count, 1
+  %last.offset = mul i64 %last.index, %stride
+  %last = add i64 %source, %last.offset
+  %n.pad = sub i64 %padded, %count
+  call void @copy(i64 %pad.at, i64 %bytes, i64 %last, i64 0, i64 %n.pad, i64 %bytes)
+  br label %in.done
+in.done:
+  %next.place = phi i64 [ %place, %in.operand ], [ %after, %in.tile ], [ %after, %in.copy ]
+  %o.next = add i64 %o, 1
+  br label %in
+compute:
+  call void %function(ptr %table, i64 %at, i64 %run.end)
+  br label %out
+out:
+  %w = phi i64 [ 0, %compute ], [ %w.next, %out.done ]
+  %w.more = icmp slt i64 %w, %n.operands
+  br i1 %w.more, label %out.operand, label %advance
+out.operand:
+  %w.word = mul i64 %w, %size
+  %wop = getelementptr i64, ptr %operands, i64 %w.word
+  %w.mode = load i64, ptr %wop
+  %is.written = icmp eq i64 %w.mode, 3
+  br i1 %is.written, label %out.copy, label %out.done
+out.copy:
+  %w.bytes.p = getelementptr i64, ptr %wop, i64 1
+  %w.bytes = load i64, ptr %w.bytes.p
+  %w.stride.p = getelementptr i64, ptr %wop, i64 4
+  %w.stride = load i64, ptr %w.stride.p
+  %w.row.p = getelementptr i64, ptr %wop, i64 5
+  %w.row = load i64, ptr %w.row.p
+  %w.offset = mul i64 %at, %w.stride
+  %target = add i64 %w.row, %w.offset
+  %w.entry.p = getelementptr i64, ptr %table, i64 %w
+  %w.entry = load i64, ptr %w.entry.p
+  %w.forth = mul i64 %at, %w.bytes
+  %w.tile = add i64 %w.entry, %w.forth
+  call void @copy(i64 %target, i64 %w.stride, i64 %w.tile, i64 %w.bytes, i64 %count, i64 %w.bytes)
+  br label %out.done
+out.done:
+  %w.next = add i64 %w, 1
+  br label %out
+advance:
+  %more = icmp slt i64 %at.next, %end
+  br i1 %more, label %next.tile, label %exit
+exit:
+  ret void
+}"""
+
+# Copies elements of `bytes` each from one stride to another.
+_COPY = """
+define internal void @copy(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n, i64 %bytes) {
+  switch i64 %bytes, label %one [ i64 8, label %eight
+                                  i64 4, label %four ]
+eight:
+  call void @copy.i64(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
+  ret void
+four:
+  call void @copy.i32(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
+  ret void
+one:
+  call void @copy.i8(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
+  ret void
+}"""
+
+_COPY_OF = """
+define internal void @copy.{t}(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n) {{
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %body ]
+  %target = phi i64 [ %to, %entry ], [ %target.next, %body ]
+  %source = phi i64 [ %from, %entry ], [ %source.next, %body ]
+  %more = icmp slt i64 %i, %n
+  br i1 %more, label %body, label %exit
+body:
+  %source.p = inttoptr i64 %source to ptr
+  %target.p = inttoptr i64 %target to ptr
+  %value = load {t}, ptr %source.p
+  store {t} %value, ptr %target.p
+  %i.next = add i64 %i, 1
+  %target.next = add i64 %target, %to.stride
+  %source.next = add i64 %source, %stride
+  br label %loop
+exit:
+  ret void
+}}"""
+
+
+@cache
+def runtime() -> MachineCode:
+    """Compile the loops: `run` and `run_all`."""
+    copies = [_COPY_OF.format(t=t) for t in ("i64", "i32", "i8")]
+    return compile_ir("\n".join([_RUN, _RUN_ALL, _ROWS, _TILES, _COPY, *copies, ""]))
