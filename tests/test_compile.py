@@ -122,3 +122,17 @@ def test_branches_are_followed_at_new_values():
     kernel = gs.compile(gs.gradient, f, gs.Sweep(x=[1.0, -1.0]))
     np.testing.assert_array_equal(kernel(x=[-3.0, 2.0, 4.0])["df_dx"], [-1.0, 4.0, 8.0])
     np.testing.assert_array_equal(kernel(x=[-3.0])["df_dx"], [-1.0])
+
+
+@pytest.mark.parametrize("n", [1, 9, 5000, 20_000])
+def test_small_and_large_calls_agree_with_the_quantity_itself(n):
+    sweep = gs.Sweep(S=np.linspace(1.0, 2.0, 7), K=3.0, sigma=[0.1, 0.2])
+    kernel = gs.compile(gs.hessian, price, sweep)
+    S = np.linspace(3.0, 4.0, n)
+    expected = gs.hessian(price, sweep.replace(S=S, sigma=[0.3, 0.4, 0.5]))
+    found = kernel(S=S, sigma=np.array([0.3, 0.4, 0.5]))
+    kernel(S=S + 1.0, sigma=np.array([0.3, 0.4, 0.5]))  # must not write into what it gave
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(found[name], expected[name])
+    reversed_ = kernel(S=S[::-1], sigma=np.array([0.3, 0.4, 0.5]))
+    np.testing.assert_array_equal(reversed_["d2price_dS_dsigma"], expected.d2price_dS_dsigma[::-1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.direct_calls import DirectCalls, can_bind
 from gradsweep.errors import ArgumentError, SweepError, nearest
 from gradsweep.framework import framework_of
 from gradsweep.labels import symmetric, variable_name
@@ -17,7 +18,6 @@ from gradsweep.leaf import Leaf
 from gradsweep.planner import Options, make_plan
 from gradsweep.plans import Plan
 from gradsweep.request import Request
-from gradsweep.small_calls import SmallCalls, can_bind
 from gradsweep.written import parse_argument
 
 __all__ = ["CompiledQuantity"]
@@ -50,7 +50,7 @@ class CompiledQuantity:
         self.plan = make_plan(request, options)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
-        self._small = SmallCalls(self.plan) if can_bind(self.plan) else None
+        self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
 
     def __call__(self, /, **values: Any) -> dict[str, Any]:
         out = values.pop("out", None) if self._takes_out else None
@@ -64,8 +64,8 @@ class CompiledQuantity:
             SweepError: when a value has other dims than its argument, or `out` other shapes
                 than the results.
         """
-        if self._small is not None and out is None and not self._origin:
-            found = self._small(values)
+        if self._direct is not None and not self._origin:
+            found = self._direct(values, out)
             if found is not None:
                 return found
         changed = {

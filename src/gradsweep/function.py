@@ -188,4 +188,4 @@ def _default(name: str, value: Any) -> Argument:
         return parse_argument(name, value)
     if hasattr(value, "__array__"):
         return parse_argument(name, ((), value))
-    return Argument(name, value, (), written=f"{value!r}, its default")
+    return Argument(name, value, (), shown=f"{value!r}, its default")

@@ -3,7 +3,7 @@
 Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -105,6 +105,14 @@ class Leaf:
         assert self.values is not None
         return self.values[tuple(position[dim] for dim in self.dims)]
 
+    @property
+    def pieces(self) -> tuple[tuple[tuple[str, ...], np.ndarray], ...]:
+        """The arrays that hold its values, and the axes that lead each."""
+        if self.parts:
+            return self.parts
+        assert self.values is not None
+        return ((self.dims, self.values),)
+
     def take(self, selection: Mapping[str, slice]) -> "Leaf":
         """Return the leaf with slices taken along some axes."""
 
@@ -166,7 +174,7 @@ class Argument:
 
     Attributes:
         form: the value as the function takes it, with each leaf replaced by its `LeafMark`.
-        written: how the sweep shows it.
+        shown: how the sweep shows it; a function where the text takes time to make.
         promotable: a fixed integer, passed as it is unless it is differentiated.
         origin: the framework whose arrays the value is made of, "torch", "jax" or "".
     """
@@ -176,9 +184,14 @@ class Argument:
     leaves: tuple[Leaf, ...]
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    written: str = ""
+    shown: str | Callable[[], str] = ""
     promotable: bool = False
     origin: str = ""
+
+    @property
+    def written(self) -> str:
+        """How the sweep shows it."""
+        return self.shown if isinstance(self.shown, str) else self.shown()
 
     @property
     def is_static(self) -> bool:

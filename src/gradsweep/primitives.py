@@ -65,9 +65,11 @@ def _select(condition, if_true, if_false):
     return np.where(condition, if_true, if_false)
 
 
-def _digamma(x):
-    # scipy raises nothing at the poles; it returns -inf at 0, where both frameworks agree.
-    return _special("digamma")(x)
+def _lgamma(x):
+    # scipy overflows where log(1 / |x|) does not, and has the sign of the limit at -inf wrong.
+    tiny = np.abs(x) < np.finfo(np.float32).tiny
+    value = np.where(tiny, -np.log(np.abs(x)), _special("gammaln")(np.where(tiny, 1.0, x)))
+    return np.where(x == -np.inf, np.inf, value).astype(np.asarray(x).dtype)
 
 
 _ROWS = [
@@ -119,8 +121,8 @@ _ROWS = [
     Primitive("erfc", 1, _special("erfc"), flops=20),
     Primitive("erfinv", 1, _special("erfinv"), flops=40),
     Primitive("ndtri", 1, _special("ndtri"), flops=40),
-    Primitive("lgamma", 1, _special("gammaln"), flops=40),
-    Primitive("digamma", 1, _digamma, flops=40),
+    Primitive("lgamma", 1, _lgamma, flops=40),
+    Primitive("digamma", 1, _special("digamma"), flops=40),
     Primitive("polygamma", 2, _special("polygamma"), flops=100),  # order, x
     Primitive("zeta", 2, _special("zeta"), flops=100),  # Hurwitz: s, q
     Primitive("igamma", 2, _special("gammainc"), flops=100),  # regularised lower: a, x

@@ -57,19 +57,19 @@ def _parse(name: str, value: Any) -> Argument:
     if isinstance(value, tuple):
         return _parse_with_dims(name, value)
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
-        return Argument(name, value, (), written=repr(value))
+        return Argument(name, value, (), shown=repr(value))
     if isinstance(value, numbers.Integral):
-        return Argument(name, int(value), (), written=repr(int(value)), promotable=True)
+        return Argument(name, int(value), (), shown=repr(int(value)), promotable=True)
     if isinstance(value, dict):
         return _parse_with_dims(name, ((), value))
     if isinstance(value, range):
         value = np.arange(value.start, value.stop, value.step)
     array = as_array(name, value)
     if array is None:
-        return Argument(name, value, (), written=f"{type(value).__name__}, static")
+        return Argument(name, value, (), shown=f"{type(value).__name__}, static")
     if array.ndim == 0:
         if array.dtype.kind == "i":
-            return Argument(name, int(array), (), written=str(int(array)), promotable=True)
+            return Argument(name, int(array), (), shown=str(int(array)), promotable=True)
         return _parse_fixed(name, array)
     if array.ndim > 1:
         dims = ", ".join(f'"{name}_{axis}"' for axis in range(array.ndim))
@@ -132,9 +132,9 @@ def as_array(name: str, value: Any) -> np.ndarray | None:
 
 def _parse_fixed(name: str, array: np.ndarray) -> Argument:
     if array.dtype.kind == "b":
-        return Argument(name, bool(array), (), written=repr(bool(array)))
+        return Argument(name, bool(array), (), shown=repr(bool(array)))
     leaf = Leaf(name, (), (), array)
-    return Argument(name, LeafMark(name), (leaf,), written=f"{array[()]:g}")
+    return Argument(name, LeafMark(name), (leaf,), shown=f"{array[()]:g}")
 
 
 def _parse_swept(name: str, dims: tuple[str, ...], array: np.ndarray) -> Argument:
@@ -144,10 +144,12 @@ def _parse_swept(name: str, dims: tuple[str, ...], array: np.ndarray) -> Argumen
             f"and its array has shape {array.shape}."
         )
     leaf = _swept_leaf(name, dims, array)
-    along = " x ".join(dims)
     shape = f", shape {leaf.shape}" if leaf.shape else ""
-    written = f"{_span(leaf)} along {along}{shape}" if dims else f"fixed{shape}"
-    return Argument(name, LeafMark(name), (leaf,), written=written)
+
+    def shown() -> str:
+        return f"{_span(leaf)} along {' x '.join(dims)}{shape}" if dims else f"fixed{shape}"
+
+    return Argument(name, LeafMark(name), (leaf,), shown=shown)
 
 
 def _swept_leaf(key: str, dims: tuple[str, ...], array: np.ndarray) -> Leaf:
@@ -209,7 +211,7 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
     along = f" along {' x '.join(dims)}" if dims else ""
     count = f"{len(leaves)} array" + ("s" if len(leaves) != 1 else "")
     written = f"{type(value).__name__} of {count}{along}"
-    return Argument(name, form, tuple(leaves), written=written)
+    return Argument(name, form, tuple(leaves), shown=written)
 
 
 def _parse_components(name: str, value: Components) -> Argument:
@@ -237,11 +239,15 @@ def _parse_components(name: str, value: Components) -> Argument:
         values=None,
         parts=tuple((dims, values.astype(dtype, copy=False)) for dims, values in parts),
     )
-    written = ", ".join(
-        f"{_span(Leaf(name, dims, (), v))} along {' x '.join(dims)}" if dims else f"{v[()]:g}"
-        for dims, v in parts
-    )
-    return Argument(name, LeafMark(name), (leaf,), written=f"({written})")
+
+    def shown() -> str:
+        each = (
+            f"{_span(Leaf(name, dims, (), v))} along {' x '.join(dims)}" if dims else f"{v[()]:g}"
+            for dims, v in parts
+        )
+        return f"({', '.join(each)})"
+
+    return Argument(name, LeafMark(name), (leaf,), shown=shown)
 
 
 def _parse_data_array(name: str, value: Any) -> Argument:

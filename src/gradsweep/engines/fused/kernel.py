@@ -21,7 +21,6 @@ from gradsweep.engines.fused.pool import POOL, available_threads
 from gradsweep.engines.fused.runtime import runtime
 from gradsweep.engines.fused.schedule import Schedule, make_schedule
 from gradsweep.engines.fused.target import Isa, MachineCode, compile_ir
-from gradsweep.leaf import Leaf
 
 __all__ = ["COMPILED", "Bound", "Compiled", "FusedKernel"]
 
@@ -133,6 +132,11 @@ class FusedKernel:
             for output in program.outputs
         ]
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The keys of the leaves it reads, in the order in which `Bound.point_at` takes them."""
+        return tuple(self._read_dtypes)
+
     def __call__(self, leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
         targets = [
             array if _is_plain(array, dtype) else np.empty(array.shape, dtype)
@@ -178,7 +182,7 @@ class FusedKernel:
         read = [
             (key, dims, values if _is_plain(values, dtype) else np.require(values, dtype, "A"))
             for key, dtype in self._read_dtypes.items()
-            for dims, values in _parts(leaves[key])
+            for dims, values in leaves[key].pieces
         ]
         everything = [values for _, _, values in read] + list(arrays)
         key = (
@@ -241,14 +245,6 @@ def _loop_order(axes: tuple[str, ...], lengths: Mapping[str, int], lanes: int) -
     if innermost >= _SHORT_VECTORS * lanes or lengths[longest] < _MUCH_LONGER * innermost:
         return axes
     return (*(axis for axis in axes if axis != longest), longest)
-
-
-def _parts(leaf: Leaf) -> tuple[tuple[tuple[str, ...], np.ndarray], ...]:
-    """Return the arrays that hold a leaf, and the axes that lead each."""
-    if leaf.parts:
-        return leaf.parts
-    assert leaf.values is not None
-    return ((leaf.dims, leaf.values),)
 
 
 def _is_plain(array: np.ndarray, dtype: str | None) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from gradsweep.engines.fused.hurwitz import POLYGAMMA, ZETA
 from gradsweep.engines.fused.target import Isa
 
 __all__ = ["ROUTINES", "Callee", "Routine", "find_callee"]
@@ -30,17 +31,24 @@ class Routine:
         n_operands: how many numbers it takes.
         vector: the dtypes in which libmvec's version is within the bounds of the tests.
         scipy: its name among the C functions that scipy.special.cython_special exports.
+        ir: its own definition, where neither has it, and `calls` what that calls.
     """
 
     name: str
     n_operands: int = 1
     vector: tuple[str, ...] = ("float64", "float32")
     scipy: str = ""
+    ir: str = ""
+    calls: tuple["Routine", ...] = ()
 
+
+_POW = Routine("pow", 2)
+_PSI = Routine("psi", vector=(), scipy="__pyx_fuse_1psi")
+_ZETA = Routine("zeta", 2, vector=(), ir=ZETA, calls=(_POW,))
 
 ROUTINES: dict[str, Routine] = {
     "rem": Routine("fmod", 2, vector=()),
-    "pow": Routine("pow", 2),
+    "pow": _POW,
     "cbrt": Routine("cbrt"),
     "hypot": Routine("hypot", 2),
     "exp": Routine("exp"),
@@ -68,7 +76,11 @@ ROUTINES: dict[str, Routine] = {
     "lgamma": Routine("lgamma", vector=()),
     "erfinv": Routine("erfinv", vector=(), scipy="__pyx_fuse_0erfinv"),
     "ndtri": Routine("ndtri", vector=(), scipy="ndtri"),
-    "digamma": Routine("psi", vector=(), scipy="__pyx_fuse_1psi"),
+    "digamma": _PSI,
+    "zeta": _ZETA,
+    "polygamma": Routine(
+        "polygamma", 2, vector=(), ir=POLYGAMMA, calls=(_POW, _PSI, _ZETA, Routine("tgamma"))
+    ),
     "igamma": Routine("gammainc", 2, vector=(), scipy="gammainc"),
     "igammac": Routine("gammaincc", 2, vector=(), scipy="gammaincc"),
     "i0": Routine("i0", vector=(), scipy="i0"),
@@ -109,8 +121,8 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
     if dtype == "float32":
         double = find_callee(primitive, "float64", lanes, isa)
         return double and _in_double_precision(routine, lanes, double)
-    address = _scalar_address(routine)
-    return None if address is None else _lane_by_lane(routine, lanes, address)
+    scalar = _scalar_function(routine)
+    return scalar and _lane_by_lane(routine, lanes, scalar)
 
 
 _HALVES = "halves."
@@ -158,22 +170,41 @@ def _in_double_precision(routine: Routine, lanes: int, double: Callee) -> Callee
     return _defined(name, t, routine.n_operands, body, double.definitions, double.symbols)
 
 
-def _lane_by_lane(routine: Routine, lanes: int, address: int) -> Callee:
+def _scalar_function(routine: Routine) -> Callee | None:
+    """Return a function of single numbers."""
+    name = f"scalar.{routine.name}"
+    if not routine.ir:
+        address = _scalar_address(routine)
+        operands = ", ".join(["double"] * routine.n_operands + _EXTRA[bool(routine.scipy)])
+        declared = f"declare double @{name}({operands})"
+        return None if address is None else Callee(name, {name: declared}, {name: address})
+    definitions: dict[str, str] = {}
+    symbols: dict[str, int] = {}
+    for called in map(_scalar_function, routine.calls):
+        if called is None:
+            return None
+        definitions |= called.definitions
+        symbols |= called.symbols
+    return Callee(name, {**definitions, name: routine.ir}, symbols)
+
+
+# Cython's functions take one more argument, which tells methods from functions.
+_EXTRA = {False: [], True: ["i32"]}
+
+
+def _lane_by_lane(routine: Routine, lanes: int, scalar: Callee) -> Callee:
     t, operands = _vector(lanes, "float64"), range(routine.n_operands)
-    symbol = f"scalar.{routine.name}"
-    # Cython's functions take one more argument, which tells methods from functions.
-    last = ", i32" if routine.scipy else ""
-    declared = f"declare double @{symbol}({', '.join(['double'] * routine.n_operands)}{last})"
     body = []
     for lane in range(lanes):
         body += [f"%x{i}.{lane} = extractelement {t} %x{i}, i32 {lane}" for i in operands]
-        passed = ", ".join(f"double %x{i}.{lane}" for i in operands) + (last and ", i32 0")
-        body.append(f"%s.{lane} = call double @{symbol}({passed})")
+        passed = [f"double %x{i}.{lane}" for i in operands]
+        passed += [f"{extra} 0" for extra in _EXTRA[bool(routine.scipy)]]
+        body.append(f"%s.{lane} = call double @{scalar.name}({', '.join(passed)})")
         before = f"%y.{lane - 1}" if lane else "poison"
         name = "%y" if lane == lanes - 1 else f"%y.{lane}"
         body.append(f"{name} = insertelement {t} {before}, double %s.{lane}, i32 {lane}")
     name = f"lanes.{routine.name}"
-    return _defined(name, t, routine.n_operands, body, {symbol: declared}, {symbol: address})
+    return _defined(name, t, routine.n_operands, body, scalar.definitions, scalar.symbols)
 
 
 def _defined(

@@ -1,12 +1,13 @@
-"""Calls of a compiled quantity with few points, in microseconds.
+"""Calls of a compiled quantity that go straight into machine code.
 
-For each form of a call, values are copied into arrays that the machine code was bound to
-beforehand, and results out of one: with few points that costs less than telling it where new
-arrays are. A Plan enters; values by name enter at each call, and arrays by name leave.
+For each form of a call, the shapes and dtypes of its values, a kernel is bound once. With few
+points, values are copied into arrays of its own and results out of one, in microseconds all told;
+with many, the kernel is pointed at the caller's arrays. A Plan enters; values by name enter at each
+call, and arrays by name leave.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from gradsweep.labels import symmetric, variable_name
 from gradsweep.leaf import Leaf, axes_of
 from gradsweep.plans import Plan
 
-__all__ = ["SmallCalls", "can_bind"]
+__all__ = ["DirectCalls", "can_bind"]
 
 # Up to so many numbers in all.
 _SMALL = 2**13
@@ -36,19 +37,22 @@ def can_bind(plan: Plan) -> bool:
     return bool(holds) and hasattr(first.prepared.kernel, "bind")
 
 
-class SmallCalls:
-    """Computes a plan's results at new values, where they are few."""
+class DirectCalls:
+    """Computes a plan's results at new values, where machine code can be given them as they are."""
 
     def __init__(self, plan: Plan):
         self._plan = plan
-        self._forms: dict[_Form, _Bound | None] = {}
+        self._forms: dict[_Form, _Small | _Large | None] = {}
+        # What a kernel is bound to is one call's at a time.
         self._lock = threading.Lock()
         # Numbers and arrays alone: containers and components take the general way.
         self._names = {
             a.name for a in plan.bound.arguments if a.is_single and not a.leaves[0].parts
         }
 
-    def __call__(self, values: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    def __call__(
+        self, values: Mapping[str, Any], out: Mapping[str, Any] | None
+    ) -> dict[str, np.ndarray] | None:
         """Return the results, or None when this is not a call of this kind."""
         form = []
         for name, value in values.items():
@@ -65,9 +69,9 @@ class SmallCalls:
                     self._forms.clear()
                 self._forms[key] = self._bind(key)
             bound = self._forms[key]
-            return None if bound is None else bound(values)
+            return None if bound is None else bound(values, out)
 
-    def _bind(self, form: _Form) -> "_Bound | None":
+    def _bind(self, form: _Form) -> "_Small | _Large | None":
         plan = self._plan
         leaves = dict(plan.leaves)
         for name, shape, dtype in form:
@@ -80,8 +84,10 @@ class SmallCalls:
             if not fits or dtype != leaf.dtype:
                 return None  # the general way converts it, or says what is wrong
             leaves[name] = replace(leaf, values=np.empty(shape, dtype))
-        bound = _Bound(plan, leaves, [name for name, _, _ in form])
-        return bound if bound.n_numbers <= _SMALL else None
+        plan = plan.with_axes(axes_of(leaves.values()))
+        changed = [name for name, _, _ in form]
+        n_numbers = plan.result_bytes // 8 + sum(leaves[name].whole().size for name in changed)
+        return (_Small if n_numbers <= _SMALL else _Large)(plan, leaves, changed)
 
 
 class _View(NamedTuple):
@@ -94,17 +100,15 @@ class _View(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Bound:
-    """Machine code bound to arrays of its own."""
+class _Small:
+    """A kernel bound to arrays of its own, which values are copied into."""
 
-    def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: list[str]):
-        axes = axes_of(leaves.values())
+    def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
         self._inputs: dict[str, Any] = {name: leaves[name].values for name in changed}
-        like = plan.with_axes(axes).allocate()
-        n_bytes = [array.nbytes for array in like]
-        starts = np.cumsum([0, *(-(-n // 8) * 8 for n in n_bytes)]).tolist()
+        like = plan.allocate()
+        n_words = [-(-array.nbytes // 8) for array in like]
+        starts = (8 * np.cumsum([0, *n_words])).tolist()
         self._block = np.empty(starts[-1], np.uint8)
-        self.n_numbers = starts[-1] // 8 + sum(v.size for v in self._inputs.values())
         arrays = [
             np.ndarray(array.shape, array.dtype, self._block, start, array.strides)
             for array, start in zip(like, starts)
@@ -117,7 +121,11 @@ class _Bound:
         kernel: Any = plan.branches[0].prepared.kernel
         self._run = kernel.bind(leaves, arrays)
 
-    def __call__(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, values: Mapping[str, Any], out: Mapping[str, Any] | None
+    ) -> dict[str, np.ndarray] | None:
+        if out is not None:
+            return None
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
@@ -125,6 +133,53 @@ class _Bound:
         return {
             name: np.ndarray(shape, dtype, block, offset, strides)
             for name, shape, dtype, offset, strides in self._views
+        }
+
+
+class _Large:
+    """A kernel that is pointed at the arrays of each call."""
+
+    def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
+        self._plan = plan
+        self._names = [_name(plan, result) for result in plan.results]
+        kernel: Any = plan.branches[0].prepared.kernel
+        like = plan.allocate()
+        self._run = kernel.bind(leaves, like)
+        self._run.release()
+        self._reads: list[np.ndarray] = []
+        self._positions: dict[str, int] = {}
+        for key in kernel.reads:
+            self._positions[key] = len(self._reads)
+            self._reads += [values for _, values in leaves[key].pieces]
+        self._changed = list(changed)
+        self._strides = [leaves[name].whole().strides for name in changed]
+        self._forms = [(array.shape, array.dtype, array.strides) for array in like]
+
+    def __call__(
+        self, values: Mapping[str, Any], out: Mapping[str, Any] | None
+    ) -> dict[str, np.ndarray] | None:
+        given = [np.asarray(values[name]) for name in self._changed]
+        if [array.strides for array in given] != self._strides:
+            return None
+        arrays: list[Any] = (
+            [*self._plan.allocate()] if out is None else [out.get(name) for name in self._names]
+        )
+        for array, form in zip(arrays, self._forms):
+            if type(array) is not np.ndarray or (array.shape, array.dtype, array.strides) != form:
+                return None  # the general way copies, or says what is wrong
+            if not (array.flags.writeable and array.flags.aligned):
+                return None
+        reads = list(self._reads)
+        for name, array in zip(self._changed, given):
+            if name in self._positions:
+                reads[self._positions[name]] = array
+        self._run.point_at([*reads, *arrays])
+        self._run()
+        self._run.release()
+        return {
+            variable_name(self._plan.labels, view): values
+            for result, dims, array in zip(self._plan.results, self._plan.dims, arrays)
+            for view, values in symmetric(result, len(dims), array)
         }
 
 
