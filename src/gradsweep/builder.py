@@ -23,7 +23,7 @@ from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
 __all__ = ["MAX_EQUATIONS", "Builder", "guards_of"]
 
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
-MAX_EQUATIONS = 200_000
+MAX_EQUATIONS = 50_000
 
 # x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
 _LARGEST_EXPANDED_POWER = 8

@@ -25,7 +25,7 @@ Strides = Mapping[str, int]
 
 # What a thread is woken for, and what a block of work should take: about a tenth of a millisecond,
 # in flops of the primitive table.
-_WORK_FOR_THREADS = 2**20
+_WORK_FOR_THREADS = 2**21
 _BLOCK_WORK = (2**17, 2**20)
 # Between two looks at whether the user wants to stop.
 _WORK_UNINTERRUPTED = 2**26
@@ -275,8 +275,9 @@ def _cut(schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: 
             for slot in nest.writes
             if schedule.slots[slot].kind == "buffer"
         )
-        block = min(block, _BLOCK_BYTES // max(1, kept))
-        block = max(-(-block // _BLOCK_MULTIPLE) * _BLOCK_MULTIPLE, lanes)
+        block = max(min(block, _BLOCK_BYTES // max(1, kept)), lanes)
+        if block > _BLOCK_MULTIPLE:
+            block -= block % _BLOCK_MULTIPLE
         n_blocks = max(1, length // block) if length else 0
         cuts.append(_Cut(axis, length, block, n_blocks, tuple(groups[axis]), work * length))
     return cuts

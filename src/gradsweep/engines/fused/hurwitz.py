@@ -86,16 +86,20 @@ term:
   %e = fadd double %e.q, %e.k
   %raised = call double @scalar.pow(double %a, double %exponent)
   %relative = fdiv double %e, %a
-  %wanted = fmul double %relative, %s
-  %wanted.size = call double @llvm.fabs.f64(double %wanted)
-  %is.small = fcmp olt double %wanted.size, 0.5
-  %shift = select i1 %is.small, double %wanted, double 0.0
-  %change = fmul double %shift, %raised
+  %shift = fmul double %relative, %s
+  %shift.size = call double @llvm.fabs.f64(double %shift)
+  %is.small = fcmp olt double %shift.size, 0.5
+  %shifted = fmul double %shift, %raised
+  %is.number = fcmp ord double %shifted, 0.0
+  %is.change = and i1 %is.small, %is.number
+  %change = select i1 %is.change, double %shifted, double 0.0
   %b = fsub double %raised, %change
   %sum.next = fadd double %sum, %b
   %gained = fsub double %sum, %sum.next
   %lost.here = fadd double %gained, %b
-  %lost.next = fadd double %lost, %lost.here
+  %lost.all = fadd double %lost, %lost.here
+  %is.lost = fcmp ord double %lost.all, 0.0
+  %lost.next = select i1 %is.lost, double %lost.all, double 0.0
   %share = fdiv double %b, %sum.next
   %share.size = call double @llvm.fabs.f64(double %share)
   %is.negligible = fcmp olt double %share.size, 0x3CA0000000000000
@@ -108,7 +112,8 @@ enough:
 more:
   br label %term
 summed:
-  ret double %sum.next
+  %all = fadd double %sum.next, %lost.next
+  ret double %all
 rest:
   %b.a = fmul double %b, %a
   %integral = fdiv double %b.a, %s.less

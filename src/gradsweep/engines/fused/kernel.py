@@ -143,11 +143,9 @@ class FusedKernel:
             for array, dtype in zip(arrays, self._write_dtypes)
         ]
         key, bound = self._take(leaves, targets)
-        try:
-            bound()
-        finally:
-            bound.release()
-            self._keep(key, bound)
+        bound()  # one that is interrupted is not used again: its frames stand midway
+        bound.release()
+        self._keep(key, bound)
         for array, target in zip(arrays, targets):
             if array is not target:
                 array[...] = target
@@ -210,7 +208,9 @@ class FusedKernel:
         arrays: Sequence[np.ndarray],
         n_threads: int,
     ) -> Bound:
-        lengths = {dim: n for leaf in leaves.values() for dim, n in leaf.sizes.items()}
+        lengths = dict.fromkeys(self.job.axes, 1)  # those that nothing varies with
+        for leaf in leaves.values():
+            lengths |= leaf.sizes
         for dims, array in zip(self.job.dims, arrays):
             lengths |= dict(zip(dims, array.shape))
         compiled = self.compile(lengths)

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -33,6 +33,7 @@ def available_threads() -> int:
     return max(1, math.ceil(min(n_processors, _cgroup_quota())))
 
 
+@cache
 def _cgroup_quota() -> float:
     """Return how many processors' time the cgroup grants, as a container's limit is set."""
     try:

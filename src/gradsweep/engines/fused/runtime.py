@@ -30,7 +30,8 @@ NEST_HEADER, OPERAND_HEADER = 8, 6
 MODES = {"value": 0, "straight": 1, "read by tiles": 2, "written by tiles": 3}
 
 # Runs blocks of one phase until none is left (and returns 0) or `budget` of them are done (1).
-# Threads share `next`, the number of the next block, and have a frame each.
+# Threads share `next`, the number of the next block, and have a frame each. At the end the axis has
+# its whole range again, which nests of later phases loop over.
 _RUN = """
 define i64 @run(ptr %frame, i64 %word, ptr %next, i64 %budget) {
 entry:
@@ -82,6 +83,8 @@ done:
 paused:
   ret i64 1
 finished:
+  store i64 0, ptr %first.p
+  store i64 %length, ptr %end.p
   ret i64 0
 }"""
 
