@@ -1,0 +1,14 @@
+"""Scenarios that every engine must pass, with answers from closed forms.
+
+For those who write an engine or a frontend: each scenario is a function, written once for any
+array namespace, a sweep of it, and what the derivative is. `check_scenario` runs one.
+
+    @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+    def test_my_engine(scenario):
+        check_scenario(scenario, framework="jax", engine="mine")
+"""
+
+from gradsweep.testing.scenario import Scenario, array_namespace, check_scenario
+from gradsweep.testing.scenarios import SCENARIOS
+
+__all__ = ["SCENARIOS", "Scenario", "array_namespace", "check_scenario"]
