@@ -52,6 +52,9 @@ def chain(links, force):
 def root(x):
     return x**0.5
 
+def seventh(x):
+    return x / 7
+
 def broken(x):
     return 1 / 0 * x
 
@@ -423,10 +426,10 @@ def test_a_grid_is_rows_of_every_pair(model, run):
 
 
 def test_tables_show_six_digits_and_json_and_csv_all(model, run):
-    words = ["value", "model.py:root", "--over", "x=2,3"]
-    assert "1.41421\n" in run(*words)
-    assert json.loads(run(*words, "--json"))["variables"]["root"]["data"] == [2**0.5, 3**0.5]
-    assert run(*words, "--csv") == f"x,root\n2.0,{2**0.5!r}\n3.0,{3**0.5!r}\n"
+    words = ["value", "model.py:seventh", "--over", "x=2,3"]
+    assert "0.285714\n" in run(*words)
+    assert json.loads(run(*words, "--json"))["variables"]["seventh"]["data"] == [2 / 7, 3 / 7]
+    assert run(*words, "--csv") == f"x,seventh\n2.0,{2 / 7!r}\n3.0,{3 / 7!r}\n"
 
 
 def test_csv_is_one_tidy_table_with_every_result_repeated(run):
@@ -473,15 +476,15 @@ def test_output_is_saved_with_every_digit(suffix, model, run):
     needs = {".nc": "netCDF4", ".zarr": "zarr", ".parquet": "pyarrow"}
     if suffix in needs:
         pytest.importorskip(needs[suffix])
-    run("value", "model.py:root", "--over", "x=2,3", "--output", f"result{suffix}")
+    run("value", "model.py:seventh", "--over", "x=2,3", "--output", f"result{suffix}")
     read = {
-        ".nc": lambda p: xarray.load_dataset(p).root,
-        ".zarr": lambda p: xarray.load_dataset(p, engine="zarr").root,
-        ".csv": lambda p: pandas.read_csv(p).root,
-        ".parquet": lambda p: pandas.read_parquet(p).root,
-        ".json": lambda p: json.loads(p.read_text())["variables"]["root"]["data"],
+        ".nc": lambda p: xarray.load_dataset(p).seventh,
+        ".zarr": lambda p: xarray.load_dataset(p, engine="zarr").seventh,
+        ".csv": lambda p: pandas.read_csv(p).seventh,
+        ".parquet": lambda p: pandas.read_parquet(p).seventh,
+        ".json": lambda p: json.loads(p.read_text())["variables"]["seventh"]["data"],
     }
-    np.testing.assert_array_equal(read[suffix](model / f"result{suffix}"), [2**0.5, 3**0.5])
+    np.testing.assert_array_equal(read[suffix](model / f"result{suffix}"), [2 / 7, 3 / 7])
     assert not list(model.glob(".*.partial"))
 
 
