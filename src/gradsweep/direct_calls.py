@@ -113,6 +113,8 @@ class _Small:
             np.ndarray(array.shape, array.dtype, self._block, start, array.strides)
             for array, start in zip(like, starts)
         ]
+        self._plan = plan
+        self._own = {_name(plan, result): array for result, array in zip(plan.results, arrays)}
         self._views = [
             _View(_name(plan, view), v.shape, v.dtype, start + _offset(v, array), v.strides)
             for result, dims, array, start in zip(plan.results, plan.dims, arrays, starts)
@@ -124,15 +126,36 @@ class _Small:
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        if out is not None:
-            return None
+        if out is not None and not self._fits(out):
+            return None  # the general way says what is wrong
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
+        if out is not None:
+            return self._copied_into(out)
         block = self._block.copy()
         return {
             name: np.ndarray(shape, dtype, block, offset, strides)
             for name, shape, dtype, offset, strides in self._views
+        }
+
+    def _fits(self, out: Mapping[str, Any]) -> bool:
+        arrays = ((out.get(name), own) for name, own in self._own.items())
+        return all(
+            type(array) is np.ndarray
+            and array.shape == own.shape
+            and array.dtype == own.dtype
+            and array.flags.writeable
+            for array, own in arrays
+        )
+
+    def _copied_into(self, out: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        for name, own in self._own.items():
+            out[name][...] = own
+        return {
+            _name(self._plan, view): values
+            for result, dims in zip(self._plan.results, self._plan.dims)
+            for view, values in symmetric(result, len(dims), out[_name(self._plan, result)])
         }
 
 
