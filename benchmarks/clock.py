@@ -1,0 +1,87 @@
+"""Time calls in turns, A B A B, so that what slows the machine slows them alike.
+
+Calls enter, seconds leave. Knows nothing of cases or rivals.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["FULL", "QUICK", "Effort", "seconds_of", "time_in_turns"]
+
+Call = Callable[[], Any]
+
+# A turn lasts at least so long, however short the call, for the clock and its noise.
+_TURN_SECONDS = 0.002
+# Threads that spin while they wait for work would take the processor from the next in turn.
+_SETTLE_SECONDS = 0.003
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+        share_seconds: what each call gets at one size; at least three turns all the same.
+        limit_seconds: a call that takes longer gets one turn, and is not tried at sizes where it
+            would take much longer.
+        most_turns: turns beyond which the medians no longer gain.
+        n_processes: how often a first result is timed, each in a process of its own.
+        waits: whether to wait for what compiles slowly.
+    """
+
+    share_seconds: float
+    limit_seconds: float
+    most_turns: int
+    n_processes: int
+    waits: bool
+
+
+QUICK = Effort(0.03, 0.5, most_turns=9, n_processes=1, waits=False)
+FULL = Effort(0.5, 4.0, most_turns=31, n_processes=3, waits=True)
+
+
+def seconds_of(call: Call, n_calls: int = 1) -> float:
+    """Time a call, the mean of several."""
+    start = time.perf_counter()
+    for _ in range(n_calls):
+        call()
+    return (time.perf_counter() - start) / n_calls
+
+
+def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ...]]:
+    """Time calls that have all been warmed up, each in its turn, round after round.
+
+    Returns:
+        For each call, its seconds in the first round, the second, and so on. A slow call takes
+        part in fewer rounds; what several have measured in one round may be compared.
+    """
+    samples: list[list[float]] = [[] for _ in calls]
+    plans = [_plan(call, effort) for call in calls]
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for turn in range(effort.most_turns):
+            for call, (n_calls, n_turns), found in zip(calls, plans, samples):
+                if turn < n_turns:
+                    time.sleep(_SETTLE_SECONDS)
+                    if n_turns > 1:
+                        call()  # what the others left in the caches is not this one's fault
+                    found.append(seconds_of(call, n_calls))
+            gc.collect()
+    finally:
+        if collects:
+            gc.enable()
+    return [tuple(found) for found in samples]
+
+
+def _plan(call: Call, effort: Effort) -> tuple[int, int]:
+    """Return how many calls make a turn, and how many turns the call gets."""
+    seconds = seconds_of(call)
+    if seconds > effort.limit_seconds:
+        return 1, 1
+    n_calls = max(1, round(_TURN_SECONDS / max(seconds, 1e-7)))
+    turn_seconds = _SETTLE_SECONDS + (n_calls + 1) * seconds
+    return n_calls, min(effort.most_turns, max(3, int(effort.share_seconds / turn_seconds)))

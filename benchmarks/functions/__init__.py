@@ -1,0 +1,1 @@
+"""Functions to differentiate that the examples do not have."""

@@ -1,0 +1,54 @@
+"""What a rival is: a way to compute a case's derivative, made ready for the clock."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Problem
+
+__all__ = ["Rival", "Unavailable", "Work"]
+
+
+class Unavailable(Exception):
+    """A rival cannot take part, and its message is the reason."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is timed, and how to read what it returns.
+
+    Attributes:
+        call: computes the results. It returns when they are there, not when they are promised.
+        read: turns what `call` returned into one NumPy array for each result, in the case's order.
+        note: what a reader of the first result's time may want to know.
+    """
+
+    call: Callable[[], Any]
+    read: Callable[[Any], Sequence[np.ndarray]]
+    note: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One row: a way to compute.
+
+    Attributes:
+        name: what the table calls it.
+        family: whose it is; it has one colour in the plot.
+        prepare: makes the Work of a Problem. It raises Unavailable, or ImportError for what is not
+            installed, when it cannot.
+        reuses_buffers: whether results are written into the memory of the call before.
+        loops: whether it is a Python loop over the points, which is run for a few of them only.
+        starts_slowly: whether it compiles for so long that a quick run leaves it out.
+        is_ours: whether the others are measured against it.
+    """
+
+    name: str
+    family: str
+    prepare: Callable[[Problem], Work]
+    reuses_buffers: bool = False
+    loops: bool = False
+    starts_slowly: bool = False
+    is_ours: bool = False
