@@ -151,3 +151,35 @@ def test_the_source_is_readable_code_by_stages():
     names = {"a": 2.0, "b": 5.0}
     exec(plan.source(), names)
     assert (names["df_da"], names["df_db"]) == (20.0, 4.0)
+
+
+def test_datasets_of_repeated_calls_share_nothing_that_can_be_written():
+    def f(x, k):
+        return k * x**2
+
+    sweep = gs.Sweep(x=np.array([1.0, 2.0, 3.0]), k=5.0)
+    first = gs.gradient(f, sweep)
+    first.df_dx[:] = 0.0
+    first.df_dx.attrs["long_name"] = "changed"
+    first.attrs["quantity"] = "changed"
+    with pytest.raises(ValueError, match="read-only"):
+        first.k.values[...] = 7.0
+    second = gs.gradient(f, sweep)
+
+    np.testing.assert_array_equal(second.df_dx, [10.0, 20.0, 30.0])
+    assert second.df_dx.attrs["long_name"] == "∂f/∂x"
+    assert second.attrs["quantity"] == "gradient"
+    assert second.k.item() == 5.0
+
+
+def test_repeated_calls_see_what_became_of_the_sweeps_own_array():
+    def f(x):
+        return x**2
+
+    x = np.array([1.0, 2.0, 3.0])
+    gs.gradient(f, gs.Sweep(x=x))
+    x[0] = -4.0
+    again = gs.gradient(f, gs.Sweep(x=x))
+
+    np.testing.assert_array_equal(again.x, [-4.0, 2.0, 3.0])
+    np.testing.assert_array_equal(again.df_dx, [-8.0, 4.0, 6.0])

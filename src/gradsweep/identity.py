@@ -24,6 +24,11 @@ _LARGEST_CONTAINER = 1000
 _DEEPEST = 12
 _MOST_OBJECTS = 5000
 
+# Named once: a union written inside a function is made anew at every call.
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_LASTING = (type, types.BuiltinFunctionType, np.ufunc, np.dtype, types.ModuleType)
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
 
 class Unknown(Exception):
     """Something that may change in ways that cannot be seen."""
@@ -52,12 +57,10 @@ def identity(value: Any) -> Hashable:
 
 
 def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hashable:
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+    if isinstance(value, _PLAIN):
         # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
         return type(value), repr(value) if isinstance(value, float) else value
-    if isinstance(value, type | types.BuiltinFunctionType | np.ufunc | np.dtype):
-        return _Same(value)
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, _LASTING):
         return _Same(value)
     if id(value) in seen:
         return "seen", seen[id(value)][0]
@@ -69,7 +72,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
     array = _array_bytes(value)
     if array is not None:
         return array
-    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > _LARGEST_CONTAINER:
+    if isinstance(value, _CONTAINERS) and len(value) > _LARGEST_CONTAINER:
         raise Unknown("it refers to a large container")
     match value:
         case dict():

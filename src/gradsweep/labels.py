@@ -3,12 +3,14 @@
 Knows nothing of engines or Programs. xarray is imported when the first Dataset is made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradsweep.cache import Cache
 from gradsweep.derivative import Result
 from gradsweep.leaf import Argument, Coordinate
 
@@ -31,6 +33,11 @@ class Labels:
     function: str
     units: str
     arguments: Sequence[Argument]
+
+    @property
+    def names(self) -> Hashable:
+        """Everything that the names and attributes of results come from."""
+        return self.function, self.units, *((a.name, self.units_of(a.name)) for a in self.arguments)
 
     def output(self, result: Result) -> str:
         """Return the name of the output that a result is of."""
@@ -77,22 +84,64 @@ def dataset(
         dims: for each result, the swept axes that lead its array.
         axes: the swept axes and their lengths.
     """
+    make = partial(_blank, labels, results, dims, axes, attrs)
+    coordinates = dict(_coordinates(labels.arguments, axes))
+    if sum(c.values.nbytes for c in coordinates.values()) > _LARGEST_COORDINATES_BYTES:
+        blank = make(coordinates)
+    else:
+        key = (labels.names, tuple(results), tuple(dims), *axes.items(), *attrs.items())
+        same = [
+            (name, c.dims, c.values.dtype, c.values.tobytes(), repr(dict(c.attrs)))
+            for name, c in coordinates.items()
+        ]
+        blank = _BLANKS.get((*key, *same), partial(make, coordinates))
+    values = [
+        view
+        for result, swept, array in zip(results, dims, arrays)
+        for _, view in symmetric(result, len(swept), array)
+    ]
+    return blank.copy(data=dict(zip(blank.data_vars, values)))
+
+
+# xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
+# Dataset without its data is kept for sweeps that are labelled alike, value by value.
+_BLANKS: Cache["xarray.Dataset"] = Cache(size=64)
+_LARGEST_COORDINATES_BYTES = 2**17
+
+
+def _blank(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    axes: Mapping[str, int],
+    attrs: Mapping[str, Any],
+    coordinates: Mapping[str, Coordinate],
+) -> "xarray.Dataset":
+    """Return the Dataset of a sweep with one number, repeated without memory, for all its data."""
     import xarray
 
     variables: dict[str, Any] = {}
-    for result, swept, array in zip(results, dims, arrays):
-        for view, values in symmetric(result, len(swept), array):
+    for result, swept in zip(results, dims):
+        nothing = np.broadcast_to(0.0, [axes[dim] for dim in swept] + list(result.shape))
+        for view, values in symmetric(result, len(swept), nothing):
             own = _own_dims(labels, view, axes)
             name = variable_name(labels, view)
             variables[name] = ((*swept, *own), values, _attributes(labels, view))
     taken = {dim for dims, _, _ in variables.values() for dim in dims}
-    coordinates = {
-        name: (c.dims, c.values, dict(c.attrs))
-        for name, c in _coordinates(labels.arguments, axes)
+    kept = {
+        name: (c.dims, _frozen(c.values), dict(c.attrs))
+        for name, c in coordinates.items()
         # A coordinate with the name of a dim must be that dim's own.
         if name not in variables and (name not in taken | axes.keys() or c.dims == (name,))
     }
-    return xarray.Dataset(variables, coordinates, {**attrs, "axes": " ".join(axes)})
+    return xarray.Dataset(variables, kept, {**attrs, "axes": " ".join(axes)})
+
+
+def _frozen(values: np.ndarray) -> np.ndarray:
+    """Copy values that several Datasets will share, so that nobody can write to them."""
+    copied = values.copy()
+    copied.flags.writeable = False
+    return copied
 
 
 def symmetric(

@@ -5,6 +5,7 @@ Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,12 @@ class Leaf:
     values: np.ndarray | None
     parts: tuple[tuple[tuple[str, ...], np.ndarray], ...] = ()
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         array = self.values if self.values is not None else self.parts[0][1]
         return array.dtype.name
 
-    @property
+    @cached_property
     def is_floating(self) -> bool:
         return self.dtype.startswith("float")
 
@@ -152,6 +153,8 @@ class Leaf:
         return replace(self, dims=dims, values=values)
 
     def astype(self, dtype: str) -> "Leaf":
+        if dtype == self.dtype and not self.parts:
+            return self
         if self.parts:
             return replace(
                 self, parts=tuple((dims, v.astype(dtype, copy=False)) for dims, v in self.parts)
