@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradsweep.builder import Builder
-from gradsweep.engines.fused import FusedEngine, frame, schedule
+from gradsweep.engines.fused import FusedEngine, frame, kernel, schedule
 from gradsweep.engines.fused.demand import find_demands
 from gradsweep.engines.fused.kernel import COMPILED
 from gradsweep.engines.fused.pool import available_threads
 from gradsweep.engines.fused.segments import cut
 from gradsweep.engines.fused.target import Isa, host
+from gradsweep.engines.fused.team import make_team
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.leaf import Leaf
 from gradsweep.program import Output, Program
@@ -244,9 +246,12 @@ def test_random_programs_agree_with_the_reference(dtype, rtol):
 # -- the same bits
 
 
-@pytest.fixture
-def tiny_blocks(monkeypatch):
+@pytest.fixture(params=[True, False], ids=["native threads", "python threads"])
+def tiny_blocks(request, monkeypatch):
     """Make blocks, and what threads are woken for, as small as can be."""
+    if request.param and not sys.platform.startswith("linux"):
+        pytest.skip("threads wait at POSIX semaphores")
+    monkeypatch.setattr(kernel, "TEAM", make_team(native=request.param))
     monkeypatch.setattr(frame, "_WORK_FOR_THREADS", 0)
     monkeypatch.setattr(frame, "_BLOCK_WORK", (1, 1))
     monkeypatch.setattr(frame, "_BLOCK_MULTIPLE", 1)

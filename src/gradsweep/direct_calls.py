@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsweep.derivative import Result
-from gradsweep.labels import symmetric, variable_name
+from gradsweep.labels import variable_name, views
 from gradsweep.leaf import Leaf, axes_of
 from gradsweep.plans import Plan
 
@@ -91,7 +90,7 @@ class DirectCalls:
 
 
 class _View(NamedTuple):
-    """Where a variable lies in the block of all results."""
+    """Where a variable lies in the memory of all results."""
 
     name: str
     shape: tuple[int, ...]
@@ -100,62 +99,101 @@ class _View(NamedTuple):
     strides: tuple[int, ...]
 
 
+class _Results:
+    """The arrays of one form of call: what they are called, and their shapes in memory.
+
+    Attributes:
+        names: of each result that is computed.
+        like: an array for each, which nobody reads.
+    """
+
+    def __init__(self, plan: Plan):
+        self.names = [variable_name(plan.labels, result) for result in plan.results]
+        self.like = plan.allocate()
+        self._forms = [(array.shape, array.dtype, array.strides) for array in self.like]
+        # Each variable by the number of the result that it shows; its axes moved, if they are.
+        self._shown = [
+            (variable_name(plan.labels, view), number, order)
+            for number, (result, dims) in enumerate(zip(plan.results, plan.dims))
+            for view, order in views(result, len(dims))
+        ]
+        # Axes in the order in which they lie in memory, and where each stands in the array.
+        self._memory = []
+        for array in self.like:
+            order = np.argsort([-stride for stride in array.strides], kind="stable").tolist()
+            shape = tuple(array.shape[axis] for axis in order)
+            is_straight = order == [*range(array.ndim)]
+            back = None if is_straight else np.argsort(order).tolist()
+            self._memory.append((shape, array.dtype, back))
+
+    def allocate(self) -> list[np.ndarray]:
+        return [
+            np.empty(shape, dtype) if back is None else np.empty(shape, dtype).transpose(back)
+            for shape, dtype, back in self._memory
+        ]
+
+    def given(self, out: Mapping[str, Any], as_laid_out: bool) -> list[np.ndarray] | None:
+        """Return the caller's arrays, or None when they are not such as `allocate` gives."""
+        arrays = []
+        for name, (shape, dtype, strides) in zip(self.names, self._forms):
+            array = out.get(name)
+            if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
+                return None
+            flags = array.flags
+            if not flags.writeable or (
+                as_laid_out and not (flags.aligned and array.strides == strides)
+            ):
+                return None
+            arrays.append(array)
+        return arrays
+
+    def named(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return every variable of a call by name."""
+        return {
+            name: arrays[number] if order is None else arrays[number].transpose(order)
+            for name, number, order in self._shown
+        }
+
+
 class _Small:
     """A kernel bound to arrays of its own, which values are copied into."""
 
     def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
         self._inputs: dict[str, Any] = {name: leaves[name].values for name in changed}
-        like = plan.allocate()
+        self._results = _Results(plan)
+        like = self._results.like
         n_words = [-(-array.nbytes // 8) for array in like]
         starts = (8 * np.cumsum([0, *n_words])).tolist()
         self._block = np.empty(starts[-1], np.uint8)
-        arrays = [
+        self._own = [
             np.ndarray(array.shape, array.dtype, self._block, start, array.strides)
             for array, start in zip(like, starts)
         ]
-        self._plan = plan
-        self._own = {_name(plan, result): array for result, array in zip(plan.results, arrays)}
+        block = self._block.__array_interface__["data"][0]
         self._views = [
-            _View(_name(plan, view), v.shape, v.dtype, start + _offset(v, array), v.strides)
-            for result, dims, array, start in zip(plan.results, plan.dims, arrays, starts)
-            for view, v in symmetric(result, len(dims), array)
+            _View(name, v.shape, v.dtype, v.__array_interface__["data"][0] - block, v.strides)
+            for name, v in self._results.named(self._own).items()
         ]
         kernel: Any = plan.branches[0].prepared.kernel
-        self._run = kernel.bind(leaves, arrays)
+        self._run = kernel.bind(leaves, self._own)
 
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        if out is not None and not self._fits(out):
+        given = None if out is None else self._results.given(out, as_laid_out=False)
+        if out is not None and given is None:
             return None  # the general way says what is wrong
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
-        if out is not None:
-            return self._copied_into(out)
+        if given is not None:
+            for array, own in zip(given, self._own):
+                array[...] = own
+            return self._results.named(given)
         block = self._block.copy()
         return {
             name: np.ndarray(shape, dtype, block, offset, strides)
             for name, shape, dtype, offset, strides in self._views
-        }
-
-    def _fits(self, out: Mapping[str, Any]) -> bool:
-        arrays = ((out.get(name), own) for name, own in self._own.items())
-        return all(
-            type(array) is np.ndarray
-            and array.shape == own.shape
-            and array.dtype == own.dtype
-            and array.flags.writeable
-            for array, own in arrays
-        )
-
-    def _copied_into(self, out: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        for name, own in self._own.items():
-            out[name][...] = own
-        return {
-            _name(self._plan, view): values
-            for result, dims in zip(self._plan.results, self._plan.dims)
-            for view, values in symmetric(result, len(dims), out[_name(self._plan, result)])
         }
 
 
@@ -163,20 +201,21 @@ class _Large:
     """A kernel that is pointed at the arrays of each call."""
 
     def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
-        self._plan = plan
-        self._names = [_name(plan, result) for result in plan.results]
+        self._results = _Results(plan)
         kernel: Any = plan.branches[0].prepared.kernel
-        like = plan.allocate()
-        self._run = kernel.bind(leaves, like)
+        self._run = kernel.bind(leaves, self._results.like)
         self._run.release()
-        self._reads: list[np.ndarray] = []
-        self._positions: dict[str, int] = {}
+        self._reads: dict[str, int] = {}
+        self._fixed = []  # their memory is read at every call
+        n_read = 0
         for key in kernel.reads:
-            self._positions[key] = len(self._reads)
-            self._reads += [values for _, values in leaves[key].pieces]
+            self._reads[key] = n_read
+            pieces = [values for _, values in leaves[key].pieces]
+            self._fixed += [] if key in changed else pieces
+            n_read += len(pieces)
+        self._n_read = n_read
         self._changed = list(changed)
         self._strides = [leaves[name].whole().strides for name in changed]
-        self._forms = [(array.shape, array.dtype, array.strides) for array in like]
 
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
@@ -184,32 +223,16 @@ class _Large:
         given = [np.asarray(values[name]) for name in self._changed]
         if [array.strides for array in given] != self._strides:
             return None
-        arrays: list[Any] = (
-            [*self._plan.allocate()] if out is None else [out.get(name) for name in self._names]
+        arrays = (
+            self._results.allocate() if out is None else self._results.given(out, as_laid_out=True)
         )
-        for array, form in zip(arrays, self._forms):
-            if type(array) is not np.ndarray or (array.shape, array.dtype, array.strides) != form:
-                return None  # the general way copies, or says what is wrong
-            if not (array.flags.writeable and array.flags.aligned):
-                return None
-        reads = list(self._reads)
+        if arrays is None:
+            return None  # the general way copies, or says what is wrong
+        moved = dict(enumerate(arrays, start=self._n_read))
         for name, array in zip(self._changed, given):
-            if name in self._positions:
-                reads[self._positions[name]] = array
-        self._run.point_at([*reads, *arrays])
+            if name in self._reads:
+                moved[self._reads[name]] = array
+        self._run.point_at(moved)
         self._run()
         self._run.release()
-        return {
-            variable_name(self._plan.labels, view): values
-            for result, dims, array in zip(self._plan.results, self._plan.dims, arrays)
-            for view, values in symmetric(result, len(dims), array)
-        }
-
-
-def _name(plan: Plan, result: Result) -> str:
-    return variable_name(plan.labels, result)
-
-
-def _offset(view: np.ndarray, array: np.ndarray) -> int:
-    """Return how far into an array's memory a view of it begins, in bytes."""
-    return view.__array_interface__["data"][0] - array.__array_interface__["data"][0]
+        return self._results.named(arrays)

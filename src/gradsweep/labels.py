@@ -17,7 +17,7 @@ from gradsweep.leaf import Argument, Coordinate
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Labels", "dataset", "symmetric", "variable_name"]
+__all__ = ["Labels", "dataset", "symmetric", "variable_name", "views"]
 
 
 @dataclass(frozen=True)
@@ -144,19 +144,30 @@ def _frozen(values: np.ndarray) -> np.ndarray:
     return copied
 
 
-def symmetric(
-    result: Result, n_swept: int, array: np.ndarray
-) -> Iterator[tuple[Result, np.ndarray]]:
-    """Yield a result, and for an off-diagonal block of a Hessian its transpose, unstored."""
-    yield result, array
+def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
+    """Yield a result, and for an off-diagonal block of a Hessian its transpose.
+
+    With each comes the order of the array's axes that shows it, None for the array as it is.
+
+    Args:
+        n_swept: how many swept axes lead the array.
+    """
+    yield result, None
     if result.kind != "second" or result.wrt[0] == result.wrt[1]:
         return
     (a, b), (a_shape, b_shape) = result.wrt, result.wrt_shapes
     lead = n_swept + len(result.output_shape)
     n_a, n_b = len(a_shape), len(b_shape)
     order = [*range(lead), *range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
-    mirrored = Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape))
-    yield mirrored, array.transpose(order)
+    yield Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape)), order
+
+
+def symmetric(
+    result: Result, n_swept: int, array: np.ndarray
+) -> Iterator[tuple[Result, np.ndarray]]:
+    """Yield a result and its array, and for an off-diagonal block of a Hessian its transpose."""
+    for view, order in views(result, n_swept):
+        yield view, array if order is None else array.transpose(order)
 
 
 def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:

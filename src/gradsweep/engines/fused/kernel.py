@@ -17,10 +17,11 @@ from gradsweep.cache import Cache
 from gradsweep.engines.base import Job, Leaves
 from gradsweep.engines.fused.codegen import nest_name, write_module
 from gradsweep.engines.fused.frame import Frames, Strides, make_frames
-from gradsweep.engines.fused.pool import POOL, available_threads
+from gradsweep.engines.fused.pool import available_threads
 from gradsweep.engines.fused.runtime import runtime
 from gradsweep.engines.fused.schedule import Schedule, make_schedule
 from gradsweep.engines.fused.target import Isa, MachineCode, compile_ir
+from gradsweep.engines.fused.team import TEAM, Share
 
 __all__ = ["COMPILED", "Bound", "Compiled", "FusedKernel"]
 
@@ -63,29 +64,38 @@ class Bound:
     One that is small enough for the calling thread is a single call into machine code.
     """
 
-    def __init__(self, compiled: Compiled, frames: Frames, places: Mapping[int, _Place]):
+    def __init__(
+        self, compiled: Compiled, frames: Frames, places: Mapping[int, _Place], n_arrays: int
+    ):
         self._compiled = compiled  # its code must live as long as this can be called
         self._frames = frames
         found = [places[slot] for slot in frames.slots.tolist()]
         self._sources = np.array([place.array for place in found], dtype=np.int64)
         self._offsets = np.array([place.offset for place in found], dtype=np.int64)
         self._counter = np.zeros(_COUNTER_WORDS, dtype=np.int64)
-        self._arrays: Sequence[np.ndarray] = ()
+        self._addresses = np.zeros(n_arrays, dtype=np.int64)
+        self._arrays: Mapping[int, np.ndarray] = {}
         self._first = frames.phases[0].word if frames.phases else 0
         self._run, self._run_all = _entry_points()
         self._frame = frames.words.ctypes.data
         self._n_phases = len(frames.phases)
         self._is_serial = frames.is_serial
 
-    def point_at(self, arrays: Sequence[np.ndarray]) -> None:
-        """Read and write other arrays, of the same shapes and strides."""
-        addresses = np.array([a.__array_interface__["data"][0] for a in arrays], dtype=np.int64)
-        self._frames.words[:, self._frames.cells] = addresses[self._sources] + self._offsets
+    def point_at(self, arrays: Mapping[int, np.ndarray]) -> None:
+        """Read and write other arrays, of the same shapes and strides.
+
+        Args:
+            arrays: by number: those that are read first, in the order of `reads`, then the
+                results. One that is left out stays what it was.
+        """
+        for number, array in arrays.items():
+            self._addresses[number] = array.__array_interface__["data"][0]
+        self._frames.words[:, self._frames.cells] = self._addresses[self._sources] + self._offsets
         self._arrays = arrays
 
     def release(self) -> None:
         """Let go of the arrays."""
-        self._arrays = ()
+        self._arrays = {}
 
     def __call__(self) -> None:
         if self._is_serial:
@@ -112,7 +122,7 @@ class Bound:
         if n_threads <= 1:
             work(0)
         else:
-            POOL.run(work, n_threads, stop)
+            TEAM.run(Share(work, stop, self._frame, pitch, word, counter), n_threads)
 
 
 class FusedKernel:
@@ -192,7 +202,7 @@ class FusedKernel:
             bound = self._idle.pop(key, None)
         if bound is None:
             bound = self._lay_out(leaves, read, arrays, key[-1])
-        bound.point_at(everything)
+        bound.point_at(dict(enumerate(everything)))
         return key, bound
 
     def _keep(self, key: Hashable, bound: Bound) -> None:
@@ -233,7 +243,7 @@ class FusedKernel:
         frames = make_frames(
             compiled.schedule, compiled.functions, self.lanes, lengths, strides, n_threads
         )
-        return Bound(compiled, frames, places)
+        return Bound(compiled, frames, places, len(read) + len(arrays))
 
 
 def _loop_order(axes: tuple[str, ...], lengths: Mapping[str, int], lanes: int) -> tuple[str, ...]:

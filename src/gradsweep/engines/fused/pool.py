@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 
-__all__ = ["POOL", "Pool", "available_threads"]
+__all__ = ["Pool", "available_threads"]
 
 _VARIABLE = "GRADSWEEP_NUM_THREADS"
 
@@ -105,8 +105,3 @@ def _attempt(work: Callable[[int], None], number: int, done: Outcomes) -> None:
         done.put(error)
     else:
         done.put(None)
-
-
-POOL = Pool()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=POOL.forget)
