@@ -17,6 +17,7 @@ __all__ = [
     "NotAProgram",
     "OutputError",
     "StatefulFunction",
+    "StoreError",
     "SweepError",
     "nearest",
     "require",
@@ -49,6 +50,10 @@ class StatefulFunction(GradsweepError, ValueError):
 
 class EngineError(GradsweepError, ValueError):
     """The engine asked for cannot run this function."""
+
+
+class StoreError(GradsweepError, OSError):
+    """A store cannot be written, continued, read or trusted."""
 
 
 class NotAProgram(GradsweepError):

@@ -1,0 +1,84 @@
+"""Parts of a sweep: what is computed, written and remembered as a whole.
+
+Axes and the length of a block along each enter; Parts leave. A part is larger than the chunks that
+an engine works through: it is one task of a scheduler, and one chunk of every array in a store.
+
+Knows nothing of functions, engines or stores.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+__all__ = ["Part", "Partition"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of the points of a sweep.
+
+    Attributes:
+        number: its place in the partition, from 0.
+        slices: the range it takes of every axis.
+    """
+
+    number: int
+    slices: Mapping[str, slice]
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        return {axis: part.stop - part.start for axis, part in self.slices.items()}
+
+    @property
+    def n_points(self) -> int:
+        return math.prod(self.lengths.values())
+
+    def owns(self, dims: Collection[str]) -> bool:
+        """Tell whether it is this part that yields results with these dims.
+
+        A result is the same all along an axis that it lacks, so it is yielded once: by the parts
+        that come first along every such axis.
+        """
+        return all(part.start == 0 for axis, part in self.slices.items() if axis not in dims)
+
+    def describe(self) -> str:
+        """Write the part for messages: "part 3 (S 0:1000, sigma 20:40)"."""
+        ranges = ", ".join(f"{axis} {part.start}:{part.stop}" for axis, part in self.slices.items())
+        return f"part {self.number} ({ranges})" if ranges else f"part {self.number}"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A sweep cut into parts, in C order of their blocks.
+
+    Attributes:
+        axes: the axes and their lengths.
+        block: the length of a part along each; the last part along an axis may be shorter.
+    """
+
+    axes: Mapping[str, int]
+    block: Mapping[str, int]
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """How many parts there are along each axis; an empty axis has one, of no points."""
+        return tuple(
+            max(1, -(-length // max(1, self.block[axis]))) for axis, length in self.axes.items()
+        )
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def __getitem__(self, number: int) -> Part:
+        if not 0 <= number < len(self):
+            raise IndexError(f"there is no part {number} of {len(self)}")
+        rest, slices = number, {}
+        for (axis, length), count in zip(reversed(self.axes.items()), reversed(self.counts)):
+            rest, index = divmod(rest, count)
+            start = index * self.block[axis]
+            slices[axis] = slice(start, min(start + self.block[axis], length))
+        return Part(number, {axis: slices[axis] for axis in self.axes})
+
+    def __iter__(self) -> Iterator[Part]:
+        return map(self.__getitem__, range(len(self)))

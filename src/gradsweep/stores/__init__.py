@@ -1,0 +1,1 @@
+"""Where results go: memory, Zarr, or running statistics. Siblings never meet."""
