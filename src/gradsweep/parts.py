@@ -74,7 +74,7 @@ class Partition:
         if not 0 <= number < len(self):
             raise IndexError(f"there is no part {number} of {len(self)}")
         rest, slices = number, {}
-        for (axis, length), count in zip(reversed(self.axes.items()), reversed(self.counts)):
+        for (axis, length), count in zip(reversed(list(self.axes.items())), reversed(self.counts)):
             rest, index = divmod(rest, count)
             start = index * self.block[axis]
             slices[axis] = slice(start, min(start + self.block[axis], length))
