@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         value,
         vjp,
     )
+    from gradsweep.ranges import geomspace, linspace
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
     from gradsweep.written import components
@@ -39,11 +40,13 @@ __all__ = [
     "compile",
     "components",
     "contributions",
+    "geomspace",
     "gradient",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "linspace",
     "matrix",
     "plan",
     "value",
@@ -63,6 +66,7 @@ _HOMES = {
         "value",
         "vjp",
     ],
+    "ranges": ["geomspace", "linspace"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

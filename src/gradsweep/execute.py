@@ -65,7 +65,7 @@ def execute(tasks: Sequence[Task], arrays: Sequence[np.ndarray], dims: Sequence[
 
 def _run(task: Task, arrays: Sequence[np.ndarray]) -> None:
     for chunk in task.chunks:
-        leaves = {key: leaf.take(chunk) for key, leaf in task.leaves.items()}
+        leaves = {key: leaf.take(chunk).loaded() for key, leaf in task.leaves.items()}
         windows = [
             array[tuple(chunk[dim] for dim in dims)] if dims else array
             for array, dims in zip(arrays, task.dims)

@@ -13,6 +13,7 @@ import numpy as np
 from gradsweep.cache import Cache
 from gradsweep.derivative import Result
 from gradsweep.leaf import Argument, Coordinate
+from gradsweep.ranges import load
 
 if TYPE_CHECKING:
     import xarray
@@ -240,7 +241,7 @@ def _coordinates(
             if leaf.parts:
                 for dims, values in leaf.parts:
                     if len(dims) == 1:
-                        yield dims[0], Coordinate(dims, values, attrs)
+                        yield dims[0], Coordinate(dims, load(values), attrs)
             elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
                 # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
                 name = _flat(leaf.key)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.errors import SweepError
+from gradsweep.ranges import Values, load
 
 __all__ = [
     "Argument",
@@ -42,7 +43,7 @@ class Leaf:
             such as "params.w1".
         dims: the axes it is swept along, which lead the shape of `values`.
         shape: its own shape, that of the value at one point.
-        values: an array of shape (length of each axis in dims..., *shape).
+        values: an array of shape (length of each axis in dims..., *shape), which may be lazy.
         parts: for an argument put together from components, the dims and values of each
             element, in order; `dims` is then their union and `values` is not broadcast yet.
     """
@@ -50,8 +51,8 @@ class Leaf:
     key: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    values: np.ndarray | None
-    parts: tuple[tuple[tuple[str, ...], np.ndarray], ...] = ()
+    values: Values | None
+    parts: tuple[tuple[tuple[str, ...], Values], ...] = ()
 
     @cached_property
     def dtype(self) -> str:
@@ -83,19 +84,20 @@ class Leaf:
     def element(self, index: int) -> tuple[tuple[str, ...], np.ndarray]:
         """Return one scalar element: the dims it is swept along, and its values along them."""
         if self.parts:
-            return self.parts[index]
-        assert self.values is not None
-        lead = self.values.shape[: len(self.dims)]
-        return self.dims, self.values.reshape(*lead, self.n_elements)[..., index]
+            dims, part = self.parts[index]
+            return dims, load(part)
+        values = self.whole()
+        lead = values.shape[: len(self.dims)]
+        return self.dims, values.reshape(*lead, self.n_elements)[..., index]
 
     def whole(self) -> np.ndarray:
         """Return the values with every axis of `dims` leading, then the leaf's own shape."""
         if self.values is not None:
-            return self.values
+            return load(self.values)
         sizes = self.sizes
         columns = []
         for dims, values in self.parts:
-            placed = _spread(values, dims, self.dims)
+            placed = _spread(load(values), dims, self.dims)
             columns.append(np.broadcast_to(placed, [sizes[dim] for dim in self.dims]))
         return np.stack(columns, axis=-1)
 
@@ -110,14 +112,28 @@ class Leaf:
     def pieces(self) -> tuple[tuple[tuple[str, ...], np.ndarray], ...]:
         """The arrays that hold its values, and the axes that lead each."""
         if self.parts:
-            return self.parts
+            return tuple((dims, load(values)) for dims, values in self.parts)
         assert self.values is not None
-        return ((self.dims, self.values),)
+        return ((self.dims, load(self.values)),)
+
+    @property
+    def n_bytes(self) -> int:
+        """What its values take in memory, once they are loaded."""
+        everything = [v for _, v in self.parts] if self.parts else [self.values]
+        return sum(values.nbytes for values in everything if values is not None)
+
+    def loaded(self) -> "Leaf":
+        """Return the leaf with its values in memory."""
+        if not self.parts and isinstance(self.values, np.ndarray | np.generic):
+            return self
+        if self.parts:
+            return replace(self, parts=self.pieces)
+        return replace(self, values=self.whole())
 
     def take(self, selection: Mapping[str, slice]) -> "Leaf":
         """Return the leaf with slices taken along some axes."""
 
-        def cut(dims: tuple[str, ...], values: np.ndarray) -> np.ndarray:
+        def cut(dims: tuple[str, ...], values: Values) -> Values:
             return values[tuple(selection.get(dim, slice(None)) for dim in dims)]
 
         if self.parts:
@@ -129,20 +145,18 @@ class Leaf:
         """Return a copy of the leaf with the first `n` points of every axis."""
         few = self.take({dim: slice(0, n) for dim in self.dims})
         if few.parts:
-            return replace(few, parts=tuple((dims, v.copy()) for dims, v in few.parts))
-        assert few.values is not None
-        return replace(few, values=few.values.copy())
+            return replace(few, parts=tuple((dims, np.array(v)) for dims, v in few.parts))
+        return replace(few, values=np.array(few.values))
 
     def gather(self, axes: Mapping[str, np.ndarray], dim: str) -> "Leaf":
         """Return the leaf at chosen points of some axes, which become the one axis `dim`."""
 
-        def pick(dims: tuple[str, ...], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        def pick(dims: tuple[str, ...], values: Values) -> tuple[tuple[str, ...], Values]:
             kept = tuple(d for d in dims if d not in axes)
             if kept == dims:
                 return dims, values
-            first = np.moveaxis(
-                values, [i for i, d in enumerate(dims) if d in axes], range(len(dims) - len(kept))
-            )
+            chosen = [i for i, d in enumerate(dims) if d in axes]
+            first = np.moveaxis(load(values), chosen, range(len(chosen)))
             return (dim, *kept), first[tuple(axes[d] for d in dims if d in axes)]
 
         if self.parts:

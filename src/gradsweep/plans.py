@@ -203,9 +203,10 @@ def _describe(plan: Plan) -> str:
 def _notes(plan: Plan) -> Iterator[str]:
     """Yield what a user may want to know and has not asked."""
     for key, leaf in plan.leaves.items():
-        values = [values for _, values in leaf.parts] if leaf.parts else [leaf.whole()]
+        values = [values for _, values in leaf.parts] if leaf.parts else [leaf.values]
+        arrays = [array for array in values if isinstance(array, np.ndarray)]  # none is loaded
         n_bad = (
-            sum(int(np.count_nonzero(~np.isfinite(v))) for v in values) if leaf.is_floating else 0
+            sum(int(np.count_nonzero(~np.isfinite(v))) for v in arrays) if leaf.is_floating else 0
         )
         if n_bad:
             values_are = "values of {} are" if n_bad > 1 else "value of {} is"

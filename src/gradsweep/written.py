@@ -14,6 +14,7 @@ from gradsweep import tree
 from gradsweep.errors import SweepError
 from gradsweep.framework import framework_of
 from gradsweep.leaf import Argument, Coordinate, Leaf, LeafMark, union
+from gradsweep.ranges import Lazy, Values, as_lazy, is_lazy
 
 __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
 
@@ -67,7 +68,7 @@ def _parse(name: str, value: Any) -> Argument:
     array = as_array(name, value)
     if array is None:
         return Argument(name, value, (), shown=f"{type(value).__name__}, static")
-    if array.ndim == 0:
+    if array.ndim == 0 and not isinstance(array, Lazy):
         if array.dtype.kind == "i":
             return Argument(name, int(array), (), shown=str(int(array)), promotable=True)
         return _parse_fixed(name, array)
@@ -81,13 +82,15 @@ def _parse(name: str, value: Any) -> Argument:
     return _parse_swept(name, (name,), array)
 
 
-def as_array(name: str, value: Any) -> np.ndarray | None:
+def as_array(name: str, value: Any) -> Values | None:
     """Return a value as an array of float64, float32, int64 or bool; None if it is no array.
 
     Raises:
         SweepError: when it is an array of something else.
     """
-    if isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
+    if is_lazy(value):
+        value = as_lazy(value) if value.ndim else np.asarray(value)
+    elif isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
         value = float(value) if not isinstance(value, np.generic) else value
     elif isinstance(value, numbers.Complex):
         raise SweepError(
@@ -103,7 +106,7 @@ def as_array(name: str, value: Any) -> np.ndarray | None:
     if isinstance(value, list) and not value:
         return np.empty(0)
     try:
-        array = np.asarray(value)
+        array = value if isinstance(value, Lazy) else np.asarray(value)
     except (ValueError, TypeError) as error:
         raise SweepError(f"{name!r} is not an array of numbers: {error}") from None
     match array.dtype.kind:
@@ -137,7 +140,7 @@ def _parse_fixed(name: str, array: np.ndarray) -> Argument:
     return Argument(name, LeafMark(name), (leaf,), shown=f"{array[()]:g}")
 
 
-def _parse_swept(name: str, dims: tuple[str, ...], array: np.ndarray) -> Argument:
+def _parse_swept(name: str, dims: tuple[str, ...], array: Values) -> Argument:
     if array.ndim < len(dims):
         raise SweepError(
             f"{name!r} names {len(dims)} swept dims, {', '.join(map(repr, dims))}, "
@@ -152,7 +155,7 @@ def _parse_swept(name: str, dims: tuple[str, ...], array: np.ndarray) -> Argumen
     return Argument(name, LeafMark(name), (leaf,), shown=shown)
 
 
-def _swept_leaf(key: str, dims: tuple[str, ...], array: np.ndarray) -> Leaf:
+def _swept_leaf(key: str, dims: tuple[str, ...], array: Values) -> Leaf:
     # Integers swept are values like any other; a fixed integer array may be a table of indices.
     if array.dtype.kind == "i" and dims:
         array = array.astype(np.float64)
@@ -174,7 +177,7 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
         raise SweepError(f"{name!r} names a dim twice: {dims}")
     inner = value[1]
     if is_data_array(inner):
-        inner = inner.values
+        inner = _data_of(inner)
     if isinstance(inner, Components):
         raise SweepError(
             f"{name!r}: components name their own dims; write {name}=gs.components(...)"
@@ -252,7 +255,7 @@ def _parse_components(name: str, value: Components) -> Argument:
 
 def _parse_data_array(name: str, value: Any) -> Argument:
     dims = tuple(str(dim) for dim in value.dims)
-    array = as_array(name, value.values)
+    array = as_array(name, _data_of(value))
     assert array is not None
     coordinates = {
         str(label): Coordinate(tuple(map(str, c.dims)), np.asarray(c.values), dict(c.attrs))
@@ -282,6 +285,11 @@ def is_data_array(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("dims", "coords", "attrs", "values"))
 
 
+def _data_of(value: Any) -> Any:
+    """Return a DataArray's array, as it is where dask holds it and in memory otherwise."""
+    return value.values if value.chunks is None else value.data
+
+
 def _is_container(value: Any) -> bool:
     leaves = list(tree.flatten(value))
     return not (len(leaves) == 1 and leaves[0][0] == ())
@@ -297,6 +305,8 @@ def _is_numeric(value: list) -> bool:
 def _span(leaf: Leaf) -> str:
     values = leaf.values
     assert values is not None
+    if isinstance(values, Lazy):
+        return values.written
     counts = " x ".join(f"{n:,}" for n in values.shape[: len(leaf.dims)])
     if values.size == 0:
         return f"{counts} values"

@@ -1,0 +1,206 @@
+"""Values that are not in memory: ranges by formula, and arrays that give slices when asked.
+
+Sliced, they stay lazy; `numpy.asarray` makes an array of what is left. So a sweep of 10^9 points
+holds as many numbers as one of its parts has.
+
+Knows nothing of sweeps.
+"""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Lazy", "Range", "Values", "as_lazy", "geomspace", "is_lazy", "linspace", "load"]
+
+_SOURCES = ("dask", "zarr", "h5py")
+
+
+class Lazy:
+    """An array known by its shape and dtype, of which slices can be taken and loaded.
+
+    Attributes:
+        shape, dtype: as an array's.
+        written: how it is shown, and told from others: equal texts mean equal values, as far as
+            its source can tell.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    written: str
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a lazy array for slices of step 1, and a number for integers."""
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise NotImplementedError
+
+    def astype(self, dtype: Any, copy: bool = True) -> "Lazy":
+        return _Converted(self, np.dtype(dtype))
+
+
+class Range(Lazy):
+    """Numbers evenly spaced, in themselves or in their logarithms.
+
+    Each has the bits that numpy.linspace or numpy.geomspace gives it, whatever slice it is in.
+    """
+
+    def __init__(self, start: float, stop: float, num: int, log: bool, window: slice | None = None):
+        self._ends = float(start), float(stop), int(num)
+        self._log = log
+        self._window = window or slice(0, int(num))
+        self.shape = (self._window.stop - self._window.start,)
+        self.dtype = np.dtype(np.float64)
+        name = "geomspace" if log else "linspace"
+        self.written = f"{name}({start!r}, {stop!r}, {num})"
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, tuple):
+            (index,) = index or (slice(None),)
+        if isinstance(index, slice):
+            first, stop, step = index.indices(len(self))
+            if step != 1:
+                raise IndexError("a range is sliced with step 1")
+            start = self._window.start
+            window = slice(start + first, start + max(first, stop))
+            return Range(*self._ends, self._log, window)
+        position = int(index) + (len(self) if index < 0 else 0)
+        if not 0 <= position < len(self):
+            raise IndexError(f"there is no value {index} of {len(self)}")
+        return np.asarray(self[position : position + 1])[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        start, stop, num = self._ends
+        if self._log:
+            # What numpy.geomspace does: powers of ten, with both ends exact.
+            sign = np.sign(start)
+            low, high = np.log10(start * sign), np.log10(stop * sign)
+            values = sign * 10.0 ** _spaced(low, high, num, self._window)
+        else:
+            values = _spaced(start, stop, num, self._window)
+        if num > 1:
+            for position, end in ((0, start), (num - 1, stop)):
+                if self._window.start <= position < self._window.stop:
+                    values[position - self._window.start] = end
+        return values if dtype is None else values.astype(dtype)
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+class _Source(Lazy):
+    """A slice of an array of another library's."""
+
+    def __init__(self, source: Any, window: tuple[slice, ...] | None = None):
+        self._source = source
+        self._window = window or tuple(slice(0, length) for length in source.shape)
+        self.shape = tuple(part.stop - part.start for part in self._window)
+        self.dtype = np.dtype(source.dtype)
+        kind = type(source).__module__.partition(".")[0]
+        name = getattr(source, "name", None) or getattr(source, "store", "")
+        self.written = f"{kind} array {name} of shape {tuple(source.shape)}, {source.dtype}"
+
+    def __getitem__(self, index: Any) -> Any:
+        index = index if isinstance(index, tuple) else (index,)
+        if any(not isinstance(part, slice) for part in index):
+            return np.asarray(self._source[self._moved(index)])[()]
+        return _Source(self._source, self._moved(index))
+
+    def _moved(self, index: tuple[Any, ...]) -> tuple[Any, ...]:
+        full = index + (slice(None),) * (self.ndim - len(index))
+        moved: list[Any] = []
+        for part, window in zip(full, self._window):
+            if isinstance(part, slice):
+                first, stop, _ = part.indices(window.stop - window.start)
+                moved.append(slice(window.start + first, window.start + max(first, stop)))
+            else:
+                moved.append(window.start + int(part))
+        return tuple(moved)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._source[self._window], dtype)
+
+
+class _Converted(Lazy):
+    """Another's values in another dtype."""
+
+    def __init__(self, source: Lazy, dtype: np.dtype):
+        self._source, self.shape, self.dtype = source, source.shape, dtype
+        self.written = f"{source.written} as {dtype.name}"
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._source[index]
+        return found.astype(self.dtype.name)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._source).astype(dtype or self.dtype, copy=False)
+
+
+Values = np.ndarray | Lazy
+
+
+def linspace(start: float, stop: float, num: int) -> Range:
+    """Return `num` numbers evenly spaced from `start` to `stop`, both included, made when needed.
+
+    The same numbers as numpy.linspace gives, without the memory: for sweeps with very long axes.
+    """
+    return _range("linspace", start, stop, num, log=False)
+
+
+def geomspace(start: float, stop: float, num: int) -> Range:
+    """Return `num` numbers from `start` to `stop`, evenly spaced in their logarithms.
+
+    The same as numpy.geomspace gives, without the memory.
+    """
+    if not start * stop > 0:
+        raise ValueError(f"geomspace({start}, {stop}): both ends need the same sign, and not zero")
+    return _range("geomspace", start, stop, num, log=True)
+
+
+def _range(name: str, start: float, stop: float, num: int, log: bool) -> Range:
+    if num < 0:
+        raise ValueError(f"{name} of {num} numbers: give a count that is not negative")
+    return Range(start, stop, num, log)
+
+
+def _spaced(start: float, stop: float, num: int, window: slice) -> np.ndarray:
+    """Return a slice of numpy.linspace(start, stop, num), by numpy's own formula."""
+    number = np.arange(window.start, window.stop, dtype=np.float64)
+    if num <= 1:
+        return number * (stop - start) + start
+    step = (stop - start) / (num - 1)
+    if step == 0:
+        return number / (num - 1) * (stop - start) + start
+    return number * step + start
+
+
+def is_lazy(value: Any) -> bool:
+    """Tell whether a value is an array that is better not loaded whole."""
+    if isinstance(value, Lazy):
+        return True
+    source = type(value).__module__.partition(".")[0]
+    return source in _SOURCES and all(hasattr(value, name) for name in ("shape", "dtype"))
+
+
+def as_lazy(value: Any) -> Lazy:
+    return value if isinstance(value, Lazy) else _Source(value)
+
+
+def load(values: Values) -> np.ndarray:
+    """Return an array of values that may be lazy."""
+    return np.asarray(values)
