@@ -3,11 +3,14 @@
 A function, a Sweep and options enter; an xarray.Dataset leaves.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from gradsweep.compiled import CompiledQuantity
 from gradsweep.derivative import QUANTITIES, Mode
+from gradsweep.destinations import make_destination
 from gradsweep.errors import ArgumentError, nearest
 from gradsweep.planner import Options, make_plan
 from gradsweep.plans import Plan
@@ -42,12 +45,36 @@ class RunOptions(TypedDict, total=False):
         compile: whether the torch engine goes through torch.compile.
         threads: how many threads the fused engine may use; by default as many as the process
             may, or GRADSWEEP_NUM_THREADS.
+        memory_limit: what the process may take, in bytes or as "2GB"; by default a safe share
+            of what is free. What cannot fit is refused before anything is computed.
+        store: a path ending in .zarr, to which results are written as they are computed, or in
+            .nc. The Dataset that comes back reads from it when it is used.
+        resume: go on with an unfinished store of the same run.
+        overwrite: replace a store that is there.
+        reduce: "mean", "variance", "min", "max", "quantile", "mean_square", or several: only
+            these statistics are kept.
+        dims: the swept dims that are reduced; by default all of them.
+        quantiles: which, between 0 and 1, for reduce="quantile".
+        scheduler: a dask.distributed Client or its address, to compute on a cluster.
+        progress: True or False to show how far it is or not to; by default longer runs show it
+            in a terminal and in a notebook.
+        on_error: "raise", or "mask" to leave NaN where a point cannot be computed.
     """
 
     engine: str
     framework: str | None
     compile: bool
     threads: int | None
+    memory_limit: int | float | str | None
+    store: str | os.PathLike[str] | None
+    resume: bool
+    overwrite: bool
+    reduce: str | Sequence[str] | None
+    dims: str | Sequence[str] | None
+    quantiles: Sequence[float] | None
+    scheduler: Any
+    progress: bool | None
+    on_error: Literal["raise", "mask"]
 
 
 class DerivativeOptions(RunOptions, total=False):
@@ -220,7 +247,12 @@ def compile(
     Returns:
         A kernel: `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
     """
-    return CompiledQuantity(*_requested(quantity, f, sweep, direction, options))
+    request, computing, where = _requested(quantity, f, sweep, direction, options)
+    if where:
+        raise ArgumentError(
+            f"compile has no option {next(iter(where))!r}: a kernel returns arrays in memory."
+        )
+    return CompiledQuantity(request, computing)
 
 
 def plan(
@@ -239,7 +271,11 @@ def plan(
         A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
         results; `plan.run()` computes them.
     """
-    return make_plan(*_requested(quantity, f, sweep, direction, options))
+    request, computing, where = _requested(quantity, f, sweep, direction, options)
+    if not where:
+        return make_plan(request, computing)
+    limit = where.pop("memory_limit", None)
+    return make_plan(request, computing, limit, make_destination(**where))
 
 
 def _requested(
@@ -248,8 +284,8 @@ def _requested(
     sweep: Sweep,
     direction: tuple[Any, ...],
     options: dict[str, Any],
-) -> tuple[Request, Options]:
-    """Check what was asked for, and tell what is computed from how."""
+) -> tuple[Request, Options, dict[str, Any]]:
+    """Check what was asked for, and tell what is computed from how and where to."""
     name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
     if name not in QUANTITIES:
         raise ArgumentError(
@@ -269,4 +305,8 @@ def _requested(
                 f"{nearest(option, allowed)}\nThe function's arguments go into the Sweep."
             )
     running = {key: options.pop(key) for key in RunOptions.__annotations__ if key in options}
-    return make_request(name, f, sweep, *direction, **options), Options(**running)
+    computing = Options(**{key: running.pop(key) for key in _COMPUTING if key in running})
+    return make_request(name, f, sweep, *direction, **options), computing, running
+
+
+_COMPUTING = tuple(field.name for field in fields(Options))

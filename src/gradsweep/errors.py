@@ -13,6 +13,7 @@ __all__ = [
     "EngineError",
     "GradsweepError",
     "GradsweepWarning",
+    "MemoryLimitError",
     "MissingPackage",
     "NotAProgram",
     "OutputError",
@@ -50,6 +51,10 @@ class StatefulFunction(GradsweepError, ValueError):
 
 class EngineError(GradsweepError, ValueError):
     """The engine asked for cannot run this function."""
+
+
+class MemoryLimitError(GradsweepError, MemoryError):
+    """What was asked for does not fit into the memory that it may take."""
 
 
 class StoreError(GradsweepError, OSError):

@@ -8,6 +8,7 @@ Knows nothing of sweeps or Programs.
 """
 
 import functools
+import hashlib
 import inspect
 import sys
 import types
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Unknown", "identity", "names_in"]
+__all__ = ["Unknown", "code_hash", "identity", "names_in"]
 
 # Arrays up to this size are compared by their bytes at every call; a larger one is not cached on.
 _LARGEST_ARRAY_BYTES = 2**20
@@ -149,6 +150,22 @@ def names_in(code: types.CodeType) -> tuple[str, ...]:
     """Return the globals and attributes that code refers to, nested functions included."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
     return tuple(dict.fromkeys([*code.co_names, *(n for c in inner for n in names_in(c))]))
+
+
+def code_hash(function: Any) -> str:
+    """Return a short hash of what a function's code does, the same in every process."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial | types.MethodType):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    text = repr(type(function)) if code is None else repr(_what_it_does(code))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _what_it_does(code: types.CodeType) -> tuple:
+    # A constant that is code would show where it is in memory.
+    constants = [_what_it_does(c) if isinstance(c, types.CodeType) else c for c in code.co_consts]
+    return code.co_code, constants, code.co_names, code.co_varnames
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -13,12 +13,13 @@ import numpy as np
 from gradsweep.cache import Cache
 from gradsweep.derivative import Result
 from gradsweep.leaf import Argument, Coordinate
-from gradsweep.ranges import load
+from gradsweep.ranges import Values, load
+from gradsweep.stores.base import Variable
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Labels", "dataset", "symmetric", "variable_name", "views"]
+__all__ = ["Labels", "coordinates", "dataset", "symmetric", "variable_name", "variables", "views"]
 
 
 @dataclass(frozen=True)
@@ -85,57 +86,90 @@ def dataset(
         dims: for each result, the swept axes that lead its array.
         axes: the swept axes and their lengths.
     """
-    make = partial(_blank, labels, results, dims, axes, attrs)
-    coordinates = dict(_coordinates(labels.arguments, axes))
-    if sum(c.values.nbytes for c in coordinates.values()) > _LARGEST_COORDINATES_BYTES:
-        blank = make(coordinates)
+    dtypes = tuple(array.dtype.name for array in arrays)
+    make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
+    around = dict(_coordinates(labels.arguments, axes))
+    if sum(c.values.nbytes for c in around.values()) > _LARGEST_COORDINATES_BYTES:
+        found, blank = make()
     else:
-        key = (labels.names, tuple(results), tuple(dims), *axes.items(), *attrs.items())
         same = [
-            (name, c.dims, c.values.dtype, c.values.tobytes(), repr(dict(c.attrs)))
-            for name, c in coordinates.items()
+            (name, c.dims, c.values.dtype, load(c.values).tobytes(), repr(dict(c.attrs)))
+            for name, c in around.items()
         ]
-        blank = _BLANKS.get((*key, *same), partial(make, coordinates))
-    values = [
-        view
-        for result, swept, array in zip(results, dims, arrays)
-        for _, view in symmetric(result, len(swept), array)
-    ]
-    return blank.copy(data=dict(zip(blank.data_vars, values)))
+        asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
+        found, blank = _FRAMES.get((*asked, *same), make)
+    return blank.copy(data={variable.name: variable.of(arrays) for variable in found})
 
 
 # xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
 # Dataset without its data is kept for sweeps that are labelled alike, value by value.
-_BLANKS: Cache["xarray.Dataset"] = Cache(size=64)
+_FRAMES: Cache[tuple[list[Variable], "xarray.Dataset"]] = Cache(size=64)
 _LARGEST_COORDINATES_BYTES = 2**17
 
+_Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
 
-def _blank(
+
+def variables(
     labels: Labels,
     results: Sequence[Result],
     dims: Sequence[tuple[str, ...]],
+    dtypes: Sequence[str],
+    axes: Mapping[str, int],
+) -> list[Variable]:
+    """Return the variables that show the arrays of some results.
+
+    Args:
+        dims: for each result, the swept axes that lead its array.
+        axes: the swept axes and their lengths.
+    """
+    found = []
+    for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
+        for view, order in views(result, len(swept)):
+            found.append(
+                Variable(
+                    name=variable_name(labels, view),
+                    dims=(*swept, *_own_dims(labels, view, axes)),
+                    n_swept=len(swept),
+                    shape=(*(axes[dim] for dim in swept), *view.shape),
+                    dtype=dtype,
+                    attrs=_attributes(labels, view),
+                    result=number,
+                    order=None if order is None else tuple(order),
+                )
+            )
+    return found
+
+
+def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
+    """Return the coordinates of a sweep: for each its dims, its values, not loaded, and attrs."""
+    names = {variable.name for variable in found}
+    taken = {dim for variable in found for dim in variable.dims} | axes.keys()
+    return {
+        name: (c.dims, c.values, c.attrs)
+        for name, c in _coordinates(labels.arguments, axes)
+        # A coordinate with the name of a dim must be that dim's own.
+        if name not in names and (name not in taken or c.dims == (name,))
+    }
+
+
+def _make_frame(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    dtypes: Sequence[str],
     axes: Mapping[str, int],
     attrs: Mapping[str, Any],
-    coordinates: Mapping[str, Coordinate],
-) -> "xarray.Dataset":
-    """Return the Dataset of a sweep with one number, repeated without memory, for all its data."""
+) -> tuple[list[Variable], "xarray.Dataset"]:
+    """Return a Dataset's variables, and it with one number, repeated without memory, for data."""
     import xarray
 
-    variables: dict[str, Any] = {}
-    for result, swept in zip(results, dims):
-        nothing = np.broadcast_to(0.0, [axes[dim] for dim in swept] + list(result.shape))
-        for view, values in symmetric(result, len(swept), nothing):
-            own = _own_dims(labels, view, axes)
-            name = variable_name(labels, view)
-            variables[name] = ((*swept, *own), values, _attributes(labels, view))
-    taken = {dim for dims, _, _ in variables.values() for dim in dims}
-    kept = {
-        name: (c.dims, _frozen(c.values), dict(c.attrs))
-        for name, c in coordinates.items()
-        # A coordinate with the name of a dim must be that dim's own.
-        if name not in variables and (name not in taken | axes.keys() or c.dims == (name,))
+    found = variables(labels, results, dims, dtypes, axes)
+    nothing = {v.name: (v.dims, np.broadcast_to(0.0, v.shape), v.attrs) for v in found}
+    around = {
+        name: (own, _frozen(load(values)), dict(own_attrs))
+        for name, (own, values, own_attrs) in coordinates(labels, found, axes).items()
     }
-    return xarray.Dataset(variables, kept, {**attrs, "axes": " ".join(axes)})
+    return found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)})
 
 
 def _frozen(values: np.ndarray) -> np.ndarray:
@@ -241,13 +275,14 @@ def _coordinates(
             if leaf.parts:
                 for dims, values in leaf.parts:
                     if len(dims) == 1:
-                        yield dims[0], Coordinate(dims, load(values), attrs)
+                        yield dims[0], Coordinate(dims, values, attrs)
             elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
                 # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
                 name = _flat(leaf.key)
                 own = [f"{name}_{position}" for position in range(len(leaf.shape))]
                 if not set(own) & axes.keys():
-                    yield name, Coordinate((*leaf.dims, *own), leaf.whole(), attrs)
+                    values = leaf.whole() if leaf.values is None else leaf.values
+                    yield name, Coordinate((*leaf.dims, *own), values, attrs)
 
 
 def _flat(key: str) -> str:

@@ -3,6 +3,7 @@
 Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.errors import SweepError
-from gradsweep.ranges import Values, load
+from gradsweep.ranges import Lazy, Values, load
 
 __all__ = [
     "Argument",
@@ -30,7 +31,7 @@ class Coordinate:
     """Values that label an axis, as xarray understands them."""
 
     dims: tuple[str, ...]
-    values: np.ndarray
+    values: Values
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,10 +118,29 @@ class Leaf:
         return ((self.dims, load(self.values)),)
 
     @property
+    def is_lazy(self) -> bool:
+        """Whether some of its values are not in memory yet."""
+        return any(isinstance(v, Lazy) for v in (self.values, *(v for _, v in self.parts)))
+
+    @property
     def n_bytes(self) -> int:
         """What its values take in memory, once they are loaded."""
         everything = [v for _, v in self.parts] if self.parts else [self.values]
         return sum(values.nbytes for values in everything if values is not None)
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that differs between leaves of different values, as far as lazy ones can tell."""
+        texts = []
+        for dims, values in self.parts or ((self.dims, self.values),):
+            if isinstance(values, Lazy):
+                found = values.written
+            else:
+                array = np.ascontiguousarray(values)
+                found = f"{array.dtype.name} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
+            shape = "" if values is None else f" of shape {values.shape}"
+            texts.append(f"{found}{shape}{f' along {dims}' if dims else ''}")
+        return "; ".join(texts)
 
     def loaded(self) -> "Leaf":
         """Return the leaf with its values in memory."""
@@ -259,8 +279,8 @@ def require_same_coordinates(arguments: Iterable[Argument]) -> None:
         for dim, coordinate in argument.coordinates.items():
             if coordinate.dims != (dim,):
                 continue
-            values, other = labels.setdefault(dim, (coordinate.values, argument.name))
-            if not np.array_equal(values, coordinate.values):
+            values, other = labels.setdefault(dim, (load(coordinate.values), argument.name))
+            if not np.array_equal(values, load(coordinate.values)):
                 raise SweepError(
                     f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
                     f"Align them first (xarray.align), or rename one of the dims."

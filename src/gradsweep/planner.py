@@ -17,13 +17,15 @@ from gradsweep.dependence import analyse, result_dims
 from gradsweep.derivative import Mode
 from gradsweep.engines import EngineOptions
 from gradsweep.engines.base import Job
-from gradsweep.errors import BranchError, GradsweepWarning
+from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
 from gradsweep.leaf import Leaf
-from gradsweep.memory import n_points
+from gradsweep.memory import SCRATCH_BYTES, budget_bytes, format_bytes, make_chunks, n_points
+from gradsweep.parts import Partition
 from gradsweep.plans import Plan, PlannedBranch, Prepared
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.request import Request
+from gradsweep.runs import Destination
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 
@@ -48,10 +50,25 @@ class Options(EngineOptions):
     framework: str | None = None
 
 
-def make_plan(request: Request, options: Options) -> Plan:
-    """Trace the derivative and decide how each branch is run."""
+def make_plan(
+    request: Request,
+    options: Options,
+    memory_limit: int | float | str | None = None,
+    destination: Destination | None = None,
+) -> Plan:
+    """Trace the derivative and decide how each branch is run.
+
+    Args:
+        memory_limit: what the process may take; by default a safe share of what is free.
+        destination: where results go part by part; None to run the sweep whole, in memory.
+
+    Raises:
+        MemoryLimitError: when it cannot be computed within the limit.
+    """
     bound, leaves, axes = request.bound, request.leaves, request.axes
     trace = _remembering(partial(_trace_cheapest, request, options.framework), request, options)
+    if destination is not None:
+        return _plan_parts(request, options, trace, budget_bytes(memory_limit), destination)
     try:
         branches = split(trace, leaves, axes, bound.describe)
     except BranchError as error:
@@ -67,7 +84,104 @@ def make_plan(request: Request, options: Options) -> Plan:
             GradsweepWarning,
             stacklevel=4,
         )
-    return Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
+    plan = Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
+    return plan if memory_limit is None and plan.result_bytes < _SMALL else _fit(plan, memory_limit)
+
+
+# Results that take less are not worth asking how much memory there is.
+_SMALL = 2**26
+
+
+def _fit(plan: Plan, memory_limit: int | float | str | None) -> Plan:
+    """Return the plan in chunks such that all of it fits into the memory there is."""
+    budget = budget_bytes(memory_limit)
+    lazy = sum(leaf.n_bytes for leaf in plan.leaves.values() if leaf.is_lazy)
+    needed = plan.result_bytes + lazy
+    if needed > budget:
+        raise MemoryLimitError(
+            f"the results of {plan.bound.name} over this sweep take {format_bytes(needed)}, and "
+            f"{_what_there_is(budget, memory_limit)}.\n"
+            f'Write them to disk (store="results.zarr"), reduce them (reduce="mean"), sweep fewer '
+            f"points, or raise memory_limit."
+        )
+    scratch = min(SCRATCH_BYTES, budget - needed)
+    branches = []
+    for planned in plan.branches:
+        block, chunks, n_bytes = planned.prepared.chunks(planned.branch.axes, scratch)
+        _require_one_point(plan, n_bytes, scratch, budget, memory_limit)
+        branches.append(replace(planned, block=block, chunks=chunks, scratch_bytes=n_bytes))
+    return replace(plan, branches=tuple(branches))
+
+
+def _require_one_point(
+    plan: Plan, needed: int, limit: int, budget: int, memory_limit: int | float | str | None
+) -> None:
+    if needed > max(limit, SCRATCH_BYTES if memory_limit is None else 0):
+        raise MemoryLimitError(
+            f"one point of {plan.bound.name} takes {format_bytes(needed)} while it is computed, "
+            f"and {_what_there_is(budget, memory_limit)}.\n"
+            f"Raise memory_limit, or differentiate fewer arguments at a time (wrt=...)."
+        )
+
+
+def _what_there_is(budget: int, memory_limit: int | float | str | None) -> str:
+    if memory_limit is None:
+        return f"{format_bytes(budget)} of memory are free"
+    return f"memory_limit={memory_limit!r} leaves {format_bytes(budget)} beside what is held now"
+
+
+# What the results of one part take: enough to amortise a task, small enough for a few at a time.
+_PART_BYTES = 2**26
+
+
+def _plan_parts(
+    request: Request,
+    options: Options,
+    trace: Trace,
+    budget: int,
+    destination: Destination,
+) -> Plan:
+    """Plan a sweep that is run part by part."""
+    bound, leaves, axes = request.bound, request.leaves, request.axes
+    traced = trace(first_point(leaves))
+    program = traced.program
+    # One kernel holds for all parts, unless points take their own way through the function.
+    is_one = not program.guards if program is not None else traced.framework == "jax"
+    prepared = _prepared(Branch(traced, leaves, axes, None), options)
+    job_dims = prepared.job.dims if is_one else tuple(tuple(axes) for _ in traced.results)
+    plan = Plan(
+        bound,
+        request.derivative,
+        leaves,
+        axes,
+        traced.results,
+        job_dims,
+        (),
+        request.dtype,
+        destination=destination,
+        replan=None if is_one else lambda part: make_plan(request.with_leaves(part), options),
+    )
+
+    def bytes_of(block: Mapping[str, int]) -> int:
+        read = sum(
+            leaf.n_elements * n_points(leaf.dims, block) * np.dtype(leaf.dtype).itemsize
+            for leaf in leaves.values()
+        )
+        return plan.with_axes(block).result_bytes + read
+
+    held = plan.result_bytes if destination.keeps else 0
+    limit = min(_PART_BYTES, (budget - held) // (destination.copies + 1))
+    block, _ = make_chunks(axes, bytes_of, limit, list_chunks=False)
+    if held > budget or bytes_of(block) > limit:
+        raise MemoryLimitError(
+            f"{bound.name} takes {format_bytes(held or bytes_of(block))} "
+            f"{'over this sweep' if held else 'at one point'}, and there are "
+            f"{format_bytes(max(0, limit))} for it.\nRaise memory_limit, or differentiate fewer "
+            f"arguments at a time (wrt=...)."
+        )
+    branch = Branch(traced, leaves, axes, None)
+    planned = PlannedBranch(branch, prepared, *prepared.chunks(block))
+    return replace(plan, branches=(planned,), partition=Partition(axes, block))
 
 
 def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
@@ -152,6 +266,11 @@ def _unsplit(
 
 
 def _plan_branch(branch: Branch, options: Options) -> PlannedBranch:
+    prepared = _prepared(branch, options)
+    return PlannedBranch(branch, prepared, *prepared.chunks(branch.axes))
+
+
+def _prepared(branch: Branch, options: Options) -> Prepared:
     key = (
         branch.traced,
         tuple(branch.axes),
@@ -159,8 +278,7 @@ def _plan_branch(branch: Branch, options: Options) -> PlannedBranch:
         options,
         _magnitude(branch),
     )
-    prepared = PREPARED.get(key, partial(_prepare, branch, options))
-    return PlannedBranch(branch, prepared, *prepared.chunks(branch.axes))
+    return PREPARED.get(key, partial(_prepare, branch, options))
 
 
 def _magnitude(branch: Branch) -> int:

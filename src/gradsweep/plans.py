@@ -3,8 +3,7 @@
 What was decided enters, labelled results leave. Nothing is decided here.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,14 +17,22 @@ from gradsweep.engines import Choice
 from gradsweep.engines.base import Job, Kernel
 from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
-from gradsweep.labels import Labels, dataset, variable_name
+from gradsweep.identity import code_hash
+from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, Chunk, make_chunks
+from gradsweep.memory import SCRATCH_BYTES, Chunk, format_bytes, make_chunks
+from gradsweep.parts import Part, Partition
+from gradsweep.runs import Destination, PartResult, PartWork, run
+from gradsweep.stores.base import Layout
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Plan", "PlannedBranch", "Prepared"]
+
+
+# Ways of cutting that are asked for again: the parts of a sweep have few different lengths.
+_CHUNKINGS_KEPT = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +51,18 @@ class Prepared:
         """Project what the engine's intermediates take on a block of the axes."""
         return self.choice.engine.scratch_bytes(self.job, block)
 
-    def chunks(self, axes: Mapping[str, int]) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
+    def chunks(
+        self, axes: Mapping[str, int], limit_bytes: int = SCRATCH_BYTES
+    ) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
         """Cut the axes so that intermediates fit: the block, the chunks, and its bytes."""
-        lengths = tuple(axes.items())
-        if lengths not in self._chunks:
-            block, chunks = make_chunks(axes, self.scratch_bytes, SCRATCH_BYTES)
-            self._chunks.clear()  # the last one is the one asked for again
-            self._chunks[lengths] = block, chunks, self.scratch_bytes(block)
-        return self._chunks[lengths]
+        key = (*axes.items(), limit_bytes)
+        found = self._chunks.get(key)
+        if found is None:
+            block, chunks = make_chunks(axes, self.scratch_bytes, limit_bytes)
+            if len(self._chunks) >= _CHUNKINGS_KEPT:
+                self._chunks.clear()
+            found = self._chunks[key] = block, chunks, self.scratch_bytes(block)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +82,12 @@ class Plan:
 
     Attributes:
         results: the arrays it will yield, and `dims` the swept axes of each, in order.
-        branches: one, or one for each way through the function's Python branches.
+        branches: one, or one for each way through the function's Python branches; the first
+            alone, where the sweep is run part by part.
         dtype: that of every result but truth values.
+        partition: the parts that are run one by one; None to run it whole.
+        destination: where the results of parts go.
+        replan: plans a part anew, from its leaves, where one kernel may not hold for all.
     """
 
     bound: BoundFunction
@@ -83,6 +98,9 @@ class Plan:
     dims: tuple[tuple[str, ...], ...]
     branches: tuple[PlannedBranch, ...]
     dtype: str
+    partition: Partition | None = None
+    destination: Destination | None = None
+    replan: Callable[[Mapping[str, Leaf]], "Plan"] | None = None
 
     @property
     def engine(self) -> str:
@@ -114,6 +132,18 @@ class Plan:
             for result, dims in zip(self.results, self.dims)
         )
 
+    @property
+    def projected_bytes(self) -> int:
+        """The bytes that running it takes, beside what is held when it is planned."""
+        scratch = max((planned.scratch_bytes for planned in self.branches), default=0)
+        if self.partition is None:
+            lazy = sum(leaf.n_bytes for leaf in self.leaves.values() if leaf.is_lazy)
+            return self.result_bytes + scratch + lazy
+        assert self.destination is not None
+        held = self.result_bytes if self.destination.keeps else 0
+        part = self.with_axes(self.partition.block).result_bytes
+        return held + self.destination.copies * part + scratch
+
     def with_axes(self, axes: Mapping[str, int]) -> "Plan":
         """Return the plan for other lengths of the axes, to allocate by."""
         return replace(self, axes=axes)
@@ -141,17 +171,87 @@ class Plan:
         execute(tasks, arrays, self.dims)
 
     def run(self) -> "xarray.Dataset":
-        """Compute the sweep and label it."""
+        """Compute the sweep and label it.
+
+        Raises:
+            StoreError: when results cannot be stored.
+        """
+        if self.destination is not None:
+            title = f"{self.derivative.quantity} of {self.bound.name}"
+            work = PartWork(
+                self.leaves, self._part_results, self._compute_part, self.destination.on_error
+            )
+            return run(title, self.layout, work, self.destination)
         arrays = self.allocate()
         self.fill(arrays)
-        attrs = {
+        return dataset(self.labels, self.results, self.dims, arrays, self.axes, self._attrs)
+
+    @property
+    def _attrs(self) -> dict[str, str]:
+        return {
             "function": self.bound.name,
             "quantity": self.derivative.quantity,
             "engine": self.engine,
             "framework": self.framework,
             "gradsweep": __version__,
         }
-        return dataset(self.labels, self.results, self.dims, arrays, self.axes, attrs)
+
+    @property
+    def _part_results(self) -> list[PartResult]:
+        return [
+            PartResult(dims, result.shape, "bool" if result.is_bool else self.dtype)
+            for result, dims in zip(self.results, self.dims)
+        ]
+
+    @property
+    def layout(self) -> Layout:
+        """What is stored, before any of it is computed."""
+        assert self.partition is not None
+        dtypes = [result.dtype for result in self._part_results]
+        found = variables(self.labels, self.results, self.dims, dtypes, self.axes)
+        return Layout(
+            partition=self.partition,
+            variables=tuple(found),
+            coordinates=coordinates(self.labels, found, self.axes),
+            attrs={**self._attrs, "axes": " ".join(self.axes)},
+            fingerprint=self._fingerprint,
+        )
+
+    @property
+    def _fingerprint(self) -> dict[str, str]:
+        """What makes a run this one: equal texts mean equal results."""
+        program = self.branches[0].branch.traced.program
+        derivative = self.derivative
+        assert self.partition is not None
+        return {
+            "function": f"{self.bound.name}, {code_hash(self.bound.function)}",
+            "program": program.fingerprint if program is not None else "none",
+            "quantity": derivative.quantity,
+            "wrt": ", ".join(derivative.wrt),
+            "with_value": str(derivative.with_value),
+            "mode": derivative.mode,
+            **{f"argument {key}": leaf.fingerprint for key, leaf in self.leaves.items()},
+            "parts": " x ".join(f"{axis}: {n}" for axis, n in self.partition.block.items()),
+            "dtype": self.dtype,
+            "engine": self.engine,
+            "framework": self.framework,
+            "gradsweep": __version__,
+        }
+
+    def _compute_part(
+        self, leaves: Mapping[str, Leaf], part: Part, arrays: Sequence[np.ndarray]
+    ) -> None:
+        if self.replan is None:
+            prepared = self.branches[0].prepared
+            _, chunks, _ = prepared.chunks(part.lengths)
+            task = Task(prepared.kernel, leaves, part.lengths, prepared.job.dims, None, chunks)
+            execute([task], arrays, self.dims)
+            return
+        plan = self.replan(leaves)
+        found = plan.allocate()
+        plan.fill(found)
+        for array, values, own, wanted in zip(arrays, found, plan.dims, self.dims):
+            array[...] = values[tuple(slice(None) if d in own else np.newaxis for d in wanted)]
 
     def source(self) -> str:
         """Return the Program of each branch as readable straight-line code, stage by stage."""
@@ -186,10 +286,15 @@ def _describe(plan: Plan) -> str:
     several = len(plan.branches) > 1
     if several:
         lines.append(f"  branches     {len(plan.branches)}, by the function's own Python branches")
+    if plan.partition is not None:
+        lines.append(_parts(plan, plan.partition))
     for number, planned in enumerate(plan.branches):
         lines += [f"  branch {number + 1}"] if several else []
         lines += [("  " if several else "") + line for line in _branch(planned)]
-    lines += [f"  results      {_bytes(plan.result_bytes)} of {plan.dtype}"]
+    lines += [
+        f"  memory       {format_bytes(plan.projected_bytes)} projected",
+        f"  results      {format_bytes(plan.result_bytes)} of {plan.dtype}",
+    ]
     names = [variable_name(plan.labels, result) for result in plan.results]
     width = max(map(len, names), default=0)
     for name, result, dims in zip(names, plan.results, plan.dims):
@@ -198,6 +303,16 @@ def _describe(plan: Plan) -> str:
         lines.append(f"    {name:<{width}}  {along}{shape}")
     lines += [f"  note         {note}" for note in _notes(plan)]
     return "\n".join(lines)
+
+
+def _parts(plan: Plan, partition: Partition) -> str:
+    block = " x ".join(f"{axis}: {size:,}" for axis, size in partition.block.items())
+    n_bytes = plan.with_axes(partition.block).result_bytes
+    branches = "" if plan.replan is None else "; each is traced and planned for itself"
+    return (
+        f"  parts        {len(partition):,} of {block or 'one point'}, "
+        f"{format_bytes(n_bytes)} of results each{branches}"
+    )
 
 
 def _notes(plan: Plan) -> Iterator[str]:
@@ -240,7 +355,8 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
         yield f"  no program   {traced.reason}"
     n_chunks = len(planned.chunks)
     block = " x ".join(f"{axis}: {size:,}" for axis, size in planned.block.items()) or "one point"
-    yield f"  chunks       {n_chunks:,} of {block}, {_bytes(planned.scratch_bytes)} of scratch each"
+    scratch = format_bytes(planned.scratch_bytes)
+    yield f"  chunks       {n_chunks:,} of {block}, {scratch} of scratch each"
 
 
 def _along(axes: Iterable[str], order: Iterable[str]) -> str:
@@ -254,11 +370,3 @@ def _is_zero(planned: PlannedBranch, number: int) -> bool:
         return False
     constants = [program.constant(variable) for variable in program.outputs[number].variables]
     return all(constant is not None and constant.value == 0 for constant in constants)
-
-
-def _bytes(n_bytes: int) -> str:
-    if n_bytes < 1000:
-        return f"{n_bytes} bytes"
-    units = ["kB", "MB", "GB", "TB"]
-    power = min(len(units), int(math.log(n_bytes, 1000)))
-    return f"{n_bytes / 1000**power:.1f} {units[power - 1]}"

@@ -1,0 +1,107 @@
+"""How far a run is: a bar in a terminal or a notebook, lines of text elsewhere.
+
+Finished points enter. What is shown comes from finished work alone.
+"""
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Meter"]
+
+# A run shorter than this shows nothing, unless it was asked to.
+_QUIET_SECONDS = 2.0
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Meter:
+    """Shows points done, their rate and the time left, on stderr.
+
+    Args:
+        title: what runs.
+        n_points: how many points there are in all, and `n_done` how many were there before.
+        wanted: True to show at once, False never; None for a terminal or a notebook, and a run
+            of more than two seconds.
+    """
+
+    def __init__(self, title: str, n_points: int, n_done: int, wanted: bool | None):
+        self._title, self._n_points, self._n_before = title, n_points, n_done
+        self._n_done = n_done
+        self._wanted = wanted
+        self._lock = threading.Lock()
+        self._bar: Any = None
+        self._task: Any = None
+        self._started = self._last_line = time.monotonic()
+
+    def __enter__(self) -> "Meter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+            elif self._wanted and error is None:
+                self._print_line()
+
+    def advance(self, n_points: int) -> None:
+        """Count points that are finished: computed, and stored where they are stored."""
+        with self._lock:
+            self._n_done += n_points
+            elapsed = time.monotonic() - self._started
+            if self._wanted is False or (self._wanted is None and elapsed < _QUIET_SECONDS):
+                return
+            if self._bar is None and _is_interactive():
+                self._open_bar()
+            if self._bar is not None:
+                self._bar.update(self._task, completed=self._n_done)
+            elif self._wanted and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+                self._print_line()
+
+    def _open_bar(self) -> None:
+        try:
+            from rich import progress
+            from rich.console import Console
+        except ModuleNotFoundError:
+            return  # lines will do
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TextColumn("{task.completed:,.0f} of {task.total:,.0f} points"),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(self._title, total=self._n_points, completed=self._n_before)
+        self._bar.start()
+
+    def _print_line(self) -> None:
+        now = time.monotonic()
+        self._last_line = now
+        rate = (self._n_done - self._n_before) / max(now - self._started, 1e-9)
+        left = (self._n_points - self._n_done) / rate if rate else float("inf")
+        share = self._n_done / max(1, self._n_points)
+        print(
+            f"{self._title}: {self._n_done:,} of {self._n_points:,} points ({share:.0%}), "
+            f"{rate:,.0f} a second, {_clock(left)} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _clock(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "unknown time"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _is_interactive() -> bool:
+    return sys.stderr.isatty() or "ipykernel" in sys.modules

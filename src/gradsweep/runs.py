@@ -1,0 +1,184 @@
+"""Run a sweep part by part, wherever its results go: computing, storing and progress together.
+
+A plan for one part, a partition and a destination enter; a Dataset leaves. Nothing here knows what
+is computed, nor how a store keeps it.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gradsweep.errors import GradsweepWarning
+from gradsweep.leaf import Leaf
+from gradsweep.parts import Part
+from gradsweep.progress import Meter
+from gradsweep.schedulers.base import Scheduler
+from gradsweep.stores.base import Layout, Store
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Destination", "PartResult", "PartWork", "run"]
+
+OnError = Literal["raise", "mask"]
+
+
+@dataclass(frozen=True, eq=False)
+class Destination:
+    """Where the results of a sweep go, and how it is run.
+
+    Attributes:
+        store: what takes the results.
+        scheduler: where parts are computed.
+        progress: whether to show how far it is; None in a terminal, for longer runs.
+        on_error: "raise" stops at the first point that cannot be computed; "mask" leaves NaN
+            there and goes on.
+        copies: how many parts' results are in memory at once.
+        keeps: whether every number that is computed stays in memory.
+    """
+
+    store: Store
+    scheduler: Scheduler
+    progress: bool | None = None
+    on_error: OnError = "raise"
+    copies: int = 1
+    keeps: bool = False
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One array of a part: the swept axes it varies with, its own shape, and its dtype."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class PartWork:
+    """Computes parts of a sweep, from the leaves of the whole.
+
+    Attributes:
+        n_masked: how many points could not be computed and were left NaN.
+    """
+
+    def __init__(
+        self,
+        leaves: Mapping[str, Leaf],
+        results: Sequence[PartResult],
+        compute: Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None],
+        on_error: OnError = "raise",
+    ):
+        self._leaves, self._results, self._compute = leaves, results, compute
+        self._on_error = on_error
+        self.n_masked = 0
+
+    def allocate(self, part: Part, memory: list[np.ndarray]) -> list[np.ndarray]:
+        lengths = part.lengths
+        shapes = [(*r.shape, *(lengths[dim] for dim in r.dims)) for r in self._results]
+        sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
+        if not memory:
+            memory += [np.empty(n, r.dtype) for n, r in zip(sizes, self._results)]
+        for number, n in enumerate(sizes):
+            if memory[number].size < n:
+                memory[number] = np.empty(n, memory[number].dtype)
+        # In memory the swept axes come last, as a kernel writes them.
+        return [
+            np.moveaxis(whole[:n].reshape(shape), range(len(r.shape)), range(-len(r.shape), 0))
+            for whole, n, shape, r in zip(memory, sizes, shapes, self._results)
+        ]
+
+    def compute(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+        try:
+            self._compute(self._taken(part), part, arrays)
+        except Exception:
+            if self._on_error == "raise":
+                raise
+            self._mask(part, part, arrays)
+
+    def _taken(self, part: Part) -> dict[str, Leaf]:
+        return {key: leaf.take(part.slices).loaded() for key, leaf in self._leaves.items()}
+
+    def _mask(self, whole: Part, part: Part, arrays: Sequence[np.ndarray]) -> None:
+        """Compute a part that fails half by half, and leave NaN at the points that fail alone."""
+        for half in _halves(part):
+            windows = [
+                array[tuple(_within(whole.slices[dim], half.slices[dim]) for dim in result.dims)]
+                for array, result in zip(arrays, self._results)
+            ]
+            try:
+                self._compute(self._taken(half), half, windows)
+            except Exception:
+                if half.n_points > 1:
+                    self._mask(whole, half, arrays)
+                    continue
+                self.n_masked += 1
+                for window, result in zip(windows, self._results):
+                    window[...] = False if result.dtype == "bool" else np.nan
+
+
+def _halves(part: Part) -> Iterator[Part]:
+    """Yield the two halves of a part along its longest axis; a single point as it is."""
+    if part.n_points == 1:
+        yield part
+        return
+    axis = max(part.slices, key=lambda axis: part.lengths[axis])
+    whole = part.slices[axis]
+    middle = (whole.start + whole.stop) // 2
+    for half in (slice(whole.start, middle), slice(middle, whole.stop)):
+        yield Part(part.number, {**part.slices, axis: half})
+
+
+def _within(whole: slice, part: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def run(title: str, layout: Layout, work: PartWork, destination: Destination) -> "xarray.Dataset":
+    """Compute every part that the store does not have yet, and return the store's Dataset."""
+    store, partition = destination.store, layout.partition
+    finished = store.begin(layout)
+    try:
+        n_done = sum(partition[number].n_points for number in finished)
+        n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
+        pending = (part for part in partition if part.number not in finished)
+        with _terminating(), Meter(title, n_points, n_done, destination.progress) as meter:
+            destination.scheduler.run(work, pending, store, meter)
+    except BaseException:
+        store.abandon()
+        raise
+    if work.n_masked:
+        import warnings
+
+        points = "point" if work.n_masked == 1 else "points"
+        warnings.warn(
+            f"{work.n_masked:,} {points} could not be computed and hold NaN.",
+            GradsweepWarning,
+            stacklevel=4,
+        )
+    return store.finish()
+
+
+def _n_points(layout: Layout) -> int:
+    return int(np.prod(list(layout.partition.axes.values()), dtype=object))
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """Turn SIGTERM into an orderly end, exit status 143, unless the program has its own way."""
+
+    def terminate(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Where the parts of a sweep are computed: here, or on a cluster. Siblings never meet."""

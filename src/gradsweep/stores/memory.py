@@ -1,0 +1,43 @@
+"""Results in memory, for a sweep that is computed part by part and wanted whole."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradsweep.parts import Part
+from gradsweep.ranges import load
+from gradsweep.stores.base import Layout
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """Keeps every variable as an array."""
+
+    def begin(self, layout: Layout) -> frozenset[int]:
+        self._layout = layout
+        self._arrays = {v.name: np.empty(v.shape, v.dtype) for v in layout.variables}
+        return frozenset()
+
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+        for variable in self._layout.variables:
+            if part.owns(variable.swept):
+                self._arrays[variable.name][variable.region(part)] = variable.of(arrays)
+
+    def abandon(self) -> None:
+        self._arrays.clear()
+
+    def finish(self) -> "xarray.Dataset":
+        import xarray
+
+        layout = self._layout
+        data = {v.name: (v.dims, self._arrays[v.name], dict(v.attrs)) for v in layout.variables}
+        around = {
+            name: (dims, np.array(load(values)), dict(attrs))
+            for name, (dims, values, attrs) in layout.coordinates.items()
+        }
+        return xarray.Dataset(data, around, dict(layout.attrs))

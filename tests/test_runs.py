@@ -1,0 +1,248 @@
+"""Sweeps run part by part: the same numbers, within the memory allowed, with honest progress."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import gradsweep as gs
+from gradsweep import memory, planner, progress
+from gradsweep.errors import ArgumentError, GradsweepWarning, MemoryLimitError, StoreError
+from gradsweep.memory import format_bytes, parse_bytes
+from gradsweep.progress import Meter
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Cut sweeps into parts of a few hundred numbers."""
+    monkeypatch.setattr(planner, "_PART_BYTES", 2**12)
+
+
+def wave(x, y, z):
+    return x**2 * y + z * y**3
+
+
+def grid():
+    return gs.Sweep(x=gs.linspace(0.0, 1.0, 41), y=np.linspace(1, 2, 13), z=("k", [1.0, 5.0, 7.0]))
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_parts_give_the_very_bits_of_the_whole(engine, small_parts):
+    sweep = grid()
+    plan = gs.plan(gs.gradient, wave, sweep, engine=engine, progress=True)
+    assert plan.partition.counts == (4, 2, 1)
+    whole = gs.gradient(wave, sweep, engine=engine)
+    xr.testing.assert_identical(plan.run(), whole)
+    # ∂/∂x = 2 x y has no dim k, ∂/∂z = y³ neither x nor k.
+    assert whole.dwave_dx.dims == ("x", "y") and whole.dwave_dz.dims == ("y",)
+
+
+@pytest.mark.parametrize("quantity", [gs.hessian, gs.gradient])
+def test_array_arguments_and_symmetric_blocks_come_back_whole(quantity, small_parts):
+    points = np.random.default_rng(0).uniform(1, 2, size=(311, 3))
+    sweep = gs.Sweep(q=("pose", points), a=np.linspace(1, 2, 5))
+
+    def f(q, a):
+        return a * q[0] * q[1] ** 2 + q[2] ** 3 * a**2
+
+    xr.testing.assert_identical(quantity(f, sweep, progress=True), quantity(f, sweep))
+
+
+@pytest.mark.torch
+def test_every_part_follows_its_own_python_branches(small_parts):
+    import torch
+
+    def f(x, y):
+        if x > y:
+            return x**2 * y
+        return torch.sin(y)
+
+    sweep = gs.Sweep(x=np.linspace(0, 3, 50), y=np.linspace(0, 4, 40))
+    found = gs.gradient(f, sweep, progress=True)
+    x, y = np.meshgrid(sweep.arguments["x"].leaves[0].values, np.linspace(0, 4, 40), indexing="ij")
+    np.testing.assert_allclose(found.df_dx, np.where(x > y, 2 * x * y, 0), atol=1e-15)
+    np.testing.assert_allclose(found.df_dy, np.where(x > y, x**2, np.cos(y)), rtol=1e-14)
+
+
+def test_an_empty_sweep_has_a_part_of_no_points():
+    found = gs.gradient(wave, gs.Sweep(x=np.empty(0), y=1.0, z=2.0), progress=True)
+    assert found.dwave_dx.shape == (0,)
+
+
+# -- points that cannot be computed
+
+
+def refuses_above(limit):
+    def f(x, y):
+        if float(x) > limit:
+            raise ValueError("too large")
+        return x * x * y
+
+    return f
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+def test_masked_points_hold_nan_and_the_others_their_values(small_parts):
+    pytest.importorskip("torch")
+    sweep = gs.Sweep(x=("i", np.arange(20.0)), y=("i", np.arange(20.0)))
+    with pytest.warns(GradsweepWarning, match="3 points could not be computed and hold NaN"):
+        found = gs.gradient(refuses_above(16), sweep, framework="torch", on_error="mask").df_dy
+    expected = np.where(np.arange(20.0) > 16, np.nan, 0)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    with pytest.raises(ValueError, match="too large"):
+        gs.gradient(refuses_above(16), sweep, framework="torch")
+
+
+# -- memory
+
+
+@pytest.mark.parametrize(
+    "written, n_bytes",
+    [(5, 5), ("2GB", 2 * 10**9), ("1.5 MiB", 1.5 * 2**20), ("7k", 7000), ("1e3", 1000)],
+)
+def test_amounts_of_memory_are_read(written, n_bytes):
+    assert parse_bytes(written) == n_bytes
+
+
+@pytest.mark.parametrize("written", ["2XB", "GB", "", "-1GB", 0, -5, "1..2GB"])
+def test_no_amount_of_memory_is_said_so(written):
+    with pytest.raises(MemoryLimitError, match="memory_limit="):
+        parse_bytes(written)
+
+
+def test_amounts_of_memory_are_written_for_people():
+    assert [format_bytes(n) for n in (0, 999, 40_000, 3 * 10**9)] == [
+        "0 bytes", "999 bytes", "40.0 kB", "3.0 GB",
+    ]  # fmt: skip
+
+
+def test_results_that_do_not_fit_are_refused_with_both_figures():
+    sweep = gs.Sweep(x=gs.linspace(0, 1, 10**6), y=gs.linspace(0, 1, 10**6), z=1.0)
+    with pytest.raises(MemoryLimitError) as refusal:
+        gs.gradient(wave, sweep)
+    # Two partials over 10^12 points, the third along y alone, and both axes' values.
+    assert "take 16.0 TB" in str(refusal.value) and "are free" in str(refusal.value)
+    assert 'store="results.zarr"' in str(refusal.value) and 'reduce="mean"' in str(refusal.value)
+    with pytest.raises(MemoryLimitError, match="memory_limit='1MB' leaves 0 bytes"):
+        gs.gradient(wave, gs.Sweep(x=np.ones(10), y=1.0, z=1.0), memory_limit="1MB")
+
+
+def test_a_cgroups_limit_counts(tmp_path, monkeypatch):
+    limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
+    limit.write_text("1000000\n")
+    used.write_text("400000\n")
+    monkeypatch.setattr(memory, "_CGROUP_FILES", [(str(limit), str(used))])
+    assert memory.budget_bytes(None) == 480_000
+    limit.write_text("max\n")
+    assert memory.budget_bytes(None) > 10**7
+
+
+_MEASURE = """
+import resource, sys
+import numpy as np
+import gradsweep as gs
+
+def f(a, b, c, d, e):
+    return a**2 * b + np.pi * c * d**3 * a + e * a**4
+
+sweep = gs.Sweep(a=gs.linspace(1.0, 2.0, 10**7), b=1.0, c=2.0, d=3.0, e=4.0)
+plan = gs.plan(gs.gradient, f, sweep, memory_limit="1GB")
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+dataset = plan.run()
+assert dataset.sizes["a"] == 10**7
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(1024 * held, 1024 * peak, plan.projected_bytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kilobytes")
+def test_ten_million_points_stay_within_a_gigabyte_and_near_what_was_projected():
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE], capture_output=True, text=True, check=True
+    )
+    held, peak, projected = map(int, done.stdout.split())
+    assert peak <= 1.1e9
+    assert 0.8 * projected <= peak - held <= 1.2 * projected
+
+
+# -- progress
+
+
+def test_lines_of_progress_count_finished_points(capsys):
+    with Meter("gradient of f", 1000, 200, wanted=True) as meter:
+        meter.advance(300)
+    assert "gradient of f: 500 of 1,000 points (50%)" in capsys.readouterr().err
+
+
+def test_a_short_run_shows_nothing_unasked(capsys, small_parts):
+    gs.gradient(wave, grid(), on_error="mask")
+    gs.gradient(wave, grid(), on_error="mask", progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_long_run_in_a_terminal_shows_a_bar(capsys, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setattr(progress, "_is_interactive", lambda: True)
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
+    with Meter("gradient of f", 1000, 0, wanted=None) as meter:
+        meter.advance(250)
+        time.sleep(0.3)
+    assert "250 of 1,000 points" in capsys.readouterr().err
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"resume": True}, "resume=True goes with store="),
+        ({"overwrite": True}, "overwrite=True goes with store="),
+        ({"dims": "x"}, r"dims=\.\.\. goes with reduce="),
+        ({"store": "a.zarr", "reduce": "mean"}, "do not go together"),
+        ({"on_error": "ignore"}, "it is 'raise' or 'mask'"),
+        ({"scheduler": "tcp://nowhere:1"}, "a cluster needs store= or reduce="),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        gs.gradient(wave, grid(), **options)
+
+
+def test_a_store_of_unknown_format_is_refused():
+    with pytest.raises(StoreError, match="'.csv' is not .zarr or .nc"):
+        gs.gradient(wave, grid(), store="results.csv")
+
+
+def test_a_kernel_takes_no_store():
+    with pytest.raises(ArgumentError, match="compile has no option 'store'"):
+        gs.compile(gs.gradient, wave, grid(), store="results.zarr")
+
+
+# -- the end that others bring
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
+@pytest.mark.parametrize("number, error", [("SIGINT", KeyboardInterrupt), ("SIGTERM", SystemExit)])
+def test_signals_end_a_run_in_order(number, error, small_parts):
+    before = signal.getsignal(signal.SIGTERM)
+    sweep = gs.Sweep(x=gs.linspace(0, 1, 10**6), y=np.linspace(1, 2, 13), z=1.0)
+    main = threading.main_thread().ident
+    threading.Timer(0.3, lambda: signal.pthread_kill(main, getattr(signal, number))).start()
+
+    def run_long():
+        for _ in range(100):
+            gs.gradient(wave, sweep, progress=False, on_error="mask")
+
+    with pytest.raises(error) as ended:
+        run_long()
+    if error is SystemExit:
+        assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
