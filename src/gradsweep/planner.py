@@ -10,19 +10,19 @@ from functools import partial
 
 import numpy as np
 
-from gradsweep import engines, frontends
+from gradsweep import frontends
 from gradsweep.branches import Branch, Trace, first_point, holds_at, split
 from gradsweep.cache import Cache
-from gradsweep.dependence import analyse, result_dims
+from gradsweep.dependence import analyse
 from gradsweep.derivative import Mode
 from gradsweep.engines import EngineOptions
-from gradsweep.engines.base import Job
 from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
 from gradsweep.leaf import Leaf
 from gradsweep.memory import SCRATCH_BYTES, budget_bytes, format_bytes, make_chunks, n_points
 from gradsweep.parts import Partition
-from gradsweep.plans import Plan, PlannedBranch, Prepared
+from gradsweep.plans import Plan, PlannedBranch
+from gradsweep.prepared import Prepared, prepare
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.request import Request
 from gradsweep.runs import Destination
@@ -159,7 +159,7 @@ def _plan_parts(
         (),
         request.dtype,
         destination=destination,
-        replan=None if is_one else lambda part: make_plan(request.with_leaves(part), options),
+        replan=None if is_one else partial(_replan, _without_points(request), options),
     )
 
     def bytes_of(block: Mapping[str, int]) -> int:
@@ -265,6 +265,15 @@ def _unsplit(
     )
 
 
+def _without_points(request: Request) -> Request:
+    """Return a request with a few points, to be given others: it may travel to other processes."""
+    return request.with_leaves({key: leaf.head(2) for key, leaf in request.leaves.items()})
+
+
+def _replan(request: Request, options: Options, leaves: Mapping[str, Leaf]) -> Plan:
+    return make_plan(request.with_leaves(leaves), options)
+
+
 def _plan_branch(branch: Branch, options: Options) -> PlannedBranch:
     prepared = _prepared(branch, options)
     return PlannedBranch(branch, prepared, *prepared.chunks(branch.axes))
@@ -278,7 +287,7 @@ def _prepared(branch: Branch, options: Options) -> Prepared:
         options,
         _magnitude(branch),
     )
-    return PREPARED.get(key, partial(_prepare, branch, options))
+    return PREPARED.get(key, partial(prepare, branch.traced, branch.leaves, branch.axes, options))
 
 
 def _magnitude(branch: Branch) -> int:
@@ -287,17 +296,6 @@ def _magnitude(branch: Branch) -> int:
     if program is None or len(program.equations) < _LONG_PROGRAM:
         return 0
     return len(str(n_points(branch.axes, branch.axes)))
-
-
-def _prepare(branch: Branch, options: Options) -> Prepared:
-    program = branch.traced.program
-    dependence = analyse(program, branch.leaves) if program else None
-    stages = make_stages(program, dependence) if program and dependence else ()
-    dims = result_dims(branch.traced, dependence, branch.leaves, tuple(branch.axes))
-    # What is prepared outlives this sweep, so it holds a few of its points and not all of them.
-    few = {key: leaf.head(2) for key, leaf in branch.leaves.items()}
-    job = Job(branch.traced, few, tuple(branch.axes), dims, stages)
-    return Prepared(job, engines.choose(job, branch.axes, options))
 
 
 def _merge_dims(

@@ -4,8 +4,8 @@ What was decided enters, labelled results leave. Nothing is decided here.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,56 +13,23 @@ import numpy as np
 from gradsweep._version import __version__
 from gradsweep.branches import Branch
 from gradsweep.derivative import QUANTITIES, Derivative, Result
-from gradsweep.engines import Choice
-from gradsweep.engines.base import Job, Kernel
+from gradsweep.engines import EngineOptions
 from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash
 from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, Chunk, format_bytes, make_chunks
+from gradsweep.memory import Chunk, format_bytes
 from gradsweep.parts import Part, Partition
-from gradsweep.runs import Destination, PartResult, PartWork, run
+from gradsweep.portable import ProgramWork, work_with
+from gradsweep.prepared import Prepared
+from gradsweep.runs import Destination, OnError, PartResult, PartWork, run
 from gradsweep.stores.base import Layout
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Plan", "PlannedBranch", "Prepared"]
-
-
-# Ways of cutting that are asked for again: the parts of a sweep have few different lengths.
-_CHUNKINGS_KEPT = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A traced derivative with the engine that runs it, whatever the lengths of the axes."""
-
-    job: Job
-    choice: Choice
-    _chunks: dict = field(default_factory=dict)
-
-    @cached_property
-    def kernel(self) -> Kernel:
-        return self.choice.engine.prepare(self.job)
-
-    def scratch_bytes(self, block: Mapping[str, int]) -> int:
-        """Project what the engine's intermediates take on a block of the axes."""
-        return self.choice.engine.scratch_bytes(self.job, block)
-
-    def chunks(
-        self, axes: Mapping[str, int], limit_bytes: int = SCRATCH_BYTES
-    ) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
-        """Cut the axes so that intermediates fit: the block, the chunks, and its bytes."""
-        key = (*axes.items(), limit_bytes)
-        found = self._chunks.get(key)
-        if found is None:
-            block, chunks = make_chunks(axes, self.scratch_bytes, limit_bytes)
-            if len(self._chunks) >= _CHUNKINGS_KEPT:
-                self._chunks.clear()
-            found = self._chunks[key] = block, chunks, self.scratch_bytes(block)
-        return found
+__all__ = ["Plan", "PlannedBranch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +145,7 @@ class Plan:
         """
         if self.destination is not None:
             title = f"{self.derivative.quantity} of {self.bound.name}"
-            work = PartWork(
-                self.leaves, self._part_results, self._compute_part, self.destination.on_error
-            )
+            work = self._work(self.destination.on_error)
             return run(title, self.layout, work, self.destination)
         arrays = self.allocate()
         self.fill(arrays)
@@ -238,20 +203,25 @@ class Plan:
             "gradsweep": __version__,
         }
 
-    def _compute_part(
-        self, leaves: Mapping[str, Leaf], part: Part, arrays: Sequence[np.ndarray]
-    ) -> None:
-        if self.replan is None:
-            prepared = self.branches[0].prepared
-            _, chunks, _ = prepared.chunks(part.lengths)
-            task = Task(prepared.kernel, leaves, part.lengths, prepared.job.dims, None, chunks)
-            execute([task], arrays, self.dims)
-            return
-        plan = self.replan(leaves)
-        found = plan.allocate()
-        plan.fill(found)
-        for array, values, own, wanted in zip(arrays, found, plan.dims, self.dims):
-            array[...] = values[tuple(slice(None) if d in own else np.newaxis for d in wanted)]
+    def _work(self, on_error: OnError) -> PartWork:
+        """Return what computes a part."""
+        results, first = tuple(self._part_results), self.branches[0]
+        if self.replan is not None:
+            return PartWork(self.leaves, results, partial(_replanned, self.replan), on_error)
+        work = work_with(first.prepared, self.leaves, results, on_error)
+        program = first.branch.traced.program
+        if program is not None:
+            work.portable = ProgramWork(
+                program.to_json(),
+                self.results,
+                self.framework,
+                self.leaves,
+                self.axes,
+                results,
+                EngineOptions(self.engine, threads=1),
+                on_error,
+            )
+        return work
 
     def source(self) -> str:
         """Return the Program of each branch as readable straight-line code, stage by stage."""
@@ -273,6 +243,21 @@ class Plan:
 
     def __str__(self) -> str:
         return _describe(self)
+
+
+def _replanned(
+    replan: Callable[[Mapping[str, Leaf]], Plan],
+    leaves: Mapping[str, Leaf],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill a part's arrays by a plan of its own."""
+    plan = replan(leaves)
+    found = plan.allocate()
+    plan.fill(found)
+    for array, values, dims in zip(arrays, found, plan.dims):
+        # What the part's points have in common is the same all along the axes that it lacks.
+        array[...] = values[tuple(slice(None) if d in dims else np.newaxis for d in part.slices)]
 
 
 def _describe(plan: Plan) -> str:

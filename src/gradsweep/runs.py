@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from gradsweep.stores.base import Layout, Store
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Destination", "PartResult", "PartWork", "run"]
+__all__ = ["Destination", "OnError", "PartResult", "PartWork", "run"]
 
 OnError = Literal["raise", "mask"]
 
@@ -59,6 +59,12 @@ class PartResult:
     dtype: str
 
 
+class Portable(Protocol):
+    """What a PartWork is sent to another process as."""
+
+    def open(self) -> "PartWork": ...
+
+
 class PartWork:
     """Computes parts of a sweep, from the leaves of the whole.
 
@@ -76,6 +82,11 @@ class PartWork:
         self._leaves, self._results, self._compute = leaves, results, compute
         self._on_error = on_error
         self.n_masked = 0
+        # What makes the same of it in another process: itself, pickled, unless it can be data.
+        self.portable: Portable = self
+
+    def open(self) -> "PartWork":
+        return self
 
     def allocate(self, part: Part, memory: list[np.ndarray]) -> list[np.ndarray]:
         lengths = part.lengths

@@ -1,0 +1,66 @@
+"""A traced derivative made ready to run: its stages, its engine, its kernel.
+
+A Traced and the form of its leaves enter, a Prepared leaves. What is made outlives a sweep: it
+holds a few of its points and not all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gradsweep import engines
+from gradsweep.dependence import analyse, result_dims
+from gradsweep.engines import Choice, EngineOptions
+from gradsweep.engines.base import Job, Kernel
+from gradsweep.leaf import Leaf
+from gradsweep.memory import SCRATCH_BYTES, Chunk, make_chunks
+from gradsweep.stages import make_stages
+from gradsweep.traced import Traced
+
+__all__ = ["Prepared", "prepare"]
+
+# Ways of cutting that are asked for again: the parts of a sweep have few different lengths.
+_CHUNKINGS_KEPT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A traced derivative with the engine that runs it, whatever the lengths of the axes."""
+
+    job: Job
+    choice: Choice
+    _chunks: dict = field(default_factory=dict)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        return self.choice.engine.prepare(self.job)
+
+    def scratch_bytes(self, block: Mapping[str, int]) -> int:
+        """Project what the engine's intermediates take on a block of the axes."""
+        return self.choice.engine.scratch_bytes(self.job, block)
+
+    def chunks(
+        self, axes: Mapping[str, int], limit_bytes: int = SCRATCH_BYTES
+    ) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
+        """Cut the axes so that intermediates fit: the block, the chunks, and its bytes."""
+        key = (*axes.items(), limit_bytes)
+        found = self._chunks.get(key)
+        if found is None:
+            block, chunks = make_chunks(axes, self.scratch_bytes, limit_bytes)
+            if len(self._chunks) >= _CHUNKINGS_KEPT:
+                self._chunks.clear()
+            found = self._chunks[key] = block, chunks, self.scratch_bytes(block)
+        return found
+
+
+def prepare(
+    traced: Traced, leaves: Mapping[str, Leaf], axes: Mapping[str, int], options: EngineOptions
+) -> Prepared:
+    """Find the stages of a derivative and choose its engine."""
+    program = traced.program
+    dependence = analyse(program, leaves) if program else None
+    stages = make_stages(program, dependence) if program and dependence else ()
+    dims = result_dims(traced, dependence, leaves, tuple(axes))
+    few = {key: leaf.head(2) for key, leaf in leaves.items()}
+    job = Job(traced, few, tuple(axes), dims, stages)
+    return Prepared(job, engines.choose(job, axes, options))
