@@ -62,7 +62,9 @@ def make_destination(
         found = _store(Path(store), resume, overwrite)
     else:
         found = MemoryStore()
-    return Destination(found, _scheduler(scheduler), progress, on_error, BUFFERS, keeps)
+    where = _scheduler(scheduler)
+    travels = not isinstance(where, ThreadScheduler)
+    return Destination(found, where, progress, on_error, BUFFERS, keeps, travels)
 
 
 def _store(path: Path, resume: bool, overwrite: bool) -> Store:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 __all__ = [
     "ArgumentError",
     "BranchError",
+    "ClusterError",
     "EngineError",
     "GradsweepError",
     "GradsweepWarning",
@@ -61,6 +62,10 @@ class StoreError(GradsweepError, OSError):
     """A store cannot be written, continued, read or trusted."""
 
 
+class ClusterError(GradsweepError, RuntimeError):
+    """A cluster cannot be reached, or cannot compute what it was given."""
+
+
 class NotAProgram(GradsweepError):
     """A derivative cannot be written as a Program. Caught: it runs on its own framework."""
 
@@ -80,6 +85,7 @@ _INSTALL_LINES = {
     "zarr": "pip install 'gradsweep[zarr]'",
     "netCDF4": "pip install 'gradsweep[netcdf]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
+    "distributed": "pip install 'gradsweep[dask]'",
     "rich": "pip install 'gradsweep[cli]'",
 }
 

@@ -42,6 +42,37 @@ class Part:
         """
         return all(part.start == 0 for axis, part in self.slices.items() if axis not in dims)
 
+    def halves(self) -> tuple["Part", ...]:
+        """Return the two halves along the longest axis; a single point, or none, as it is."""
+        if self.n_points <= 1:
+            return (self,)
+        axis = max(self.slices, key=lambda axis: self.lengths[axis])
+        whole = self.slices[axis]
+        middle = (whole.start + whole.stop) // 2
+        ends = slice(whole.start, middle), slice(middle, whole.stop)
+        return tuple(Part(self.number, {**self.slices, axis: end}) for end in ends)
+
+    def pieces(self, n: int) -> tuple["Part", ...]:
+        """Return at least `n` pieces, or single points, by halving again and again."""
+        found: tuple[Part, ...] = (self,)
+        while len(found) < n and any(piece.n_points > 1 for piece in found):
+            found = tuple(half for piece in found for half in piece.halves())
+        return found
+
+    def holds(self, other: "Part") -> bool:
+        """Tell whether another's points are among these."""
+        return all(
+            whole.start <= other.slices[axis].start and other.slices[axis].stop <= whole.stop
+            for axis, whole in self.slices.items()
+        )
+
+    def within(self, whole: "Part") -> dict[str, slice]:
+        """Return where these points stand among those of a part that holds them."""
+        return {
+            axis: slice(part.start - whole.slices[axis].start, part.stop - whole.slices[axis].start)
+            for axis, part in self.slices.items()
+        }
+
     def describe(self) -> str:
         """Write the part for messages: "part 3 (S 0:1000, sigma 20:40)"."""
         ranges = ", ".join(f"{axis} {part.start}:{part.stop}" for axis, part in self.slices.items())

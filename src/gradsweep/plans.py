@@ -293,11 +293,20 @@ def _describe(plan: Plan) -> str:
 def _parts(plan: Plan, partition: Partition) -> str:
     block = " x ".join(f"{axis}: {size:,}" for axis, size in partition.block.items())
     n_bytes = plan.with_axes(partition.block).result_bytes
-    branches = "" if plan.replan is None else "; each is traced and planned for itself"
-    return (
+    branches = "" if plan.replan is None else "; each is planned for itself"
+    line = (
         f"  parts        {len(partition):,} of {block or 'one point'}, "
         f"{format_bytes(n_bytes)} of results each{branches}"
     )
+    assert plan.destination is not None
+    if plan.destination.travels:
+        is_data = plan.replan is None and plan.branches[0].branch.traced.program is not None
+        what = "program travels to the workers as data"
+        line += f"\n  cluster      the {what if is_data else _AS_PICKLE}"
+    return line
+
+
+_AS_PICKLE = "function travels to the workers by cloudpickle; they need its framework too"
 
 
 def _notes(plan: Plan) -> Iterator[str]:

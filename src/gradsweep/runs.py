@@ -6,10 +6,11 @@ is computed, nor how a store keeps it.
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gradsweep.errors import GradsweepWarning
 from gradsweep.leaf import Leaf
 from gradsweep.parts import Part
 from gradsweep.progress import Meter
-from gradsweep.schedulers.base import Scheduler
+from gradsweep.schedulers.base import Portable, Scheduler
 from gradsweep.stores.base import Layout, Store
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Destination:
             there and goes on.
         copies: how many parts' results are in memory at once.
         keeps: whether every number that is computed stays in memory.
+        travels: whether parts are computed in other processes.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Destination:
     on_error: OnError = "raise"
     copies: int = 1
     keeps: bool = False
+    travels: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,12 @@ class PartResult:
     dtype: str
 
 
-class Portable(Protocol):
-    """What a PartWork is sent to another process as."""
-
-    def open(self) -> "PartWork": ...
-
-
 class PartWork:
     """Computes parts of a sweep, from the leaves of the whole.
 
     Attributes:
-        n_masked: how many points could not be computed and were left NaN.
+        portable: what makes the same of it in another process: itself, pickled, unless it can
+            be data.
     """
 
     def __init__(
@@ -80,9 +78,7 @@ class PartWork:
         on_error: OnError = "raise",
     ):
         self._leaves, self._results, self._compute = leaves, results, compute
-        self._on_error = on_error
-        self.n_masked = 0
-        # What makes the same of it in another process: itself, pickled, unless it can be data.
+        self.on_error = on_error
         self.portable: Portable = self
 
     def open(self) -> "PartWork":
@@ -103,49 +99,50 @@ class PartWork:
             for whole, n, shape, r in zip(memory, sizes, shapes, self._results)
         ]
 
-    def compute(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
-        try:
-            self._compute(self._taken(part), part, arrays)
-        except Exception:
-            if self._on_error == "raise":
-                raise
-            self._mask(part, part, arrays)
+    def compute(
+        self,
+        part: Part,
+        arrays: Sequence[np.ndarray],
+        pieces: int = 1,
+        skip: Sequence[Part] = (),
+    ) -> int:
+        """Fill a part's arrays, and return how many points hold NaN in place of a result.
 
-    def _taken(self, part: Part) -> dict[str, Leaf]:
-        return {key: leaf.take(part.slices).loaded() for key, leaf in self._leaves.items()}
+        Args:
+            pieces: into how many the part is cut, to take less memory.
+            skip: single points that are not computed.
+        """
+        return sum(self._compute_piece(part, piece, arrays, skip) for piece in part.pieces(pieces))
 
-    def _mask(self, whole: Part, part: Part, arrays: Sequence[np.ndarray]) -> None:
-        """Compute a part that fails half by half, and leave NaN at the points that fail alone."""
-        for half in _halves(part):
-            windows = [
-                array[tuple(_within(whole.slices[dim], half.slices[dim]) for dim in result.dims)]
-                for array, result in zip(arrays, self._results)
-            ]
+    def _compute_piece(
+        self, whole: Part, piece: Part, arrays: Sequence[np.ndarray], skip: Sequence[Part]
+    ) -> int:
+        inside = [point for point in skip if piece.holds(point)]
+        windows = self._windows(whole, piece, arrays)
+        if not inside:
+            leaves = {key: leaf.take(piece.slices).loaded() for key, leaf in self._leaves.items()}
             try:
-                self._compute(self._taken(half), half, windows)
+                self._compute(leaves, piece, windows)
+                return 0
             except Exception:
-                if half.n_points > 1:
-                    self._mask(whole, half, arrays)
-                    continue
-                self.n_masked += 1
-                for window, result in zip(windows, self._results):
-                    window[...] = False if result.dtype == "bool" else np.nan
+                if self.on_error == "raise":
+                    raise
+        if piece.n_points == 1:
+            for window, result in zip(windows, self._results):
+                window[...] = False if result.dtype == "bool" else np.nan
+            return 1
+        return sum(self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
 
-
-def _halves(part: Part) -> Iterator[Part]:
-    """Yield the two halves of a part along its longest axis; a single point as it is."""
-    if part.n_points == 1:
-        yield part
-        return
-    axis = max(part.slices, key=lambda axis: part.lengths[axis])
-    whole = part.slices[axis]
-    middle = (whole.start + whole.stop) // 2
-    for half in (slice(whole.start, middle), slice(middle, whole.stop)):
-        yield Part(part.number, {**part.slices, axis: half})
-
-
-def _within(whole: slice, part: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
+    def _windows(
+        self, whole: Part, piece: Part, arrays: Sequence[np.ndarray]
+    ) -> Sequence[np.ndarray]:
+        if piece == whole:
+            return arrays
+        place = piece.within(whole)
+        return [
+            array[tuple(place[dim] for dim in result.dims)]
+            for array, result in zip(arrays, self._results)
+        ]
 
 
 def run(title: str, layout: Layout, work: PartWork, destination: Destination) -> "xarray.Dataset":
@@ -157,16 +154,14 @@ def run(title: str, layout: Layout, work: PartWork, destination: Destination) ->
         n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
         pending = (part for part in partition if part.number not in finished)
         with _terminating(), Meter(title, n_points, n_done, destination.progress) as meter:
-            destination.scheduler.run(work, pending, store, meter)
+            n_masked = destination.scheduler.run(work, pending, store, meter)
     except BaseException:
         store.abandon()
         raise
-    if work.n_masked:
-        import warnings
-
-        points = "point" if work.n_masked == 1 else "points"
+    if n_masked:
+        points = "point" if n_masked == 1 else "points"
         warnings.warn(
-            f"{work.n_masked:,} {points} could not be computed and hold NaN.",
+            f"{n_masked:,} {points} could not be computed and hold NaN.",
             GradsweepWarning,
             stacklevel=4,
         )

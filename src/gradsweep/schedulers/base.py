@@ -12,7 +12,7 @@ from gradsweep.parts import Part
 from gradsweep.progress import Meter
 from gradsweep.stores.base import Store
 
-__all__ = ["Scheduler", "Work"]
+__all__ = ["Portable", "Scheduler", "Work"]
 
 
 class Work(Protocol):
@@ -27,12 +27,43 @@ class Work(Protocol):
         """
         ...
 
-    def compute(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
-        """Fill a part's arrays."""
+    def compute(
+        self,
+        part: Part,
+        arrays: Sequence[np.ndarray],
+        pieces: int = 1,
+        skip: Sequence[Part] = (),
+    ) -> int:
+        """Fill a part's arrays, and return how many points hold NaN in place of a result.
+
+        Args:
+            pieces: into how many the part is cut, to take less memory.
+            skip: single points that are not computed.
+        """
+        ...
+
+    @property
+    def on_error(self) -> str:
+        """What becomes of a point that cannot be computed: "raise" or "mask"."""
+        ...
+
+    @property
+    def portable(self) -> "Portable":
+        """What it is sent to another process as."""
         ...
 
 
+class Portable(Protocol):
+    """Work as it travels: data, or else a pickle."""
+
+    def open(self) -> Work: ...
+
+
 class Scheduler(Protocol):
-    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> None:
-        """Compute and write every part; raise the first error, when all that runs has ended."""
+    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
+        """Compute and store every part; raise the first error, when all that runs has ended.
+
+        Returns:
+            How many points hold NaN in place of a result.
+        """
         ...

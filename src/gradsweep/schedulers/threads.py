@@ -7,6 +7,7 @@ for compression and for the disk, goes on in threads of its own.
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,25 +30,27 @@ class ThreadScheduler:
 
     n_writers: int = BUFFERS - 1
 
-    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> None:
+    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
         # New memory costs more than most kernels: the pages of a few sets are used all along.
         idle: list[list[np.ndarray]] = [[] for _ in range(self.n_writers + 1)]
-        writing: dict[Future[None], tuple[Part, list[np.ndarray]]] = {}
+        writing: dict[Future[Any], tuple[Part, list[np.ndarray]]] = {}
 
-        def collect(done: Iterable[Future[None]]) -> None:
+        def collect(done: Iterable[Future[Any]]) -> None:
             for future in done:
                 part, memory = writing.pop(future)
                 idle.append(memory)
-                future.result()
+                store.record(part, future.result())
                 meter.advance(part.n_points)
 
+        n_masked = 0
         with ThreadPoolExecutor(self.n_writers, "gradsweep-writer") as pool:
             for part in parts:
                 if not idle:
                     collect(wait(writing, return_when=FIRST_COMPLETED).done)
                 memory = idle.pop()
                 arrays = work.allocate(part, memory)
-                work.compute(part, arrays)
-                writing[pool.submit(store.write, part, arrays)] = part, memory
+                n_masked += work.compute(part, arrays)
+                writing[pool.submit(store.put, part, arrays)] = part, memory
                 collect([future for future in writing if future.done()])
             collect(list(writing))
+        return n_masked

@@ -76,8 +76,11 @@ class Layout:
 
 
 class Store(Protocol):
-    """Takes results part by part. One thread at a time calls `begin`, `finish` and `abandon`;
-    several may call `write`, each with other parts."""
+    """Takes results part by part.
+
+    `put` may be called by several threads, each with other parts, and, where the store is sent
+    there, in other processes; everything else by one thread of the process that called `begin`.
+    """
 
     def begin(self, layout: Layout) -> frozenset[int]:
         """Make room, and return the numbers of the parts that are there already.
@@ -87,12 +90,19 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+    def put(self, part: Part, arrays: Sequence[np.ndarray]) -> Any:
         """Take a part's results: an array for each result, of the part's own lengths.
 
-        A variable is written by the parts that own its dims (`Part.owns`). When this returns, the
-        part is stored for good; until then it is as if it had never begun.
+        A variable is written by the parts that own its dims (`Part.owns`). The arrays are used
+        again once this returns. To put a part twice is to put it once.
+
+        Returns:
+            A receipt, small plain data, for `record`.
         """
+        ...
+
+    def record(self, part: Part, receipt: Any) -> None:
+        """Count a part as done. Until this returns it is as if the part had never begun."""
         ...
 
     def abandon(self) -> None:

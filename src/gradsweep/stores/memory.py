@@ -23,10 +23,13 @@ class MemoryStore:
         self._arrays = {v.name: np.empty(v.shape, v.dtype) for v in layout.variables}
         return frozenset()
 
-    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+    def put(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
         for variable in self._layout.variables:
             if part.owns(variable.swept):
                 self._arrays[variable.name][variable.region(part)] = variable.of(arrays)
+
+    def record(self, part: Part, receipt: None) -> None:
+        """Nothing is to be remembered: the arrays hold it."""
 
     def abandon(self) -> None:
         self._arrays.clear()
