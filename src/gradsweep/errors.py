@@ -15,6 +15,7 @@ __all__ = [
     "GradsweepWarning",
     "MissingPackage",
     "NotAProgram",
+    "NotAStore",
     "OutputError",
     "StatefulFunction",
     "StoreError",
@@ -56,6 +57,10 @@ class StoreError(GradsweepError, OSError):
     """A store cannot be written, continued, read or trusted."""
 
 
+class NotAStore(StoreError):
+    """There is nothing at a path, or something that is no store of gradsweep."""
+
+
 class NotAProgram(GradsweepError):
     """A derivative cannot be written as a Program. Caught: it runs on its own framework."""
 
@@ -73,6 +78,7 @@ _INSTALL_LINES = {
     "torch": "pip install 'gradsweep[torch]'",
     "jax": "pip install 'gradsweep[jax]'",
     "zarr": "pip install 'gradsweep[zarr]'",
+    "numcodecs": "pip install 'gradsweep[zarr]'",
     "netCDF4": "pip install 'gradsweep[netcdf]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "rich": "pip install 'gradsweep[cli]'",
