@@ -17,6 +17,7 @@ __all__ = [
     "MemoryLimitError",
     "MissingPackage",
     "NotAProgram",
+    "NotAStore",
     "OutputError",
     "StatefulFunction",
     "StoreError",
@@ -66,6 +67,10 @@ class ClusterError(GradsweepError, RuntimeError):
     """A cluster cannot be reached, or cannot compute what it was given."""
 
 
+class NotAStore(StoreError):
+    """There is nothing at a path, or something that is no store of gradsweep."""
+
+
 class NotAProgram(GradsweepError):
     """A derivative cannot be written as a Program. Caught: it runs on its own framework."""
 
@@ -83,6 +88,7 @@ _INSTALL_LINES = {
     "torch": "pip install 'gradsweep[torch]'",
     "jax": "pip install 'gradsweep[jax]'",
     "zarr": "pip install 'gradsweep[zarr]'",
+    "numcodecs": "pip install 'gradsweep[zarr]'",
     "netCDF4": "pip install 'gradsweep[netcdf]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "distributed": "pip install 'gradsweep[dask]'",

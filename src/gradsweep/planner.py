@@ -171,7 +171,11 @@ def _plan_parts(
 
     held = plan.result_bytes if destination.keeps else 0
     limit = min(_PART_BYTES, (budget - held) // (destination.copies + 1))
-    block, _ = make_chunks(axes, bytes_of, limit, list_chunks=False)
+    stored = destination.store.stored_partition()
+    if stored is not None and dict(stored.axes) == dict(axes):
+        block = dict(stored.block)  # a run is continued in the parts that it was begun in
+    else:
+        block, _ = make_chunks(axes, bytes_of, limit, list_chunks=False)
     if held > budget or bytes_of(block) > limit:
         raise MemoryLimitError(
             f"{bound.name} takes {format_bytes(held or bytes_of(block))} "

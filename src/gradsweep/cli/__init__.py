@@ -2,22 +2,30 @@
 
 Only argparse is loaded until the words are known to be well-formed, so that --help is instant.
 
-Exit codes: 0 done; 1 an error while computing; 2 the command was not understood; 130 Ctrl-C.
+Exit codes: 0 done; 1 an error while computing, or a store that is damaged or incomplete; 2 the
+command was not understood; 130 Ctrl-C.
 """
 
+import argparse
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 
-from gradsweep.cli.options import make_parser
-from gradsweep.errors import ArgumentError, GradsweepError, GradsweepWarning, SweepError
+from gradsweep.cli.options import STORE_COMMANDS, make_parser
+from gradsweep.errors import (
+    ArgumentError,
+    GradsweepError,
+    GradsweepWarning,
+    NotAStore,
+    SweepError,
+)
 
 __all__ = ["main"]
 
-# These say that the command's own words do not fit the function.
-_USAGE_ERRORS = (ArgumentError, SweepError)
+# These say that the command's own words do not fit the function, or name no store.
+_USAGE_ERRORS = (ArgumentError, NotAStore, SweepError)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -33,9 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            from gradsweep.cli.command import run
-
-            run(options)
+            code = _run(options)
             # What is buffered is written here, where a closed pipe is still caught.
             sys.stdout.flush()
         except BrokenPipeError:
@@ -51,8 +57,20 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"gradsweep: {error}", file=sys.stderr)
             return 1
         except Exception as error:
-            _print_own_frames(error, options.function)
+            _print_own_frames(error, getattr(options, "function", ""))
             return 1
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command; those of stores load nothing that computes."""
+    if options.command in STORE_COMMANDS:
+        from gradsweep.cli.stores import run_on_store
+
+        return run_on_store(options)
+    from gradsweep.cli.command import run
+
+    run(options)
     return 0
 
 

@@ -9,7 +9,7 @@ import argparse
 from gradsweep._version import __version__
 from gradsweep.derivative import QUANTITIES
 
-__all__ = ["make_parser"]
+__all__ = ["STORE_COMMANDS", "make_parser"]
 
 _DESCRIPTION = "Derivatives of a function over a sweep of its arguments."
 
@@ -30,6 +30,10 @@ examples:
   # which engine would run, and why
   gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote
 
+  # how far a store is, and whether its chunks are as they were written
+  gradsweep show greeks.zarr
+  gradsweep verify greeks.zarr
+
 values:
   --over S=50:150:101        101 values from 50 to 150, both included
   --over S=log:1:1000:4      4 values from 1 to 1000, evenly spaced in their logarithm
@@ -47,12 +51,30 @@ numbers:
   NaN or infinity, which are written as the strings "NaN", "Infinity" and "-Infinity".
 
 exit codes:
-  0 done, 1 an error while computing, 2 the command was not understood, 130 interrupted
+  0 done, 1 an error while computing or a store that is damaged or incomplete,
+  2 the command was not understood, 130 interrupted
 """
 
 _DIRECTION_HELP = {
     "tangent": "the tangent v: an argument's name and its share (repeat; zero for the others)",
     "cotangent": "the cotangent w: a number, or OUTPUT=W for each output of a container",
+}
+
+
+# What can be done with a store, and the one option of each. None of it runs a user's code.
+STORE_COMMANDS = {
+    "show": (
+        "tell what a store holds, how far it is and who wrote it",
+        ("--parts", "tell of every part whether it is finished"),
+    ),
+    "verify": (
+        "check every chunk of a store against its ledger",
+        ("--repair", "mark what is damaged, so that a run with resume=True computes it again"),
+    ),
+    "unlock": (
+        "remove the lock that a killed process left on a store",
+        ("--force", "even if its process ran on another host, where it cannot be looked for"),
+    ),
 }
 
 
@@ -81,6 +103,15 @@ def make_parser() -> argparse.ArgumentParser:
     _add_sweep(command)
     _add_direction(command, "tangent", required=False)
     _add_computing(command, differentiates=True)
+    for name, (meaning, (option, does)) in STORE_COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=meaning,
+            description=f"{meaning[0].upper()}{meaning[1:]}.",
+            allow_abbrev=False,
+        )
+        command.add_argument("store", metavar="STORE", help="a folder, such as greeks.zarr")
+        command.add_argument(option, action="store_true", help=does)
     return parser
 
 

@@ -17,7 +17,7 @@ from gradsweep.errors import ClusterError, require
 from gradsweep.parts import Part
 from gradsweep.progress import Meter
 from gradsweep.schedulers.base import Work
-from gradsweep.stores.base import Store
+from gradsweep.stores.base import Store, Writer
 
 __all__ = ["DaskScheduler"]
 
@@ -107,7 +107,7 @@ class _Run:
         import cloudpickle
 
         self._client, self._work, self._store, self._meter = client, work, store, meter
-        message = cloudpickle.dumps((work.portable, store))
+        message = cloudpickle.dumps((work.portable, store.writer))
         self._key = hashlib.sha256(message).hexdigest()
         # A task of its own, so that a worker that dies with the message does not take it away.
         self._message = client.submit(_same, message, key=f"gradsweep-work-{self._key[:16]}")
@@ -236,7 +236,7 @@ def _same(message: bytes) -> bytes:
 
 # -- on a worker
 
-_OPENED: Cache[tuple[Work, Store]] = Cache(size=8)
+_OPENED: Cache[tuple[Work, Writer]] = Cache(size=8)
 
 
 def _compute(
@@ -252,17 +252,17 @@ def _compute(
     Returns:
         The store's receipt, and how many points hold NaN in place of a result.
     """
-    work, store = _OPENED.get(key, lambda: _open(message))
+    work, writer = _OPENED.get(key, lambda: _open(message))
     if points is not None:
         work.compute(points, work.allocate(points, []))
         return None, 0
     arrays = work.allocate(part, [])
     n_masked = work.compute(part, arrays, pieces, skip)
-    return store.put(part, arrays), n_masked
+    return writer.write(part, arrays), n_masked
 
 
-def _open(message: bytes) -> tuple[Work, Store]:
+def _open(message: bytes) -> tuple[Work, Writer]:
     import cloudpickle
 
-    portable, store = cloudpickle.loads(message)
-    return portable.open(), store
+    portable, writer = cloudpickle.loads(message)
+    return portable.open(), writer

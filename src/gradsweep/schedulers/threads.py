@@ -50,7 +50,7 @@ class ThreadScheduler:
                 memory = idle.pop()
                 arrays = work.allocate(part, memory)
                 n_masked += work.compute(part, arrays)
-                writing[pool.submit(store.put, part, arrays)] = part, memory
+                writing[pool.submit(store.writer.write, part, arrays)] = part, memory
                 collect([future for future in writing if future.done()])
             collect(list(writing))
         return n_masked

@@ -14,7 +14,7 @@ from gradsweep.parts import Part, Partition
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Layout", "Store", "Variable"]
+__all__ = ["Layout", "Store", "Variable", "Writer"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,28 @@ class Layout:
     fingerprint: Mapping[str, str]
 
 
-class Store(Protocol):
-    """Takes results part by part.
+class Writer(Protocol):
+    """Puts the results of parts where they belong, in any process; it can be pickled."""
 
-    `put` may be called by several threads, each with other parts, and, where the store is sent
-    there, in other processes; everything else by one thread of the process that called `begin`.
-    """
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> Any:
+        """Take a part's results: an array for each result, of the part's own lengths.
+
+        Several threads may call this, each with other parts. A variable is written by the parts
+        that own its dims (`Part.owns`). The arrays are used again once this returns. To write a
+        part twice is to write it once.
+
+        Returns:
+            A receipt, small plain data, for `Store.record`.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Takes results part by part, from one thread of one process; its writer from any."""
+
+    def stored_partition(self) -> Partition | None:
+        """Return how a run that is there already was cut, when it is to be continued."""
+        ...
 
     def begin(self, layout: Layout) -> frozenset[int]:
         """Make room, and return the numbers of the parts that are there already.
@@ -90,15 +106,9 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, part: Part, arrays: Sequence[np.ndarray]) -> Any:
-        """Take a part's results: an array for each result, of the part's own lengths.
-
-        A variable is written by the parts that own its dims (`Part.owns`). The arrays are used
-        again once this returns. To put a part twice is to put it once.
-
-        Returns:
-            A receipt, small plain data, for `record`.
-        """
+    @property
+    def writer(self) -> Writer:
+        """What writes parts, once `begin` has returned."""
         ...
 
     def record(self, part: Part, receipt: Any) -> None:

@@ -23,7 +23,14 @@ class MemoryStore:
         self._arrays = {v.name: np.empty(v.shape, v.dtype) for v in layout.variables}
         return frozenset()
 
-    def put(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+    def stored_partition(self) -> None:
+        return None
+
+    @property
+    def writer(self) -> "MemoryStore":
+        return self
+
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
         for variable in self._layout.variables:
             if part.owns(variable.swept):
                 self._arrays[variable.name][variable.region(part)] = variable.of(arrays)

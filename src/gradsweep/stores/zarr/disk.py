@@ -1,0 +1,180 @@
+"""Files: written whole or not at all, tried again when the device falters, read without trust.
+
+Paths and bytes enter and leave. Every failure is a StoreError that says what was being written and
+what to do. Knows nothing of arrays or ledgers.
+"""
+
+import errno
+import os
+import stat
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from gradsweep.errors import StoreError
+
+__all__ = ["Stamp", "append", "attempt", "open_plain", "put", "read_plain", "stamp_of", "walk"]
+
+_T = TypeVar("_T")
+
+# Faults that may pass: of a device, or of a file system on a network.
+_PASSING = {errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE}
+_PAUSES_SECONDS = (0.05, 0.2, 0.8)
+
+_READ_ONLY = "Nobody here may write there. Choose another place, or change its permissions."
+_FULL = "Free some space, then run again with resume=True: what is finished is kept."
+_WHAT_TO_DO = {
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _READ_ONLY,
+    errno.EPERM: _READ_ONLY,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+}
+_OTHERWISE = "Once it is mended, run again with resume=True: what is finished is kept."
+
+# Neither follow a link, nor wait for whoever is at the other end of a pipe.
+_NO_FOLLOW = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+class Stamp(NamedTuple):
+    """What the bytes of a file must be.
+
+    Attributes:
+        n_bytes: how many.
+        crc32: their CRC-32, which any single flipped bit changes.
+    """
+
+    n_bytes: int
+    crc32: str
+
+
+def stamp_of(data: bytes) -> Stamp:
+    return Stamp(len(data), f"{zlib.crc32(data):08x}")
+
+
+def attempt(operation: Callable[[], _T], what: str) -> _T:
+    """Do something with a file, and again after a pause (three times) while the device falters.
+
+    Args:
+        what: what is being done, to follow "could not": "write chunk c/0 of dprice_dS".
+
+    Raises:
+        StoreError: with the system's own error as its cause.
+    """
+    pauses = iter(_PAUSES_SECONDS)
+    while True:
+        try:
+            return operation()
+        except OSError as error:
+            pause = next(pauses, None) if error.errno in _PASSING else None
+            if pause is None:
+                advice = _WHAT_TO_DO.get(error.errno or 0, _OTHERWISE)
+                reason = error.strerror or str(error)
+                failure = StoreError(f"could not {what}: {reason}.\n{advice}")
+                failure.errno = error.errno
+                raise failure from error
+        time.sleep(pause)
+
+
+def put(path: Path, data: bytes, scratch: Path, what: str) -> None:
+    """Write a file so that it is there whole, or not at all.
+
+    Args:
+        scratch: a folder of the same file system, for the file while it is being written.
+        what: for messages, as for `attempt`.
+    """
+    attempt(lambda: _put_once(path, data, scratch), what)
+
+
+def _put_once(path: Path, data: bytes, scratch: Path) -> None:
+    partial = scratch / f"{uuid.uuid4().hex}.partial"
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o666)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        try:
+            os.replace(partial, path)
+        except FileNotFoundError:  # the first chunk of its row
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def append(descriptor: int, data: bytes, size: int, what: str) -> None:
+    """Append to a file of `size` bytes; when that fails, none of the data is left in it."""
+
+    def write() -> None:
+        try:
+            _write_all(descriptor, data)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+
+    attempt(write, what)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def open_plain(path: Path) -> int:
+    """Open a regular file to read, and nothing that a link or a pipe in its place leads to.
+
+    Raises:
+        FileNotFoundError: when it is not there.
+        StoreError: when it is something else.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _not_plain(path) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_plain(path)
+    return descriptor
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """Read a regular file of at most `most` bytes."""
+    with open(open_plain(path), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise StoreError(f"{path} holds more than {most:,} bytes; no store of gradsweep does that.")
+    return data
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield every file under a folder.
+
+    Raises:
+        StoreError: at a symbolic link or a special file, which could lead anywhere.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
+            else:
+                raise _not_plain(Path(entry.path))
+
+
+def _not_plain(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is no plain file but a link or the like, which gradsweep never writes. "
+        "The store is not to be trusted; remove it by hand if it is yours."
+    )

@@ -1,0 +1,322 @@
+"""Write a sweep's results to a Zarr store, part by part, and continue after an interruption.
+
+A Layout enters, then parts with their arrays; a lazily opened Dataset leaves. The data of a part
+comes first, then its record in the ledger: what is recorded is complete.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradsweep.errors import StoreError, require
+from gradsweep.parts import Part, Partition
+from gradsweep.stores.base import Layout, Variable
+from gradsweep.stores.zarr.arrays import Array, Run, run_of
+from gradsweep.stores.zarr.coding import coded, encode, plain
+from gradsweep.stores.zarr.disk import Stamp, attempt, put, stamp_of, walk
+from gradsweep.stores.zarr.ledger import History, Ledger, read
+from gradsweep.stores.zarr.lock import Lock
+from gradsweep.stores.zarr.metadata import KEPT, RUN_FOLDER, check_documents, documents
+from gradsweep.stores.zarr.opening import open_dataset
+from gradsweep.stores.zarr.standing import Standing, is_place_of_ours, standing
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["ChunkWriter", "ZarrStore"]
+
+_N_THREADS_FOR_COORDINATES = 4
+
+
+@dataclass(frozen=True)
+class ChunkWriter:
+    """Writes chunks, and records nothing: what a worker of a cluster needs of a store.
+
+    It can be pickled. Parts may be written by any process that sees the folder, each part by one at
+    a time; a part written twice leaves the same bytes.
+    """
+
+    folder: Path
+    run: Run
+    variables: tuple[Variable, ...]
+
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> dict[str, Stamp]:
+        """Write the chunks that a part yields.
+
+        Returns:
+            The stamp of each, by the array's name: what `ZarrStore.record` takes.
+
+        Raises:
+            StoreError: when one could not be written, with which one.
+            ValueError: when the part or its arrays are not those of the run.
+        """
+        whole = self.run.partition[part.number]
+        if dict(part.slices) != dict(whole.slices):
+            raise ValueError(f"{part.describe()} is not aligned; it would be {whole.describe()}.")
+        of_name = {variable.name: variable for variable in self.variables}
+        return {
+            array.name: self._write(array, part, of_name[array.name].of(arrays))
+            for array in self.run.yielded(part)
+        }
+
+    def _write(self, array: Array, part: Part, values: np.ndarray) -> Stamp:
+        index = array.index(part)
+        lengths = tuple(s.stop - s.start for s in array.region(index))
+        if values.shape != lengths or values.dtype.name != array.dtype:
+            raise ValueError(
+                f"{part.describe()} of {array.name!r} takes {array.dtype} of shape {lengths}; "
+                f"it was given {values.dtype.name} of shape {values.shape}."
+            )
+        return self.chunk(array, index, values, f", {part.describe()}")
+
+    def chunk(
+        self, array: Array, index: tuple[int, ...], values: np.ndarray, whose: str = ""
+    ) -> Stamp:
+        """Write one chunk, whole or not at all."""
+        data = encode(values, array.dtype, array.chunk)
+        key = array.key(index)
+        put(self.folder / key, data, _scratch(self.folder), f"write chunk {key}{whose}")
+        return stamp_of(data)
+
+
+class ZarrStore:
+    """A store that is a Zarr v3 folder: the `Store` protocol, with a ledger.
+
+    Args:
+        path: the folder, on a local or shared file system; its parent must be there.
+        resume: continue a run with the same fingerprint; begin one where there is none.
+        overwrite: delete the store that is there first; nothing but a store of gradsweep is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], resume: bool = False, overwrite: bool = False):
+        if resume and overwrite:
+            raise StoreError(
+                f"resume=True keeps what is in {os.fspath(path)} and overwrite=True deletes it; "
+                "give one of them."
+            )
+        self._folder = Path(path)
+        self._resume, self._overwrite = resume, overwrite
+        self._lock: Lock | None = None
+        self._ledger: Ledger | None = None
+        self._writer: ChunkWriter | None = None
+        self._finished: set[int] = set()
+
+    @property
+    def writer(self) -> ChunkWriter:
+        """What writes the chunks; for workers, together with `record`."""
+        assert self._writer is not None, "begin comes first"
+        return self._writer
+
+    def stored_partition(self) -> Partition | None:
+        """Return how the run that is there was cut into parts, for a run that would continue it.
+
+        None when there is no store, or when this one does not resume.
+
+        Raises:
+            StoreError: when its ledger is corrupt.
+        """
+        if not self._resume or standing(self._folder) is not Standing.STORE:
+            return None
+        return read(self._folder).run.partition
+
+    def begin(self, layout: Layout) -> frozenset[int]:
+        """Make room or continue, and return the numbers of the parts that are there already.
+
+        Raises:
+            StoreError: when the layout cannot be stored, the folder cannot be written to, another
+                writes to it, or what is there may not be continued or replaced.
+            MissingPackage: when zarr is not installed.
+        """
+        require("zarr", "writing a Zarr store")
+        run = run_of(layout)
+        found = self._allowed()
+        attempt(lambda: (self._folder / RUN_FOLDER).mkdir(parents=True, exist_ok=True), self._what)
+        self._lock = Lock.take(self._folder)
+        try:
+            found = self._allowed()  # another may have come and gone before the lock was ours
+            writer = self._writer = ChunkWriter(self._folder, run, layout.variables)
+            history = self._prepare(found, run)
+            if history.frame is None:
+                self._write_frame(writer, layout, history)
+            else:
+                check_documents(self._folder, run)
+        except BaseException:
+            self.abandon()
+            raise
+        self._finished = set(history.parts)
+        return frozenset(self._finished)
+
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
+        """Write a part's chunks, then record it. Several threads may call this at once.
+
+        Raises:
+            StoreError: when a chunk or the record could not be written.
+            ValueError: when the part or its arrays are not those of the run.
+        """
+        self.record(part, self.writer.write(part, arrays))
+
+    def record(self, part: Part, stamps: Mapping[str, Stamp]) -> None:
+        """Record a part whose chunks are all written, by `writer.write`."""
+        assert self._lock is not None and self._ledger is not None, "begin comes first"
+        self._lock.check()
+        self._ledger.part(part.number, stamps, part.describe())
+        self._finished.add(part.number)
+
+    def abandon(self) -> None:
+        """Let go, when a run ends early: what was recorded stays, and can be resumed."""
+        if self._ledger is not None:
+            self._ledger.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._ledger = self._lock = None
+
+    def finish(self) -> "xarray.Dataset":
+        """Return everything as a lazily opened Dataset.
+
+        Raises:
+            StoreError: when parts are missing.
+        """
+        n_parts = len(self.writer.run.partition)
+        self.abandon()
+        if len(self._finished) < n_parts:
+            raise StoreError(
+                f"{self._folder} is not finished: {len(self._finished):,} of {n_parts:,} parts "
+                "are there. Run again with resume=True."
+            )
+        return open_dataset(self._folder)
+
+    @property
+    def _what(self) -> str:
+        return f"write to {self._folder}"
+
+    def _allowed(self) -> Standing:
+        """Return how the folder stands, when this run may write to it."""
+        if not self._folder.parent.is_dir():
+            raise StoreError(f"there is no folder {str(self._folder.parent)!r} for the store.")
+        match found := standing(self._folder):
+            case Standing.FOREIGN:
+                raise StoreError(
+                    f"{self._folder} is there, and no store of gradsweep; it is left alone. "
+                    "Choose another place."
+                )
+            case Standing.STORE if not (self._resume or self._overwrite):
+                raise StoreError(
+                    f"{self._folder} is there already. Continue it with resume=True, or replace "
+                    "it with overwrite=True."
+                )
+        return found
+
+    def _prepare(self, found: Standing, run: Run) -> History:
+        """Clear away what a kill or another run left, and open the ledger."""
+        assert self._lock is not None
+        if found is Standing.STORE and self._resume:
+            history = read(self._folder)
+            if difference := history.run.difference(run):
+                lines = "\n".join(difference)
+                raise StoreError(
+                    f"{self._folder} holds another run, which cannot be continued:\n{lines}\n"
+                    "Ask for the run that is stored, or replace it with overwrite=True."
+                )
+            _clean(self._folder)
+            self._ledger = Ledger(self._folder, history.end)
+        else:
+            if found is not Standing.VACANT:
+                _discard(self._folder)
+            _clean(self._folder)
+            self._ledger = Ledger.create(self._folder, run, _scratch(self._folder))
+            history = History(run)
+        self._ledger.session(self._lock.session)
+        return history
+
+    def _write_frame(self, writer: ChunkWriter, layout: Layout, history: History) -> None:
+        """Write the coordinates, piece by piece, and the metadata; what is there is not redone."""
+        assert self._ledger is not None
+        ledger, folder = self._ledger, self._folder
+        of_arrays: dict[str, Mapping[str, Any]] = {v.name: v.attrs for v in layout.variables}
+        for array in writer.run.coordinates:
+            _, values, attrs = layout.coordinates[array.name]
+            of_arrays[array.name] = {**attrs, **coded(array.name, values).attrs}
+
+        def write(array: Array, index: tuple[int, ...]) -> None:
+            values = layout.coordinates[array.name][1]
+            piece = np.asarray(values[array.region(index)])
+            ledger.coordinate(array.name, index, writer.chunk(array, index, plain(piece)))
+
+        # Each of the threads takes every n-th chunk, so that no list of all of them is made.
+        def write_share(first: int) -> None:
+            number = 0
+            for array in writer.run.coordinates:
+                for index in array.indices():
+                    is_ours = number % _N_THREADS_FOR_COORDINATES == first
+                    if is_ours and (array.name, index) not in history.coordinates:
+                        write(array, index)
+                    number += 1
+
+        with ThreadPoolExecutor(_N_THREADS_FOR_COORDINATES) as threads:
+            list(threads.map(write_share, range(_N_THREADS_FOR_COORDINATES)))
+        texts = documents(writer.run, layout.attrs, of_arrays)
+        for key, text in texts.items():
+            put(folder / key, text, _scratch(folder), f"write {key} of {folder}")
+        _refuse_shared_folders(folder, writer.run)
+        ours = f"{KEPT}/"
+        ledger.frame({k: stamp_of(t) for k, t in texts.items() if not k.startswith(ours)})
+
+
+def _scratch(folder: Path) -> Path:
+    return folder / RUN_FOLDER / "partial"
+
+
+def _clean(folder: Path) -> None:
+    """Remove what was being written when a run was killed; refuse links."""
+    for path in walk(folder):
+        if path.name.endswith(".partial"):
+            path.unlink(missing_ok=True)
+    _scratch(folder).mkdir(exist_ok=True)
+
+
+def _discard(folder: Path) -> None:
+    """Delete a store but for its lock.
+
+    The ledger goes first, by becoming a mark that the store is being overwritten, so that no kill
+    in between leaves a ledger that speaks of chunks that are gone.
+    """
+    for path in walk(folder):  # refuses links, before anything is deleted
+        if not is_place_of_ours(path.relative_to(folder).parts):
+            raise StoreError(
+                f"{folder} is not overwritten: it holds {path}, which no store of gradsweep does. "
+                "Move it elsewhere first."
+            )
+    kept = folder / RUN_FOLDER
+    attempt(lambda: _discard_once(folder, kept), f"overwrite {folder}")
+
+
+def _discard_once(folder: Path, kept: Path) -> None:
+    mark, trash = kept / "overwritten", kept / "trash"
+    if (ledger := kept / "ledger.jsonl").exists():
+        os.replace(ledger, mark)
+    trash.mkdir(exist_ok=True)
+    for entry in folder.iterdir():
+        if entry != kept.parent:
+            os.replace(entry, trash / uuid.uuid4().hex)
+    shutil.rmtree(trash)
+    (kept / "ledger.jsonl.corrupt").unlink(missing_ok=True)
+    mark.unlink(missing_ok=True)
+
+
+def _refuse_shared_folders(folder: Path, run: Run) -> None:
+    """Refuse names that differ in case alone where the file system does not tell them apart."""
+    of_folded: dict[str, str] = {}
+    for name in (array.name for array in run.arrays):
+        other = of_folded.setdefault(name.casefold(), name)
+        if other != name and os.path.samefile(folder / name, folder / other):
+            raise StoreError(
+                f"{other!r} and {name!r} are one folder on this file system, which does not tell "
+                "case apart. Rename an argument, or store elsewhere."
+            )
