@@ -14,6 +14,7 @@ from gradsweep._version import __version__
 from gradsweep.branches import Branch
 from gradsweep.derivative import QUANTITIES, Derivative, Result
 from gradsweep.engines import EngineOptions
+from gradsweep.engines.cost import compiling_seconds
 from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash
@@ -334,7 +335,16 @@ def _notes(plan: Plan) -> Iterator[str]:
 
 def _branch(planned: PlannedBranch) -> Iterator[str]:
     traced = planned.branch.traced
-    yield f"  engine       {planned.prepared.choice.engine.name}"
+    engine = planned.prepared.choice.engine.name
+    yield f"  engine       {engine}"
+    if engine == "fused":
+        seconds = planned.prepared.compile_seconds
+        expected = compiling_seconds(planned.prepared.job)
+        yield (
+            f"  compiled     in {seconds * 1e3:.1f} ms"
+            if seconds
+            else f"  compiled     when it is first run, in about {expected * 1e3:.0f} ms"
+        )
     for name, reason in planned.prepared.choice.refused.items():
         yield f"    not {name}: {reason}"
     if traced.program is not None:

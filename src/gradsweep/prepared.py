@@ -35,6 +35,11 @@ class Prepared:
     def kernel(self) -> Kernel:
         return self.choice.engine.prepare(self.job)
 
+    @property
+    def compile_seconds(self) -> float:
+        """How long the engine has compiled so far, where it compiles by itself."""
+        return getattr(self.__dict__.get("kernel"), "compile_seconds", 0.0)
+
     def scratch_bytes(self, block: Mapping[str, int]) -> int:
         """Project what the engine's intermediates take on a block of the axes."""
         return self.choice.engine.scratch_bytes(self.job, block)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.base import Engine, Job
-from gradsweep.engines.cost import compiling_seconds, interpreting_seconds
+from gradsweep.engines.cost import compiling_seconds, interpreting_seconds, running_seconds
 from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.loop import LoopEngine
 from gradsweep.engines.reference import ReferenceEngine
@@ -99,8 +99,8 @@ def _not_worth_it(engine: Engine, job: Job, axes: Mapping[str, int]) -> str:
     """Return why compiling costs more than it saves, or ""."""
     if not isinstance(engine, FusedEngine):
         return ""
-    compiling, interpreting = compiling_seconds(job, axes), interpreting_seconds(job, axes)
-    if compiling < max(_NOTICEABLE_SECONDS, interpreting):
+    compiling, interpreting = compiling_seconds(job), interpreting_seconds(job, axes)
+    if compiling + running_seconds(job, axes) < max(_NOTICEABLE_SECONDS, interpreting):
         return ""
     return (
         f"compiling it takes about {compiling:.1f} s, and so few points take about "

@@ -11,8 +11,9 @@ from gradsweep.engines.base import Job
 from gradsweep.memory import n_points
 from gradsweep.primitives import PRIMITIVES
 
-__all__ = ["compiling_seconds", "interpreting_seconds", "total_flops"]
+__all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds", "total_flops"]
 
+_SECONDS_PER_MODULE = 8e-3
 _SECONDS_PER_COMPILED_EQUATION = 6e-5
 _SECONDS_PER_COMPILED_FLOP = 1e-10
 _SECONDS_PER_NUMPY_CALL = 2e-6
@@ -27,13 +28,16 @@ def total_flops(job: Job, axes: Mapping[str, int]) -> int:
     )
 
 
-def compiling_seconds(job: Job, axes: Mapping[str, int]) -> float:
-    """Estimate compiling a Program and running it once."""
+def compiling_seconds(job: Job) -> float:
+    """Estimate compiling a Program."""
     program = job.traced.program
     assert program is not None
-    return _SECONDS_PER_COMPILED_EQUATION * len(
-        program.equations
-    ) + _SECONDS_PER_COMPILED_FLOP * total_flops(job, axes)
+    return _SECONDS_PER_MODULE + _SECONDS_PER_COMPILED_EQUATION * len(program.equations)
+
+
+def running_seconds(job: Job, axes: Mapping[str, int]) -> float:
+    """Estimate running a compiled Program."""
+    return _SECONDS_PER_COMPILED_FLOP * total_flops(job, axes)
 
 
 def interpreting_seconds(job: Job, axes: Mapping[str, int]) -> float:

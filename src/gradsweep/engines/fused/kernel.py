@@ -6,6 +6,7 @@ the lengths of the axes first say in which order to loop.
 
 import ctypes
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,13 +127,18 @@ class Bound:
 
 
 class FusedKernel:
-    """Fills arrays with the results of a Job, for any lengths of its axes."""
+    """Fills arrays with the results of a Job, for any lengths of its axes.
+
+    Attributes:
+        compile_seconds: how long compiling has taken so far.
+    """
 
     def __init__(self, job: Job, lanes: int, isa: Isa, threads: int | None):
         program = job.traced.program
         assert program is not None
         self.job, self.program = job, program
         self.lanes, self.isa, self.threads = lanes, isa, threads
+        self.compile_seconds = 0.0
         self._compiled: dict[tuple[str, ...], Compiled] = {}
         self._idle: OrderedDict[Hashable, Bound] = OrderedDict()
         self._lock = threading.Lock()
@@ -172,10 +178,12 @@ class FusedKernel:
         """Return the code for axes of such lengths, which decide the order of the loops."""
         axes = _loop_order(self.job.axes, lengths, self.lanes)
         if axes not in self._compiled:
+            started = time.perf_counter()
             along = [self.job.leaves[i.leaf].element(i.element)[0] for i in self.program.inputs]
             fingerprint = self.program.fingerprint
             key = (fingerprint, tuple(along), axes, self.job.dims, self.lanes, self.isa)
             self._compiled[axes] = COMPILED.get(key, lambda: self._make_code(axes))
+            self.compile_seconds += time.perf_counter() - started
         return self._compiled[axes]
 
     def _make_code(self, axes: tuple[str, ...]) -> Compiled:
