@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         value,
         vjp,
     )
+    from gradsweep.checks import check
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
     from gradsweep.written import components
@@ -36,6 +37,7 @@ __all__ = [
     "Sweep",
     "__version__",
     "broadcast",
+    "check",
     "compile",
     "components",
     "contributions",
@@ -63,6 +65,7 @@ _HOMES = {
         "value",
         "vjp",
     ],
+    "checks": ["check"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

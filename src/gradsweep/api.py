@@ -26,6 +26,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "plan",
+    "requested",
     "value",
     "vjp",
 ]
@@ -220,7 +221,7 @@ def compile(
     Returns:
         A kernel: `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
     """
-    return CompiledQuantity(*_requested(quantity, f, sweep, direction, options))
+    return CompiledQuantity(*requested(quantity, f, sweep, direction, options))
 
 
 def plan(
@@ -239,17 +240,23 @@ def plan(
         A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
         results; `plan.run()` computes them.
     """
-    return make_plan(*_requested(quantity, f, sweep, direction, options))
+    return make_plan(*requested(quantity, f, sweep, direction, options))
 
 
-def _requested(
+def requested(
     quantity: Function | str,
     f: Function,
     sweep: Sweep,
     direction: tuple[Any, ...],
     options: dict[str, Any],
 ) -> tuple[Request, Options]:
-    """Check what was asked for, and tell what is computed from how."""
+    """Check what was asked for, and tell what is computed from how.
+
+    Args:
+        quantity: `gs.gradient`, say, or its name.
+        direction: the tangent or cotangent, for the quantities that take one.
+        options: as for the quantity.
+    """
     name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
     if name not in QUANTITIES:
         raise ArgumentError(

@@ -69,6 +69,7 @@ _INSTALL_LINES = {
     "jax": "pip install 'gradsweep[jax]'",
     "zarr": "pip install 'gradsweep[zarr]'",
     "netCDF4": "pip install 'gradsweep[netcdf]'",
+    "mpmath": "pip install 'gradsweep[check]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "rich": "pip install 'gradsweep[cli]'",
 }
