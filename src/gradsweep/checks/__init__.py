@@ -217,7 +217,7 @@ def _rows(
         for place, entry in enumerate(problem.entries):
             dims = plan.dims[entry.result]
             array = arrays[entry.result]
-            computed = float(array[(*(position[dim] for dim in dims), *entry.index)])
+            computed = float(array[(*(position[dim] for dim in dims), *entry.place)])
             given = {
                 name: (readings[place], estimated.suspicion)
                 for name, estimated in found.items()
@@ -238,7 +238,7 @@ def _rows(
                     finding = finding._replace(verdict="kink", reason=kink.reason)
                 yield Row(
                     variable=names[entry.result],
-                    index=entry.index,
+                    index=entry.place,
                     point=number,
                     estimate=name,
                     computed=computed,

@@ -126,9 +126,8 @@ def _at_point(
         for position, steps in enumerate(group):
             unit = float(np.prod([problem.reach(point, step) for step in steps]))
             span = float(np.prod([problem.span(point, step) for step in steps]))
-            found[number, steps] = _sides(
-                *(slope.row(position, unit) for slope in (central, left, right)), size / span
-            )
+            rows = [slope.row(position, unit) for slope in (central, left, right)]
+            found[number, steps] = _sides(rows[0], rows[1], rows[2], size / span)
     return found
 
 

@@ -97,7 +97,7 @@ def _readings(problem: Problem, point: Point, traced: Traced) -> list[Reading]:
             {key: own_array(traced.framework, value) for key, value in point.values.items()}
         )
         arrays = [np.asarray(to_numpy(result), dtype=np.float64) for result in results]
-    return [_reading(arrays[entry.result][entry.index]) for entry in problem.entries]
+    return [_reading(arrays[entry.result][entry.place]) for entry in problem.entries]
 
 
 def _reading(value: np.floating) -> Reading:

@@ -109,7 +109,7 @@ def _differentiate(
     error = abs(right - left) + rounding
     for step in steps:
         size /= mp.number(problem.span(point, step))
-    return Sides(*map(_floats, (value, error, left, right)), size=_float(size))
+    return Sides(_floats(value), _floats(error), _floats(left), _floats(right), _float(size))
 
 
 def _floats(values: np.ndarray) -> np.ndarray:

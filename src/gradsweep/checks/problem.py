@@ -43,13 +43,13 @@ class Entry(NamedTuple):
 
     Attributes:
         result: which of the quantity's results.
-        index: its place in that result's array at a point.
+        place: where in that result's array at a point it stands.
         steps: the directions that y is differentiated along, one after the other.
         output: which element of y; None for the sum over all, weighted by the cotangent.
     """
 
     result: int
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     steps: tuple[Step, ...]
     output: int | None
 

@@ -236,7 +236,7 @@ def _cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold, not finite numbers by the names that Python and JavaScript read."""
+    """Return what JSON can hold: NaN and infinities by names that Python's float() reads."""
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, list):
