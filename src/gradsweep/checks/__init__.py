@@ -104,7 +104,7 @@ def check(
         points=tuple(
             {key: point.values[key] for key in problem.function_keys} for point in problem.points
         ),
-        described=tuple(plan.bound.describe(point.values) for point in problem.points),
+        described=tuple(_described(plan, point) for point in problem.points),
         estimates=tuple(_note(name, found) for name, found in made.items()),
         rows=tuple(_rows(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
         notes=notes,
@@ -169,6 +169,12 @@ def _pose(
         entries=tuple(entries[i] for i in kept),
     )
     return problem, tuple(notes)
+
+
+def _described(plan: Plan, point: Point) -> str:
+    """Write a point as the arguments that are swept; all of them where none is."""
+    swept = {key: point.values[key] for key, leaf in plan.leaves.items() if leaf.dims}
+    return plan.bound.describe(swept) or plan.bound.describe(point.values)
 
 
 def _few(n: int, most: int, rng: np.random.Generator) -> list[int]:

@@ -23,6 +23,9 @@ __all__ = ["estimate", "noise_of"]
 # the function's domain or crosses a kink.
 _FIRST_STEPS = (2.0**-3, 2.0**-8, 2.0**-13)
 
+# By the order of the derivative: the error, relative to it and to y, that ends the search.
+_ENOUGH = {1: (1e-9, 1e-12), 2: (1e-7, 1e-9)}
+
 _CENTRAL, _LEFT, _RIGHT = 0, -1, 1
 _ORDER = 8
 _MAX_ITERATIONS = 8
@@ -215,7 +218,8 @@ def _refined(bundle: _Bundle, limits: _Limits, side: int) -> _Slope:
         better = tried.error < error[pending]
         value[pending] = np.where(better, tried.value, value[pending])
         error[pending] = np.where(better, tried.error, error[pending])
-        enough = np.maximum(1e-9 * np.abs(value), 1e-12 * limits.size)
+        relative, absolute = _ENOUGH[len(bundle.moves)]
+        enough = np.maximum(relative * np.abs(value), absolute * limits.size)
         pending = [row for row in pending if not np.all(error[row] <= enough[row])]
         if not pending:
             break

@@ -58,7 +58,7 @@ def _readings(problem: Problem, point: Point, function: "_Function", mp: Any) ->
             with mp.CONTEXT.workdps(digits):
                 sides[steps] = _differentiate(problem, point, function, steps, mp)
             found = sides[steps]
-            enough = np.maximum(1e-17 * np.abs(found.value), 1e-30 * found.size)
+            enough = np.maximum(1e-17 * np.abs(found.value), 1e-19 * found.size)
             if not np.any(found.error > enough) or _is_kink(found):
                 break
     return [read(problem, point, entry, sides[entry.steps]) for entry in problem.entries]

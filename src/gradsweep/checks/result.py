@@ -96,7 +96,7 @@ class Check:
         function, quantity, framework, engine: what was checked.
         n_sweep_points: how many points the sweep has.
         points: for each point looked at, the value of every argument there.
-        described: the same points as the arguments of a call.
+        described: the same points as the arguments of a call, those alone that are swept.
         estimates: every estimate, those that could not be made with the reason.
         rows: every comparison.
         notes: what else is to be known.

@@ -2,7 +2,8 @@
 
 Only argparse is loaded until the words are known to be well-formed, so that --help is instant.
 
-Exit codes: 0 done; 1 an error while computing; 2 the command was not understood; 130 Ctrl-C.
+Exit codes: 0 done; 1 an error while computing, or a derivative that a check finds suspicious; 2 the
+command was not understood; 130 Ctrl-C.
 """
 
 import os
@@ -30,12 +31,13 @@ def main(words: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(words)
     except SystemExit as stop:  # argparse has printed the help, or what is wrong
         return stop.code if isinstance(stop.code, int) else 2
+    code = 0
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
             from gradsweep.cli.command import run
 
-            run(options)
+            code = run(options)
             # What is buffered is written here, where a closed pipe is still caught.
             sys.stdout.flush()
         except BrokenPipeError:
@@ -53,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         except Exception as error:
             _print_own_frames(error, options.function)
             return 1
-    return 0
+    return code
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
