@@ -16,7 +16,7 @@ from gradsweep.branches import holds_at
 from gradsweep.checks.problem import Point, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
 from gradsweep.derivative import Derivative
-from gradsweep.engines.loop import own_array, to_numpy
+from gradsweep.engines.loop import own_array, stacked, to_numpy
 from gradsweep.errors import MissingPackage
 from gradsweep.framework import FRAMEWORKS
 from gradsweep.function import BoundFunction, candidate_frameworks
@@ -83,7 +83,11 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
             if here.program is None:
                 raise Unavailable(f"the function has no Program: {here.reason}")
             bound = _Transcribed(
-                **vars(problem.bound), program=here.program, problem=problem, table=table
+                **vars(problem.bound),
+                program=here.program,
+                problem=problem,
+                framework=framework,
+                table=table,
             )
             there = frontends.trace(bound, problem.derivative, point.values, framework)
             known.append((here, there))
@@ -110,22 +114,14 @@ class _Transcribed(BoundFunction):
 
     program: Program
     problem: Problem
+    framework: str
     table: Any
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in self.program.inputs]
         found = evaluate(self.program, self.table.OPERATIONS, inputs, self.table.constant)
         outputs = {
-            path: self._stacked(scalars).reshape(shape)
+            path: stacked(self.framework, scalars).reshape(shape)
             for (path, shape), scalars in zip(self.problem.outputs, found)
         }
         return outputs[""] if outputs.keys() == {""} else outputs
-
-    def _stacked(self, scalars: tuple) -> Any:
-        if self.table.__name__.endswith("torch"):
-            import torch
-
-            return torch.stack([torch.as_tensor(scalar) for scalar in scalars])
-        import jax.numpy as jnp
-
-        return jnp.stack([jnp.asarray(scalar) for scalar in scalars])

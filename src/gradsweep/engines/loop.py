@@ -11,7 +11,7 @@ import numpy as np
 
 from gradsweep.engines.base import Job, Kernel, Leaves, groups_by_dims, reduced
 
-__all__ = ["LoopEngine", "own_array", "to_numpy"]
+__all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
 
 
 class LoopEngine:
@@ -53,6 +53,17 @@ def own_array(framework: str, value: np.ndarray) -> Any:
     import jax.numpy as jnp
 
     return jnp.asarray(value)
+
+
+def stacked(framework: str, scalars: Sequence[Any]) -> Any:
+    """Return the framework's array of scalars, some of which may be plain numbers."""
+    if framework == "torch":
+        import torch
+
+        return torch.stack([torch.as_tensor(scalar) for scalar in scalars])
+    import jax.numpy as jnp
+
+    return jnp.stack([jnp.asarray(scalar) for scalar in scalars])
 
 
 def to_numpy(result: Any) -> np.ndarray:
