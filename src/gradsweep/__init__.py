@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         value,
         vjp,
     )
+    from gradsweep.checks import check
     from gradsweep.ranges import geomspace, linspace
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
@@ -37,6 +38,7 @@ __all__ = [
     "Sweep",
     "__version__",
     "broadcast",
+    "check",
     "compile",
     "components",
     "contributions",
@@ -67,6 +69,7 @@ _HOMES = {
         "vjp",
     ],
     "ranges": ["geomspace", "linspace"],
+    "checks": ["check"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

@@ -29,6 +29,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "plan",
+    "requested",
     "value",
     "vjp",
 ]
@@ -247,7 +248,7 @@ def compile(
     Returns:
         A kernel: `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
     """
-    request, computing, where = _requested(quantity, f, sweep, direction, options)
+    request, computing, where = requested(quantity, f, sweep, direction, options)
     if where:
         raise ArgumentError(
             f"compile has no option {next(iter(where))!r}: a kernel returns arrays in memory."
@@ -271,21 +272,27 @@ def plan(
         A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
         results; `plan.run()` computes them.
     """
-    request, computing, where = _requested(quantity, f, sweep, direction, options)
+    request, computing, where = requested(quantity, f, sweep, direction, options)
     if not where:
         return make_plan(request, computing)
     limit = where.pop("memory_limit", None)
     return make_plan(request, computing, limit, make_destination(**where))
 
 
-def _requested(
+def requested(
     quantity: Function | str,
     f: Function,
     sweep: Sweep,
     direction: tuple[Any, ...],
     options: dict[str, Any],
 ) -> tuple[Request, Options, dict[str, Any]]:
-    """Check what was asked for, and tell what is computed from how and where to."""
+    """Check what was asked for, and tell what is computed from how and where to.
+
+    Args:
+        quantity: `gs.gradient`, say, or its name.
+        direction: the tangent or cotangent, for the quantities that take one.
+        options: as for the quantity.
+    """
     name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
     if name not in QUANTITIES:
         raise ArgumentError(

@@ -90,6 +90,7 @@ _INSTALL_LINES = {
     "zarr": "pip install 'gradsweep[zarr]'",
     "numcodecs": "pip install 'gradsweep[zarr]'",
     "netCDF4": "pip install 'gradsweep[netcdf]'",
+    "mpmath": "pip install 'gradsweep[check]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "distributed": "pip install 'gradsweep[dask]'",
     "rich": "pip install 'gradsweep[cli]'",

@@ -2,8 +2,8 @@
 
 Only argparse is loaded until the words are known to be well-formed, so that --help is instant.
 
-Exit codes: 0 done; 1 an error while computing, or a store that is damaged or incomplete; 2 the
-command was not understood; 130 Ctrl-C.
+Exit codes: 0 done; 1 an error while computing, a derivative that a check finds suspicious, or a
+store that is damaged or incomplete; 2 the command was not understood; 130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
@@ -38,6 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(words)
     except SystemExit as stop:  # argparse has printed the help, or what is wrong
         return stop.code if isinstance(stop.code, int) else 2
+    code = 0
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -70,8 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         return run_on_store(options)
     from gradsweep.cli.command import run
 
-    run(options)
-    return 0
+    return run(options)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gradsweep import api
@@ -19,26 +20,28 @@ from gradsweep.cli.values import (
 )
 from gradsweep.derivative import QUANTITIES
 from gradsweep.errors import SweepError
-from gradsweep.plans import Plan
 from gradsweep.sweep import Sweep
 
 __all__ = ["run"]
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do what a command line asks for.
+def run(options: argparse.Namespace) -> int:
+    """Do what a command line asks for, and return the exit code.
 
     Raises:
         ArgumentError, SweepError: when its words do not fit the function.
         GradsweepError: when the quantity cannot be computed.
     """
     with search_path(options.function):
-        if options.command == "plan":
-            print(_make_plan(options, options.quantity))
-            return
-        if options.output:
-            check_output(options.output, options.overwrite)
-        dataset = _make_plan(options, options.command).run()
+        return _TOOLS.get(options.command, _compute)(options)
+
+
+def _compute(options: argparse.Namespace) -> int:
+    """Compute the quantity that the command is called after."""
+    if options.output:
+        check_output(options.output, options.overwrite)
+    request = _read_request(options, options.command)
+    dataset = api.plan(*request.positional, **request.options).run()
     if options.output:
         save(dataset, options.output)
         print(f"gradsweep: saved {options.output}", file=sys.stderr)
@@ -48,9 +51,57 @@ def run(options: argparse.Namespace) -> None:
         print(to_csv(dataset), end="")
     else:
         print_tables(dataset, options.rows)
+    return 0
 
 
-def _make_plan(options: argparse.Namespace, quantity: str) -> Plan:
+def _plan(options: argparse.Namespace) -> int:
+    request = _read_request(options, options.quantity)
+    print(api.plan(*request.positional, **request.options))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print a check; the exit code says whether it found something."""
+    from gradsweep.checks import check
+
+    request = _read_request(options, options.quantity)
+    names = options.estimates
+    found = check(
+        request.function,
+        request.sweep,
+        *request.directions,
+        quantity=request.quantity,
+        n_points=options.points,
+        rng=options.seed or 0,
+        rtol=options.rtol,
+        atol=options.atol,
+        estimates=[name.strip() for name in names.split(",")] if names else None,
+        **request.options,
+    )
+    print(found.to_json() if options.json else found)
+    return 0 if found.ok else 1
+
+
+# The commands that are no quantities.
+_TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {"plan": _plan, "check": _check}
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the words ask of a quantity, as its function in `api` takes it."""
+
+    quantity: str
+    function: Callable[..., Any]
+    sweep: Sweep
+    directions: tuple[Any, ...]
+    options: dict[str, Any]
+
+    @property
+    def positional(self) -> tuple[Any, ...]:
+        return self.quantity, self.function, self.sweep, *self.directions
+
+
+def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     function = load_function(options.function)
     fixed = read_fixed(options.at, annotations_of(function))
     # An array of which some elements are swept takes the place of the fixed one.
@@ -59,7 +110,7 @@ def _make_plan(options: argparse.Namespace, quantity: str) -> Plan:
     columns = read_columns(options.table) if options.table else {}
     along = getattr(options, "along", [])
     kind = QUANTITIES[quantity].direction or "tangent"
-    directions = [read_direction(along, kind, columns)] if along else []
+    directions = (read_direction(along, kind, columns),) if along else ()
     used, unused = choose_columns(
         columns,
         function,
@@ -69,7 +120,7 @@ def _make_plan(options: argparse.Namespace, quantity: str) -> Plan:
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)
     sweep = _make_sweep({**given, **used}, ranges, options.sample, options.seed)
-    return api.plan(quantity, function, sweep, *directions, **_computing(options, quantity))
+    return _Request(quantity, function, sweep, directions, _computing(options, quantity))
 
 
 def _make_sweep(

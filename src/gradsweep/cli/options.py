@@ -5,6 +5,8 @@ quantities is all that it knows of the library.
 """
 
 import argparse
+from collections.abc import Callable
+from typing import NamedTuple
 
 from gradsweep._version import __version__
 from gradsweep.derivative import QUANTITIES
@@ -33,6 +35,8 @@ examples:
   # how far a store is, and whether its chunks are as they were written
   gradsweep show greeks.zarr
   gradsweep verify greeks.zarr
+  # how far the derivatives are from independent estimates, at 20 of the points
+  gradsweep check model.py:price --quantity hessian --from quotes.csv:quote --points 20
 
 values:
   --over S=50:150:101        101 values from 50 to 150, both included
@@ -51,7 +55,8 @@ numbers:
   NaN or infinity, which are written as the strings "NaN", "Infinity" and "-Infinity".
 
 exit codes:
-  0 done, 1 an error while computing or a store that is damaged or incomplete,
+  0 done, 1 an error while computing, a derivative that check finds suspicious, or a store that
+  is damaged or incomplete,
   2 the command was not understood, 130 interrupted
 """
 
@@ -96,13 +101,15 @@ def make_parser() -> argparse.ArgumentParser:
             _add_direction(command, quantity.direction, required=True)
         _add_computing(command, differentiates=quantity.order > 0)
         _add_printing(command)
-    command = _add_command(commands, "plan", "print how a quantity would be computed, and why")
-    command.add_argument(
-        "--quantity", choices=list(QUANTITIES), default="gradient", help="default: gradient"
-    )
-    _add_sweep(command)
-    _add_direction(command, "tangent", required=False)
-    _add_computing(command, differentiates=True)
+    for name, tool in _TOOLS.items():
+        command = _add_command(commands, name, tool.help)
+        command.add_argument(
+            "--quantity", choices=list(QUANTITIES), default="gradient", help="default: gradient"
+        )
+        _add_sweep(command)
+        _add_direction(command, "tangent", required=False)
+        _add_computing(command, differentiates=True)
+        tool.add_own(command)
     for name, (meaning, (option, does)) in STORE_COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -161,7 +168,7 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
         metavar="NAME=LOW:HIGH",
         help="draw an argument between two bounds, with --sample (repeat)",
     )
-    group.add_argument("--seed", type=int, help="make --sample draw the same points again")
+    group.add_argument("--seed", type=int, help="draw the same points again")
 
 
 def _add_direction(command: argparse.ArgumentParser, direction: str, required: bool) -> None:
@@ -198,3 +205,33 @@ def _add_printing(command: argparse.ArgumentParser) -> None:
         "--output", metavar="FILE", help="save as .nc, .zarr, .csv, .parquet or .json"
     )
     group.add_argument("--overwrite", action="store_true", help="replace an existing .zarr folder")
+
+
+def _add_nothing(command: argparse.ArgumentParser) -> None:
+    """A tool may have no options of its own."""
+
+
+def _add_checking(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("checking")
+    group.add_argument(
+        "--points", type=int, default=10, metavar="N", help="points that are looked at (10)"
+    )
+    group.add_argument("--rtol", type=float, help="the relative difference that is allowed")
+    group.add_argument("--atol", type=float, help="the absolute difference that is allowed")
+    group.add_argument(
+        "--estimates", metavar="A,B", help="of mpmath, scipy and other; by default all"
+    )
+    group.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+class _Tool(NamedTuple):
+    """A command about a quantity, which --quantity names."""
+
+    help: str
+    add_own: Callable[[argparse.ArgumentParser], None]
+
+
+_TOOLS = {
+    "plan": _Tool("print how a quantity would be computed, and why", _add_nothing),
+    "check": _Tool("compare a quantity with independent estimates of it", _add_checking),
+}

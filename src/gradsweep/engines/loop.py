@@ -11,7 +11,7 @@ import numpy as np
 
 from gradsweep.engines.base import Job, Kernel, Leaves, groups_by_dims, reduced
 
-__all__ = ["LoopEngine"]
+__all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
 
 
 class LoopEngine:
@@ -32,19 +32,21 @@ class LoopEngine:
                     for index in np.ndindex(*lengths):
                         where = dict(zip(dims, index))
                         values = {
-                            key: _own(job, values[tuple(where[dim] for dim in leaf_dims)])
+                            key: own_array(
+                                job.traced.framework, values[tuple(where[dim] for dim in leaf_dims)]
+                            )
                             for key, (leaf_dims, values) in placed.items()
                         }
                         results = job.traced.eager(values)
                         for position in positions:
-                            arrays[position][index] = _as_numpy(results[position])
+                            arrays[position][index] = to_numpy(results[position])
 
         return kernel
 
 
-def _own(job: Job, value: np.ndarray) -> Any:
+def own_array(framework: str, value: np.ndarray) -> Any:
     """Return the value at one point as an array of the function's own framework."""
-    if job.traced.framework == "torch":
+    if framework == "torch":
         import torch
 
         return torch.from_numpy(np.array(value))
@@ -53,5 +55,17 @@ def _own(job: Job, value: np.ndarray) -> Any:
     return jnp.asarray(value)
 
 
-def _as_numpy(result: Any) -> np.ndarray:
+def stacked(framework: str, scalars: Sequence[Any]) -> Any:
+    """Return the framework's array of scalars, some of which may be plain numbers."""
+    if framework == "torch":
+        import torch
+
+        return torch.stack([torch.as_tensor(scalar) for scalar in scalars])
+    import jax.numpy as jnp
+
+    return jnp.stack([jnp.asarray(scalar) for scalar in scalars])
+
+
+def to_numpy(result: Any) -> np.ndarray:
+    """Return a framework's array as NumPy's."""
     return (result.detach() if hasattr(result, "detach") else result).__array__()

@@ -1,0 +1,282 @@
+"""Check derivatives against independent estimates, at points drawn from a sweep.
+
+A function, a sweep and a quantity enter, as for the quantity itself; a Check leaves.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsweep import api
+from gradsweep.checks import differences, other, precision
+from gradsweep.checks.judgement import Finding, Tolerance, judge
+from gradsweep.checks.problem import Entry, OutputArray, Point, Problem, entries_of
+from gradsweep.checks.reading import Estimate, Estimated, Reading, Unavailable
+from gradsweep.checks.result import Check, EstimateNote, Row
+from gradsweep.checks.sampling import draw, thin
+from gradsweep.derivative import Derivative
+from gradsweep.errors import ArgumentError, SweepError, nearest
+from gradsweep.frontends import trace
+from gradsweep.labels import variable_name
+from gradsweep.planner import make_plan
+from gradsweep.plans import Plan
+from gradsweep.sweep import Sweep
+
+__all__ = ["ESTIMATES", "Check", "EstimateNote", "Row", "check"]
+
+# Every estimate, the sharpest first.
+ESTIMATES: dict[str, Estimate] = {
+    "mpmath": precision.estimate,
+    "scipy": differences.estimate,
+    "other": other.estimate,
+}
+
+# How many elements of x are looked at, by the order of the derivative; and how many numbers of
+# a derivative at a point. Which ones is drawn.
+_MOST_ELEMENTS = {0: 64, 1: 64, 2: 16}
+_MOST_ENTRIES = 1000
+
+# Relative tolerances: what differentiation in floating point may lose of well-conditioned code.
+_RELATIVE = {"float64": 1e-9, "float32": 1e-4}
+
+
+def check(
+    f: Callable[..., Any],
+    sweep: Sweep,
+    *directions: Any,
+    quantity: Callable[..., Any] | str = api.gradient,
+    n_points: int = 10,
+    rng: int | np.random.Generator = 0,
+    rtol: float | None = None,
+    atol: float | None = None,
+    estimates: str | Iterable[str] | None = None,
+    **options: Any,
+) -> Check:
+    """Compare a derivative with independent estimates of it, at points drawn from a sweep.
+
+    Three estimates are made where they can be: "mpmath" evaluates the function's value in 60
+    digits or more and takes differences there; "scipy" is scipy.differentiate of the function
+    as its framework calls it; "other" is the differentiation of JAX for a torch function,
+    and of torch for a JAX function. None uses a rule of differentiation that the
+    computed derivative used.
+
+    Args:
+        f: a function.
+        sweep: its arguments.
+        directions: the tangent or cotangent, for the quantities that take one.
+        quantity: `gs.gradient`, say, or its name.
+        n_points: how many points of the sweep are drawn.
+        rng: a seed or a numpy.random.Generator; the same seed draws the same points.
+        rtol: the relative difference that is allowed; by default 1e-9, or 1e-4 in float32.
+        atol: the absolute difference that is allowed; by default what rounding makes of a
+            derivative of the size that this one has over the points.
+        estimates: the names of those to be made; by default all.
+        options: as for the quantity: `wrt`, `engine`, `framework`, ...
+
+    Returns:
+        A Check. Printing it gives the verdict, a line for each derivative and every suspicious
+        row; `check.ok` is the verdict alone.
+
+    Raises:
+        ArgumentError: when an estimate's name is unknown, or as the quantity raises it.
+        SweepError: when the sweep has no points, or fewer than one is to be drawn.
+    """
+    chosen = _chosen_estimates(estimates)
+    if n_points < 1:
+        raise SweepError(f"n_points is {n_points}; check at least one point.")
+    generator = np.random.default_rng(rng)
+    request, running, where = api.requested(quantity, f, sweep, directions, options)
+    if where:
+        raise ArgumentError(
+            f"check has no option {next(iter(where))!r}: it computes a few points in memory."
+        )
+    if 0 in request.axes.values():
+        raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
+    n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))
+    few = thin(request.leaves, request.axes, n_points, generator)
+    plan = make_plan(request.with_leaves(few), running)
+    positions = draw(plan.axes, n_points, generator)
+    problem, notes = _pose(plan, positions, generator)
+    made = {_shown(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
+    return Check(
+        function=plan.bound.name,
+        quantity=plan.derivative.quantity,
+        framework=plan.framework,
+        engine=plan.engine,
+        n_sweep_points=n_sweep_points,
+        points=tuple(
+            {key: point.values[key] for key in problem.function_keys} for point in problem.points
+        ),
+        described=tuple(_described(plan, point) for point in problem.points),
+        estimates=tuple(_note(name, found) for name, found in made.items()),
+        rows=tuple(_rows(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
+        notes=notes,
+    )
+
+
+def _chosen_estimates(names: str | Iterable[str] | None) -> dict[str, Estimate]:
+    """Return the estimates that were asked for."""
+    if names is None:
+        return ESTIMATES
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen:
+        if name not in ESTIMATES:
+            raise ArgumentError(
+                f"there is no estimate {name!r}; there are {', '.join(ESTIMATES)}."
+                f"{nearest(name, ESTIMATES)}"
+            )
+    if not chosen:
+        raise ArgumentError(f"estimates is empty; name some of {', '.join(ESTIMATES)}.")
+    return {name: ESTIMATES[name] for name in chosen}
+
+
+def _pose(
+    plan: Plan, positions: Sequence[dict[str, int]], rng: np.random.Generator
+) -> tuple[Problem, tuple[str, ...]]:
+    """Return what is to be estimated at the drawn points, and what is left out of it."""
+    derivative = plan.derivative
+    points = tuple(
+        Point(
+            {
+                key: np.asarray(leaf.at({dim: position[dim] for dim in leaf.dims}))
+                for key, leaf in plan.leaves.items()
+            }
+        )
+        for position in positions
+    )
+    arguments = {leaf.key: points[0].values[leaf.key] for leaf in plan.bound.sweep.leaves}
+    value = trace(plan.bound, Derivative("value", ()), arguments, plan.framework)
+    outputs = tuple(OutputArray(result.output, result.output_shape) for result in value.results)
+    starts, n_elements = {}, 0
+    for key in derivative.wrt:
+        starts[key] = n_elements
+        n_elements += plan.leaves[key].n_elements
+    order = 2 if derivative.quantity in ("hessian", "hvp") else 1
+    elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
+    entries = list(entries_of(derivative, plan.results, outputs, starts, frozenset(elements)))
+    kept = _few(len(entries), _MOST_ENTRIES, rng)
+    notes = []
+    # A tangent moves all elements at once.
+    if len(elements) < n_elements and derivative.quantity != "jvp":
+        notes.append(f"{len(elements)} of {n_elements:,} elements of the arguments are looked at")
+    if len(kept) < len(entries):
+        notes.append(f"{len(kept):,} of {len(entries):,} numbers at each point are looked at")
+    problem = Problem(
+        bound=plan.bound,
+        derivative=derivative,
+        framework=plan.framework,
+        dtype=plan.dtype,
+        results=plan.results,
+        outputs=outputs,
+        points=points,
+        entries=tuple(entries[i] for i in kept),
+    )
+    return problem, tuple(notes)
+
+
+def _described(plan: Plan, point: Point) -> str:
+    """Write a point as the arguments that are swept; all of them where none is."""
+    swept = {key: point.values[key] for key, leaf in plan.leaves.items() if leaf.dims}
+    return plan.bound.describe(swept) or plan.bound.describe(point.values)
+
+
+def _few(n: int, most: int, rng: np.random.Generator) -> list[int]:
+    """Return at most `most` of the numbers below n, drawn where there are more."""
+    return list(range(n)) if n <= most else sorted(rng.choice(n, most, replace=False).tolist())
+
+
+def _shown(name: str, problem: Problem) -> str:
+    """Return what an estimate is called in the rows: the other framework by its name."""
+    return other.framework(problem) if ESTIMATES[name] is other.estimate else name
+
+
+def _make(estimate: Estimate, problem: Problem) -> Estimated | Unavailable:
+    try:
+        return estimate(problem)
+    except Unavailable as reason:
+        return reason
+
+
+def _note(name: str, found: Estimated | Unavailable) -> EstimateNote:
+    if isinstance(found, Unavailable):
+        return EstimateNote(name, 0, reason=str(found))
+    n_points = sum(readings is not None for readings in found.readings)
+    return EstimateNote(name, n_points, suspicion=found.suspicion)
+
+
+def _tolerance(dtype: str, rtol: float | None, atol: float | None) -> Tolerance:
+    epsilon = float(np.finfo(dtype).eps)
+    return Tolerance(_RELATIVE[dtype] if rtol is None else rtol, atol, dtype, epsilon)
+
+
+def _rows(
+    plan: Plan,
+    problem: Problem,
+    positions: Sequence[dict[str, int]],
+    made: dict[str, Estimated | Unavailable],
+    tolerance: Tolerance,
+) -> Iterator[Row]:
+    """Yield every comparison, point by point."""
+    arrays = plan.allocate()
+    plan.fill(arrays)
+    names = [variable_name(plan.labels, result) for result in plan.results]
+    found = {name: e for name, e in made.items() if isinstance(e, Estimated)}
+    typical = _typical_sizes(problem, found)
+    for number, position in enumerate(positions):
+        for place, entry in enumerate(problem.entries):
+            dims = plan.dims[entry.result]
+            array = arrays[entry.result]
+            computed = float(array[(*(position[dim] for dim in dims), *entry.place)])
+            given = {
+                name: (readings[place], estimated.suspicion)
+                for name, estimated in found.items()
+                if (readings := estimated.readings[number]) is not None
+            }
+            findings = [
+                (name, reading, _judge(computed, reading, suspicion, tolerance, typical[entry]))
+                for name, (reading, suspicion) in given.items()
+            ]
+            if not findings:
+                nothing = Reading(float("nan"), float("nan"))
+                findings = [
+                    ("", nothing, Finding("unchecked", nothing.value, nothing.error, "no estimate"))
+                ]
+            kink = next((f for _, _, f in findings if f.verdict == "kink"), None)
+            for name, reading, finding in findings:
+                if kink is not None and finding.verdict == "differs":
+                    finding = finding._replace(verdict="kink", reason=kink.reason)
+                yield Row(
+                    variable=names[entry.result],
+                    index=entry.place,
+                    point=number,
+                    estimate=name,
+                    computed=computed,
+                    estimated=finding.estimated,
+                    error=reading.error,
+                    allowed=finding.allowed,
+                    verdict=finding.verdict,
+                    reason=finding.reason,
+                )
+
+
+def _judge(
+    computed: float, reading: Reading, suspicion: str, tolerance: Tolerance, typical: float
+) -> Finding:
+    finding = judge(computed, reading, tolerance, typical)
+    # Noisy values make a noisy derivative, even where no estimate is good enough to show it.
+    if suspicion and finding.verdict in ("agrees", "unsure"):
+        return finding._replace(verdict="differs", reason=suspicion)
+    return finding
+
+
+def _typical_sizes(problem: Problem, found: dict[str, Estimated]) -> dict[Entry, float]:
+    """Return for each entry the size that its result has over all points and entries."""
+    largest = [0.0] * len(problem.results)
+    for estimated in found.values():
+        for readings in estimated.readings:
+            for entry, reading in zip(problem.entries, readings or ()):
+                # An estimate that is no more than its own error says nothing of the size.
+                if np.isfinite(reading.value) and reading.error < abs(reading.value):
+                    largest[entry.result] = max(largest[entry.result], abs(reading.value))
+    return {entry: largest[entry.result] for entry in problem.entries}

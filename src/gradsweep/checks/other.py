@@ -1,0 +1,127 @@
+"""Estimate by the other framework's own differentiation.
+
+A function of operators alone is traced by that framework as it is. Any other goes there as the
+Program of its value, evaluated with that framework's operations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from gradsweep import frontends
+from gradsweep.branches import holds_at
+from gradsweep.checks.problem import Point, Problem
+from gradsweep.checks.reading import Estimated, Reading, Unavailable
+from gradsweep.derivative import Derivative
+from gradsweep.engines.loop import own_array, stacked, to_numpy
+from gradsweep.errors import MissingPackage
+from gradsweep.framework import FRAMEWORKS
+from gradsweep.function import BoundFunction, candidate_frameworks
+from gradsweep.program import Program
+from gradsweep.traced import Traced
+from gradsweep.transcription import evaluate
+
+__all__ = ["estimate", "framework"]
+
+# Both frameworks round as float64 does; what more is lost shows in the difference.
+_ROUNDING = 1e-15
+
+
+def estimate(problem: Problem) -> Estimated:
+    """Differentiate in the framework that the function is not written for.
+
+    Raises:
+        Unavailable: when it is not installed, or the function cannot go there.
+    """
+    other = framework(problem)
+    try:
+        import_module(f"gradsweep.frontends.{other}")
+    except MissingPackage:
+        raise Unavailable(f"{other} is not installed") from None
+    try:
+        if other in candidate_frameworks(problem.bound):
+            return Estimated(_all_readings(problem, other))
+        return Estimated(_all_readings_of_programs(problem, other))
+    except Unavailable:
+        raise
+    except Exception as error:
+        line = str(error).partition("\n")[0].rstrip(".")
+        raise Unavailable(f"{other} cannot run it ({type(error).__name__}: {line})") from None
+
+
+def framework(problem: Problem) -> str:
+    """Return the framework that the function is not written for."""
+    (other,) = (name for name in FRAMEWORKS if name != problem.framework)
+    return other
+
+
+def _all_readings(problem: Problem, framework: str) -> list[list[Reading]]:
+    """Return the readings where the function itself means the same in both frameworks."""
+    first = problem.points[0].values
+    traced = frontends.trace(problem.bound, problem.derivative, first, framework)
+    return [_readings(problem, point, traced) for point in problem.points]
+
+
+def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Reading]]:
+    """Return the readings of the function's value Program, one for each of its branches."""
+    try:
+        table = import_module(f"gradsweep.transcription.{framework}")
+    except ModuleNotFoundError:
+        raise Unavailable(f"gradsweep has no transcription into {framework}") from None
+    known: list[tuple[Traced, Traced]] = []
+    readings = []
+    for point in problem.points:
+        values = {key: point.values[key] for key in problem.function_keys}
+        there = next((there for here, there in known if holds_at(here, values)), None)
+        if there is None:
+            here = frontends.trace(
+                problem.bound, Derivative("value", ()), values, problem.framework
+            )
+            if here.program is None:
+                raise Unavailable(f"the function has no Program: {here.reason}")
+            bound = _Transcribed(
+                **vars(problem.bound),
+                program=here.program,
+                problem=problem,
+                framework=framework,
+                table=table,
+            )
+            there = frontends.trace(bound, problem.derivative, point.values, framework)
+            known.append((here, there))
+        readings.append(_readings(problem, point, there))
+    return readings
+
+
+def _readings(problem: Problem, point: Point, traced: Traced) -> list[Reading]:
+    with traced.context():
+        results = traced.eager(
+            {key: own_array(traced.framework, value) for key, value in point.values.items()}
+        )
+        arrays = [np.asarray(to_numpy(result), dtype=np.float64) for result in results]
+    return [_reading(arrays[entry.result][entry.place]) for entry in problem.entries]
+
+
+def _reading(value: np.floating) -> Reading:
+    return Reading(float(value), _ROUNDING * abs(float(value)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Transcribed(BoundFunction):
+    """The function as its Program, evaluated with the operations of a table."""
+
+    program: Program
+    problem: Problem
+    framework: str
+    table: Any
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in self.program.inputs]
+        found = evaluate(self.program, self.table.OPERATIONS, inputs, self.table.constant)
+        outputs = {
+            path: stacked(self.framework, scalars).reshape(shape)
+            for (path, shape), scalars in zip(self.problem.outputs, found)
+        }
+        return outputs[""] if outputs.keys() == {""} else outputs

@@ -1,0 +1,86 @@
+"""Reading: what an estimate says of one number.
+
+Knows nothing of what was computed, nor of how the estimate is made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from gradsweep.checks.problem import Entry, Point, Problem
+
+__all__ = ["Estimated", "Reading", "Sides", "Unavailable", "read"]
+
+
+class Unavailable(Exception):
+    """An estimate cannot be made; the message is the reason, as a clause."""
+
+
+class Reading(NamedTuple):
+    """One number as an estimate has it.
+
+    Attributes:
+        value: the estimate.
+        error: a bound on its own error, or the best guess at one.
+        left, right: the same from one side alone, NaN where there is no such thing.
+        size: of y divided by the step's size: differences below its rounding mean nothing.
+    """
+
+    value: float
+    error: float
+    left: float = np.nan
+    right: float = np.nan
+    size: float = 0.0
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What an estimate found out.
+
+    Attributes:
+        readings: for each point of a Problem a Reading for each entry, or None where the
+            estimate was not made at that point.
+        suspicion: what is wrong with the function's values themselves, as a clause, or "".
+    """
+
+    readings: Sequence[Sequence[Reading] | None]
+    suspicion: str = ""
+
+
+Estimate = Callable[[Problem], Estimated]
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """A derivative of all of y along some steps, and of each side alone: arrays like y."""
+
+    value: np.ndarray
+    error: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    size: float
+
+
+def read(problem: Problem, point: Point, entry: Entry, sides: Sides) -> Reading:
+    """Return what a derivative of y says of one entry."""
+    if entry.output is not None:
+        o = entry.output
+        return Reading(
+            float(sides.value[o]),
+            float(sides.error[o]),
+            float(sides.left[o]),
+            float(sides.right[o]),
+            sides.size,
+        )
+    # An output without a weight has no part in it, NaN or not.
+    w = problem.cotangent(point)
+    used = w != 0
+    return Reading(
+        value=float(w[used] @ sides.value[used]),
+        error=float(np.abs(w[used]) @ sides.error[used]),
+        left=float(w[used] @ sides.left[used]),
+        right=float(w[used] @ sides.right[used]),
+        size=sides.size * float(np.abs(w).max(initial=0.0)),
+    )

@@ -1,0 +1,53 @@
+"""Choose the points of a sweep at which derivatives are checked.
+
+Leaves enter; the same leaves at a few values of each axis leave, and the points chosen among
+these. The axes stay axes, so that what is computed there goes the way of the whole sweep.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradsweep.leaf import Leaf
+
+__all__ = ["draw", "thin"]
+
+# Points of the thinned sweep: a product of axes has many more than are looked at.
+_MAX_GRID = 4096
+
+
+def thin(
+    leaves: Mapping[str, Leaf], axes: Mapping[str, int], n: int, rng: np.random.Generator
+) -> dict[str, Leaf]:
+    """Keep at most `n` values of every axis, its ends among them."""
+    chosen: dict[str, np.ndarray] = {}
+    budget = max(_MAX_GRID, n)
+    # Short axes first: what they leave of the budget goes to the long ones.
+    for left, axis in zip(range(len(axes), 0, -1), sorted(axes, key=axes.__getitem__)):
+        share = int(np.ceil(budget ** (1 / left)))
+        chosen[axis] = _choose(axes[axis], min(n, share), rng)
+        budget = max(1, budget // len(chosen[axis]))
+    thinned = {}
+    for key, leaf in leaves.items():
+        for axis in reversed(leaf.dims):  # the last to be gathered comes first
+            leaf = leaf.gather({axis: chosen[axis]}, axis)
+        thinned[key] = leaf
+    return thinned
+
+
+def draw(axes: Mapping[str, int], n: int, rng: np.random.Generator) -> list[dict[str, int]]:
+    """Draw at most `n` different points of a product of axes: their index along each."""
+    shape = tuple(axes.values())
+    n_grid = int(np.prod(shape, dtype=np.int64))
+    flat = np.sort(rng.choice(n_grid, size=min(n, n_grid), replace=False))
+    index = np.unravel_index(flat, shape) if shape else ()
+    return [{axis: int(along[i]) for axis, along in zip(axes, index)} for i in range(len(flat))]
+
+
+def _choose(length: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    if length <= n:
+        return np.arange(length)
+    if n < 3:
+        return np.sort(rng.choice(length, size=n, replace=False))
+    within = 1 + rng.choice(length - 2, size=n - 2, replace=False)
+    return np.concatenate([[0], np.sort(within), [length - 1]])

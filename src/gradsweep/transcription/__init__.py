@@ -1,0 +1,49 @@
+"""Evaluate a Program with the operations of another system.
+
+A Program, a table of operations by primitive, and a value for each input enter; the values of
+the outputs leave. What a value is, only the table knows.
+
+Each module here holds one system's table: `OPERATIONS`, with a callable of scalars for each
+primitive it has, and `constant`, which makes a value of a Program's constant.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradsweep.errors import EngineError
+from gradsweep.program import Constant, Program
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    program: Program,
+    operations: Mapping[str, Callable],
+    inputs: Sequence[Any],
+    constant: Callable[[Constant], Any],
+) -> list[tuple[Any, ...]]:
+    """Compute a Program's outputs at one point.
+
+    Args:
+        operations: by the name of a primitive, the callable that stands for it.
+        inputs: a value for each of the Program's inputs, in order.
+        constant: makes a value of a constant.
+
+    Returns:
+        For each output, in order, the values of its variables.
+
+    Raises:
+        EngineError: when the table lacks a primitive that the Program uses.
+    """
+    if len(inputs) != len(program.inputs):
+        raise ValueError(f"the Program has {len(program.inputs)} inputs; {len(inputs)} were given.")
+    missing = {equation.primitive for equation in program.equations} - operations.keys()
+    if missing:
+        raise EngineError(
+            f"the Program uses {', '.join(sorted(missing))}, for which the other system has no "
+            f"operation."
+        )
+    values = [*inputs, *map(constant, program.constants)]
+    for primitive, operands, _ in program.equations:
+        values.append(operations[primitive](*(values[operand] for operand in operands)))
+    return [tuple(values[variable] for variable in output.variables) for output in program.outputs]
