@@ -50,7 +50,11 @@ _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 # Set for types made in C, whose objects may hold what Python cannot see.
 _IMMUTABLE_TYPE = 1 << 8
 
+# Named once: a union written inside a function is made anew at every call.
 _SCALARS = (bool, int, float, complex, str, bytes)
+_LASTING = types.ModuleType | np.ufunc | np.dtype | _DESCRIPTORS
+_SIZED = list | tuple | dict | set | frozenset | types.MappingProxyType
+_METHODS = types.FunctionType | staticmethod | classmethod | property
 
 
 class Unknown(Exception):
@@ -84,7 +88,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
     if value is None or kind in _SCALARS:
         # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
         return kind, repr(value) if kind is float else value
-    if isinstance(value, types.ModuleType | np.ufunc | np.dtype | _DESCRIPTORS):
+    if isinstance(value, _LASTING):
         return _Same(value)
     if kind is object or value is Ellipsis or value is NotImplemented or _is_of_a_library(value):
         return _Same(value)
@@ -122,8 +126,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
 
 def _content(value: Any, below: Callable[[Any], Hashable]) -> Hashable | None:
     """Return what a value of a built-in type holds, or of a class derived from one."""
-    sized = list | tuple | dict | set | frozenset | types.MappingProxyType
-    if isinstance(value, sized) and len(value) > _LARGEST_CONTAINER:
+    if isinstance(value, _SIZED) and len(value) > _LARGEST_CONTAINER:
         raise Unknown("it refers to a large container")
     match value:
         case int() | float() | complex() | str() | bytes() | bytearray():
@@ -167,8 +170,7 @@ def _of_class(kind: type) -> Iterator[Any]:
             continue
         for name, held in vars(base).items():
             # Of names with two underscores only methods count: the rest is Python's bookkeeping.
-            methods = types.FunctionType | staticmethod | classmethod | property
-            if not (name.startswith("__") and name.endswith("__")) or isinstance(held, methods):
+            if not (name.startswith("__") and name.endswith("__")) or isinstance(held, _METHODS):
                 yield name
                 yield held
 
