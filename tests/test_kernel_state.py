@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.errors import StatefulFunction
+from gradsweep.errors import StatefulFunction, SweepError
 
 rate = 2.0
 
@@ -45,3 +45,14 @@ def test_a_branch_of_a_changed_function_is_not_mixed_with_the_old_one():
 def test_a_new_branch_of_the_same_function_is_followed():
     kernel = gs.compile(gs.gradient, kinked, gs.Sweep(x=[1.0, 2.0], y=1.0))
     np.testing.assert_array_equal(kernel(x=[1.0, -1.0])["dkinked_dx"], [2.0, -10.0])
+
+
+@pytest.mark.torch
+def test_what_cannot_be_written_into_is_refused_by_name():
+    import torch
+
+    kernel = gs.compile(gs.gradient, lambda x: x**2, gs.Sweep(x=[1.0, 2.0]))
+    with pytest.raises(SweepError, match="out is ndarray; give a dict"):
+        kernel(out=np.empty(2))
+    with pytest.raises(SweepError, match="'df_dx'. is Tensor, which cannot be written into"):
+        kernel(out={"df_dx": torch.empty(2, dtype=torch.float64, requires_grad=True)})

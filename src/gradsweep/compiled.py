@@ -72,6 +72,11 @@ class CompiledQuantity:
             StatefulFunction: when new values take a branch that is not compiled yet, and the
                 function is no longer what it was.
         """
+        if not (out is None or isinstance(out, Mapping)):
+            raise SweepError(
+                f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
+                f"earlier call returned."
+            )
         if self._direct is not None and not self._origin:
             found = self._direct(values, out)
             if found is not None:
@@ -150,7 +155,8 @@ def _named(plan: Plan, arrays: Sequence[np.ndarray]):
 
 def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
     given: Any = out.get(name)
-    array = given.numpy() if hasattr(given, "numpy") else given
+    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
+    array = given.numpy() if is_plain else given
     if not isinstance(array, np.ndarray) or not array.flags.writeable:
         raise SweepError(
             f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "
