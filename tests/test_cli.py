@@ -656,3 +656,15 @@ def test_ctrl_c_exits_with_130(tmp_path):
         running.kill()
     assert running.returncode == 130
     assert error == "gradsweep: interrupted\n"
+
+
+def test_a_file_with_a_header_alone_is_an_empty_sweep(model, run):
+    Path("quotes.csv").write_text("width,height\n")
+    assert (
+        variables(run("value", "model.py:area", "--from", "quotes.csv", "--json"))["area"].size == 0
+    )
+
+
+def test_the_value_that_is_no_number_is_shown(model, refuse):
+    Path("quotes.csv").write_text("width,height\n1,4\n2,tall\n")
+    assert "it has 'tall'" in refuse("value", "model.py:area", "--from", "quotes.csv")

@@ -5,17 +5,18 @@ any length, and neither traces nor compiles again.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradsweep.direct_calls import DirectCalls, can_bind
-from gradsweep.errors import ArgumentError, SweepError, nearest
+from gradsweep.errors import ArgumentError, StatefulFunction, SweepError, nearest
 from gradsweep.framework import framework_of
+from gradsweep.identity import Unknown, identity
 from gradsweep.labels import symmetric, variable_name
 from gradsweep.leaf import Leaf
-from gradsweep.planner import Options, make_plan
+from gradsweep.planner import Options, holds_elsewhere, make_plan
 from gradsweep.plans import Plan
 from gradsweep.request import Request
 from gradsweep.written import parse_argument
@@ -34,6 +35,8 @@ class CompiledQuantity:
     sweep, and may have other lengths along them. `out` takes the arrays of an earlier call, to be
     written into; where the function has an argument of that name, use `into`.
 
+    What the function reads beside its arguments, such as globals, is read when it is compiled.
+
     A call returns a dict of arrays by variable name, torch tensors or JAX arrays where the values
     are, else NumPy arrays.
 
@@ -48,6 +51,9 @@ class CompiledQuantity:
         self._arguments = {argument.name: argument for argument in request.bound.arguments}
         self._takes_out = "out" not in self._arguments
         self.plan = make_plan(request, options)
+        traces = (planned.branch.traced for planned in self.plan.branches)
+        self._traces = [traced for traced in traces if holds_elsewhere(traced)]
+        self._identity = _identity_of(request.bound.function)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
@@ -63,7 +69,14 @@ class CompiledQuantity:
             ArgumentError: when a name is unknown.
             SweepError: when a value has other dims than its argument, or `out` other shapes
                 than the results.
+            StatefulFunction: when new values take a branch that is not compiled yet, and the
+                function is no longer what it was.
         """
+        if not (out is None or isinstance(out, Mapping)):
+            raise SweepError(
+                f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
+                f"earlier call returned."
+            )
         if self._direct is not None and not self._origin:
             found = self._direct(values, out)
             if found is not None:
@@ -72,7 +85,7 @@ class CompiledQuantity:
             leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
         }
         request = self._request.with_leaves({**self._request.leaves, **changed})
-        plan = make_plan(request, self._options)
+        plan = self._planned(request)
         arrays = plan.allocate()
         if out is not None:
             arrays = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
@@ -80,6 +93,20 @@ class CompiledQuantity:
         found = {name: array for name, _, array in _named(plan, arrays)}
         origins = (framework_of(value) for value in values.values())
         return _of_kind(next(filter(None, origins), self._origin), found)
+
+    def _planned(self, request: Request) -> Plan:
+        """Plan for new values with the traces there are, adding what other branches need."""
+        n_traces = len(self._traces)
+        plan = make_plan(request, self._options, known=self._traces)
+        if len(self._traces) > n_traces and (
+            _identity_of(request.bound.function) != self._identity
+        ):
+            del self._traces[n_traces:]
+            raise StatefulFunction(
+                f"{self.plan.bound.name} takes another branch at these values, and what it reads "
+                f"beside its arguments has changed since it was compiled.\nCompile it again."
+            )
+        return plan
 
     def _read(self, name: str, value: Any) -> Sequence[Leaf]:
         """Return the leaves of a new value, which has to have the dims of the old one."""
@@ -103,6 +130,14 @@ class CompiledQuantity:
         return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
 
 
+def _identity_of(function: Any) -> Hashable:
+    """Return what tells whether a function has changed; None where nothing can."""
+    try:
+        return identity(function)
+    except Unknown:
+        return None
+
+
 def _form(leaf: Leaf) -> tuple:
     return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
 
@@ -120,7 +155,8 @@ def _named(plan: Plan, arrays: Sequence[np.ndarray]):
 
 def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
     given: Any = out.get(name)
-    array = given.numpy() if hasattr(given, "numpy") else given
+    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
+    array = given.numpy() if is_plain else given
     if not isinstance(array, np.ndarray) or not array.flags.writeable:
         raise SweepError(
             f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "

@@ -143,13 +143,15 @@ def function_name(function: Callable[..., Any]) -> str:
 def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
     """Return the frameworks that a function may be written for, the likeliest first.
 
-    The types of the values decide, else the modules that the function's code names. A function
-    of operators alone may be traced by any: torch first, since it follows Python branches.
+    The types of the values decide, unless the function's code names the other framework alone:
+    values can be converted and code cannot. Else the modules that the code names. A function of
+    operators alone may be traced by any: torch first, since it follows Python branches.
     """
     origins = {a.origin for a in bound.sweep.arguments.values()} - {""}
-    if len(origins) == 1:
+    named = frameworks_named(bound.function)
+    if len(origins) == 1 and (not named or origins <= {*named}):
         return tuple(origins)
-    return frameworks_named(bound.function) or FRAMEWORKS
+    return named or FRAMEWORKS
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:

@@ -2,17 +2,20 @@
 
 A function enters, a hashable value leaves: equal values mean the same code, over the same
 captured values. What a function refers to counts as well as what it says: closures, globals,
-defaults, the attributes of the object that a method belongs to, the numbers in a captured array.
+defaults, modules, classes and their methods, the attributes of objects, the numbers in a captured
+array. What cannot be read is refused, never taken to be unchanged.
 
 Knows nothing of sweeps or Programs.
 """
 
+import collections
 import functools
 import hashlib
 import inspect
 import sys
+import sysconfig
 import types
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,13 +25,38 @@ __all__ = ["Unknown", "code_hash", "identity", "names_in"]
 # Arrays up to this size are compared by their bytes at every call; a larger one is not cached on.
 _LARGEST_ARRAY_BYTES = 2**20
 _LARGEST_CONTAINER = 1000
-_DEEPEST = 12
+_DEEPEST = 24
 _MOST_OBJECTS = 5000
 
+# Their code is what it was when it was imported.
+_LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "scipy", "equinox"}
+
+# Modules of C code whose objects hold no state that changes.
+_CONSTANT = {*_LIBRARIES, "_abc", "_operator", "_thread", "datetime", "decimal", "operator", "re"}
+
+# What a class holds that is no state: where Python keeps the attributes of its objects.
+_DESCRIPTORS = (
+    types.MemberDescriptorType
+    | types.GetSetDescriptorType
+    | types.WrapperDescriptorType
+    | types.MethodDescriptorType
+    | types.ClassMethodDescriptorType
+    | type(vars(collections.namedtuple("_", "field"))["field"])
+)
+
+# Names by which code reaches what it does not name.
+_DYNAMIC = {"globals", "vars", "eval", "exec", "__import__", "importlib"}
+
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
+
+# Set for types made in C, whose objects may hold what Python cannot see.
+_IMMUTABLE_TYPE = 1 << 8
+
 # Named once: a union written inside a function is made anew at every call.
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_LASTING = (type, types.BuiltinFunctionType, np.ufunc, np.dtype, types.ModuleType)
-_CONTAINERS = (list, tuple, dict, set, frozenset)
+_SCALARS = (bool, int, float, complex, str, bytes)
+_LASTING = types.ModuleType | np.ufunc | np.dtype | _DESCRIPTORS
+_SIZED = list | tuple | dict | set | frozenset | types.MappingProxyType
+_METHODS = types.FunctionType | staticmethod | classmethod | property
 
 
 class Unknown(Exception):
@@ -58,10 +86,13 @@ def identity(value: Any) -> Hashable:
 
 
 def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hashable:
-    if isinstance(value, _PLAIN):
+    kind = type(value)
+    if value is None or kind in _SCALARS:
         # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
-        return type(value), repr(value) if isinstance(value, float) else value
+        return kind, repr(value) if kind is float else value
     if isinstance(value, _LASTING):
+        return _Same(value)
+    if kind is object or value is Ellipsis or value is NotImplemented or _is_of_a_library(value):
         return _Same(value)
     if id(value) in seen:
         return "seen", seen[id(value)][0]
@@ -73,38 +104,106 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
     array = _array_bytes(value)
     if array is not None:
         return array
-    if isinstance(value, _CONTAINERS) and len(value) > _LARGEST_CONTAINER:
-        raise Unknown("it refers to a large container")
     match value:
-        case dict():
-            return type(value), tuple((below(k), below(v)) for k, v in value.items())
-        case list() | tuple():
-            return type(value), tuple(map(below, value))
-        case set() | frozenset():
-            return type(value), frozenset(map(below, value))
-        case functools.partial():
-            return "partial", below(value.func), below(value.args), below(value.keywords)
-        case types.MethodType():
-            return "method", below(value.__func__), below(value.__self__)
+        case type():
+            return "class", _Same(value), tuple(map(below, _of_class(value)))
         case types.FunctionType():
             return _function(value, below)
-    if hasattr(value, "__wrapped__") and callable(value):
-        return "wrapped", _Same(type(value)), below(inspect.unwrap(value))
-    state = getattr(value, "__dict__", None)
-    if state is None and not hasattr(type(value), "__slots__"):
-        if type(value).__module__.partition(".")[0] in _OPAQUE:
-            return _Same(value)
-        raise Unknown(f"it refers to a {type(value).__name__}")
-    slots = [n for kind in type(value).__mro__ for n in getattr(kind, "__slots__", ())]
-    attributes = {**(state or {}), **{n: getattr(value, n) for n in slots if hasattr(value, n)}}
-    return "object", _Same(type(value)), below(attributes)
+        case types.MethodType():
+            return "method", below(value.__func__), below(value.__self__)
+        case types.BuiltinFunctionType() | types.MethodWrapperType():
+            held = value.__self__
+            return "built in", value.__qualname__, _Same(held) if held is None else below(held)
+        case staticmethod() | classmethod():
+            return kind, below(value.__func__)
+        case property():
+            return kind, below((value.fget, value.fset, value.fdel))
+        case functools.partial():
+            return "partial", below(value.func), below(value.args), below(value.keywords)
+    content = _content(value, below)
+    if content is not None and kind.__module__ == "builtins":
+        return kind, content
+    return "object", below(kind), content, below(_state(value, content is not None))
 
 
-# Their functions are what they were when they were imported.
-_LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "scipy", "equinox"}
+def _content(value: Any, below: Callable[[Any], Hashable]) -> Hashable | None:
+    """Return what a value of a built-in type holds, or of a class derived from one."""
+    if isinstance(value, _SIZED) and len(value) > _LARGEST_CONTAINER:
+        raise Unknown("it refers to a large container")
+    match value:
+        case int() | float() | complex() | str() | bytes() | bytearray():
+            kinds = (int, float, complex, str, bytes, bytearray)
+            return next(kind.__repr__(value) for kind in kinds if isinstance(value, kind))
+        case dict() | types.MappingProxyType():
+            return tuple((below(k), below(v)) for k, v in value.items())
+        case list() | tuple():
+            return tuple(map(below, value))
+        case set() | frozenset():
+            return frozenset(map(below, value))
+        case range() | slice():
+            return below((value.start, value.stop, value.step))
+    return None
 
-# Objects without a state that Python can see, which their libraries do not change.
-_OPAQUE = {*_LIBRARIES, "builtins", "_operator", "operator", "functools"}
+
+def _state(value: Any, has_content: bool) -> dict[str, Any]:
+    """Return the attributes that an object holds itself.
+
+    Raises:
+        Unknown: when it may hold more than these.
+    """
+    kind = type(value)
+    if kind.__module__.partition(".")[0] not in _CONSTANT:
+        opaque = [base for base in kind.__mro__[:-1] if base.__flags__ & _IMMUTABLE_TYPE]
+        if opaque and not has_content:
+            raise Unknown(f"it refers to a {kind.__name__}")
+    state = dict(getattr(value, "__dict__", None) or {})
+    for base in kind.__mro__:
+        for name, slot in vars(base).items():
+            if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
+                state[f"{base.__qualname__}.{name}"] = slot.__get__(value)
+    return state
+
+
+def _of_class(kind: type) -> Iterator[Any]:
+    """Yield what a class and its bases hold: attributes and methods."""
+    for base in kind.__mro__:
+        if _is_imported(base.__module__):
+            yield base.__name__
+            continue
+        for name, held in vars(base).items():
+            # Of names with two underscores only methods count: the rest is Python's bookkeeping.
+            if not (name.startswith("__") and name.endswith("__")) or isinstance(held, _METHODS):
+                yield name
+                yield held
+
+
+def _is_library(module: Any) -> bool:
+    return str(module).partition(".")[0] in _LIBRARIES
+
+
+def _is_imported(module: Any) -> bool:
+    """Tell whether a module is Python's own or a library's, not the user's."""
+    return _is_library(module) or _is_pythons_own(str(module).partition(".")[0])
+
+
+@functools.cache
+def _is_pythons_own(package: str) -> bool:
+    # A user may have a profile.py or a statistics.py too.
+    file = getattr(sys.modules.get(package), "__file__", None) or _STANDARD_LIBRARY
+    return package in sys.stdlib_module_names and file.startswith(_STANDARD_LIBRARY)
+
+
+def _is_of_a_library(value: Any) -> bool:
+    """Tell whether a value is what an imported module holds by that name."""
+    module = getattr(value, "__module__", None)
+    if not _is_imported(module):
+        return False
+    if isinstance(value, type):
+        return True
+    held: Any = sys.modules.get(str(module))
+    for name in str(getattr(value, "__qualname__", "")).split("."):
+        held = getattr(held, name, None)
+    return held is value
 
 
 def _array_bytes(value: Any) -> Hashable | None:
@@ -124,28 +223,42 @@ def _array_bytes(value: Any) -> Hashable | None:
     return None
 
 
-def _function(value: types.FunctionType, below: Any) -> Hashable:
-    if str(value.__module__).partition(".")[0] in _LIBRARIES:
-        return _Same(value)
+def _function(value: types.FunctionType, below: Callable[[Any], Hashable]) -> Hashable:
     names = names_in(value.__code__)
-    captured = []
-    for name in names:
-        if name in value.__globals__:
-            found = value.__globals__[name]
-            captured.append((name, below(found)))
-            if isinstance(found, types.ModuleType) and not _is_library(found):
-                # config.alpha, where config is a module of the user's
-                captured += [(n, below(getattr(found, n))) for n in names if hasattr(found, n)]
-    cells = tuple(below(cell.cell_contents) for cell in value.__closure__ or () if _filled(cell))
-    own = below(value.__dict__) if value.__dict__ else ()
-    defaults = below(value.__defaults__), below(value.__kwdefaults__)
-    return "function", value.__code__, tuple(captured), cells, defaults, own
+    captured: list[Any] = []
+    if not _is_imported(value.__globals__.get("__name__")):
+        if not _DYNAMIC.isdisjoint(names):
+            raise Unknown("it reaches what it does not name")
+        for name in names:
+            found = value.__globals__.get(name, value)
+            if found is value:
+                found = sys.modules.get(name, value)  # imported where it is used
+            if found is not value:
+                captured.append(name)
+                captured += _reached(found, names)
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+    held = (captured, cells, value.__defaults__, value.__kwdefaults__, value.__dict__)
+    return "function", value.__code__, tuple(below(part) if part else None for part in held)
 
 
-def _is_library(module: types.ModuleType) -> bool:
-    return module.__name__.partition(".")[0] in {*_LIBRARIES, "math"}
+def _reached(found: Any, names: tuple[str, ...]) -> list[Any]:
+    """Return a value, and of a module of the user's whatever code may take from it."""
+    reached, modules = [found], [found]
+    for module in modules:
+        if not isinstance(module, types.ModuleType) or _is_library(module.__name__):
+            continue
+        if "getattr" in names and not _is_imported(module.__name__):
+            raise Unknown("it may take anything from a module")
+        for name in names:  # package.config.rate
+            if hasattr(module, name):
+                inner = getattr(module, name)
+                reached += [name, inner]
+                if not any(inner is known for known in modules):
+                    modules.append(inner)
+    return reached
 
 
+@functools.lru_cache(maxsize=4096)
 def names_in(code: types.CodeType) -> tuple[str, ...]:
     """Return the globals and attributes that code refers to, nested functions included."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]

@@ -3,7 +3,7 @@
 Knows nothing of engines or Programs. xarray is imported when the first Dataset is made.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from gradsweep.cache import Cache
 from gradsweep.derivative import Result
+from gradsweep.errors import OutputError
 from gradsweep.leaf import Argument, Coordinate
 from gradsweep.ranges import Values, load
 from gradsweep.stores.base import Variable
@@ -19,7 +20,16 @@ from gradsweep.stores.base import Variable
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Labels", "coordinates", "dataset", "symmetric", "variable_name", "variables", "views"]
+__all__ = [
+    "Labels",
+    "coordinates",
+    "dataset",
+    "require_distinct_names",
+    "symmetric",
+    "variable_name",
+    "variables",
+    "views",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,12 @@ class Labels:
         """Everything that the names and attributes of results come from."""
         return self.function, self.units, *((a.name, self.units_of(a.name)) for a in self.arguments)
 
+    @property
+    def taken(self) -> set[str]:
+        """The names of arguments and axes."""
+        dims = {dim for argument in self.arguments for leaf in argument.leaves for dim in leaf.dims}
+        return dims | {argument.name for argument in self.arguments}
+
     def output(self, result: Result) -> str:
         """Return the name of the output that a result is of."""
         if not result.output:
@@ -61,7 +77,8 @@ def variable_name(labels: Labels, result: Result) -> str:
     qualified = "_".join([*([output] if result.output else []), *wrt])
     match result.kind:
         case "value":
-            return output
+            # xarray takes what is called like a dim for the labels of that dim.
+            return f"{labels.function}_{output}" if output in labels.taken else output
         case "partial":
             return f"d{output}_d{wrt[0]}"
         case "second":
@@ -70,6 +87,25 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"{kind}_{qualified}" if qualified else kind
         case unknown:
             raise AssertionError(unknown)
+
+
+def require_distinct_names(labels: Labels, results: Sequence[Result], axes: Iterable[str]) -> None:
+    """Check that every result has a name to itself.
+
+    Raises:
+        OutputError: when two share one, or one is that of an axis.
+    """
+    owners = {axis: f"the axis {axis!r}" for axis in axes}
+    for result in results:
+        wrt = f" with respect to {' and '.join(result.wrt)}" if result.wrt else ""
+        owner = f"the {result.kind} of {result.output or labels.function}{wrt}"
+        name = variable_name(labels, result)
+        if name in owners:
+            raise OutputError(
+                f"{owners[name]} and {owner} would both be called {name!r}.\n"
+                f"Rename an argument, an axis or an output."
+            )
+        owners[name] = owner
 
 
 def dataset(

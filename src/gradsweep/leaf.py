@@ -280,11 +280,19 @@ def require_same_coordinates(arguments: Iterable[Argument]) -> None:
             if coordinate.dims != (dim,):
                 continue
             values, other = labels.setdefault(dim, (load(coordinate.values), argument.name))
-            if not np.array_equal(values, load(coordinate.values)):
+            if not _same_labels(values, load(coordinate.values)):
                 raise SweepError(
                     f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
                     f"Align them first (xarray.align), or rename one of the dims."
                 )
+
+
+def _same_labels(one: np.ndarray, other: np.ndarray) -> bool:
+    """Tell whether two arrays hold the same labels, missing ones included."""
+    if one is other:
+        return True
+    missing = (one != one) & (other != other) if one.shape == other.shape else False
+    return one.shape == other.shape and bool(((one == other) | missing).all())
 
 
 def working_dtype(leaves: Iterable[Leaf]) -> str:

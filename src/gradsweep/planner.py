@@ -18,10 +18,11 @@ from gradsweep.derivative import Mode
 from gradsweep.engines import EngineOptions
 from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
+from gradsweep.labels import require_distinct_names
 from gradsweep.leaf import Leaf
 from gradsweep.memory import SCRATCH_BYTES, budget_bytes, format_bytes, make_chunks, n_points
 from gradsweep.parts import Partition
-from gradsweep.plans import Plan, PlannedBranch
+from gradsweep.plans import Plan, PlannedBranch, labels_of
 from gradsweep.prepared import Prepared, prepare
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.request import Request
@@ -29,10 +30,13 @@ from gradsweep.runs import Destination
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 
-__all__ = ["PREPARED", "TRACES", "Options", "make_plan"]
+__all__ = ["PREPARED", "TRACES", "Options", "holds_elsewhere", "make_plan"]
 
 # Shorter ones compile in no time, however few points there are.
 _LONG_PROGRAM = 5000
+
+# Ways through one function's branches that are kept: code that counts has one for every number.
+_MOST_TRACES = 256
 
 # What was traced, by function and form of its arguments, and what was prepared to run it.
 TRACES: Cache[list[Traced]] = Cache(size=256)
@@ -55,18 +59,22 @@ def make_plan(
     options: Options,
     memory_limit: int | float | str | None = None,
     destination: Destination | None = None,
+    known: list[Traced] | None = None,
 ) -> Plan:
     """Trace the derivative and decide how each branch is run.
 
     Args:
         memory_limit: what the process may take; by default a safe share of what is free.
         destination: where results go part by part; None to run the sweep whole, in memory.
+        known: traces to use where they hold, and to add new ones to; by default those that are
+            kept for functions that do the same.
 
     Raises:
         MemoryLimitError: when it cannot be computed within the limit.
     """
     bound, leaves, axes = request.bound, request.leaves, request.axes
-    trace = _remembering(partial(_trace_cheapest, request, options.framework), request, options)
+    anew = partial(_trace_named, request, options.framework)
+    trace = _reusing(known, anew) if known is not None else _remembering(anew, request, options)
     if destination is not None:
         return _plan_parts(request, options, trace, budget_bytes(memory_limit), destination)
     try:
@@ -200,19 +208,36 @@ def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
         )
     except Unknown:
         return trace
-    known = TRACES.get(key, list)
+    return _reusing(TRACES.get(key, list), trace)
 
-    def remembered(point: Mapping[str, np.ndarray]) -> Traced:
+
+def _reusing(known: list[Traced], trace: Trace) -> Trace:
+    def reused(point: Mapping[str, np.ndarray]) -> Traced:
         for traced in known:
             if holds_at(traced, point):
                 return traced
         traced = trace(point)
-        # What torch code did at one point, without a Program, says nothing of the next.
-        if traced.program is not None or traced.framework == "jax":
+        if holds_elsewhere(traced):
             known.append(traced)
+            del known[:-_MOST_TRACES]
         return traced
 
-    return remembered
+    return reused
+
+
+def holds_elsewhere(traced: Traced) -> bool:
+    """Tell whether a trace says anything of other points than its own."""
+    # What torch code did at one point, without a Program, says nothing of the next.
+    return traced.program is not None or traced.framework == "jax"
+
+
+def _trace_named(
+    request: Request, framework: str | None, point: Mapping[str, np.ndarray]
+) -> Traced:
+    """Trace a derivative whose results have names of their own."""
+    traced = _trace_cheapest(request, framework, point)
+    require_distinct_names(labels_of(request.bound), traced.results, request.axes)
+    return traced
 
 
 def _trace_cheapest(

@@ -30,7 +30,12 @@ from gradsweep.stores.base import Layout
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Plan", "PlannedBranch"]
+__all__ = ["Plan", "PlannedBranch", "labels_of"]
+
+
+def labels_of(bound: BoundFunction) -> Labels:
+    """Return what results of a function are called after."""
+    return Labels(bound.name, str(getattr(bound.function, "units", "")), bound.arguments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +90,7 @@ class Plan:
 
     @cached_property
     def labels(self) -> Labels:
-        return Labels(
-            function=self.bound.name,
-            units=str(getattr(self.bound.function, "units", "")),
-            arguments=self.bound.arguments,
-        )
+        return labels_of(self.bound)
 
     @property
     def result_bytes(self) -> int:

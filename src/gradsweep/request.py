@@ -6,7 +6,7 @@ traced here.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from gradsweep import tree
 from gradsweep.derivative import QUANTITIES, Derivative, Mode, direction_key
@@ -58,9 +58,12 @@ def make_request(
     bound = bind(f, sweep)
     kind = QUANTITIES[quantity].direction
     written = _by_name(bound, kind, direction)
-    if isinstance(wrt, str):
-        wrt = (wrt,)
-    names = None if wrt is None else tuple(dict.fromkeys(wrt))
+    if mode not in get_args(Mode):
+        raise ArgumentError(
+            f"there is no mode {mode!r}; there are {', '.join(get_args(Mode))}."
+            f"{nearest(str(mode), get_args(Mode))}"
+        )
+    names = _as_names(wrt)
     if kind == "tangent" and written:
         if names is None:
             names = tuple(written)
@@ -85,6 +88,17 @@ def make_request(
         axes=axes_of(leaves),
         dtype=dtype,
     )
+
+
+def _as_names(wrt: Any) -> tuple[str, ...] | None:
+    """Return `wrt` as names, each once; None for all."""
+    if wrt is None:
+        return None
+    names = wrt if isinstance(wrt, Iterable) and not isinstance(wrt, str) else (wrt,)
+    names = tuple(dict.fromkeys(names))
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"wrt={wrt!r}: give the name of an argument, or several in a list")
+    return names
 
 
 def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ Knows nothing of functions, derivatives or frameworks.
 """
 
 import numbers
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -71,7 +72,13 @@ class Sweep:
         from scipy.stats import qmc
 
         arguments = {**(arguments or {}), **more}
+        if not isinstance(n, numbers.Integral) or n < 0:
+            raise SweepError(f"Sweep.sample draws a number of points, such as 1000, not {n!r}")
+        n = int(n)
         ranges = {name: value for name, value in arguments.items() if _is_range(value)}
+        for name, bounds in ranges.items():
+            if not np.isfinite(bounds).all():
+                raise SweepError(f"{name!r} cannot be drawn between {bounds[0]} and {bounds[1]}")
         if not ranges:
             raise SweepError("Sweep.sample needs at least one range, such as S=(50, 150)")
         n_dims = len(ranges)
@@ -104,6 +111,9 @@ class Sweep:
 
     def _hold(self, arguments: Iterable[Argument]) -> None:
         self._arguments = {argument.name: argument for argument in arguments}
+        for key, count in Counter(leaf.key for leaf in self.leaves).items():
+            if count > 1:
+                raise SweepError(f"{count} arrays of the sweep are called {key!r}; rename them")
         self._axes = axes_of(self.leaves)
         require_same_coordinates(self._arguments.values())
 

@@ -6,6 +6,7 @@ they offer; none of the four is imported here.
 
 import numbers
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from gradsweep.leaf import Argument, Coordinate, Leaf, LeafMark, union
 from gradsweep.ranges import Lazy, Values, as_lazy, is_lazy
 
 __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
+
+
+_LARGEST_INTEGER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def as_array(name: str, value: Any) -> Values | None:
         value = (
             value.float() if value.dtype.itemsize == 2 and value.is_floating_point() else value
         ).numpy()
+    elif isinstance(value, np.ma.MaskedArray):
+        value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     elif not hasattr(value, "__array__") and not isinstance(value, list):
         return None
     if isinstance(value, list) and not value:
@@ -116,6 +122,10 @@ def as_array(name: str, value: Any) -> Values | None:
                 {2: "float32", 4: "float32"}.get(array.dtype.itemsize, "float64"), copy=False
             )
         case "i" | "u":
+            # What int64 cannot hold would come out negative.
+            if array.dtype == np.uint64:
+                large = True if isinstance(array, Lazy) else np.any(array > _LARGEST_INTEGER)
+                return array.astype("float64" if large else "int64", copy=False)
             return array.astype("int64", copy=False)
         case "b":
             return array
@@ -147,12 +157,12 @@ def _parse_swept(name: str, dims: tuple[str, ...], array: Values) -> Argument:
             f"and its array has shape {array.shape}."
         )
     leaf = _swept_leaf(name, dims, array)
+    return Argument(name, LeafMark(name), (leaf,), shown=partial(_shown_swept, leaf))
+
+
+def _shown_swept(leaf: Leaf) -> str:
     shape = f", shape {leaf.shape}" if leaf.shape else ""
-
-    def shown() -> str:
-        return f"{_span(leaf)} along {' x '.join(dims)}{shape}" if dims else f"fixed{shape}"
-
-    return Argument(name, LeafMark(name), (leaf,), shown=shown)
+    return f"{_span(leaf)} along {' x '.join(leaf.dims)}{shape}" if leaf.dims else f"fixed{shape}"
 
 
 def _swept_leaf(key: str, dims: tuple[str, ...], array: Values) -> Leaf:
@@ -242,15 +252,15 @@ def _parse_components(name: str, value: Components) -> Argument:
         values=None,
         parts=tuple((dims, values.astype(dtype, copy=False)) for dims, values in parts),
     )
+    return Argument(name, LeafMark(name), (leaf,), shown=partial(_shown_components, leaf))
 
-    def shown() -> str:
-        each = (
-            f"{_span(Leaf(name, dims, (), v))} along {' x '.join(dims)}" if dims else f"{v[()]:g}"
-            for dims, v in parts
-        )
-        return f"({', '.join(each)})"
 
-    return Argument(name, LeafMark(name), (leaf,), shown=shown)
+def _shown_components(leaf: Leaf) -> str:
+    each = (
+        _shown_swept(Leaf(leaf.key, dims, (), values)) if dims else f"{values[()]:g}"
+        for dims, values in leaf.parts
+    )
+    return f"({', '.join(each)})"
 
 
 def _parse_data_array(name: str, value: Any) -> Argument:

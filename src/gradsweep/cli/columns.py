@@ -40,6 +40,8 @@ def read_columns(written: str) -> dict[str, Any]:
         frame = pandas.read_csv(path) if path.suffix == ".csv" else pandas.read_parquet(path)
     except (ValueError, OSError) as error:  # every parser's own error is a ValueError
         raise SweepError(f"--from {written}: {error}") from None
+    # Without rows a column has no type yet; it may be any argument.
+    frame = frame if len(frame) else frame.astype(float)
     return {str(name).strip(): (dim, column.to_numpy()) for name, column in frame.items()}
 
 
@@ -73,11 +75,19 @@ def choose_columns(
     for name, (_, values) in chosen.items():
         if values.dtype.kind not in "fiub":
             # A column of mixed values holds numbers too; the first that is none is shown.
-            wrong = next((v for v in values if not isinstance(v, int | float)), values[0])
+            wrong = next((v for v in values if not _is_number(v)), values[0])
             raise SweepError(
                 f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."
             )
     return chosen, [name for name in columns if name not in used]
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _parameters(function: Callable[..., Any]) -> set[str] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 from gradsweep.engines.base import Engine, Job
 from gradsweep.engines.cost import compiling_seconds, interpreting_seconds, running_seconds
@@ -79,8 +80,8 @@ def _with_options(options: EngineOptions) -> dict[str, Engine]:
             raise ArgumentError(f"compile=True is for engine='torch', not {options.engine!r}")
         engines["torch"] = TorchEngine(compile=True)
     if options.threads is not None:
-        if options.threads < 1:
-            raise ArgumentError(f"threads={options.threads}: give 1 or more")
+        if not isinstance(options.threads, Integral) or options.threads < 1:
+            raise ArgumentError(f"threads={options.threads!r}: give a whole number, 1 or more")
         engines["fused"] = FusedEngine(threads=options.threads)
     return engines
 

@@ -190,7 +190,9 @@ class _Words:
             self.words[2 + 2 * number] = lengths[axis]
         self._table_word = len(self.words)
         # One more than the slots, for what is kept between segments.
-        self.words += [0] * (1 + max(len(n.reads) + len(n.writes) for n in schedule.nests))
+        self.words += [0] * (
+            1 + max((len(n.reads) + len(n.writes) for n in schedule.nests), default=0)
+        )
         self._nest_cells: dict[int, int] = {}
 
     def add_phase(self, cut: _Cut) -> None:

@@ -57,7 +57,7 @@ def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
         asked = None
     if asked is None and not (args and hasattr(args[0], "dtype")):
         result = function(*args, **{**kwargs, "dtype": None})
-        if result.dtype is not torch.float32:
+        if result.dtype is not torch.get_default_dtype():
             return result
         asked = torch.float64
     return function(*args, **{**kwargs, "dtype": asked})

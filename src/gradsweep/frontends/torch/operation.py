@@ -18,17 +18,29 @@ __all__ = ["Operation", "describe"]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What there is to know of one overload of an aten operation, found once."""
+    """What there is to know of one overload of an aten operation, found once.
+
+    Attributes:
+        dropout: which argument is the probability of dropping an element, if one is.
+    """
 
     op: Callable
     packet: str
     is_random: bool
+    dropout: int | None
     is_data_dependent: bool
     is_view: bool
     is_metadata: bool
     written: tuple[int | str, ...]
     functional: Callable | None
     rule: Callable | None
+
+    def draws(self, args: tuple) -> bool:
+        """Tell whether it draws random numbers when it is called with such arguments."""
+        if not self.is_random or self.dropout is None:
+            return self.is_random
+        # Attention that drops nothing; arguments left out have their default, 0.
+        return len(args) > self.dropout and args[self.dropout] != 0.0
 
 
 # The overloads that are not called the same in place.
@@ -50,11 +62,13 @@ def describe(op: Any) -> Operation:
         default = f"{packet.rstrip('_')}.{overload}"
         base, _, name = _FUNCTIONAL.get(f"{packet}.{overload}", default).partition(".")
         functional = getattr(getattr(torch.ops.aten, base, None), name, None)
+    names = [argument.name for argument in schema.arguments]
     is_aten = namespace == "aten"
     return Operation(
         op=op,
         packet=packet if is_aten else f"{namespace}.{packet}",
         is_random=torch.Tag.nondeterministic_seeded in op.tags,
+        dropout=names.index("dropout_p") if "dropout_p" in names else None,
         is_data_dependent=bool(
             {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(op.tags)
         ),

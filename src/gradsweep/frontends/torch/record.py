@@ -167,7 +167,7 @@ class Recorder(private.FastDispatchMode):
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operation = describe(op)
-        if operation.is_random:
+        if operation.draws(args):
             raise StatefulFunction(
                 f"the function draws random numbers: torch.{operation.packet.rstrip('_')}, at "
                 f"{user_line()}.\nDraw them outside and pass them in as an argument."

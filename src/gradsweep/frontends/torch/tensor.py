@@ -3,14 +3,16 @@
 Knows nothing of how operations are recorded.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from gradsweep.errors import StatefulFunction
+from gradsweep.errors import GradsweepWarning, StatefulFunction
 from gradsweep.frontends.torch import private
+from gradsweep.frontends.torch.source import user_line
 
 __all__ = ["DTYPES", "RecordedTensor", "from_numpy", "map_tensors", "plain", "tensors_in"]
 
@@ -68,6 +70,17 @@ class RecordedTensor(torch.Tensor):
             value.storage_offset() * n_bytes,
             tuple(n_bytes * stride for stride in value.stride()),
         )
+
+    def __float__(self) -> float:
+        if self.requires_grad:
+            warnings.warn(
+                f"a traced number becomes a Python float at {user_line()}, and no derivative "
+                f"passes through it. Write torch.sin, say, for math.sin; or x.item(), if a "
+                f"constant is meant.",
+                GradsweepWarning,
+                stacklevel=2,
+            )
+        return super().__float__() if not self.requires_grad else float(self.detach())
 
     def __repr__(self, **_) -> str:
         return f"<traced {self.value!r}>"

@@ -6,9 +6,10 @@ Never sees a sweep's axes, nor an engine.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ Point = Mapping[str, np.ndarray]
 Values = Mapping[str, torch.Tensor]
 Function = Callable[[Values], tuple[torch.Tensor, ...]]
 
+_VALUE = Derivative("value", ())
+
 
 def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
     """Trace a derivative at one point.
@@ -45,14 +48,13 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
     """
     start = time.perf_counter()
     dtype = float_dtype([value.dtype.name for value in point.values()])
-    context: Callable[[], AbstractContextManager] = (
-        Float64Mode if dtype is torch.float64 else nullcontext
-    )
+    context = partial(_as_asked, dtype)
     operators = TorchAD(dtype, _is_second(derivative))
     with _told_where(bound, point), context():
         try:
-            recording = _record(bound, derivative, dtype, point)
+            # First, since a function may do something else when it is called first.
             _require_same_value(bound, dtype, point)
+            recording = _record(bound, derivative, dtype, point)
         except GradsweepError:
             raise
         except Exception as error:
@@ -118,6 +120,9 @@ def _evaluate(
 ) -> _Recording:
     """Run the derivative on plain tensors, for functions that recorded tensors do not suit."""
     leaves = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
+    once, again = (compose(_VALUE, _own_arguments(bound), ad, leaves) for _ in range(2))
+    if not _are_equal([array for _, array in once], [array for _, array in again]):
+        raise _keeps_state(bound) from None
     rows = compose(derivative, _own_arguments(bound), ad, leaves)
     first_line = str(error).partition("\n")[0]
     return _Recording(
@@ -131,19 +136,34 @@ def _evaluate(
 
 def _require_same_value(bound: BoundFunction, dtype: torch.dtype, point: Point) -> None:
     """Refuse a function that keeps state: two calls with the same arguments have to agree."""
-    first, second = (_record(bound, Derivative("value", ()), dtype, point) for _ in range(2))
+    first, second = (_record(bound, _VALUE, dtype, point) for _ in range(2))
     if first.program is not None and second.program is not None:
         agree = first.program.fingerprint == second.program.fingerprint
     else:
-        agree = len(first.values) == len(second.values) and all(
-            torch.equal(a.nan_to_num(), b.nan_to_num()) and torch.equal(a.isnan(), b.isnan())
-            for a, b in zip(first.values, second.values)
-        )
+        agree = _are_equal(first.values, second.values)
     if not agree:
-        raise StatefulFunction(
-            f"{bound.name} gives different results for the same arguments: it keeps state, or "
-            f"draws random numbers.\nPass what changes as an argument."
-        )
+        raise _keeps_state(bound)
+
+
+def _are_equal(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(a.nan_to_num(), b.nan_to_num()) and torch.equal(a.isnan(), b.isnan())
+        for a, b in zip(first, second)
+    )
+
+
+def _keeps_state(bound: BoundFunction) -> StatefulFunction:
+    return StatefulFunction(
+        f"{bound.name} gives different results for the same arguments: it keeps state, or "
+        f"draws random numbers.\nPass what changes as an argument."
+    )
+
+
+@contextmanager
+def _as_asked(dtype: torch.dtype) -> Iterator[None]:
+    """Compute in a dtype, and with derivatives whatever mode the caller of gradsweep is in."""
+    with torch.inference_mode(False), Float64Mode() if dtype is torch.float64 else nullcontext():
+        yield
 
 
 def _is_second(derivative: Derivative) -> bool:
@@ -200,6 +220,16 @@ def _told_where(bound: BoundFunction, point: Point) -> Iterator[None]:
         raise
     except Exception as error:
         error.add_note(f"while tracing {bound.name} at {bound.describe(point)}")
+        if "Can't call numpy()" in str(error):
+            error.add_note(
+                "NumPy's functions cannot be differentiated: call torch.sin, say, for np.sin; or "
+                "write the function with jax.numpy."
+            )
+        if "must be Tensor, not int" in str(error):
+            error.add_note(
+                "A fixed Python integer is passed as it is: write 1.0 for 1, or name the argument "
+                "in wrt."
+            )
         if "same dtype" in str(error) or "expected scalar type" in str(error):
             error.add_note(
                 "The arguments are float64 where the function has float32 weights: "

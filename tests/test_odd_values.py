@@ -1,0 +1,89 @@
+"""What stands in a sweep or an option is computed as it is meant, or refused by name."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import gradsweep as gs
+from gradsweep.errors import ArgumentError, SweepError
+
+
+def square(x):
+    return x * x
+
+
+def partial(x):
+    return gs.gradient(square, gs.Sweep(x=x)).dsquare_dx.values
+
+
+def test_unsigned_integers_too_large_for_signed_ones_stay_positive():
+    np.testing.assert_array_equal(
+        partial(np.array([2**63 + 2**60, 1], np.uint64)), [2.0**64 + 2.0**61, 2.0]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_a_masked_value_is_missing(dtype):
+    values = np.ma.array([1, 2, 3], mask=[False, True, False], dtype=dtype)
+    np.testing.assert_array_equal(partial(values), [2.0, np.nan, 6.0])
+
+
+def test_missing_labels_are_the_same_labels():
+    labels = {"t": [0.0, np.nan]}
+    x = xr.DataArray([1.0, 2.0], dims="t", coords=labels)
+    y = xr.DataArray([3.0, 4.0], dims="t", coords=labels)
+    ds = gs.gradient(lambda x, y: x * y, gs.Sweep(x=x, y=y))
+    np.testing.assert_array_equal(ds.df_dx, [3.0, 4.0])
+    with pytest.raises(SweepError, match="different coordinates"):
+        gs.Sweep(x=x, y=y.assign_coords(t=[0.0, 1.0]))
+
+
+@pytest.mark.parametrize("engine", ["auto", "fused", "reference"])
+def test_an_array_without_elements_has_a_jacobian_without_elements(engine):
+    sweep = gs.Sweep(q=("pose", np.empty((3, 0))))
+    jacobian = gs.jacobian(lambda q: 2.0 * q, sweep, engine=engine).df_dq
+    assert jacobian.shape[-2:] == (0, 0)
+
+
+def test_a_function_that_returns_nothing_has_no_results():
+    assert not gs.value(lambda x: {}, gs.Sweep(x=[1.0])).data_vars
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "fwd"}, "no mode 'fwd'.*Did you mean 'forward'"),
+        ({"wrt": 0}, "wrt=0: give the name"),
+        ({"wrt": [0]}, "wrt=.0.: give the name"),
+        ({"threads": "two"}, "threads='two': give a whole number"),
+        ({"threads": 2.5}, "threads=2.5: give a whole number"),
+        ({"threads": 0}, "threads=0: give a whole number, 1 or more"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        gs.gradient(square, gs.Sweep(x=[1.0]), **options)
+
+
+@pytest.mark.parametrize("n", [-1, 10.0, "10"])
+def test_a_sample_has_a_whole_number_of_points(n):
+    with pytest.raises(SweepError, match="draws a number of points"):
+        gs.Sweep.sample(n, x=(0, 1))
+
+
+def test_a_sample_is_drawn_between_finite_bounds():
+    with pytest.raises(SweepError, match="'x' cannot be drawn between 0 and inf"):
+        gs.Sweep.sample(4, x=(0, float("inf")))
+
+
+@pytest.mark.parametrize(
+    "transfer", [copy.deepcopy, lambda sweep: pickle.loads(pickle.dumps(sweep))]
+)
+def test_a_sweep_can_be_sent_to_another_process(transfer):
+    sweep = gs.Sweep(
+        x=np.array([1.0, 2.0]), q=("pose", np.ones((3, 2))), c=gs.components(("u", [1.0, 2.0]), 3.0)
+    )
+    assert repr(transfer(sweep)) == repr(sweep)

@@ -1,0 +1,115 @@
+"""torch functions that keep state, read numbers, or are called in another mode of torch's."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import gradsweep as gs
+from gradsweep.errors import GradsweepWarning, StatefulFunction
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+def slope(f, **options):
+    (partial,) = gs.gradient(f, gs.Sweep(x=X), **options).values()
+    return partial.values
+
+
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
+def test_state_is_found_where_nothing_can_be_recorded():
+    n_calls = 0
+
+    def counts(x):
+        nonlocal n_calls
+        n_calls += 1
+        return x * n_calls if f"{x:.2f}" else x  # no recorded tensor can be formatted
+
+    with pytest.raises(StatefulFunction):
+        slope(counts)
+
+
+def test_a_function_that_does_something_else_when_first_called_is_refused():
+    calls = []
+
+    def warms_up(x):
+        calls.append(1)
+        return 5 * x if len(calls) == 1 else x
+
+    with pytest.raises(StatefulFunction):
+        slope(warms_up)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+@pytest.mark.parametrize("engine", ["fused", "torch", "loop"])
+def test_derivatives_are_right_where_torch_follows_none(mode, engine):
+    with mode():
+        found = slope(lambda x: 1.25 * x**3, engine=engine)
+    np.testing.assert_allclose(found, 3.75 * X**2, rtol=1e-15)
+
+
+def test_a_narrow_default_dtype_of_torch_loses_no_digits():
+    torch.set_default_dtype(torch.float16)
+    try:
+        np.testing.assert_array_equal(slope(lambda x: x * torch.tensor(0.1)), 0.1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_derivative_that_python_floats_cut_off_is_warned_of():
+    def cut(x):
+        return math.sin(x) * x
+
+    with pytest.warns(GradsweepWarning, match=r"no derivative passes through.*torch\.sin"):
+        np.testing.assert_allclose(slope(cut), np.sin(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GradsweepWarning)
+        gs.value(cut, gs.Sweep(x=X))
+        np.testing.assert_array_equal(slope(lambda x: x.item() * x), X)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__")
+def test_numpy_in_a_torch_function_is_told_what_to_call_instead():
+    with pytest.raises(RuntimeError) as caught:
+        slope(lambda x: np.sin(x) * x)
+    assert any("call torch.sin" in note for note in caught.value.__notes__)
+
+
+def test_an_integer_where_torch_wants_a_tensor_is_told_of():
+    with pytest.raises(TypeError) as caught:
+        gs.gradient(lambda x, T: x * torch.sqrt(T), gs.Sweep(x=X, T=1))
+    assert any("write 1.0 for 1" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_attention_that_drops_nothing_is_no_random_operation():
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).double()
+
+    def attention(x):
+        return layer(torch.stack([x, x * x, x + 1, torch.sin(x)]).view(1, 1, 4)).pow(3).sum()
+
+    with pytest.raises(StatefulFunction, match="random"):
+        slope(attention)
+    layer.eval()
+    points = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in X]
+    expected = [torch.autograd.grad(attention(x), x)[0].item() for x in points]
+    np.testing.assert_allclose(slope(attention), expected, rtol=1e-10)
+
+
+@pytest.mark.jax
+def test_code_decides_the_framework_where_values_are_of_the_other():
+    import jax.numpy as jnp
+
+    np.testing.assert_allclose(
+        gs.gradient(lambda x: torch.sin(x), gs.Sweep(x=jnp.array(X, "float32"))).df_dx,
+        np.cos(X),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        gs.gradient(lambda x: jnp.sin(x), gs.Sweep(x=torch.tensor(X))).df_dx, np.cos(X), rtol=1e-14
+    )
