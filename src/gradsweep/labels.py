@@ -202,15 +202,17 @@ def _make_frame(
     found = variables(labels, results, dims, dtypes, axes)
     nothing = {v.name: (v.dims, np.broadcast_to(0.0, v.shape), v.attrs) for v in found}
     around = {
-        name: (own, _frozen(load(values)), dict(own_attrs))
+        name: (own, _frozen(values), dict(own_attrs))
         for name, (own, values, own_attrs) in coordinates(labels, found, axes).items()
     }
     return found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)})
 
 
-def _frozen(values: np.ndarray) -> np.ndarray:
+def _frozen(values: Values) -> np.ndarray:
     """Copy values that several Datasets will share, so that nobody can write to them."""
-    copied = values.copy()
+    if values.nbytes > _LARGEST_COORDINATES_BYTES:
+        return load(values)  # not shared, and better not doubled
+    copied = np.array(load(values))
     copied.flags.writeable = False
     return copied
 

@@ -103,8 +103,7 @@ _SMALL = 2**26
 def _fit(plan: Plan, memory_limit: int | float | str | None) -> Plan:
     """Return the plan in chunks such that all of it fits into the memory there is."""
     budget = budget_bytes(memory_limit)
-    lazy = sum(leaf.n_bytes for leaf in plan.leaves.values() if leaf.is_lazy)
-    needed = plan.result_bytes + lazy
+    needed = plan.held_bytes
     if needed > budget:
         raise MemoryLimitError(
             f"the results of {plan.bound.name} over this sweep take {format_bytes(needed)}, and "

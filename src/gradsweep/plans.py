@@ -102,12 +102,19 @@ class Plan:
         )
 
     @property
+    def held_bytes(self) -> int:
+        """The bytes of the results and their labels, where they stay in memory."""
+        loaded = sum(leaf.n_bytes for leaf in self.leaves.values() if leaf.is_lazy)
+        axes = sum(leaf.n_bytes for leaf in self.leaves.values() if len(leaf.dims) == 1)
+        # While xarray makes an index of an axis, it holds the values three times.
+        return self.result_bytes + max(loaded, 3 * axes)
+
+    @property
     def projected_bytes(self) -> int:
         """The bytes that running it takes, beside what is held when it is planned."""
         scratch = max((planned.scratch_bytes for planned in self.branches), default=0)
         if self.partition is None:
-            lazy = sum(leaf.n_bytes for leaf in self.leaves.values() if leaf.is_lazy)
-            return self.result_bytes + scratch + lazy
+            return self.held_bytes + scratch
         assert self.destination is not None
         held = self.result_bytes if self.destination.keeps else 0
         part = self.with_axes(self.partition.block).result_bytes

@@ -180,13 +180,14 @@ def _range(name: str, start: float, stop: float, num: int, log: bool) -> Range:
 
 def _spaced(start: float, stop: float, num: int, window: slice) -> np.ndarray:
     """Return a slice of numpy.linspace(start, stop, num), by numpy's own formula."""
-    number = np.arange(window.start, window.stop, dtype=np.float64)
-    if num <= 1:
-        return number * (stop - start) + start
-    step = (stop - start) / (num - 1)
-    if step == 0:
-        return number / (num - 1) * (stop - start) + start
-    return number * step + start
+    values = np.arange(window.start, window.stop, dtype=np.float64)
+    step = stop - start if num <= 1 else (stop - start) / (num - 1)
+    if step == 0 and num > 1:
+        values /= num - 1
+        step = stop - start
+    values *= step  # in place: it may be most of the memory there is
+    values += start
+    return values
 
 
 def is_lazy(value: Any) -> bool:
