@@ -85,7 +85,11 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
         case types.FunctionType():
             return _function(value, below)
     if hasattr(value, "__wrapped__") and callable(value):
-        return "wrapped", _Same(type(value)), below(inspect.unwrap(value))
+        # Two custom_vjp of one function may have different rules. What is private is the
+        # library's own bookkeeping, anew for every jit of the same function.
+        state = getattr(value, "__dict__", {})
+        rules = below({name: part for name, part in state.items() if name[:1] != "_"})
+        return "wrapped", _Same(type(value)), below(inspect.unwrap(value)), rules
     state = getattr(value, "__dict__", None)
     if state is None and not hasattr(type(value), "__slots__"):
         if type(value).__module__.partition(".")[0] in _OPAQUE:
