@@ -112,6 +112,40 @@ def test_a_trained_module_is_seen():
 
 
 @pytest.mark.torch
+@pytest.mark.jax
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_rules_of_differentiation_of_one_function_are_told_apart(kind):
+    import jax
+    import jax.numpy as jnp
+
+    def square(scale):
+        """Return x^2 with the rule that its derivative is scale * 2 x."""
+        if kind == "jvp":
+            f = jax.custom_jvp(jnp.square)
+            f.defjvp(lambda x, v: (x[0] ** 2, scale * 2 * x[0] * v[0]))
+        else:
+            f = jax.custom_vjp(jnp.square)
+            f.defvjp(lambda x: (x**2, x), lambda x, w: (scale * 2 * x * w,))
+        return f
+
+    for scale in (1.0, 3.0):
+        ruled = square(scale)
+
+        def f(x, ruled=ruled):
+            return ruled(x)
+
+        gradient = gs.gradient(f, gs.Sweep(x=[1.0, 2.0]), framework="jax")
+        np.testing.assert_array_equal(gradient.df_dx, [2 * scale, 4 * scale])
+
+
+@pytest.mark.jax
+def test_a_function_jitted_anew_is_the_same():
+    import jax
+
+    f = lambda x: x**2  # noqa: E731
+    assert identity(jax.jit(f)) == identity(jax.jit(f))
+
+
 def test_each_branch_is_traced_once():
     def f(x):
         return x**2 if x > 1.5 else 3.0 * x

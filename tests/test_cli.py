@@ -136,7 +136,8 @@ def test_help_loads_no_framework_and_no_xarray():
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], *([c, "--help"] for c in ("gradient", "vjp", "plan"))]
+    "words",
+    [["--help"], ["--version"], *([c, "--help"] for c in ("gradient", "vjp", "plan", "check"))],
 )
 def test_help_and_version_exit_with_0(words, capsys):
     assert main(words) == 0

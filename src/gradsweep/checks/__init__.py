@@ -3,22 +3,22 @@
 A function, a sweep and a quantity enter, as for the quantity itself; a Check leaves.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradsweep import api
 from gradsweep.checks import differences, other, precision
-from gradsweep.checks.judgement import Finding, Tolerance, judge
-from gradsweep.checks.problem import Entry, OutputArray, Point, Problem, entries_of
-from gradsweep.checks.reading import Estimate, Estimated, Reading, Unavailable
+from gradsweep.checks.judgement import Tolerance
+from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
+from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check, EstimateNote, Row
+from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
-from gradsweep.derivative import Derivative
+from gradsweep.derivative import QUANTITIES, Derivative
 from gradsweep.errors import ArgumentError, SweepError, nearest
 from gradsweep.frontends import trace
-from gradsweep.labels import variable_name
 from gradsweep.planner import make_plan
 from gradsweep.plans import Plan
 from gradsweep.sweep import Sweep
@@ -34,7 +34,7 @@ ESTIMATES: dict[str, Estimate] = {
 
 # How many elements of x are looked at, by the order of the derivative; and how many numbers of
 # a derivative at a point. Which ones is drawn.
-_MOST_ELEMENTS = {0: 64, 1: 64, 2: 16}
+_MOST_ELEMENTS = {1: 64, 2: 16}
 _MOST_ENTRIES = 1000
 
 # Relative tolerances: what differentiation in floating point may lose of well-conditioned code.
@@ -110,7 +110,7 @@ def check(
         ),
         described=tuple(_described(plan, point) for point in problem.points),
         estimates=tuple(_note(name, found) for name, found in made.items()),
-        rows=tuple(_rows(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
+        rows=tuple(rows_of(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
         notes=notes,
     )
 
@@ -152,7 +152,7 @@ def _pose(
     for key in derivative.wrt:
         starts[key] = n_elements
         n_elements += plan.leaves[key].n_elements
-    order = 2 if derivative.quantity in ("hessian", "hvp") else 1
+    order = max(1, QUANTITIES[derivative.quantity].order)
     elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
     entries = list(entries_of(derivative, plan.results, outputs, starts, frozenset(elements)))
     kept = _few(len(entries), _MOST_ENTRIES, rng)
@@ -208,75 +208,3 @@ def _note(name: str, found: Estimated | Unavailable) -> EstimateNote:
 def _tolerance(dtype: str, rtol: float | None, atol: float | None) -> Tolerance:
     epsilon = float(np.finfo(dtype).eps)
     return Tolerance(_RELATIVE[dtype] if rtol is None else rtol, atol, dtype, epsilon)
-
-
-def _rows(
-    plan: Plan,
-    problem: Problem,
-    positions: Sequence[dict[str, int]],
-    made: dict[str, Estimated | Unavailable],
-    tolerance: Tolerance,
-) -> Iterator[Row]:
-    """Yield every comparison, point by point."""
-    arrays = plan.allocate()
-    plan.fill(arrays)
-    names = [variable_name(plan.labels, result) for result in plan.results]
-    found = {name: e for name, e in made.items() if isinstance(e, Estimated)}
-    typical = _typical_sizes(problem, found)
-    for number, position in enumerate(positions):
-        for place, entry in enumerate(problem.entries):
-            dims = plan.dims[entry.result]
-            array = arrays[entry.result]
-            computed = float(array[(*(position[dim] for dim in dims), *entry.place)])
-            given = {
-                name: (readings[place], estimated.suspicion)
-                for name, estimated in found.items()
-                if (readings := estimated.readings[number]) is not None
-            }
-            findings = [
-                (name, reading, _judge(computed, reading, suspicion, tolerance, typical[entry]))
-                for name, (reading, suspicion) in given.items()
-            ]
-            if not findings:
-                nothing = Reading(float("nan"), float("nan"))
-                findings = [
-                    ("", nothing, Finding("unchecked", nothing.value, nothing.error, "no estimate"))
-                ]
-            kink = next((f for _, _, f in findings if f.verdict == "kink"), None)
-            for name, reading, finding in findings:
-                if kink is not None and finding.verdict == "differs":
-                    finding = finding._replace(verdict="kink", reason=kink.reason)
-                yield Row(
-                    variable=names[entry.result],
-                    index=entry.place,
-                    point=number,
-                    estimate=name,
-                    computed=computed,
-                    estimated=finding.estimated,
-                    error=reading.error,
-                    allowed=finding.allowed,
-                    verdict=finding.verdict,
-                    reason=finding.reason,
-                )
-
-
-def _judge(
-    computed: float, reading: Reading, suspicion: str, tolerance: Tolerance, typical: float
-) -> Finding:
-    finding = judge(computed, reading, tolerance, typical)
-    # Noisy values make a noisy derivative, even where no estimate is good enough to show it.
-    if suspicion and finding.verdict in ("agrees", "unsure"):
-        return finding._replace(verdict="differs", reason=suspicion)
-    return finding
-
-
-def _typical_sizes(problem: Problem, found: dict[str, Estimated]) -> dict[Entry, float]:
-    """Return for each entry the size that its result has over all points and entries."""
-    largest = [0.0] * len(problem.results)
-    for estimated in found.values():
-        for readings in estimated.readings:
-            for entry, reading in zip(problem.entries, readings or ()):
-                # An estimate that is no more than its own error says nothing of the size.
-                if np.isfinite(reading.value) and reading.error < abs(reading.value):
-                    largest[entry.result] = max(largest[entry.result], abs(reading.value))
-    return {entry: largest[entry.result] for entry in problem.entries}

@@ -106,8 +106,7 @@ def _at_the_edge(reading: Reading) -> Reading:
     inside = [side for side in (reading.left, reading.right) if math.isfinite(side)]
     if len(inside) != 1:
         return reading
-    error = reading.error if math.isfinite(reading.error) else 1e-10 * abs(inside[0])
-    return Reading(inside[0], error, inside[0], inside[0], reading.size)
+    return Reading(inside[0], reading.error, inside[0], inside[0], reading.size)
 
 
 def _has_kink(reading: Reading, tolerance: Tolerance, typical: float) -> bool:

@@ -4,6 +4,7 @@ A function of operators alone is traced by that framework as it is. Any other go
 Program of its value, evaluated with that framework's operations.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -43,7 +44,9 @@ def estimate(problem: Problem) -> Estimated:
         raise Unavailable(f"{other} is not installed") from None
     try:
         if other in candidate_frameworks(problem.bound):
-            return Estimated(_all_readings(problem, other))
+            # Names do not tell everything: what looks like operators may be torch's all the same.
+            with contextlib.suppress(Exception):
+                return Estimated(_all_readings(problem, other))
         return Estimated(_all_readings_of_programs(problem, other))
     except Unavailable:
         raise

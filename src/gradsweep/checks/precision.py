@@ -93,10 +93,17 @@ def _differentiate(
         case ():
             left = right = value = here
             rounding = _ROUNDING * digits * size
+            error = abs(here - here)
         case (_,):
             left, right = (here - y(-1)) / h[0], (y(1) - here) / h[0]
             value = (left + right) / 2
             rounding = _ROUNDING * digits * size / h[0]
+            error = abs(right - left)
+            if not all(map(mp.CONTEXT.isfinite, error)):
+                # At the edge of a domain a step of twice the length tells about the one side.
+                twice = (here - y(-2)) / (2 * h[0]), (y(2) - here) / (2 * h[0])
+                both = np.array([abs(left - twice[0]), abs(right - twice[1])])
+                error = np.array([_first_finite(mp, row) for row in zip(error, *both)])
         case (_, _):
             area = h[0] * h[1]
             forward, backward = y(1, 1), y(-1, -1)
@@ -104,12 +111,17 @@ def _differentiate(
             left = (backward - y(-1, 0) - y(0, -1) + here) / area
             value = (forward - y(1, -1) - y(-1, 1) + backward) / (4 * area)
             rounding = _ROUNDING * digits * size / area
+            error = abs(right - left)
         case _:
             raise AssertionError(steps)
-    error = abs(right - left) + rounding
+    error = error + rounding
     for step in steps:
         size /= mp.number(problem.span(point, step))
     return Sides(_floats(value), _floats(error), _floats(left), _floats(right), _float(size))
+
+
+def _first_finite(mp: Any, values: Sequence[Any]) -> Any:
+    return next(filter(mp.CONTEXT.isfinite, values), mp.CONTEXT.nan)
 
 
 def _floats(values: np.ndarray) -> np.ndarray:

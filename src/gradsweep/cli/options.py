@@ -95,14 +95,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gradsweep {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for quantity in QUANTITIES.values():
-        command = _add_command(commands, quantity.name, f"compute {quantity.meaning}")
+        command = _add_command(
+            commands, quantity.name, f"compute {quantity.meaning}", "at every point of a sweep"
+        )
         _add_sweep(command)
         if quantity.direction:
             _add_direction(command, quantity.direction, required=True)
         _add_computing(command, differentiates=quantity.order > 0)
         _add_printing(command)
     for name, tool in _TOOLS.items():
-        command = _add_command(commands, name, tool.help)
+        command = _add_command(commands, name, tool.help, tool.where)
         command.add_argument(
             "--quantity", choices=list(QUANTITIES), default="gradient", help="default: gradient"
         )
@@ -122,11 +124,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_command(commands, name: str, help: str) -> argparse.ArgumentParser:
+def _add_command(commands, name: str, help: str, where: str) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name,
         help=help,
-        description=f"{help[0].upper()}{help[1:]}, at every point of a sweep.",
+        description=f"{help[0].upper()}{help[1:]}, {where}.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -228,10 +230,15 @@ class _Tool(NamedTuple):
     """A command about a quantity, which --quantity names."""
 
     help: str
+    where: str
     add_own: Callable[[argparse.ArgumentParser], None]
 
 
 _TOOLS = {
-    "plan": _Tool("print how a quantity would be computed, and why", _add_nothing),
-    "check": _Tool("compare a quantity with independent estimates of it", _add_checking),
+    "plan": _Tool("print how a quantity would be computed, and why", "over a sweep", _add_nothing),
+    "check": _Tool(
+        "compare a quantity with independent estimates of it",
+        "at points drawn from a sweep",
+        _add_checking,
+    ),
 }
