@@ -38,6 +38,8 @@ nb_execution_timeout = 300
 # Whatever a page prints to stderr is a warning of the build, which -W makes an error.
 nb_output_stderr = "remove-warn"
 nb_merge_streams = True
+# So that a table made by code may refer to the pages.
+nb_render_markdown_format = "myst"
 
 # Pages import `examples` from the checkout, and read one style.
 os.environ["PYTHONPATH"] = os.pathsep.join(
