@@ -128,7 +128,7 @@ class Sweep:
 
     @property
     def n_points(self) -> int:
-        """How many points the sweep has: the product of its axes."""
+        """The number of points, which is the product of the lengths of the axes."""
         return int(np.prod(list(self._axes.values()), dtype=object)) if self._axes else 1
 
     @property
