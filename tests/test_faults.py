@@ -117,7 +117,8 @@ def test_a_run_killed_at_a_random_moment_is_resumed_to_the_same_bytes(
         killed = run_killed(path, *options, "--kill-at", str(moment))
         if path.exists():
             unlock(path)
-        assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
+        # A run that continues has less to do, and may be done before its moment comes.
+        assert killed.returncode in (-signal.SIGKILL, 0 if options else None), killed.stderr
     assert resume(path) == undisturbed
     assert verify(path).is_sound and verify(path).is_complete
 
