@@ -61,8 +61,8 @@ class Layout:
     """Everything that will be stored, before any of it is computed.
 
     Attributes:
-        coordinates: for each, its dims, its values (an array, or something lazy of the same
-            shape that gives arrays when sliced) and its attributes.
+        coordinates: for each, its dims, its values (an array, or something lazy with a `shape`
+            and a `dtype` that gives arrays when sliced along every dim) and its attributes.
         attrs: attributes of the Dataset.
         fingerprint: what makes it this run and no other, by what a person calls it: "function",
             "sweep", "quantity", "dtype", "gradsweep" and the like. Plain text.

@@ -239,9 +239,9 @@ def _check_names(arrays: tuple[Array, ...]) -> None:
             not name
             or not name.isprintable()
             or name.startswith((".", "__"))
-            or set(name) & set('/\\:*?"<>|')
+            or set(name) & set("/\\:")
             or len(name.encode()) > 200
-            or name in ("zarr.json", "c")
+            or name == "zarr.json"
         ):
             raise StoreError(
                 f"{name!r} cannot be the name of an array in a Zarr store, where it is a folder."

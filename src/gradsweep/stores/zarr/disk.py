@@ -71,6 +71,8 @@ def attempt(operation: Callable[[], _T], what: str) -> _T:
     while True:
         try:
             return operation()
+        except StoreError:  # an OSError too, and explained already
+            raise
         except OSError as error:
             pause = next(pauses, None) if error.errno in _PASSING else None
             if pause is None:
@@ -148,11 +150,19 @@ def open_plain(path: Path) -> int:
     return descriptor
 
 
-def read_plain(path: Path, most: int) -> bytes:
-    """Read a regular file of at most `most` bytes."""
-    with open(open_plain(path), "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+def read_plain(path: Path, most: int) -> bytes | None:
+    """Read a regular file of at most `most` bytes; None when there is none."""
+
+    def read() -> bytes | None:
+        try:
+            descriptor = open_plain(path)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:
+            return file.read(most + 1)
+
+    data = attempt(read, f"read {path}")
+    if data is not None and len(data) > most:
         raise StoreError(f"{path} holds more than {most:,} bytes; no store of gradsweep does that.")
     return data
 

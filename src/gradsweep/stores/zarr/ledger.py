@@ -20,6 +20,7 @@ a kill and is ignored; any other line that is not as it was written makes the le
 """
 
 import os
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -84,8 +85,12 @@ def read(folder: Path) -> History:
 
     Raises:
         CorruptLedger: with the first line that is not as it was written.
-        FileNotFoundError: when there is none.
+        StoreError: when it cannot be read.
     """
+    return attempt(lambda: _read(folder), f"read the ledger of {folder}")
+
+
+def _read(folder: Path) -> History:
     path = ledger_path(folder)
     history: History | None = None
     for number, (start, line) in enumerate(_lines(path), 1):
@@ -153,7 +158,7 @@ def rebuild(folder: Path) -> int:
         except _MALFORMED:
             n_lost += 1
     what = "rebuild the ledger"
-    attempt(lambda: os.replace(path, path.with_suffix(".jsonl.corrupt")), what)
+    attempt(lambda: shutil.copyfile(path, path.with_suffix(".jsonl.corrupt")), what)
     put(path, b"".join(kept), path.parent, what)
     return n_lost
 

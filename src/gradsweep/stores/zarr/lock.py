@@ -10,6 +10,7 @@ here: `unlock` then needs force, the word of a person.
 A writer whose lock was taken by force notices before it records the next part.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradsweep._version import __version__
-from gradsweep.errors import StoreError
+from gradsweep.errors import NotAStore, StoreError
 from gradsweep.stores.zarr.disk import attempt, read_plain
 from gradsweep.stores.zarr.metadata import RUN_FOLDER, dump, parse
+from gradsweep.stores.zarr.standing import Standing, standing
 
 __all__ = ["Holder", "Lock", "holder_of", "unlock"]
 
@@ -97,9 +99,7 @@ def holder_of(folder: Path) -> Holder | None:
     Raises:
         StoreError: when the lock cannot be read.
     """
-    try:
-        text = read_plain(_lock_path(folder), _LARGEST_BYTES)
-    except FileNotFoundError:
+    if (text := read_plain(_lock_path(folder), _LARGEST_BYTES)) is None:
         return None
     try:
         found = parse(text)
@@ -118,8 +118,8 @@ def holder_of(folder: Path) -> Holder | None:
 class Lock:
     """The lock of a store, held until `release`."""
 
-    def __init__(self, folder: Path, holder: Holder, identity: tuple[int, int]):
-        self._folder, self.holder, self._identity = folder, holder, identity
+    def __init__(self, folder: Path, holder: Holder):
+        self._folder, self.holder = folder, holder
 
     @classmethod
     def take(cls, folder: Path) -> "Lock":
@@ -133,12 +133,12 @@ class Lock:
         text = dump(_public(me))
         attempt(lambda: whole.write_bytes(text), f"lock {folder}")
         try:
-            identity = attempt(lambda: _link(whole, path), f"lock {folder}")
+            is_ours = attempt(lambda: _link(whole, path), f"lock {folder}")
         finally:
             whole.unlink(missing_ok=True)
-        if identity is None:
+        if not is_ours:
             raise _held(folder, holder_of(folder))
-        return cls(folder, me, identity)
+        return cls(folder, me)
 
     @property
     def session(self) -> Mapping[str, str]:
@@ -151,23 +151,18 @@ class Lock:
         Raises:
             StoreError: when somebody took it by force.
         """
-        try:
-            is_ours = _identity(_lock_path(self._folder)) == self._identity
-        except FileNotFoundError:
-            is_ours = False
-        if not is_ours:
+        # Not by its inode, which a new file may be given again.
+        if (found := holder_of(self._folder)) is None or found.token != self.holder.token:
             raise StoreError(
                 f"the lock of {self._folder} was taken from this run by `gradsweep unlock`. "
                 "What is finished is kept; run again with resume=True when nobody else writes."
             )
 
     def release(self) -> None:
-        """Let go, unless the lock has become another's."""
-        try:
+        """Let go, unless the lock has become another's; what cannot be removed becomes stale."""
+        with contextlib.suppress(OSError):
             self.check()
-        except StoreError:
-            return
-        _lock_path(self._folder).unlink(missing_ok=True)
+            _lock_path(self._folder).unlink(missing_ok=True)
 
 
 def unlock(path: str | os.PathLike[str], force: bool = False) -> Holder | None:
@@ -182,9 +177,12 @@ def unlock(path: str | os.PathLike[str], force: bool = False) -> Holder | None:
         Who held it; None when nobody did, or when that cannot be read.
 
     Raises:
+        NotAStore: when there is nothing of ours.
         StoreError: when its process is running, or may be.
     """
     folder = Path(path)
+    if standing(folder) is Standing.FOREIGN or not folder.is_dir():
+        raise NotAStore(f"there is no store of gradsweep {str(folder)!r}.")
     try:
         holder = holder_of(folder)
     except StoreError:
@@ -198,15 +196,8 @@ def unlock(path: str | os.PathLike[str], force: bool = False) -> Holder | None:
             f"{folder} is locked by {holder}, and whether it is running cannot be told from "
             f"{socket.gethostname()}. If it is not: `gradsweep unlock {folder} --force`."
         )
-    if not _is_plain_folder(folder):
-        return None
     attempt(lambda: _lock_path(folder).unlink(missing_ok=True), f"unlock {folder}")
     return holder
-
-
-def _is_plain_folder(folder: Path) -> bool:
-    run = folder / RUN_FOLDER
-    return run.is_dir() and not run.is_symlink() and not run.parent.is_symlink()
 
 
 def _held(folder: Path, holder: Holder | None) -> StoreError:
@@ -227,25 +218,20 @@ def _public(holder: Holder) -> dict[str, Any]:
     return {name: getattr(holder, name) for name in Holder.__dataclass_fields__}
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = os.stat(path, follow_symlinks=False)
-    return found.st_dev, found.st_ino
-
-
-def _link(whole: Path, path: Path) -> tuple[int, int] | None:
-    """Give a whole file a second name that nobody has; None when somebody has it."""
+def _link(whole: Path, path: Path) -> bool:
+    """Give a whole file a second name, and tell whether nobody had it."""
     try:
         os.link(whole, path)
     except FileExistsError:
-        return None
+        return False
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
             raise
         # No links on this file system: make the name first, then fill it.
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
-            return None
+            return False
         with open(descriptor, "wb") as file:
             file.write(whole.read_bytes())
-    return _identity(path)
+    return True

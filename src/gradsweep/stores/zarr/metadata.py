@@ -65,6 +65,8 @@ def check_documents(folder: Path, run: Run) -> None:
     found = {}
     for array in run.arrays:
         path = folder / array.name / "zarr.json"
+        if path.parent.is_symlink():
+            raise _strange(path.parent, "is a link")
         document = found[array.name] = _read(path)
         if not isinstance(document.get("attributes"), dict) or document != _array(
             array, document["attributes"]
@@ -132,10 +134,10 @@ def _jsonable(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if (text := read_plain(path, _LARGEST_BYTES)) is None:
+        raise StoreError(f"{path} is missing.\n{_ADVICE}")
     try:
-        document = parse(read_plain(path, _LARGEST_BYTES))
-    except FileNotFoundError:
-        raise StoreError(f"{path} is missing.\n{_ADVICE}") from None
+        document = parse(text)
     except ValueError as error:
         raise _strange(path, f"is no JSON ({error})") from None
     if not isinstance(document, dict):

@@ -275,10 +275,14 @@ def _scratch(folder: Path) -> Path:
 
 def _clean(folder: Path) -> None:
     """Remove what was being written when a run was killed; refuse links."""
-    for path in walk(folder):
-        if path.name.endswith(".partial"):
-            path.unlink(missing_ok=True)
-    _scratch(folder).mkdir(exist_ok=True)
+
+    def clean() -> None:
+        for path in walk(folder):
+            if path.name.endswith(".partial"):
+                path.unlink(missing_ok=True)
+        _scratch(folder).mkdir(exist_ok=True)
+
+    attempt(clean, f"clean {folder}")
 
 
 def _discard(folder: Path) -> None:
