@@ -93,6 +93,7 @@ _INSTALL_LINES = {
     "mpmath": "pip install 'gradsweep[check]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "distributed": "pip install 'gradsweep[dask]'",
+    "crick": "pip install 'gradsweep[quantile]'",
     "rich": "pip install 'gradsweep[cli]'",
 }
 
