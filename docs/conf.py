@@ -53,6 +53,8 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
+# In docstrings a name in backquotes is code.
+default_role = "code"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False

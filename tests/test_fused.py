@@ -21,6 +21,7 @@ from gradsweep.engines.fused.segments import cut
 from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.fused.team import make_team
 from gradsweep.engines.reference import ReferenceEngine
+from gradsweep.errors import ArgumentError
 from gradsweep.leaf import Leaf
 from gradsweep.program import Output, Program
 from tests.programs import empty_results, leaves_of, make_job, program_of, run
@@ -500,7 +501,7 @@ def test_the_environment_says_how_many_threads(monkeypatch):
     monkeypatch.setenv("GRADSWEEP_NUM_THREADS", "5")
     assert available_threads() == 5
     monkeypatch.setenv("GRADSWEEP_NUM_THREADS", "many")
-    with pytest.raises(ValueError, match="GRADSWEEP_NUM_THREADS is 'many'"):
+    with pytest.raises(ArgumentError, match="GRADSWEEP_NUM_THREADS is 'many'"):
         available_threads()
     monkeypatch.delenv("GRADSWEEP_NUM_THREADS")
     assert 1 <= available_threads() <= (os.cpu_count() or 1)

@@ -141,7 +141,7 @@ def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with a block `df_dx` for each argument x: its dims are those swept that it
+        A Dataset with a block `df_dx` for each argument x. Its dims are those swept that it
         depends on, then the output's (`f_0`, ...), then the argument's (`x_0`, ...).
     """
     return plan("jacobian", f, sweep, **options).run()
@@ -246,7 +246,7 @@ def compile(
         options: as for the quantity.
 
     Returns:
-        A kernel: `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
+        A kernel; `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
     """
     request, computing, where = requested(quantity, f, sweep, direction, options)
     if where:

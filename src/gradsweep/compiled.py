@@ -25,7 +25,7 @@ __all__ = ["CompiledQuantity"]
 
 
 class CompiledQuantity:
-    """What `gradsweep.compile` returns: call it with new values of some arguments, by name.
+    """What `gradsweep.compile` returns: call it with new values of some arguments, by name::
 
         kernel = gs.compile(gs.gradient, price, sweep)
         greeks = kernel(S=new_spots, sigma=0.21)

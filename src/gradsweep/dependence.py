@@ -31,7 +31,7 @@ class Dependence:
 
 def analyse(program: Program, leaves: Mapping[str, Leaf]) -> Dependence:
     """Return the axes of every variable: for an equation, the union of its operands' axes."""
-    axes: list[Axes] = [frozenset(leaves[i.leaf].element(i.element)[0]) for i in program.inputs]
+    axes: list[Axes] = [frozenset(leaves[i.leaf].dims_of(i.element)) for i in program.inputs]
     axes += [frozenset()] * len(program.constants)
     # A long Program has few distinct sets: a union already made is looked up, not made again.
     unions: dict[frozenset[Axes], Axes] = {}

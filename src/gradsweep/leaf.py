@@ -82,6 +82,10 @@ class Leaf:
         """Whether an axis that it is swept along has no points."""
         return 0 in self.sizes.values()
 
+    def dims_of(self, index: int) -> tuple[str, ...]:
+        """Return the dims that one scalar element is swept along."""
+        return self.parts[index][0] if self.parts else self.dims
+
     def element(self, index: int) -> tuple[tuple[str, ...], np.ndarray]:
         """Return one scalar element: the dims it is swept along, and its values along them."""
         if self.parts:

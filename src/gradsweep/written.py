@@ -38,7 +38,7 @@ def components(*parts: Any) -> Components:
             (swept). For f(x) with x in R^3: `x=gs.components(("x0", a), 1.0, 1.0)`.
 
     Returns:
-        A value for a Sweep: an argument of shape (len(parts),).
+        What makes an argument of shape (len(parts),) in a Sweep.
     """
     if not parts:
         raise SweepError("components needs at least one component")

@@ -41,7 +41,12 @@ def _compute(options: argparse.Namespace) -> int:
     if options.output:
         check_output(options.output, options.overwrite)
     request = _read_request(options, options.command)
-    dataset = api.plan(*request.positional, **request.options).run()
+    chosen = request.options | _destination(options)
+    dataset = api.plan(*request.positional, **chosen).run()
+    if options.store:
+        print(f"gradsweep: stored {options.store}", file=sys.stderr)
+        if not (options.output or options.json or options.csv):
+            return 0  # it may be larger than anything that can be printed
     if options.output:
         save(dataset, options.output)
         print(f"gradsweep: saved {options.output}", file=sys.stderr)
@@ -56,7 +61,8 @@ def _compute(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     request = _read_request(options, options.quantity)
-    print(api.plan(*request.positional, **request.options))
+    chosen = request.options | _destination(options)
+    print(api.plan(*request.positional, **chosen))
     return 0
 
 
@@ -123,6 +129,34 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     return _Request(quantity, function, sweep, directions, _computing(options, quantity))
 
 
+def _destination(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that say where results go, where the command line gives them."""
+    given = {
+        "store": options.store,
+        "resume": options.resume or None,
+        "overwrite": (options.overwrite and bool(options.store)) or None,
+        "reduce": _names(options.reduce),
+        "dims": _names(options.dims),
+        "quantiles": _numbers("--quantiles", options.quantiles),
+        "memory_limit": options.memory_limit,
+        "scheduler": options.cluster,
+        "on_error": options.on_error,
+        "progress": options.progress,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _names(written: str | None) -> list[str] | None:
+    return [name.strip() for name in written.split(",")] if written else None
+
+
+def _numbers(option: str, written: str | None) -> list[float] | None:
+    try:
+        return [float(number) for number in written.split(",")] if written else None
+    except ValueError:
+        raise SweepError(f"{option} {written}: give numbers, such as 0.05,0.5,0.95.") from None
+
+
 def _make_sweep(
     arguments: Mapping[str, Any],
     ranges: Mapping[str, tuple[float, float]],
@@ -142,8 +176,12 @@ def _make_sweep(
 
 def _computing(options: argparse.Namespace, quantity: str) -> dict[str, Any]:
     """Return the library's own options, where the command line gives them."""
-    given = {"engine": options.engine, "framework": options.framework}
+    given = {
+        "engine": options.engine,
+        "framework": options.framework,
+        "threads": options.threads,
+    }
     if quantity != "value":
-        wrt = [name.strip() for name in options.wrt.split(",")] if options.wrt else None
-        given |= {"wrt": wrt, "mode": options.mode, "with_value": options.with_value or None}
+        with_value = options.with_value or None
+        given |= {"wrt": _names(options.wrt), "mode": options.mode, "with_value": with_value}
     return {name: value for name, value in given.items() if value is not None}

@@ -32,6 +32,10 @@ examples:
   # which engine would run, and why
   gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote
 
+  # a sweep larger than memory, which may be killed and continued with --resume
+  gradsweep gradient model.py:price --over S=50:150:100000 --over sigma=0.1:0.5:10000 \\
+      --at K=100 --at T=1 --at r=0.05 --store greeks.zarr
+
   # how far a store is, and whether its chunks are as they were written
   gradsweep show greeks.zarr
   gradsweep verify greeks.zarr
@@ -57,7 +61,7 @@ numbers:
 exit codes:
   0 done, 1 an error while computing, a derivative that check finds suspicious, or a store that
   is damaged or incomplete,
-  2 the command was not understood, 130 interrupted
+  2 the command was not understood, 130 interrupted, 143 terminated
 """
 
 _DIRECTION_HELP = {
@@ -102,6 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
         if quantity.direction:
             _add_direction(command, quantity.direction, required=True)
         _add_computing(command, differentiates=quantity.order > 0)
+        _add_destination(command)
         _add_printing(command)
     for name, tool in _TOOLS.items():
         command = _add_command(commands, name, tool.help, tool.where)
@@ -191,8 +196,39 @@ def _add_computing(command: argparse.ArgumentParser, differentiates: bool) -> No
         group.add_argument("--wrt", metavar="A,B", help="the arguments to differentiate")
         group.add_argument("--with-value", action="store_true", help="compute the value too")
         group.add_argument("--mode", choices=["auto", "forward", "reverse"])
-    group.add_argument("--engine", help="auto, reference, xla, torch or loop")
+    group.add_argument("--engine", help="auto, fused, reference, xla, torch or loop")
     group.add_argument("--framework", choices=["torch", "jax"])
+    group.add_argument("--threads", type=int, metavar="N", help="threads of the fused engine")
+
+
+def _add_destination(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("large sweeps")
+    group.add_argument(
+        "--store",
+        metavar="PATH",
+        help="write results to a .zarr store as they are computed, or .nc",
+    )
+    group.add_argument("--resume", action="store_true", help="continue an unfinished .zarr store")
+    group.add_argument(
+        "--reduce",
+        metavar="A,B",
+        help="keep statistics only: mean, variance, min, max, quantile, mean_square",
+    )
+    group.add_argument("--dims", metavar="A,B", help="the dims to reduce; by default all swept")
+    group.add_argument("--quantiles", metavar="Q,Q", help="which, for --reduce quantile")
+    group.add_argument(
+        "--memory-limit", metavar="BYTES", help="what the process may take, such as 2GB"
+    )
+    group.add_argument("--cluster", metavar="ADDRESS", help="compute on a Dask scheduler's workers")
+    group.add_argument(
+        "--on-error", choices=["raise", "mask"], help="mask: NaN where a point cannot be computed"
+    )
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show how far a run is; by default in a terminal",
+    )
 
 
 def _add_printing(command: argparse.ArgumentParser) -> None:
@@ -206,11 +242,14 @@ def _add_printing(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output", metavar="FILE", help="save as .nc, .zarr, .csv, .parquet or .json"
     )
-    group.add_argument("--overwrite", action="store_true", help="replace an existing .zarr folder")
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace an existing store or .zarr folder"
+    )
 
 
-def _add_nothing(command: argparse.ArgumentParser) -> None:
-    """A tool may have no options of its own."""
+def _add_planning(command: argparse.ArgumentParser) -> None:
+    _add_destination(command)
+    command.add_argument("--overwrite", action="store_true", help="replace an existing store")
 
 
 def _add_checking(command: argparse.ArgumentParser) -> None:
@@ -235,7 +274,7 @@ class _Tool(NamedTuple):
 
 
 _TOOLS = {
-    "plan": _Tool("print how a quantity would be computed, and why", "over a sweep", _add_nothing),
+    "plan": _Tool("print how a quantity would be computed, and why", "over a sweep", _add_planning),
     "check": _Tool(
         "compare a quantity with independent estimates of it",
         "at points drawn from a sweep",

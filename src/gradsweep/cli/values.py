@@ -12,6 +12,7 @@ import numpy as np
 
 from gradsweep.errors import SweepError
 from gradsweep.function import parameters_of
+from gradsweep.ranges import geomspace, linspace
 from gradsweep.written import components
 
 __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
@@ -147,10 +148,10 @@ def _read_values(option: str, text: str) -> np.ndarray:
         )
     start, stop, n_values = _number(option, parts[0]), _number(option, parts[1]), int(parts[2])
     if not is_log:
-        return np.linspace(start, stop, n_values)
+        return linspace(start, stop, n_values)
     if start * stop <= 0:
         raise SweepError(f"{option}: log: needs two bounds of one sign, neither of them 0.")
-    return np.geomspace(start, stop, n_values)
+    return geomspace(start, stop, n_values)
 
 
 def _read_value(option: str, text: str, annotation: Any) -> Any:

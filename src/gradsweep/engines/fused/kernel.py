@@ -179,7 +179,7 @@ class FusedKernel:
         axes = _loop_order(self.job.axes, lengths, self.lanes)
         if axes not in self._compiled:
             started = time.perf_counter()
-            along = [self.job.leaves[i.leaf].element(i.element)[0] for i in self.program.inputs]
+            along = [self.job.leaves[i.leaf].dims_of(i.element) for i in self.program.inputs]
             fingerprint = self.program.fingerprint
             key = (fingerprint, tuple(along), axes, self.job.dims, self.lanes, self.isa)
             self._compiled[axes] = COMPILED.get(key, lambda: self._make_code(axes))

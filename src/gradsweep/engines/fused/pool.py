@@ -11,6 +11,8 @@ from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 
+from gradsweep.errors import ArgumentError
+
 __all__ = ["Pool", "available_threads"]
 
 _VARIABLE = "GRADSWEEP_NUM_THREADS"
@@ -24,7 +26,9 @@ def available_threads() -> int:
     wanted = os.environ.get(_VARIABLE, "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:
-            raise ValueError(f"{_VARIABLE} is {wanted!r}; give it a number of threads, such as 4.")
+            raise ArgumentError(
+                f"{_VARIABLE} is {wanted!r}; give it a number of threads, such as 4."
+            )
         return int(wanted)
     if hasattr(os, "sched_getaffinity"):
         n_processors = len(os.sched_getaffinity(0))

@@ -1,0 +1,171 @@
+"""Whole runs of the command line that are killed, terminated or interrupted, and continued."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+zarr = pytest.importorskip("zarr")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
+
+# Slow enough to be killed while it runs: parts of a few thousand numbers.
+_RUN = """
+import sys
+from gradsweep import cli, planner
+planner._PART_BYTES = 2**15
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+_MODEL = """
+def price(S, sigma, K):
+    return S**2 * sigma + K * sigma**3 / S
+"""
+
+WORDS = [
+    "gradient", "model.py:price", "--over", "S=50:150:6000", "--over", "sigma=0.1:0.5:700",
+    "--at", "K=100", "--store", "greeks.zarr", "--no-progress",
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "model.py").write_text(textwrap.dedent(_MODEL))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(*more):
+    command = [sys.executable, "-c", _RUN, *WORDS, *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def gradsweep(*words):
+    command = [sys.executable, "-m", "gradsweep", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def chunks(store: Path) -> dict[str, bytes]:
+    """Return every file of data, with its bytes."""
+    files = (p for p in store.rglob("*") if p.is_file() and ".gradsweep" not in p.parts)
+    return {str(p.relative_to(store)): p.read_bytes() for p in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "model.py").write_text(textwrap.dedent(_MODEL))
+    command = [sys.executable, "-c", _RUN, *WORDS]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return chunks(folder / "greeks.zarr")
+
+
+LEDGER = Path("greeks.zarr/.gradsweep/run/ledger.jsonl")
+
+
+def n_recorded():
+    return LEDGER.read_bytes().count(b'"kind":"part"') if LEDGER.exists() else 0
+
+
+def wait_for_parts(n):
+    """Wait until a running process has recorded so many parts more."""
+    before, deadline = n_recorded(), time.monotonic() + 60
+    while n_recorded() < before + n:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_runs_end_in_the_very_bytes_of_an_undisturbed_one(seed, folder, undisturbed):
+    generator = random.Random(seed)
+    more: list[str] = []
+    for _ in range(4):
+        process = start(*more)
+        wait_for_parts(generator.randint(1, 30))
+        process.kill()
+        process.communicate()
+        assert gradsweep("show", "greeks.zarr").returncode == 1  # not finished
+        assert gradsweep("unlock", "greeks.zarr").returncode == 0
+        more = ["--resume"]
+    process = start(*more)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert chunks(folder / "greeks.zarr") == undisturbed
+    assert gradsweep("verify", "greeks.zarr").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_run_that_is_asked_to_end_can_be_resumed(number, code, folder, undisturbed):
+    process = start()
+    wait_for_parts(2)
+    process.send_signal(getattr(signal, number))
+    _, errors = process.communicate()
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    # It has let go of its lock.
+    process = start("--resume")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert chunks(folder / "greeks.zarr") == undisturbed
+
+
+@pytest.mark.slow
+def test_a_stored_sweep_reads_as_plain_xarray(folder, undisturbed):
+    process = start()
+    process.communicate()
+    found = xr.open_zarr("greeks.zarr")
+    S, sigma = np.linspace(50, 150, 6000), np.linspace(0.1, 0.5, 700)
+    assert (
+        found.dprice_dS.dims == ("S", "sigma") and found.dprice_dS.attrs["long_name"] == "∂price/∂S"
+    )
+    expected = 2 * S[:, None] * sigma - 100 * sigma**3 / S[:, None] ** 2
+    np.testing.assert_allclose(found.dprice_dS, expected, rtol=1e-13)
+    np.testing.assert_array_equal(found.S, S)
+    assert found.K.item() == 100.0
+
+
+@pytest.mark.slow
+def test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger(folder, undisturbed):
+    pytest.importorskip("distributed")
+    port = 20_000 + os.getpid() % 20_000
+
+    def cluster():
+        address = f"tcp://127.0.0.1:{port}"
+        scheduler = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+             "--port", str(port), "--dashboard-address", ":0"],
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1",
+             "--no-dashboard", "--local-directory", str(folder / "worker")],
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        return address, scheduler, worker
+
+    address, scheduler, worker = cluster()
+    try:
+        time.sleep(3)
+        process = start("--cluster", address)
+        wait_for_parts(3)
+        scheduler.kill()
+        scheduler.wait()
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 1, errors
+        assert "resume" in errors
+    finally:
+        worker.kill()
+        worker.wait()
+        scheduler.kill()
+    process = start("--resume")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert chunks(folder / "greeks.zarr") == undisturbed
