@@ -30,7 +30,7 @@ def price(S, sigma, K):
 """
 
 WORDS = [
-    "gradient", "model.py:price", "--over", "S=50:150:6000", "--over", "sigma=0.1:0.5:700",
+    "gradient", "model.py:price", "--over", "S=50:150:3000", "--over", "sigma=0.1:0.5:700",
     "--at", "K=100", "--store", "greeks.zarr", "--no-progress",
 ]  # fmt: skip
 
@@ -82,7 +82,7 @@ def wait_for_parts(n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_runs_end_in_the_very_bytes_of_an_undisturbed_one(seed, folder, undisturbed):
     generator = random.Random(seed)
     more: list[str] = []
@@ -91,7 +91,7 @@ def test_killed_runs_end_in_the_very_bytes_of_an_undisturbed_one(seed, folder, u
         wait_for_parts(generator.randint(1, 30))
         process.kill()
         process.communicate()
-        assert gradsweep("show", "greeks.zarr").returncode == 1  # not finished
+        assert "(100.0%)" not in gradsweep("show", "greeks.zarr").stdout
         assert gradsweep("unlock", "greeks.zarr").returncode == 0
         more = ["--resume"]
     process = start(*more)
@@ -122,7 +122,7 @@ def test_a_stored_sweep_reads_as_plain_xarray(folder, undisturbed):
     process = start()
     process.communicate()
     found = xr.open_zarr("greeks.zarr")
-    S, sigma = np.linspace(50, 150, 6000), np.linspace(0.1, 0.5, 700)
+    S, sigma = np.linspace(50, 150, 3000), np.linspace(0.1, 0.5, 700)
     assert (
         found.dprice_dS.dims == ("S", "sigma") and found.dprice_dS.attrs["long_name"] == "∂price/∂S"
     )

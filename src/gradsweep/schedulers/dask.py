@@ -150,7 +150,7 @@ class _Run:
 
     @property
     def _window(self) -> int:
-        return _TASKS_A_WORKER * max(1, len(self._client.scheduler_info()["workers"]))
+        return _TASKS_A_WORKER * max(1, len(self._client.scheduler_info().get("workers", ())))
 
     def _submit(self, task: _Task) -> Any:
         options = (task.part, task.points, task.pieces, task.skip)
