@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep import destinations, planner
+from gradsweep import destinations
 from gradsweep.errors import ClusterError, GradsweepWarning
 from gradsweep.parts import Part
 from gradsweep.stores.base import Layout
@@ -88,7 +88,8 @@ def store(tmp_path, monkeypatch):
     """Send the results of `store="x.zarr"` to a folder, in parts of a few hundred numbers."""
     kept = FolderStore(tmp_path / "results")
     monkeypatch.setattr(destinations, "_store", lambda *_: kept)
-    monkeypatch.setattr(planner, "_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
     return kept
 
 
@@ -235,7 +236,8 @@ def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: DeadlyWork(original(self, how)))
-    monkeypatch.setattr(planner, "_PART_BYTES", 2**10)
+    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**10)
+    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**10)
     sweep = gs.Sweep(x=np.linspace(0, 1, 31), y=np.linspace(1, 2, 13), z=1.0)
     expected = gs.gradient(wave, sweep)
     cluster.scheduler.allowed_failures = 0  # each death counts; the default needs four

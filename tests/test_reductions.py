@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradsweep as gs
-from gradsweep import planner
+from gradsweep import destinations
 from gradsweep.errors import ArgumentError, StoreError
 from gradsweep.parts import Partition
 from gradsweep.reductions import Moments, Tree
@@ -21,7 +21,8 @@ EVERY = ["mean", "variance", "min", "max", "mean_square"]
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(planner, "_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
 
 
 def layout_of(values, block, dims=("a", "b", "c")):

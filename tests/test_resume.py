@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX si
 # Slow enough to be killed while it runs: parts of a few thousand numbers.
 _RUN = """
 import sys
-from gradsweep import cli, planner
-planner._PART_BYTES = 2**15
+from gradsweep import cli, destinations
+destinations._STORED_PART_BYTES = 2**15
 sys.exit(cli.main(sys.argv[1:]))
 """
 

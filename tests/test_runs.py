@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep import memory, planner, progress
+from gradsweep import destinations, memory, progress
 from gradsweep.errors import ArgumentError, GradsweepWarning, MemoryLimitError, StoreError
 from gradsweep.memory import format_bytes, parse_bytes
 from gradsweep.progress import Meter
@@ -20,7 +20,8 @@ from gradsweep.progress import Meter
 @pytest.fixture
 def small_parts(monkeypatch):
     """Cut sweeps into parts of a few hundred numbers."""
-    monkeypatch.setattr(planner, "_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
 
 
 def wave(x, y, z):

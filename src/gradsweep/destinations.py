@@ -17,6 +17,11 @@ from gradsweep.stores.memory import MemoryStore
 __all__ = ["make_destination"]
 
 
+# Chunks of a few megabytes for each variable; and what is reduced while it is in the cache.
+_STORED_PART_BYTES = 2**26
+_REDUCED_PART_BYTES = 2**24
+
+
 def make_destination(
     store: str | Path | None = None,
     resume: bool = False,
@@ -64,7 +69,17 @@ def make_destination(
         found = MemoryStore()
     where = _scheduler(scheduler)
     travels = not isinstance(where, ThreadScheduler)
-    return Destination(found, where, progress, on_error, BUFFERS, keeps, travels)
+    return Destination(
+        store=found,
+        scheduler=where,
+        progress=progress,
+        on_error=on_error,
+        copies=BUFFERS,
+        part_bytes=_STORED_PART_BYTES if reduce is None else _REDUCED_PART_BYTES,
+        keep_rows=reduce is not None,
+        keeps=keeps,
+        travels=travels,
+    )
 
 
 def _store(path: Path, resume: bool, overwrite: bool) -> Store:

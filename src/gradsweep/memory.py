@@ -64,12 +64,14 @@ def make_chunks(
     bytes_of: Callable[[Mapping[str, int]], int],
     limit_bytes: int,
     list_chunks: bool = True,
+    keep_rows: bool = False,
 ) -> tuple[dict[str, int], tuple[Chunk, ...]]:
     """Cut the axes into equal blocks until one block fits.
 
     Args:
         bytes_of: projects the bytes of a block, from its length along each axis.
         list_chunks: whether to return the chunks, of which there may be very many.
+        keep_rows: whether to cut the outer axes first, so that rows stay long.
 
     Returns:
         The length of a block along each axis, and the chunks, which cover every point once.
@@ -77,7 +79,9 @@ def make_chunks(
     block = dict(axes)
     while bytes_of(block) > limit_bytes and any(size > 1 for size in block.values()):
         longest = max(block, key=lambda axis: block[axis])
-        block[longest] = -(-block[longest] // 2)
+        outermost = next(axis for axis in block if block[axis] > 1)
+        axis = outermost if keep_rows else longest
+        block[axis] = -(-block[axis] // 2)
     return block, tuple(_blocks(axes, block)) if list_chunks else ()
 
 

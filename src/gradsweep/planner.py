@@ -137,10 +137,6 @@ def _what_there_is(budget: int, memory_limit: int | float | str | None) -> str:
     return f"memory_limit={memory_limit!r} leaves {format_bytes(budget)} beside what is held now"
 
 
-# What the results of one part take: enough to amortise a task, small enough for a few at a time.
-_PART_BYTES = 2**26
-
-
 def _plan_parts(
     request: Request,
     options: Options,
@@ -177,12 +173,14 @@ def _plan_parts(
         return plan.with_axes(block).result_bytes + read
 
     held = plan.result_bytes if destination.keeps else 0
-    limit = min(_PART_BYTES, (budget - held) // (destination.copies + 1))
+    limit = min(destination.part_bytes, (budget - held) // (destination.copies + 1))
     stored = destination.store.stored_partition()
     if stored is not None and dict(stored.axes) == dict(axes):
         block = dict(stored.block)  # a run is continued in the parts that it was begun in
     else:
-        block, _ = make_chunks(axes, bytes_of, limit, list_chunks=False)
+        block, _ = make_chunks(
+            axes, bytes_of, limit, list_chunks=False, keep_rows=destination.keep_rows
+        )
     if held > budget or bytes_of(block) > limit:
         raise MemoryLimitError(
             f"{bound.name} takes {format_bytes(held or bytes_of(block))} "

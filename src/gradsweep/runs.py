@@ -40,6 +40,9 @@ class Destination:
         on_error: "raise" stops at the first point that cannot be computed; "mask" leaves NaN
             there and goes on.
         copies: how many parts' results are in memory at once.
+        part_bytes: what the results of a part may take: enough to amortise a task.
+        keep_rows: whether parts are cut along the outer axes first: fastest to compute, where
+            chunks of a store are better read when they are as long along every axis.
         keeps: whether every number that is computed stays in memory.
         travels: whether parts are computed in other processes.
     """
@@ -49,6 +52,8 @@ class Destination:
     progress: bool | None = None
     on_error: OnError = "raise"
     copies: int = 1
+    part_bytes: int = 2**26
+    keep_rows: bool = False
     keeps: bool = False
     travels: bool = False
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradsweep.errors import SweepError
 from gradsweep.function import parameters_of
-from gradsweep.ranges import geomspace, linspace
+from gradsweep.ranges import Values, geomspace, linspace
 from gradsweep.written import components
 
 __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
@@ -136,7 +136,7 @@ def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
     return _read_values(f"--along {option}", text)
 
 
-def _read_values(option: str, text: str) -> np.ndarray:
+def _read_values(option: str, text: str) -> Values:
     """Read start:stop:count, log:start:stop:count or a,b,c."""
     is_log = text.startswith("log:")
     parts = text.removeprefix("log:").split(":")

@@ -54,7 +54,9 @@ class _Reducer:
         # Which order the points of a mean are added in does not matter; memory's own is fastest.
         rows = values.transpose(kept + gone).reshape(*lengths, -1)
         points = self._points(variable, part, gone) if {"min", "max"} & {*self.reductions} else None
-        kinds = {_kind(name): REDUCTIONS[name] for name in self.reductions}
+        # Variance comes last, and its state takes the place of the mean's alone.
+        names = sorted(self.reductions, key=("variance",).count)
+        kinds = {_kind(name): REDUCTIONS[name] for name in names}
         return {kind: reduction.state(rows, points) for kind, reduction in kinds.items()}
 
     def _points(self, variable: Variable, part: Part, gone: Sequence[int]) -> np.ndarray:
@@ -68,7 +70,7 @@ class _Reducer:
 
 
 def _kind(reduction: str) -> str:
-    """Return which state a statistic is read from; mean and variance share one."""
+    """Return which state a statistic is read from; mean and variance can share one."""
     return "moments" if reduction in ("mean", "variance") else reduction
 
 
