@@ -11,12 +11,12 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.cases import CASES, Problem
-from benchmarks.clock import FULL, QUICK, Effort
 from benchmarks.first_results import first_results
 from benchmarks.machine import describe_machine, headline
 from benchmarks.race import Row, race
 from benchmarks.rivals import RIVALS, Rival
 from benchmarks.threads import available, import_frameworks, use_threads
+from gradsweep.comparison.clock import FULL, QUICK, Effort
 
 __all__ = ["main"]
 

@@ -14,10 +14,10 @@ from dataclasses import asdict, replace
 from statistics import median
 
 from benchmarks.cases import CASES, LONG_PROGRAM, Case, Problem
-from benchmarks.clock import Effort
 from benchmarks.race import Row, start
 from benchmarks.rivals import RIVALS
 from benchmarks.threads import import_frameworks, use_threads
+from gradsweep.comparison.clock import Effort
 
 __all__ = ["FIRST_RESULTS", "first_results"]
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 from benchmarks.agreement import disagreement
 from benchmarks.cases import Problem
-from benchmarks.clock import Effort, time_in_turns
 from benchmarks.rivals.base import Rival, Unavailable, Work
+from gradsweep.comparison.clock import Effort, time_in_turns
 
 __all__ = ["LARGEST_LOOP", "Row", "Status", "race", "ratio", "start"]
 

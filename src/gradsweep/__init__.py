@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         vjp,
     )
     from gradsweep.checks import check
+    from gradsweep.comparison import compare
     from gradsweep.ranges import geomspace, linspace
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "broadcast",
     "check",
+    "compare",
     "compile",
     "components",
     "contributions",
@@ -70,6 +72,7 @@ _HOMES = {
     ],
     "ranges": ["geomspace", "linspace"],
     "checks": ["check"],
+    "comparison": ["compare"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

@@ -94,6 +94,7 @@ _INSTALL_LINES = {
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "distributed": "pip install 'gradsweep[dask]'",
     "crick": "pip install 'gradsweep[quantile]'",
+    "matplotlib": "pip install 'gradsweep[plot]'",
     "rich": "pip install 'gradsweep[cli]'",
 }
 

@@ -19,7 +19,7 @@ from gradsweep.cli.values import (
     read_swept,
 )
 from gradsweep.derivative import QUANTITIES
-from gradsweep.errors import SweepError
+from gradsweep.errors import SweepError, require
 from gradsweep.sweep import Sweep
 
 __all__ = ["run"]
@@ -88,8 +88,43 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if found.ok else 1
 
 
+def _compare(options: argparse.Namespace) -> int:
+    """Print a comparison; the exit code says whether anything could be compared."""
+    from gradsweep.comparison import compare
+
+    request = _read_request(options, options.quantity)
+    if options.plot:
+        require("matplotlib", "--plot")
+    found = compare(
+        request.function,
+        request.sweep,
+        *request.directions,
+        quantity=request.quantity,
+        rivals=_listed(options.rivals, ";"),
+        points=_sizes(options.points),
+        budget_seconds=options.budget,
+        **request.options,
+    )
+    if options.plot:
+        found.plot().savefig(options.plot, dpi=200)
+        print(f"gradsweep: saved {options.plot}", file=sys.stderr)
+    print(found.to_json() if options.json else found)
+    return 0 if found.winner else 1
+
+
+def _sizes(written: str | None) -> list[int] | None:
+    try:
+        return [int(float(size)) for size in written.split(",")] if written else None
+    except (ValueError, OverflowError):
+        raise SweepError(f"--points {written}: give sizes, such as 9,1000,1000000.") from None
+
+
 # The commands that are no quantities.
-_TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {"plan": _plan, "check": _check}
+_TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "plan": _plan,
+    "check": _check,
+    "compare": _compare,
+}
 
 
 @dataclass(frozen=True)
@@ -146,8 +181,12 @@ def _destination(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def _listed(written: str | None, separator: str) -> list[str] | None:
+    return [name.strip() for name in written.split(separator)] if written else None
+
+
 def _names(written: str | None) -> list[str] | None:
-    return [name.strip() for name in written.split(",")] if written else None
+    return _listed(written, ",")
 
 
 def _numbers(option: str, written: str | None) -> list[float] | None:

@@ -39,6 +39,9 @@ examples:
   # how far a store is, and whether its chunks are as they were written
   gradsweep show greeks.zarr
   gradsweep verify greeks.zarr
+  # is JAX better at this? gradsweep, torch and JAX race on this machine, at three sizes
+  gradsweep compare model.py:price --over S=50:150:101 --at K=100 --points 9,1000,1000000
+
   # how far the derivatives are from independent estimates, at 20 of the points
   gradsweep check model.py:price --quantity hessian --from quotes.csv:quote --points 20
 
@@ -265,6 +268,19 @@ def _add_checking(command: argparse.ArgumentParser) -> None:
     group.add_argument("--json", action="store_true", help="print one JSON document")
 
 
+def _add_comparing(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("comparing")
+    group.add_argument(
+        "--points", metavar="N,N", help="sizes to which the sweep is stretched; as it is without"
+    )
+    group.add_argument("--rivals", metavar="A;B", help="those to race; by default all")
+    group.add_argument(
+        "--budget", type=float, default=60.0, metavar="SECONDS", help="how long it may take (60)"
+    )
+    group.add_argument("--json", action="store_true", help="print one JSON document")
+    group.add_argument("--plot", metavar="FILE", help="save a figure: .png, .svg or .pdf")
+
+
 class _Tool(NamedTuple):
     """A command about a quantity, which --quantity names."""
 
@@ -279,5 +295,10 @@ _TOOLS = {
         "compare a quantity with independent estimates of it",
         "at points drawn from a sweep",
         _add_checking,
+    ),
+    "compare": _Tool(
+        "race gradsweep's engines, torch and JAX at a quantity",
+        "over a sweep",
+        _add_comparing,
     ),
 }

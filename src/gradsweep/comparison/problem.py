@@ -1,0 +1,209 @@
+"""What is raced: one request at one size, and the function as either framework can call it.
+
+A Request enters. Rivals read from it the values of all arguments as arrays, which of them are
+swept and along what, and a function of one point.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from gradsweep import frontends
+from gradsweep.branches import first_point
+from gradsweep.derivative import Derivative
+from gradsweep.errors import MissingPackage
+from gradsweep.framework import FRAMEWORKS
+from gradsweep.function import candidate_frameworks
+from gradsweep.leaf import Leaf
+from gradsweep.memory import n_points
+from gradsweep.planner import Options, make_plan
+from gradsweep.plans import Plan
+from gradsweep.request import Request
+from gradsweep.sweep import Sweep
+from gradsweep.transcription import evaluate
+
+__all__ = ["Problem", "Unavailable", "resized"]
+
+_Parameter = inspect.Parameter
+
+PointFunction = Callable[[Mapping[str, Any]], Any]
+
+
+class Unavailable(Exception):
+    """Why a rival does not take part, as a clause."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A request at one size.
+
+    Attributes:
+        options: how the request is computed, where it says so.
+    """
+
+    request: Request
+    options: Options
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How gradsweep would compute it, left to itself."""
+        return make_plan(self.request, self.options)
+
+    @property
+    def n_points(self) -> int:
+        return n_points(self.request.axes, self.request.axes)
+
+    @property
+    def quantity(self) -> str:
+        return self.request.derivative.quantity
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        return self.request.derivative.wrt
+
+    @property
+    def framework(self) -> str:
+        """The framework that the function is written for."""
+        return self.plan.framework
+
+    def arrays(self, framework: str) -> dict[str, Any]:
+        """Return every argument's values in a framework's arrays, by key."""
+        found = {key: leaf.whole() for key, leaf in self.request.leaves.items()}
+        if framework == "torch":
+            import torch
+
+            return {key: torch.from_numpy(np.array(values)) for key, values in found.items()}
+        import jax.numpy as jnp
+
+        return {key: jnp.asarray(values) for key, values in found.items()}
+
+    def at_point(self, framework: str) -> PointFunction:
+        """Return the function of one point, for a framework's own arrays by key.
+
+        Another framework's function goes there as the Program of its value.
+
+        Raises:
+            Unavailable: when there is no such function.
+        """
+        try:
+            import_module(f"gradsweep.frontends.{framework}")
+        except MissingPackage:
+            raise Unavailable(f"{framework} is not installed") from None
+        written_for = candidate_frameworks(self.request.bound)
+        if framework == self.framework or (framework in written_for and len(written_for) > 1):
+            return self._as_written()
+        return self._transcribed(framework)
+
+    def _as_written(self) -> PointFunction:
+        """Return the user's function, called as directly as its arguments allow."""
+        bound = self.request.bound
+        kinds = {p.kind for p in bound.parameters or ()}
+        by_name = {_Parameter.POSITIONAL_OR_KEYWORD, _Parameter.KEYWORD_ONLY}
+        if (
+            not kinds
+            or kinds - by_name
+            or not all(a.is_single or a.is_static for a in bound.arguments)
+        ):
+            return bound
+        function = bound.function
+        static = {a.name: a.form for a in bound.arguments if a.is_static}
+        names = [a.name for a in bound.arguments if not a.is_static]
+        return lambda values: function(**{name: values[name] for name in names}, **static)
+
+    def _transcribed(self, framework: str) -> PointFunction:
+        keys = [leaf.key for leaf in self.request.bound.sweep.leaves]
+        point = first_point({key: self.request.leaves[key] for key in keys})
+        value = Derivative("value", ())
+        traced = frontends.trace(self.request.bound, value, point, self.framework)
+        program = traced.program
+        if program is None:
+            raise Unavailable(f"the function has no Program to be run in {framework}")
+        if program.guards:
+            raise Unavailable("the function has Python branches")
+        if len(traced.results) != 1 or traced.results[0].output:
+            raise Unavailable("the function has several outputs")
+        table = import_module(f"gradsweep.transcription.{framework}")
+        shape = traced.results[0].output_shape
+        stack = _STACKS[framework]
+
+        def transcribed(values: Mapping[str, Any]) -> Any:
+            inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in program.inputs]
+            ((*scalars,),) = evaluate(program, table.OPERATIONS, inputs, table.constant)
+            return scalars[0] if shape == () else stack(scalars).reshape(shape)
+
+        return transcribed
+
+    def in_axes(self, axis: str, done: Sequence[str]) -> dict[str, int | None]:
+        """Return where each argument has an axis, when others before it are mapped already."""
+        found: dict[str, int | None] = {}
+        for key, leaf in self.request.leaves.items():
+            left = [dim for dim in leaf.dims if dim not in done]
+            found[key] = left.index(axis) if axis in left else None
+        return found
+
+
+def _stack_torch(scalars: Sequence[Any]) -> Any:
+    import torch
+
+    return torch.stack(list(scalars))
+
+
+def _stack_jax(scalars: Sequence[Any]) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.stack(list(scalars))
+
+
+_STACKS = dict(zip(FRAMEWORKS, (_stack_torch, _stack_jax)))
+
+
+def resized(request: Request, wanted: int) -> Request:
+    """Return a request over as many points, its axes stretched alike by interpolation.
+
+    Values that are no numbers of their own, such as truth values, are repeated.
+    """
+    axes = request.axes
+    present = n_points(axes, axes)
+    if wanted == present or not axes:
+        return request
+    longer = [axis for axis, size in axes.items() if size > 1] or list(axes)
+    factor = (wanted / max(1, present)) ** (1 / len(longer))
+    sizes = {a: max(1, round(n * factor)) if a in longer else n for a, n in axes.items()}
+    leaves = {key: _stretched(leaf, sizes) for key, leaf in request.leaves.items()}
+    bound = request.bound
+    arguments = [
+        # Labels are of the points as they were.
+        replace(a, leaves=tuple(leaves[leaf.key] for leaf in a.leaves), coordinates={})
+        for a in bound.arguments
+    ]
+    bound = bound.with_sweep(Sweep.from_arguments(arguments))
+    return replace(request.with_leaves(leaves), bound=bound)
+
+
+def _stretched(leaf: Leaf, sizes: Mapping[str, int]) -> Leaf:
+    if leaf.parts:
+        parts = tuple((dims, _interpolated(np.asarray(v), dims, sizes)) for dims, v in leaf.parts)
+        return replace(leaf, parts=parts)
+    return replace(leaf, values=_interpolated(leaf.whole(), leaf.dims, sizes))
+
+
+def _interpolated(values: np.ndarray, dims: Sequence[str], sizes: Mapping[str, int]) -> np.ndarray:
+    for axis, dim in enumerate(dims):
+        n_old, n_new = values.shape[axis], sizes[dim]
+        if n_old == n_new or n_old == 0:
+            continue
+        place = np.linspace(0, n_old - 1, n_new)
+        lower = np.minimum(place.astype(np.int64), max(0, n_old - 2))
+        upper = np.minimum(lower + 1, n_old - 1)
+        if not np.issubdtype(values.dtype, np.floating):
+            values = values.take(np.rint(place).astype(np.int64), axis)
+            continue
+        share = (place - lower).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
+        share = share.astype(values.dtype)
+        values = values.take(lower, axis) * (1 - share) + values.take(upper, axis) * share
+    return values.copy()

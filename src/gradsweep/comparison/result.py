@@ -1,0 +1,225 @@
+"""Comparison: which way is fastest, at which size, and by how much.
+
+Rows enter; a sentence, a table and JSON leave.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from gradsweep.comparison.race import Row
+from gradsweep.memory import format_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Comparison"]
+
+# An engine that another of ours beats by more than this was not the one to pick.
+_NOTICEABLE = 1.1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the ways to compute one quantity compare, on this machine.
+
+    Attributes:
+        function: its name, and `quantity` what was computed of it.
+        written_for: the framework that the function is written for.
+        picked: the engine that engine="auto" picks, at each size.
+        rows: one for each rival at each size, those that did not take part included.
+        machine: what it ran on.
+    """
+
+    function: str
+    quantity: str
+    written_for: str
+    picked: dict[int, str]
+    rows: tuple[Row, ...]
+    machine: str
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(row.n_points for row in self.rows))
+
+    def at(self, n_points: int) -> list[Row]:
+        """Return the rows of those that took part at one size, the fastest first."""
+        found = [row for row in self.rows if row.n_points == n_points and row.seconds]
+        return sorted(found, key=lambda row: row.median)
+
+    @property
+    def winner(self) -> str:
+        """The fastest at the largest size; "" when nothing could be run."""
+        ranked = self.at(self.sizes[-1]) if self.rows else []
+        return ranked[0].rival if ranked else ""
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a sentence or two."""
+        if not self.winner:
+            return f"Nothing could compute the {self.quantity} of {self.function}."
+        size = self.sizes[-1]
+        first, *others = self.at(size)
+        where = f"over {size:,} points"
+        if not others:
+            return f"{_title(first)} is the only way that works here, {where}."
+        parts = [self._lead(first, others, where)]
+        parts += self._crossovers()
+        return "; ".join(parts) + "."
+
+    def _lead(self, first: Row, others: Sequence[Row], where: str) -> str:
+        rivals = [next((r for r in others if r.family == f), None) for f in _FAMILIES]
+        beaten = [r for r in rivals if r is not None and r.family != first.family] or [others[0]]
+        close = [row for row in beaten if _overlap(first, row)]
+        told = " and ".join(
+            f"{row.median / first.median:.1f} x faster than {_best_of(row)}"
+            for row in beaten
+            if row not in close
+        )
+        calls = [f"too close to call with {_best_of(row)}" for row in close]
+        return f"{where[0].upper()}{where[1:]}, {_title(first)} is " + ", and ".join(
+            [*([told] if told else []), *calls]
+        )
+
+    def _crossovers(self) -> list[str]:
+        """Say where JAX and torch, as written by hand, change places."""
+        leads: list[tuple[int, str]] = []
+        for size in self.sizes:
+            best = {f: next((r for r in self.at(size) if r.family == f), None) for f in _HANDS}
+            jax, torch = best["JAX"], best["torch"]
+            if jax is None or torch is None:
+                continue
+            ahead = "neither" if _overlap(jax, torch) else min(jax, torch, key=_median).family
+            leads.append((size, ahead))
+        runs = [(who, [s for s, _ in group]) for who, group in groupby(leads, lambda lead: lead[1])]
+        told = [(who, sizes) for who, sizes in runs if who != "neither"]
+        if len(told) == 1 and len(runs) == 1:
+            ((who, _),) = told
+            return [f"by hand, {who} beats {_other(who)} at every size"]
+        return [
+            f"by hand, {who} beats {_other(who)} {_range(sizes, self.sizes)}" for who, sizes in told
+        ]
+
+    @property
+    def warning(self) -> str:
+        """Say where engine="auto" does not pick the fastest of gradsweep's engines, or ""."""
+        for size, picked in self.picked.items():
+            ours = [r for r in self.at(size) if r.family == "gradsweep" and "," not in r.rival]
+            mine = next((row for row in ours if row.rival == picked), None)
+            if mine is None or not ours:
+                continue
+            best = ours[0]
+            if best is not mine and mine.median > _NOTICEABLE * best.median:
+                if not _overlap(best, mine):
+                    return (
+                        f'engine="auto" picks {picked} over {size:,} points, and {best.rival} is '
+                        f"{mine.median / best.median:.1f} x faster there: pass "
+                        f'engine="{best.rival}".'
+                    )
+        return ""
+
+    def plot(self) -> "Figure":
+        """Draw time against points, a line for each way. Needs the extra `plot`."""
+        from gradsweep.comparison.plot import draw
+
+        return draw(self)
+
+    def to_json(self) -> str:
+        """Return everything as one JSON document."""
+        document = asdict(self) | {"sentence": self.sentence, "winner": self.winner}
+        return json.dumps(document, indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        lines = [self.sentence]
+        if self.warning:
+            lines.append(self.warning)
+        lines.append(f"\n{self.machine}")
+        for size in self.sizes:
+            lines += ["", f"{size:,} points", *self._table(size)]
+        absent = {row.rival: row for row in self.rows if not row.seconds}
+        if absent:
+            lines += ["", "did not take part everywhere:"]
+            width = max(map(len, absent))
+            for name, row in absent.items():
+                sizes = [r.n_points for r in self.rows if r.rival == name and not r.seconds]
+                at = "" if len(sizes) == len(self.sizes) else f" (at {_listed(sizes)} points)"
+                lines.append(f"  {name:<{width}}  {row.family}: {row.reason}{at}")
+        return "\n".join(lines)
+
+    def _table(self, size: int) -> list[str]:
+        ranked = self.at(size)
+        if not ranked:
+            return ["  nothing took part"]
+        cells = [("way", "by", "median", "quartiles", "x", "first result", "memory")]
+        for row in ranked:
+            low, high = row.quartiles
+            picked = " (auto)" if row.rival == self.picked.get(size) else ""
+            cells.append(
+                (
+                    row.rival + picked,
+                    row.family,
+                    _duration(row.median),
+                    f"{_duration(low)} .. {_duration(high)}",
+                    f"{row.median / ranked[0].median:.1f}",
+                    _duration(row.first_seconds),
+                    "-" if row.peak_bytes is None else format_bytes(row.peak_bytes),
+                )
+            )
+        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        return [
+            "  " + "  ".join(
+                f"{cell:<{w}}" if i in (0, 1) else f"{cell:>{w}}"
+                for i, (cell, w) in enumerate(zip(row, widths))
+            ).rstrip()
+            for row in cells
+        ]  # fmt: skip
+
+
+_FAMILIES = ("gradsweep", "JAX", "torch")
+_HANDS = ("JAX", "torch")
+
+
+def _median(row: Row) -> float:
+    return row.median
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    """Tell whether the middle halves of two samples overlap: then nothing can be said."""
+    (a, b), (c, d) = one.quartiles, other.quartiles
+    return a <= d and c <= b
+
+
+def _title(row: Row) -> str:
+    if row.family != "gradsweep":
+        return f"{row.family}'s {row.rival}"
+    return f"gradsweep's {row.rival.removeprefix('gradsweep, ')}"
+
+
+def _best_of(row: Row) -> str:
+    return f"{row.family}'s best here ({row.rival})"
+
+
+def _other(family: str) -> str:
+    return next(name for name in _HANDS if name != family)
+
+
+def _range(sizes: Sequence[int], everywhere: Sequence[int]) -> str:
+    if sizes[0] == everywhere[0]:
+        return f"up to {sizes[-1]:,} points"
+    if sizes[-1] == everywhere[-1]:
+        return f"from {sizes[0]:,} points on"
+    return f"at {_listed(sizes)} points"
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(f"{size:,}" for size in sizes)
+
+
+def _duration(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1 or unit == "µs":
+            value = seconds * factor
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    raise AssertionError(seconds)
