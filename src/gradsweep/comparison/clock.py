@@ -1,6 +1,6 @@
 """Time calls in turns, A B A B, so that what slows the machine slows them alike.
 
-Calls enter, seconds leave. Knows nothing of cases or rivals.
+Calls enter, seconds leave. Knows nothing of problems or rivals.
 """
 
 import gc
@@ -61,6 +61,7 @@ def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ..
     samples: list[list[float]] = [[] for _ in calls]
     plans = [_plan(call, effort) for call in calls]
     collects = gc.isenabled()
+    gc.collect()  # once: it takes long where frameworks are loaded
     gc.disable()
     try:
         for turn in range(effort.most_turns):
@@ -70,7 +71,6 @@ def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ..
                     if n_turns > 1:
                         call()  # what the others left in the caches is not this one's fault
                     found.append(seconds_of(call, n_calls))
-            gc.collect()
     finally:
         if collects:
             gc.enable()

@@ -97,7 +97,7 @@ def run_race(
                 continue
             entered.append((rival, *found))
             starting[rival.name] = found[1]
-        left = max(1.0, budget_seconds - (time.monotonic() - started))
+        left = max(0.1, budget_seconds - (time.monotonic() - started))
         share = left / (len(problems) - number) / max(1, len(entered))
         effort = Effort(min(share, 1.0), _LONGEST_CALL_SECONDS, 25, n_processes=1, waits=True)
         advance(f"timing, {problem.n_points:,} points")
