@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         vjp,
     )
     from gradsweep.checks import check
+    from gradsweep.figures import plot
     from gradsweep.ranges import geomspace, linspace
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
@@ -51,6 +52,7 @@ __all__ = [
     "linspace",
     "matrix",
     "plan",
+    "plot",
     "value",
     "vjp",
 ]
@@ -70,6 +72,7 @@ _HOMES = {
     ],
     "ranges": ["geomspace", "linspace"],
     "checks": ["check"],
+    "figures": ["plot"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

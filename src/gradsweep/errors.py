@@ -93,6 +93,7 @@ _INSTALL_LINES = {
     "mpmath": "pip install 'gradsweep[check]'",
     "pyarrow": "pip install 'gradsweep[parquet]'",
     "distributed": "pip install 'gradsweep[dask]'",
+    "matplotlib": "pip install 'gradsweep[plot]'",
     "rich": "pip install 'gradsweep[cli]'",
 }
 
