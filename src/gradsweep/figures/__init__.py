@@ -146,12 +146,15 @@ def _held(ds: "xarray.Dataset") -> list[str]:
 
 def _missing(entries: Sequence[Entry]) -> list[str]:
     """Count what is not finite, which no figure shows."""
-    found = []
-    for entry in entries:
-        for n, what in zip(entry.n_missing, ("NaN", "infinite")):
-            if n:
-                found.append(f"{n:,} {what} in {entry.label}")
-    if len(found) > 4:
-        counts = [sum(n) for n in zip(*(entry.n_missing for entry in entries))]
-        found = [f"{counts[0]:,} NaN and {counts[1]:,} infinite in all"]
+    counts = {entry.label: entry.n_missing for entry in entries if any(entry.n_missing)}
+    if len(counts) > 4:
+        n_nan, n_infinite = (sum(n) for n in zip(*counts.values()))
+        counts = {f"{len(counts)} derivatives": (n_nan, n_infinite)}
+    found = [f"{_counted(*n)} in {label}" for label, n in counts.items()]
     return [f"Not drawn: {', '.join(found)}."] if found else []
+
+
+def _counted(n_nan: int, n_infinite: int) -> str:
+    """Write how many numbers are missing: "3 NaN and 1 infinite"."""
+    named = ((n_nan, "NaN"), (n_infinite, "infinite"))
+    return " and ".join(f"{n:,} {what}" for n, what in named if n)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradsweep.errors import ArgumentError, OutputError
+from gradsweep.figures import theme
 from gradsweep.figures.axis import MOST_LINES, Axis, axis_of, find_axis, is_sampled
 from gradsweep.figures.entries import Entry
 from gradsweep.figures.symbols import plain
@@ -125,6 +126,7 @@ class _Swept:
 def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> str:
     """Return the kind for what was not asked for by name."""
     is_matrix = _is_matrix(entries)
+    is_grid = is_matrix and _fits_matrix(entries)
     long = [dim for dim in swept.ordered if swept.size(dim) > MOST_LINES]
     wants_map = len(swept.ordered) > 1 and (len(long) > 1 or swept.by is not None)
     if swept.by is not None and swept.size(swept.by.dim) <= MOST_LINES:
@@ -137,7 +139,7 @@ def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> st
         return "image" if is_matrix else "bars"
     if swept.x is not None and swept.x.dim in swept.sampled and not swept.x.is_ordered:
         return "scatter"
-    if is_matrix and not (wants_map and len(entries) <= _MOST_MAPS):
+    if is_grid and not (wants_map and len(entries) <= _MOST_MAPS):
         return "matrix"
     if not swept.ordered:
         return "histogram"
@@ -150,6 +152,14 @@ def _is_matrix(entries: Sequence[Entry]) -> bool:
     orders = {len(entry.wrt) for entry in partials}
     sides = zip(*((entry.row, entry.column) for entry in partials))
     return len(orders) == 1 and all(len({*side}) > 1 for side in sides)
+
+
+def _fits_matrix(entries: Sequence[Entry]) -> bool:
+    """Whether the columns of a matrix are wide enough for their titles, in small letters."""
+    partials = [entry for entry in entries if entry.wrt]
+    n_columns = len({element for entry in partials for element in entry.wrt})
+    longest = max(theme.visible_length(entry.label) for entry in partials)
+    return n_columns <= 8 and 0.045 * longest <= theme.WIDTH_INCHES / n_columns
 
 
 def _require_room(kind: str, entries: Sequence[Entry]) -> None:

@@ -100,6 +100,9 @@ def draw_matrix(
     figure = theme.new_figure(height * n_rows + 0.85, width)
     spec = figure.add_gridspec(n_rows, n_columns)
     is_one_array = len({entry.variable for entry in grid.cells.values()}) == 1
+    # Titles shrink to the width of their panels, as far as `fits_matrix` let them.
+    longest = max(theme.visible_length(entry.label) for entry in grid.cells.values())
+    title_size = float(np.clip(9 * width / n_columns / (theme.LETTER_INCHES * longest), 5, 7.5))
     first: Axes | None = None
     notes: Notes = []
     for (row, column), entry in sorted(grid.cells.items(), key=lambda item: item[0]):
@@ -121,7 +124,7 @@ def draw_matrix(
             if is_lowest:
                 axes.set_xlabel(plan.x.label, fontsize=theme.SMALL)
         axes.yaxis.get_offset_text().set_fontsize(theme.SMALL - 1.5)
-        axes.set_title(entry.label, loc="left", fontsize=theme.SMALL + 0.5, pad=3)
+        axes.set_title(entry.label, loc="left", fontsize=title_size, pad=3)
     add_legend(figure, plan.by)
     if grid.is_symmetric:
         notes.append("A Hessian is symmetric: each pair is drawn once.")
@@ -149,7 +152,7 @@ def draw_image(
     figure = theme.new_figure(height + 1.0, width)
     axes = figure.add_subplot()
     norm, colours = colour_norm(numbers)
-    axes.set_facecolor("#e3e5e8")
+    theme.mark_gaps(axes)
     image = axes.imshow(
         np.ma.masked_invalid(numbers), cmap=colours, norm=norm, aspect="auto",
         interpolation="nearest",

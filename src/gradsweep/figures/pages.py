@@ -60,15 +60,17 @@ def draw_heatmap(
         mesh, found = draw_map(axes, entry, x, y)
         notes += found
         theme.style(axes, grid=False)
-        bar = panels.figure.colorbar(mesh, ax=axes, aspect=22, pad=0.02, fraction=0.08)
-        bar.ax.tick_params(labelsize=theme.SMALL - 0.5, length=2, width=0.5, color=theme.GREY)
-        bar.ax.yaxis.get_offset_text().set_fontsize(theme.SMALL - 0.5)
-        bar.outline.set_visible(False)
         panels.name_x(axes, x, is_lowest)
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel(y.label)
         else:
             axes.tick_params(labelleft=False)
+        if mesh is None:
+            continue
+        bar = panels.figure.colorbar(mesh, ax=axes, aspect=22, pad=0.02, fraction=0.08)
+        bar.ax.tick_params(labelsize=theme.SMALL - 0.5, length=2, width=0.5, color=theme.GREY)
+        bar.ax.yaxis.get_offset_text().set_fontsize(theme.SMALL - 0.5)
+        bar.outline.set_visible(False)
     return panels.figure, notes
 
 
@@ -125,10 +127,11 @@ def add_legend(figure: "Figure", by: Axis | None) -> None:
 
     if by is None:
         return
-    colours = theme.line_colours(len(by.values))
+    colours = theme.line_colours(len(by.values), has_order=not by.words)
     handles = [Line2D([], [], color=colour, label=by.value(i)) for i, colour in enumerate(colours)]
     figure.legend(
-        handles=handles[::-1],  # as a colour bar has them: the greatest on top
+        # As a colour bar has them: the greatest on top.
+        handles=handles if by.words else handles[::-1],
         title=with_units(by.symbol, by.units),
         loc="outside right upper",
         handlelength=1.3,
@@ -143,7 +146,12 @@ class _Panels:
         values = [entry for entry in entries if not entry.wrt]
         self.has_top = on_top and len(values) == 1 and len(entries) > 2
         n = len(entries) - self.has_top
-        self.n_columns = {1: 1, 2: 2, 4: 2}.get(n, 3)
+        longest = max(
+            theme.visible_length(with_units(entry.label, entry.units)) for entry in entries
+        )
+        # A title has to end before the next one begins.
+        n_fitting = max(1, int(width / (0.45 + theme.LETTER_INCHES * longest)))
+        self.n_columns = min({1: 1, 2: 2, 4: 2}.get(n, 3), n_fitting)
         n_rows = -(-n // self.n_columns)
         self.top_rows = int(self.has_top)
         scale = {1: 1.9, 2: 1.35}.get(self.n_columns if n_rows < 2 else 3, 1.0)

@@ -42,11 +42,16 @@ _NO_SIGN = 1e-6
 
 def dress(axes: "Axes", side: str, axis: Axis, *, label: bool = True) -> None:
     """Give one side of a panel its name, its scale and its ticks."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     if axis.is_log:
         getattr(axes, f"set_{side}scale")("log")
     drawn = getattr(axes, f"{side}axis")
     if axis.values.dtype.kind == "M":
-        drawn.axis_date()
+        locator = AutoDateLocator(minticks=2, maxticks=5)
+        drawn.set_major_locator(locator)
+        drawn.set_major_formatter(ConciseDateFormatter(locator))
+        drawn.get_offset_text().set_fontsize(theme.SMALL)
     if axis.words:
         # At most twelve words fit beside each other.
         step = -(-len(axis.words) // 12)
@@ -75,7 +80,9 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
     varies = x.dim in entry.dims
     at = positions(x)
     notes = []
-    for line, colour in enumerate(theme.line_colours(n_lines)):
+    for line, colour in enumerate(
+        theme.line_colours(n_lines, has_order=by is None or not by.words)
+    ):
         y = values[:, min(line, values.shape[1] - 1)]
         if not varies:
             if line < values.shape[1]:
@@ -86,7 +93,13 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
             n_together = -(-len(y) // FINEST_LINE)
             notes = [f"Lines: least and greatest of every {n_together:,} of {len(y):,} points."]
         shape = "-" if x.is_ordered else ""
-        mark = "o" if len(y) < _FEW_POINTS or not shape or _is_sparse(shown_y) else ""
+        mark = (
+            "."
+            if not shape and len(y) > 3 * _FEW_POINTS
+            else "o"
+            if len(y) < _FEW_POINTS or not shape or _is_sparse(shown_y)
+            else ""
+        )
         axes.plot(shown_x, shown_y, shape + mark, color=_or_grey(colour, entry, by))
     if not varies:
         _say_constant(axes, entry, values.ravel())
@@ -139,12 +152,21 @@ def _show_zero(axes: "Axes", values: np.ndarray) -> None:
         axes.axhline(0.0, color=theme.GREY, linewidth=0.6, zorder=0.9)
 
 
-def draw_map(axes: "Axes", entry: Entry, x: Axis, y: Axis) -> tuple["ScalarMappable", list[str]]:
+def draw_map(
+    axes: "Axes", entry: Entry, x: Axis, y: Axis
+) -> tuple["ScalarMappable | None", list[str]]:
     """Draw an entry over two axes in colour, with contours where it is smooth enough for them.
 
     Returns:
-        What a colour bar is made for, and notes for the reader.
+        What a colour bar is made for, None where there is one number alone; and notes.
     """
+    dress(axes, "x", x, label=False)
+    dress(axes, "y", y, label=False)
+    if entry.values.size == 1:
+        axes.set_xlim(*positions(x)[[0, -1]])
+        axes.set_ylim(*positions(y)[[0, -1]])
+        _say_one_number(axes, entry)
+        return None, []
     values = np.broadcast_to(entry.along((y.dim, x.dim)), (len(y.values), len(x.values)))
     at_x, at_y, shown = farthest_in_blocks(positions(x), positions(y), values)
     notes = []
@@ -152,7 +174,7 @@ def draw_map(axes: "Axes", entry: Entry, x: Axis, y: Axis) -> tuple["ScalarMappa
         cell = " × ".join(f"{-(-n // FINEST_MAP)}" for n in values.shape[::-1])
         notes = [f"Cells: of {cell} points each, the value farthest from the map's median."]
     norm, colours = colour_norm(shown)
-    axes.set_facecolor("#e3e5e8")
+    theme.mark_gaps(axes)
     mesh = axes.pcolormesh(
         _edges(at_x, x.is_log),
         _edges(at_y, y.is_log),
@@ -163,8 +185,6 @@ def draw_map(axes: "Axes", entry: Entry, x: Axis, y: Axis) -> tuple["ScalarMappa
     )
     if min(shown.shape) > 3 and not (x.words or y.words):
         _draw_contours(axes, at_x, at_y, shown)
-    dress(axes, "x", x, label=False)
-    dress(axes, "y", y, label=False)
     return mesh, notes
 
 
@@ -226,11 +246,7 @@ def draw_histogram(axes: "Axes", entry: Entry) -> list[str]:
     axes.get_yaxis().set_visible(False)
     axes.spines["left"].set_visible(False)
     if entry.values.ndim == 0 or values.size == 0 or values.min() == values.max():
-        text = f"{number(float(values[0]))} everywhere" if values.size else "nothing finite"
-        axes.text(
-            0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center",
-            fontsize=theme.SMALL, color=theme.GREY,
-        )  # fmt: skip
+        _say_one_number(axes, entry)
         axes.get_xaxis().set_visible(False)
         return []
     edges = np.histogram_bin_edges(values, "auto") if values.size < 10**6 else 60
@@ -241,6 +257,21 @@ def draw_histogram(axes: "Axes", entry: Entry) -> list[str]:
     axes.axvline(float(values.mean()), color=theme.NEGATIVE, linewidth=1.2)
     axes.set_ylim(0, 1.08 * counts.max())
     return []
+
+
+def _say_one_number(axes: "Axes", entry: Entry) -> None:
+    """Write the value of what is the same at every point."""
+    values = entry.values[np.isfinite(entry.values)]
+    says = f"{number(float(values[0]))} everywhere" if values.size else "nothing finite"
+    axes.annotate(
+        says,
+        (0.5, 0.5),
+        xycoords="axes fraction",
+        ha="center",
+        va="center",
+        fontsize=theme.SMALL + 1,
+        color=theme.GREY,
+    )
 
 
 def draw_points(axes: "Axes", entry: Entry, coordinate: "xarray.DataArray", dims) -> list[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "ACCENT",
     "DIVERGING",
     "GREY",
+    "LETTER_INCHES",
     "NEGATIVE",
     "OKABE_ITO",
     "POSITIVE",
@@ -30,9 +31,11 @@ __all__ = [
     "add_note",
     "add_title",
     "line_colours",
+    "mark_gaps",
     "new_figure",
     "settings",
     "style",
+    "visible_length",
 ]
 
 # Okabe and Ito (2008), Color Universal Design: told apart with any form of colour blindness.
@@ -46,6 +49,7 @@ DIVERGING = "RdBu_r"  # red and blue, not red and green
 # The width of text on a page of A4 or letter paper; sizes are in points at that width.
 WIDTH_INCHES = 6.5
 SMALL = 7.0
+LETTER_INCHES = 0.072  # a letter of a panel's title, on average
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -121,6 +125,11 @@ def style(axes: "Axes", *, grid: bool = True) -> None:
         axis.get_offset_text().set_fontsize(SMALL)
 
 
+def mark_gaps(axes: "Axes") -> None:
+    """Hatch what no number covers, so that a gap is taken for none of the colours."""
+    axes.patch.set(facecolor="#dfe1e5", edgecolor="#9aa0a6", hatch="//////", linewidth=0.0)
+
+
 def add_title(figure: "Figure", title: str) -> None:
     """Write the figure's title, broken into lines that fit."""
     figure.suptitle(_wrap(title, 12.5 * figure.get_figwidth()), x=0.012, ha="left", fontsize=10.5)
@@ -134,12 +143,12 @@ def add_note(figure: "Figure", sentences: Sequence[str]) -> None:
     figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL, color=GREY)
 
 
-def line_colours(n: int) -> list:
-    """Return colours for lines that have an order: equal steps of the sequential scale."""
+def line_colours(n: int, *, has_order: bool = True) -> list:
+    """Return colours for lines: equal steps of the sequential scale where they have an order."""
     import matplotlib
 
-    if n == 1:
-        return [ACCENT]
+    if n == 1 or not has_order:
+        return list(OKABE_ITO[:n])
     # The end of viridis is too light for a line on white.
     return list(matplotlib.colormaps[SEQUENTIAL](np.linspace(0.0, 0.85, n)))
 
@@ -148,13 +157,13 @@ def _wrap(text: str, width: float) -> str:
     """Break text into lines of about `width` letters, never inside a formula."""
     lines = [""]
     for word in re.findall(r"(?:\$[^$]*\$|\\\$|[^\s$])+", text):
-        if lines[-1] and _length(f"{lines[-1]} {word}") > width:
+        if lines[-1] and visible_length(f"{lines[-1]} {word}") > width:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".lstrip()
     return "\n".join(lines)
 
 
-def _length(text: str) -> int:
+def visible_length(text: str) -> int:
     """Return about how many letters are seen of text with formulas in it."""
     return len(re.sub(r"\\mathrm|\\(?=[a-zA-Z]+)[a-zA-Z]{2}|[${}\\_^]", "", text))
