@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from gradsweep.checks import check
     from gradsweep.comparison import compare
+    from gradsweep.figures import plot
     from gradsweep.ranges import geomspace, linspace
     from gradsweep.stacking import broadcast, matrix
     from gradsweep.sweep import Sweep
@@ -53,6 +54,7 @@ __all__ = [
     "linspace",
     "matrix",
     "plan",
+    "plot",
     "value",
     "vjp",
 ]
@@ -73,6 +75,7 @@ _HOMES = {
     "ranges": ["geomspace", "linspace"],
     "checks": ["check"],
     "comparison": ["compare"],
+    "figures": ["plot"],
     "stacking": ["broadcast", "matrix"],
     "sweep": ["Sweep"],
     "written": ["components"],

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradsweep import api
 from gradsweep.cli.columns import choose_columns, read_columns
+from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
 from gradsweep.cli.source import load_function, search_path
 from gradsweep.cli.table import print_tables
@@ -40,6 +41,8 @@ def _compute(options: argparse.Namespace) -> int:
     """Compute the quantity that the command is called after."""
     if options.output:
         check_output(options.output, options.overwrite)
+    if options.plot:
+        check_figure(options.plot)
     request = _read_request(options, options.command)
     chosen = request.options | _destination(options)
     dataset = api.plan(*request.positional, **chosen).run()
@@ -56,6 +59,10 @@ def _compute(options: argparse.Namespace) -> int:
         print(to_csv(dataset), end="")
     else:
         print_tables(dataset, options.rows)
+    # Last, so that what was computed is not lost where it cannot be drawn.
+    if options.plot:
+        save_figure(dataset, options.plot)
+        print(f"gradsweep: saved {options.plot}", file=sys.stderr)
     return 0
 
 

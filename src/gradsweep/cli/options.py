@@ -26,6 +26,10 @@ examples:
       --over S=50:150:101 --at K=100 --at T=1 --at r=0.05 --at sigma=0.2 \\
       --along S=1 --along sigma=0.01
 
+  # the same in one figure: a panel for each Greek, a line for each volatility
+  gradsweep gradient examples/black_scholes.py:price --with-value --plot greeks.pdf \\
+      --over S=50:150:101 --over sigma=0.1,0.2,0.3 --at K=100 --at T=1 --at r=0.05
+
   # every row of a file is a point; the columns are the function's arguments
   gradsweep hessian model.py:price --from quotes.csv:quote --output greeks.parquet
 
@@ -248,6 +252,7 @@ def _add_printing(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite", action="store_true", help="replace an existing store or .zarr folder"
     )
+    group.add_argument("--plot", metavar="FILE", help="draw it, as .png, .svg or .pdf")
 
 
 def _add_planning(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,220 @@
+"""A Dataset of derivatives taken apart: one Entry for every scalar derivative in it.
+
+Takes a Dataset; reads what `labels` wrote into its attributes, and does with names alone where
+they are gone. Returns entries, whose arrays have swept dims only. Never sees a figure.
+"""
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradsweep.errors import ArgumentError, OutputError, nearest
+from gradsweep.figures.symbols import Element, partial_of, plain
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Entry", "entries_of", "pick", "swept_dims"]
+
+# Beyond this not even an image with a pixel for each is of use.
+_MOST_ENTRIES = 40_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scalar over the swept axes: a value, or one derivative of one output.
+
+    Attributes:
+        variable: the name of the Dataset's variable that holds it.
+        label: what it is called in a title.
+        units: of its numbers; "" where they are not known.
+        of: the element of the output.
+        wrt: the elements it is with respect to: none, one or two.
+        dims: the swept dims it varies with.
+        values: one axis for each of `dims`.
+    """
+
+    variable: str
+    label: str
+    units: str
+    of: Element
+    wrt: tuple[Element, ...]
+    dims: tuple[str, ...]
+    values: np.ndarray
+
+    @property
+    def row(self) -> Element:
+        """Where it stands in a matrix of derivatives: J has a row for each output element."""
+        return self.wrt[0] if len(self.wrt) == 2 else self.of
+
+    @property
+    def column(self) -> Element | None:
+        return self.wrt[-1] if self.wrt else None
+
+    @property
+    def n_missing(self) -> tuple[int, int]:
+        """How many values are NaN, and how many infinite."""
+        n_nan = int(np.isnan(self.values).sum())
+        return n_nan, int(self.values.size - np.isfinite(self.values).sum() - n_nan)
+
+    def along(self, dims: tuple[str, ...]) -> np.ndarray:
+        """Return the values with these axes, in this order, averaged over all others.
+
+        An axis that the entry does not vary with has length 1. What is missing is left out
+        of an average.
+        """
+        others = tuple(i for i, dim in enumerate(self.dims) if dim not in dims)
+        values = _mean(self.values, others) if others else self.values
+        kept = [dim for dim in self.dims if dim in dims]
+        values = values.transpose([kept.index(dim) for dim in dims if dim in kept])
+        missing = tuple(i for i, dim in enumerate(dims) if dim not in kept)
+        return np.expand_dims(values, missing)
+
+
+def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
+    """Return every scalar derivative and value of a Dataset, values first.
+
+    Of the two equal blocks of a Hessian on the sides of its diagonal, one is returned.
+
+    Raises:
+        OutputError: when there is nothing to draw, or what cannot be drawn.
+    """
+    if not ds.data_vars:
+        raise OutputError("plot needs a variable; this Dataset has none.")
+    n_entries = sum(
+        int(np.prod([variable.sizes[dim] for dim in _own_dims(ds, variable)], dtype=object))
+        for variable in ds.data_vars.values()
+    )
+    if n_entries > _MOST_ENTRIES:
+        raise OutputError(
+            f"plot draws at most {_MOST_ENTRIES:,} derivatives; this Dataset has {n_entries:,}.\n"
+            f"Select some of them: variables=[...], or ds.isel of an output's or argument's dims."
+        )
+    found: dict[Hashable, Entry] = {}
+    for variable in ds.data_vars.values():
+        if variable.dtype.kind not in "fiub":
+            raise OutputError(
+                f"plot draws real numbers; {variable.name!r} has dtype {variable.dtype}.\n"
+                f"Name the others with variables=[...]."
+            )
+        for entry in _split(ds, variable):
+            key = (entry.variable if not entry.wrt else "", entry.of, frozenset(entry.wrt))
+            kind = _suffix(str(variable.attrs.get("long_name", "")))
+            found.setdefault((key, kind), entry)
+    return tuple(sorted(found.values(), key=lambda entry: bool(entry.wrt)))
+
+
+def pick(ds: "xarray.Dataset", names: str | Iterable[str] | None) -> "xarray.Dataset":
+    """Return a Dataset of the variables that were asked for; all of them for None.
+
+    Raises:
+        ArgumentError: when there is no such variable.
+    """
+    if names is None:
+        return ds
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen:
+        if name not in ds.data_vars:
+            there = ", ".join(map(str, ds.data_vars))
+            raise ArgumentError(
+                f"plot has no variable {name!r}; this Dataset has {there}."
+                f"{nearest(name, map(str, ds.data_vars))}"
+            )
+    return ds[chosen]
+
+
+def swept_dims(ds: "xarray.Dataset") -> tuple[str, ...]:
+    """Return the dims that were swept: not those of an output's or an argument's own array."""
+    own = {dim for variable in ds.data_vars.values() for dim in _own_dims(ds, variable)}
+    dims = {str(dim) for variable in ds.data_vars.values() for dim in variable.dims} - own
+    recorded = [axis for axis in _recorded_axes(ds) if axis in dims]
+    return (*recorded, *(str(dim) for dim in ds.dims if dim in dims - {*recorded}))
+
+
+def _recorded_axes(ds: "xarray.Dataset") -> list[str]:
+    return str(ds.attrs.get("axes", "")).split()
+
+
+def _own_dims(ds: "xarray.Dataset", variable: "xarray.DataArray") -> list[str]:
+    """Return the dims of the output and of the arguments, in the order of the array."""
+    dims = [str(dim) for dim in variable.dims]
+    if "axes" in ds.attrs:
+        return [dim for dim in dims if dim not in _recorded_axes(ds)]
+    # xarray drops attributes in some operations; own dims are called after their owner.
+    owners = {str(variable.attrs.get("of", variable.name)), *_keys(variable)}
+    return [
+        dim
+        for dim in dims
+        if (found := re.fullmatch(r"(.+?)_\d+(_\d+)?", dim)) and found[1] in owners
+    ]
+
+
+def _keys(variable: "xarray.DataArray") -> list[str]:
+    return str(variable.attrs.get("wrt", "")).split()
+
+
+def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry]:
+    """Yield an Entry for every element of the variable's own dims."""
+    own = _own_dims(ds, variable)
+    dims = tuple(str(dim) for dim in variable.dims if dim not in own)
+    array = variable.transpose(*own, *dims).values
+    if array.dtype.kind != "f":
+        array = array.astype(float)
+    keys = _keys(variable)
+    counts = [int(n) for n in str(variable.attrs.get("wrt_ndim", "")).split()] or [0] * len(keys)
+    name = str(variable.attrs.get("of", variable.name))
+    n_output = len(own) - sum(counts)
+    for position in np.ndindex(*array.shape[: len(own)]):
+        # After ds.isel(q_0=[2, 4]) the elements count from 0 again, unless they have labels.
+        index = [_label(variable, dim, i) for dim, i in zip(own, position)]
+        of, rest = Element(name, tuple(index[:n_output])), index[n_output:]
+        wrt = []
+        for key, count in zip(keys, counts):
+            wrt.append(Element(key, tuple(rest[:count])))
+            rest = rest[count:]
+        yield Entry(
+            variable=str(variable.name),
+            label=_title(variable, of, tuple(wrt), own),
+            units=str(variable.attrs.get("units", "")),
+            of=of,
+            wrt=tuple(wrt),
+            dims=dims,
+            values=array[position],
+        )
+
+
+def _label(variable: "xarray.DataArray", dim: str, position: int) -> int:
+    """Return the label of an element where it has an integer for one, else its position."""
+    if dim in variable.coords and variable.coords[dim].dtype.kind in "iu":
+        return int(variable.coords[dim].values[position])
+    return position
+
+
+def _title(
+    variable: "xarray.DataArray", of: Element, wrt: tuple[Element, ...], own: list[str]
+) -> str:
+    """Return a formula, or the long name that the user gave."""
+    long_name = str(variable.attrs.get("long_name", ""))
+    if wrt and long_name.startswith("∂"):
+        return partial_of(of, wrt, _suffix(long_name))
+    if long_name in ("", of.name, variable.name):
+        return of.label
+    elements = [element for element in (of, *wrt) if element.index]
+    index = ", ".join(element.text for element in elements)
+    return plain(f"{long_name} ({index})" if index else long_name)
+
+
+def _suffix(long_name: str) -> str:
+    """Return what follows a derivative's formula: " · v" for a contribution."""
+    return long_name[long_name.index(" ") :] if " " in long_name else ""
+
+
+def _mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Average over some axes, without what is not finite."""
+    finite = np.isfinite(values)
+    n = finite.sum(axis=axes)
+    total = np.where(finite, values, 0.0).sum(axis=axes, dtype=float)
+    return np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0)
