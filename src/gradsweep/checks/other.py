@@ -85,6 +85,7 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
             )
             if here.program is None:
                 raise Unavailable(f"the function has no Program: {here.reason}")
+            _require_no_number_in_python(here.program)
             bound = _Transcribed(
                 **vars(problem.bound),
                 program=here.program,
@@ -96,6 +97,13 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
             known.append((here, there))
         readings.append(_readings(problem, point, there))
     return readings
+
+
+def _require_no_number_in_python(program: Program) -> None:
+    """Refuse a Program in which a number stands still because Python code has read it."""
+    for guard in program.guards:
+        if program.dtype(guard.variable).startswith("float"):
+            raise Unavailable(f"its Python code reads a value that is swept, at {guard.where}")
 
 
 def _readings(problem: Problem, point: Point, traced: Traced) -> list[Reading]:

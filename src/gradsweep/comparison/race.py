@@ -23,6 +23,7 @@ __all__ = ["Row", "disagreement", "run_race"]
 # What is slow to start is not started for more than this share of the time that is left.
 _LATE = 0.5
 _SLOW_START_SECONDS = 15.0
+_RESTART_SHARE = 0.2
 # A loop is not tried where it would take longer, by its time at fewer points.
 _LONGEST_CALL_SECONDS = 2.0
 # So many points tell how long a loop takes over more.
@@ -96,7 +97,8 @@ def run_race(
                     out_of_race[rival.name] = found
                 continue
             entered.append((rival, *found))
-            starting[rival.name] = found[1]
+            # Once one size is compiled, the compiler itself is loaded and warm.
+            starting[rival.name] = found[1] * (_RESTART_SHARE if number == 0 else 1)
         left = max(0.1, budget_seconds - (time.monotonic() - started))
         share = left / (len(problems) - number) / max(1, len(entered))
         effort = Effort(min(share, 1.0), _LONGEST_CALL_SECONDS, 25, n_processes=1, waits=True)
