@@ -363,6 +363,27 @@ def test_words_and_dates_can_be_axes():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["normal", "shifted"]
 
 
+@pytest.mark.parametrize("kind", ["ladder", "scatter", "histogram", "bars"])
+def test_titles_and_labels_of_different_panels_do_not_overlap(kind):
+    ds = sample().sortby("x").assign(df_dz=sample().df_dx, df_dw=sample().df_dy)
+    for name in "zw":
+        ds[f"df_d{name}"].attrs |= {"wrt": name, "long_name": f"∂f/∂{name}"}
+        ds = ds.assign_coords({name: ("point", 1e5 * ds.x.values)})
+    figure = gs.plot(ds, kind)
+    figure.canvas.draw()
+    boxes = [
+        text.get_window_extent()
+        for axes in figure.axes
+        for text in (axes._left_title, axes.xaxis.label, *axes.get_xticklabels())
+        if text.get_text() and text.get_visible() and text.get_window_extent().width
+    ]
+    titles = [
+        axes._left_title.get_window_extent() for axes in figure.axes if axes.get_title("left")
+    ]
+    for title in titles:
+        assert sum(title.overlaps(box) for box in boxes) == 1  # itself
+
+
 # -- many points, and points that are not finite
 
 
