@@ -17,6 +17,9 @@ __all__ = ["check_figure", "save_figure"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
+# Enough for print, and for the maps inside a PDF.
+_DOTS_PER_INCH = 300
+
 
 def check_figure(written: str) -> None:
     """Refuse, before anything is computed, a figure that could not be saved.
@@ -50,6 +53,6 @@ def save_figure(dataset: "xarray.Dataset", written: str) -> None:
 
     figure = plot(dataset)
     try:
-        figure.savefig(written)
+        figure.savefig(written, dpi=_DOTS_PER_INCH)
     except OSError as error:
         raise OutputFileError(f"--plot {written}: {error}") from error

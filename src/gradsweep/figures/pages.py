@@ -102,7 +102,10 @@ def draw_scatter(
     for (axes, entry, is_lowest), (_, (name, axis)) in zip(panels, drawn):
         notes += draw_points(axes, entry, ds[name], plan.sampled)
         dress(axes, "x", axis, label=False)
-        panels.name_x(axes, axis, plan.x is None or is_lowest)
+        if plan.x is None:
+            axes.set_xlabel(axis.label)  # each panel has an axis of its own
+        else:
+            panels.name_x(axes, axis, is_lowest)
     left_out = [entry.label for entry, axis in chosen if axis is None]
     if left_out:
         notes.append(f"Left out, with no argument along the sample: {', '.join(left_out)}.")

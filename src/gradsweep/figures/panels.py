@@ -75,14 +75,14 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
     An entry that does not vary with x is a dashed line with its value beside it.
     """
     dims = (x.dim,) if by is None else (x.dim, by.dim)
-    values = entry.along(dims).reshape(-1, 1 if by is None else entry.along(dims).shape[1])
+    values = entry.along(dims)
+    values = values if by is not None else values[:, None]
     n_lines = 1 if by is None else len(by.values)
     varies = x.dim in entry.dims
     at = positions(x)
     notes = []
-    for line, colour in enumerate(
-        theme.line_colours(n_lines, has_order=by is None or not by.words)
-    ):
+    colours = theme.line_colours(n_lines, has_order=by is None or not by.words)
+    for line, colour in enumerate(colours):
         y = values[:, min(line, values.shape[1] - 1)]
         if not varies:
             if line < values.shape[1]:
@@ -92,15 +92,8 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
         if len(shown_y) != len(y):
             n_together = -(-len(y) // FINEST_LINE)
             notes = [f"Lines: least and greatest of every {n_together:,} of {len(y):,} points."]
-        shape = "-" if x.is_ordered else ""
-        mark = (
-            "."
-            if not shape and len(y) > 3 * _FEW_POINTS
-            else "o"
-            if len(y) < _FEW_POINTS or not shape or _is_sparse(shown_y)
-            else ""
-        )
-        axes.plot(shown_x, shown_y, shape + mark, color=_or_grey(colour, entry, by))
+        drawn_as = ("-" if x.is_ordered else "") + _mark(x, shown_y)
+        axes.plot(shown_x, shown_y, drawn_as, color=_or_grey(colour, entry, by))
     if not varies:
         _say_constant(axes, entry, values.ravel())
     _show_zero(axes, np.asarray(values))
@@ -108,6 +101,13 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
     margin = 0.0 if len(at) > _FEW_POINTS and x.is_ordered else 0.04
     axes.margins(x=margin)
     return notes
+
+
+def _mark(x: Axis, y: np.ndarray) -> str:
+    """Return the mark of each point: none where a line through many shows them."""
+    if len(y) < _FEW_POINTS:
+        return "o"
+    return "." if not x.is_ordered or _is_sparse(y) else ""
 
 
 def _or_grey(colour, entry: Entry, by: Axis | None):

@@ -52,8 +52,7 @@ SMALL = 7.0
 LETTER_INCHES = 0.072  # a letter of a panel's title, on average
 
 _SETTINGS: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, and has ∂ and the Greek letters
     "font.size": 8.5,
     "mathtext.fontset": "dejavusans",
     "axes.titlesize": 9.0,
@@ -143,14 +142,16 @@ def add_note(figure: "Figure", sentences: Sequence[str]) -> None:
     figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL, color=GREY)
 
 
-def line_colours(n: int, *, has_order: bool = True) -> list:
+def line_colours(n: int, *, has_order: bool = True) -> list[str]:
     """Return colours for lines: equal steps of the sequential scale where they have an order."""
     import matplotlib
+    from matplotlib.colors import to_hex
 
     if n == 1 or not has_order:
         return list(OKABE_ITO[:n])
     # The end of viridis is too light for a line on white.
-    return list(matplotlib.colormaps[SEQUENTIAL](np.linspace(0.0, 0.85, n)))
+    scale = matplotlib.colormaps[SEQUENTIAL]
+    return [to_hex(scale(at)) for at in np.linspace(0.0, 0.85, n)]
 
 
 def _wrap(text: str, width: float) -> str:
@@ -166,4 +167,6 @@ def _wrap(text: str, width: float) -> str:
 
 def visible_length(text: str) -> int:
     """Return about how many letters are seen of text with formulas in it."""
-    return len(re.sub(r"\\mathrm|\\(?=[a-zA-Z]+)[a-zA-Z]{2}|[${}\\_^]", "", text))
+    letters = re.sub(r"\\mathrm|\\times 10", "", text)
+    letters = re.sub(r"\\[a-zA-Z]+ ?", "x", letters)  # one sign each: \\partial, \\sigma
+    return len(re.sub(r"[${}\\_^]", "", letters))
