@@ -52,7 +52,9 @@ class CompiledQuantity:
         self._takes_out = "out" not in self._arguments
         self.plan = make_plan(request, options)
         traces = (planned.branch.traced for planned in self.plan.branches)
-        self._traces = [traced for traced in traces if holds_elsewhere(traced)]
+        # What torch maps over many points at once does the same at all of them.
+        is_mapped = self.plan.engine == "torch"
+        self._traces = [traced for traced in traces if is_mapped or holds_elsewhere(traced)]
         self._identity = _identity_of(request.bound.function)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")

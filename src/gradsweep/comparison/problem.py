@@ -31,6 +31,9 @@ __all__ = ["Problem", "Unavailable", "resized"]
 
 _Parameter = inspect.Parameter
 
+# Frameworks compile scalar operations at some hundreds a second.
+_MOST_EQUATIONS = 1000
+
 PointFunction = Callable[[Mapping[str, Any]], Any]
 
 
@@ -125,6 +128,11 @@ class Problem:
             raise Unavailable(f"the function has no Program to be run in {framework}")
         if program.guards:
             raise Unavailable("the function has Python branches")
+        if len(program.equations) > _MOST_EQUATIONS:
+            raise Unavailable(
+                f"its Program has {len(program.equations):,} equations, which {framework} would "
+                f"take minutes to compile"
+            )
         if len(traced.results) != 1 or traced.results[0].output:
             raise Unavailable("the function has several outputs")
         table = import_module(f"gradsweep.transcription.{framework}")
