@@ -4,16 +4,20 @@ No test here says which way is faster.
 """
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 import gradsweep as gs
 from gradsweep.cli import main
+from gradsweep.comparison import conditions
+from gradsweep.comparison.agreement import disagreement
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.race import Row
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
+from gradsweep.derivative import QUANTITIES
 from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.planner import Options
 from gradsweep.primitives import PRIMITIVES
@@ -28,7 +32,9 @@ SWEEP = gs.Sweep(x=np.linspace(1, 2, 5), y=2.0)
 
 QUICK = {"budget_seconds": 0.1, "progress": False}
 
-NO_COMPILING = [rival for rival in RIVALS if not rival.starts_slowly]
+
+def quick_rivals(quantity="gradient"):
+    return [r for r in RIVALS if not r.starts_slowly and quantity in r.quantities]
 
 
 def reasons(comparison):
@@ -38,41 +44,213 @@ def reasons(comparison):
 # -- who takes part
 
 
-@pytest.mark.torch
-@pytest.mark.jax
-@pytest.mark.parametrize("quantity", ["gradient", "jacobian", "hessian", "value"])
-def test_rivals_of_both_frameworks_agree_on_operators_alone(quantity):
-    found = gs.compare(f, SWEEP, quantity=quantity, rivals=NO_COMPILING, **QUICK)
-    ran = {row.rival for row in found.rows if row.seconds}
-    assert {"fused", "reference", "jit(vmap(jacrev))", "vmap(jacfwd)"} <= ran
-    assert not any("differs" in reason or "fails" in reason for reason in reasons(found).values())
+DIRECTIONS = {
+    "jvp": ({"x": 2.0},),
+    "contributions": ({"x": 2.0},),
+    "hvp": ({"x": 2.0},),
+    "vjp": (3.0,),
+}
+
+
+def require_agreement(comparison):
+    wrong = {r: t for r, t in reasons(comparison).items() if "differs" in t or "fails" in t}
+    assert wrong == {}
+
+
+def by_family(comparison):
+    return {row.family for row in comparison.rows if row.seconds}
 
 
 @pytest.mark.torch
 @pytest.mark.jax
-def test_a_torch_function_races_in_jax_and_the_other_way_round():
-    import jax.numpy as jnp
+@pytest.mark.parametrize("quantity", list(QUANTITIES))
+def test_rivals_of_both_frameworks_agree_on_every_quantity(quantity):
+    found = gs.compare(
+        f,
+        SWEEP,
+        *DIRECTIONS.get(quantity, ()),
+        quantity=quantity,
+        rivals=quick_rivals(quantity),
+        **QUICK,
+    )
+    require_agreement(found)
+    assert by_family(found) == {"gradsweep", "JAX", "torch"}
+    assert set(reasons(found)) == {"xla"}
+
+
+@pytest.mark.torch
+@pytest.mark.jax
+@pytest.mark.parametrize("quantity", ["jacobian", "jvp", "vjp", "hvp", "hessian"])
+def test_rivals_agree_on_a_function_of_arrays(quantity):
     import torch
 
-    def in_torch(S, K):
-        return torch.special.ndtr(torch.log(S / K)) * S
+    def arm(q, s):
+        return torch.stack([torch.cos(q).sum() * s, torch.sin(q).prod()])
 
-    def in_jax(S, K):
-        from jax.scipy.stats import norm
+    q = np.random.default_rng(0).normal(size=(4, 3))
+    sweep = gs.Sweep(q=("pose", q), s=("scale", np.array([1.0, 2.0])))
+    directions = {"vjp": (np.array([1.0, -2.0]),)}.get(
+        quantity, ({"q": np.array([1.0, 2.0, 3.0])},)
+    )
+    found = gs.compare(
+        arm,
+        sweep,
+        *(directions if quantity in DIRECTIONS else ()),
+        quantity=quantity,
+        rivals=quick_rivals(quantity),
+        **QUICK,
+    )
+    assert "differs" not in " ".join(reasons(found).values())
+    assert by_family(found) == {"gradsweep", "JAX", "torch"}
 
-        return norm.cdf(jnp.log(S / K)) * S
 
-    sweep = gs.Sweep(S=np.linspace(50, 150, 7), K=100.0)
-    for function, other in (in_torch, "jit(vmap(grad))"), (in_jax, "vmap(grad)"):
-        found = gs.compare(function, sweep, rivals=NO_COMPILING, **QUICK)
-        assert other not in reasons(found), reasons(found)[other]
+@pytest.mark.torch
+def test_rivals_give_the_value_too():
+    found = gs.compare(
+        f, SWEEP, with_value=True, rivals=["fused", "vmap(grad)", "loop of autograd.grad"], **QUICK
+    )
+    assert reasons(found) == {}
+
+
+def black_scholes(xp, ndtr):
+    def price(S, K, T, r, sigma):
+        d1 = (xp.log(S / K) + (r + sigma**2 / 2) * T) / (sigma * xp.sqrt(T))
+        return S * ndtr(d1) - K * xp.exp(-r * T) * ndtr(d1 - sigma * xp.sqrt(T))
+
+    return price
+
+
+FIXED = {"K": 100.0, "T": 1.0, "r": 0.05, "sigma": 0.2}
+
+
+@pytest.mark.torch
+@pytest.mark.jax
+@pytest.mark.parametrize("quantity", ["gradient", "hessian"])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_a_function_of_one_framework_races_in_the_other(framework, quantity):
+    if framework == "torch":
+        import torch
+
+        price = black_scholes(torch, torch.special.ndtr)
+    else:
+        import jax.numpy as jnp
+        from jax.scipy.special import ndtr
+
+        price = black_scholes(jnp, ndtr)
+    market = gs.Sweep(S=np.linspace(50.0, 150.0, 7), **FIXED)
+    found = gs.compare(price, market, quantity=quantity, rivals=quick_rivals(quantity), **QUICK)
+    require_agreement(found)
+    assert by_family(found) == {"gradsweep", "JAX", "torch"}
+
+
+@pytest.mark.torch
+@pytest.mark.jax
+def test_methods_of_tensors_are_no_operators_and_race_in_jax_as_a_program():
+    found = gs.compare(
+        lambda x: x.sin() * x, gs.Sweep(x=np.linspace(1, 2, 5)), rivals=quick_rivals(), **QUICK
+    )
+    require_agreement(found)
+    assert by_family(found) == {"gradsweep", "JAX", "torch"}
 
 
 @pytest.mark.torch
 def test_the_customary_forms_give_what_gradsweep_gives_on_a_grid():
     sweep = gs.Sweep(x=np.linspace(1, 2, 4), y=np.linspace(3, 5, 3))
-    found = gs.compare(f, sweep, rivals=["vmap(grad)", "grad of the sum", "the loop"], **QUICK)
-    assert reasons(found) == {}
+    names = ["vmap(grad)", "grad of the sum", "loop of autograd.functional"]
+    assert reasons(gs.compare(f, sweep, rivals=names, **QUICK)) == {}
+
+
+@pytest.mark.torch
+def test_the_sum_trick_disagrees_where_points_touch_each_other():
+    import torch
+
+    def coupled(x):
+        return x * torch.sum(x)
+
+    found = gs.compare(
+        coupled, gs.Sweep(x=np.linspace(1, 2, 5)), rivals=["fused", "grad of the sum"], **QUICK
+    )
+    assert "differs by" in reasons(found)["grad of the sum"]
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_torch_compile_is_not_given_up_after_many_functions():
+    # torch.compile counts what it compiles of one code object, and stops at eight.
+    from torch._dynamo.utils import counters
+
+    for power in range(2, 12):
+        before = counters["stats"]["unique_graphs"]
+        name = "compile(vmap(f))"
+        function = eval(f"lambda x: x ** {power}.0 + 1.0")
+        found = gs.compare(
+            function,
+            gs.Sweep(x=np.linspace(1, 2, 5)),
+            quantity="value",
+            rivals=[name],
+            budget_seconds=60,
+            progress=False,
+        )
+        assert reasons(found) == {}
+        assert counters["stats"]["unique_graphs"] == before + 1
+
+
+def _counting(made):
+    def prepare(problem):
+        made.append(Problem(problem.request, Options()).plan.branches[0].branch.traced)
+        return next(rival for rival in RIVALS if rival.name == "fused").prepare(problem)
+
+    return prepare
+
+
+def test_first_results_are_traced_anew_and_what_was_kept_is_kept():
+    made = []
+    gs.gradient(f, SWEEP)
+    kept = gs.plan("gradient", f, SWEEP).branches[0].branch.traced
+    gs.compare(f, SWEEP, rivals=[Rival("counting", "gradsweep", _counting(made))], **QUICK)
+    assert made and made[0] is not kept
+    assert gs.plan("gradient", f, SWEEP).branches[0].branch.traced is kept
+
+
+@pytest.mark.torch
+def test_torch_has_as_many_threads_as_gradsweep_and_its_own_afterwards():
+    import torch
+
+    seen = []
+
+    def prepare(problem):
+        seen.append(torch.get_num_threads())
+        return next(rival for rival in RIVALS if rival.name == "fused").prepare(problem)
+
+    before = torch.get_num_threads()
+    gs.compare(f, SWEEP, rivals=[Rival("watching", "torch", prepare)], threads=1, **QUICK)
+    assert seen[0] == 1 and torch.get_num_threads() == before
+
+
+@pytest.mark.jax
+def test_xla_which_cannot_be_held_to_fewer_threads_says_so(monkeypatch):
+    monkeypatch.setattr(conditions, "available_threads", lambda ignore_setting=False: 8)
+    found = gs.compare(f, SWEEP, rivals=["fused", "jit(vmap(grad))"], threads=2, **QUICK)
+    assert reasons(found)["jit(vmap(grad))"].startswith(
+        "XLA takes all 8 processors and the others are held to 2"
+    )
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    found = gs.compare(f, SWEEP, rivals=["fused", "jit(vmap(grad))"], **QUICK)
+    assert reasons(found)["jit(vmap(grad))"] == "jax is not installed"
+
+
+def test_what_compiles_longer_than_the_budget_lasts_is_skipped_with_the_reason():
+    rivals = ["fused", Rival("slow", "torch", _failing, starts_slowly=True)]
+    found = gs.compare(f, SWEEP, rivals=rivals, **QUICK)
+    assert "compiling it takes about 6 s, and the budget has 0 s left" in reasons(found)["slow"]
+
+
+def test_a_way_to_another_quantity_is_raced_when_it_is_named():
+    found = gs.compare(f, SWEEP, rivals=["fused", "vmap(vjp)"], **QUICK)
+    assert reasons(found) == {"vmap(vjp)": "gradient is not written with vjp"}
 
 
 def _planted(problem):
@@ -260,7 +438,7 @@ def model(tmp_path, monkeypatch):
 
 
 def test_the_command_prints_the_sentence_first(model, capsys):
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused;reference"]
+    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
     assert main([*words, "--points", "3,30", "--budget", "0.1"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Over 30 points, ") and "3 points\n" in out
@@ -273,7 +451,7 @@ def test_the_command_prints_the_sentence_first(model, capsys):
 
 def test_the_command_saves_a_figure(model, capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused;reference"]
+    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
     assert main([*words, "--points", "3,30", "--budget", "0.1", "--plot", "race.png"]) == 0
     assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
 

@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 __all__ = ["Cache"]
@@ -41,3 +42,16 @@ class Cache(Generic[T]):
         with self._lock:
             self._values.clear()
             self.n_made = 0
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Hold nothing for a while, to see what making it takes; then all that was held."""
+        with self._lock:
+            held, self._values = self._values, OrderedDict()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._values = OrderedDict({**self._values, **held})
+                while len(self._values) > self.size:
+                    self._values.popitem(last=False)

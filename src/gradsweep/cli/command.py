@@ -107,7 +107,7 @@ def _compare(options: argparse.Namespace) -> int:
         request.sweep,
         *request.directions,
         quantity=request.quantity,
-        rivals=_listed(options.rivals, ";"),
+        rivals=_names(options.rivals),
         points=_sizes(options.points),
         budget_seconds=options.budget,
         **request.options,
@@ -121,9 +121,12 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _sizes(written: str | None) -> list[int] | None:
     try:
-        return [int(float(size)) for size in written.split(",")] if written else None
-    except (ValueError, OverflowError):
-        raise SweepError(f"--points {written}: give sizes, such as 9,1000,1000000.") from None
+        sizes = [float(size) for size in written.split(",")] if written else []
+    except ValueError:
+        sizes = [0.5]
+    if not all(size.is_integer() for size in sizes):
+        raise SweepError(f"--points {written}: give sizes, such as 9,1000,1000000 or 1e6.")
+    return [int(size) for size in sizes] or None
 
 
 # The commands that are no quantities.
@@ -188,12 +191,8 @@ def _destination(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _listed(written: str | None, separator: str) -> list[str] | None:
-    return [name.strip() for name in written.split(separator)] if written else None
-
-
 def _names(written: str | None) -> list[str] | None:
-    return _listed(written, ",")
+    return [name.strip() for name in written.split(",")] if written else None
 
 
 def _numbers(option: str, written: str | None) -> list[float] | None:

@@ -278,7 +278,7 @@ def _add_comparing(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--points", metavar="N,N", help="sizes to which the sweep is stretched; as it is without"
     )
-    group.add_argument("--rivals", metavar="A;B", help="those to race; by default all")
+    group.add_argument("--rivals", metavar="A,B", help="those to race; by default all")
     group.add_argument(
         "--budget", type=float, default=60.0, metavar="SECONDS", help="how long it may take (60)"
     )

@@ -6,20 +6,23 @@ A function, a Sweep and a quantity enter, as for the quantity itself; a Comparis
 import os
 import platform
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gradsweep import api
+from gradsweep.comparison.conditions import alike
+from gradsweep.comparison.meter import Meter
 from gradsweep.comparison.problem import Problem, resized
-from gradsweep.comparison.race import run_race
+from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
+from gradsweep.engines.fused.pool import available_threads
 from gradsweep.errors import ArgumentError, SweepError, nearest
+from gradsweep.memory import n_points
+from gradsweep.request import Request
 from gradsweep.sweep import Sweep
 
-__all__ = ["Comparison", "Rival", "compare"]
+__all__ = ["RIVALS", "Comparison", "Rival", "Row", "compare"]
 
 
 def compare(
@@ -27,8 +30,8 @@ def compare(
     sweep: Sweep,
     *directions: Any,
     quantity: Callable[..., Any] | str = "gradient",
-    rivals: Sequence[str | Rival] | None = None,
-    points: Sequence[int] | None = None,
+    rivals: str | Iterable[str | Rival] | None = None,
+    points: Iterable[int] | None = None,
     budget_seconds: float = 60.0,
     progress: bool | None = None,
     rtol: float | None = None,
@@ -37,20 +40,22 @@ def compare(
     """Race the ways to compute a quantity of f over a sweep.
 
     They are gradsweep's engines, and what people write by hand in torch and in JAX. A function of
-    torch races in JAX too, and the other way round, as the Program of its value. All must agree
-    before any is timed; calls are timed in turns.
+    torch races in JAX too, and the other way round, as the Program of its value. Each must agree
+    with the reference before it is timed; calls are timed in turns, with as many threads each.
 
     Args:
         f: a function.
         sweep: its arguments.
         directions: the tangent or cotangent, for the quantities that take one.
         quantity: `gs.gradient`, say, or its name.
-        rivals: names of those to race, or Rivals of your own; by default all.
+        rivals: names of those to race, or Rivals of your own; by default all that are ways to
+            compute the quantity.
         points: sizes; the swept axes are stretched or thinned to each by interpolation. By
             default the sweep as it is.
         budget_seconds: about how long it may take.
         progress: whether to show what is being done; by default in a terminal.
-        rtol: how far results may differ, relative to the largest of each.
+        rtol: how far results may differ, relative to the largest of each; by default 1e-9, or
+            2e-4 in float32.
         options: as for the quantity: `wrt`, `framework`, `threads`, ...
 
     Returns:
@@ -58,21 +63,21 @@ def compare(
         who did not take part and why.
 
     Raises:
-        ArgumentError: when a rival's name is unknown, or as the quantity raises it.
+        ArgumentError: when a rival's name is unknown, an option is not for a race, or as the
+            quantity raises it.
         SweepError: when the sweep has no points, or fewer than one is asked for.
     """
-    chosen = _chosen(rivals)
     request, computing, where = api.requested(quantity, f, sweep, directions, options)
-    if where:
-        raise ArgumentError(f"compare has no option {next(iter(where))!r}.")
+    _refuse(where, options, budget_seconds)
+    chosen = _chosen(rivals, request.derivative.quantity)
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to race over: {dict(request.axes)}.")
-    if points is not None and (not points or min(points) < 1):
-        raise SweepError(f"points={list(points)}: give sizes of one point or more.")
-    requests = [request] if points is None else [resized(request, n) for n in sorted(points)]
-    problems = [Problem(each, computing) for each in requests]
-    with _Spinner(progress) as advance:
-        rows = run_race(problems, chosen, budget_seconds, advance, rtol)
+    problems = [Problem(each, computing) for each in _sized(request, points)]
+    families = {rival.family for rival in chosen}
+    n_steps = len(problems) * (len(chosen) + 1)
+    with alike(families, computing.threads), Meter(n_steps, progress) as meter:
+        warm_up(chosen)
+        rows = run_race(problems, chosen, budget_seconds, meter.advance, rtol)
     plan = problems[0].plan
     return Comparison(
         function=plan.bound.name,
@@ -81,22 +86,56 @@ def compare(
         picked={problem.n_points: problem.plan.engine for problem in problems},
         rows=tuple(rows),
         machine=_machine(),
+        n_threads=computing.threads or available_threads(),
     )
 
 
-def _chosen(rivals: Sequence[str | Rival] | None) -> list[Rival]:
+def _refuse(where: Mapping[str, Any], options: Mapping[str, Any], budget_seconds: float) -> None:
+    """Refuse what makes no sense of a race."""
+    if where:
+        raise ArgumentError(
+            f"compare has no option {next(iter(where))!r}: it computes in memory alone."
+        )
+    for name in ("engine", "compile"):
+        if name in options:
+            raise ArgumentError(
+                f"compare has no option {name!r}: every engine is raced. Name those to race in "
+                f"rivals=[...]."
+            )
+    if not budget_seconds > 0:
+        raise ArgumentError(f"budget_seconds={budget_seconds!r}: give some time, such as 60.")
+
+
+def _sized(request: Request, points: Iterable[int] | None) -> list[Request]:
+    """Return the request at each size, from the smallest, each once."""
+    if points is None:
+        return [request]
+    sizes = list(points)
+    if not sizes or min(sizes) < 1:
+        raise SweepError(f"points={sizes}: give sizes of one point or more.")
+    # The axes of a grid are stretched by whole points, and two sizes may come to the same.
+    found = {n_points(r.axes, r.axes): r for r in (resized(request, n) for n in sizes)}
+    return [found[size] for size in sorted(found)]
+
+
+def _chosen(rivals: str | Iterable[str | Rival] | None, quantity: str) -> list[Rival]:
+    """Return those to race: by default all that are ways to compute the quantity."""
     if rivals is None:
-        return list(RIVALS)
+        return [rival for rival in RIVALS if quantity in rival.quantities]
     known = {rival.name: rival for rival in RIVALS}
-    chosen = []
-    for rival in rivals:
+    chosen: dict[str, Rival] = {}
+    for rival in [rivals] if isinstance(rivals, str | Rival) else rivals:
         if isinstance(rival, str) and rival not in known:
             raise ArgumentError(
                 f"there is no rival {rival!r}; there are {', '.join(map(repr, known))}."
                 f"{nearest(rival, known)}"
             )
-        chosen.append(known[rival] if isinstance(rival, str) else rival)
-    return chosen
+        found = known[rival] if isinstance(rival, str) else rival
+        if chosen.setdefault(found.name, found) is not found:
+            raise ArgumentError(f"two rivals are called {found.name!r}; rename one of them.")
+    if not chosen:
+        raise ArgumentError(f"rivals is empty; name some of {', '.join(map(repr, known))}.")
+    return list(chosen.values())
 
 
 def _machine() -> str:
@@ -107,29 +146,3 @@ def _machine() -> str:
         processor = models[0] if models else processor
     version = platform.python_version()
     return f"{processor}, {os.cpu_count()} processors, {platform.system()}, Python {version}"
-
-
-class _Spinner:
-    """Shows what is being done: a line that is written over in a terminal."""
-
-    def __init__(self, wanted: bool | None):
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
-        self._shown: AbstractContextManager[Any] = nullcontext()
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Callable[[str], None]:
-        if not self._wanted:
-            return lambda _: None
-        if not sys.stderr.isatty():
-            return lambda doing: print(f"gradsweep: {doing}", file=sys.stderr, flush=True)
-        try:
-            from rich.console import Console
-        except ModuleNotFoundError:
-            return lambda doing: print(f"gradsweep: {doing}", file=sys.stderr, flush=True)
-        status = Console(stderr=True).status("racing")
-        self._shown = status
-        status.__enter__()
-        return lambda doing: status.update(doing)
-
-    def __exit__(self, *error: Any) -> None:
-        self._shown.__exit__(*error)

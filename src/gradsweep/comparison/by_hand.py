@@ -4,182 +4,246 @@ A Problem enters; a call leaves, with how to read its results: one array for eac
 plan, with all swept axes leading.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradsweep.comparison.problem import Problem, Unavailable
+from gradsweep.comparison.at_point import at_point
+from gradsweep.comparison.conditions import why_xla_has_more_threads
+from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
+from gradsweep.derivative import direction_key
+from gradsweep.engines.torch import with_code_of_its_own
+from gradsweep.errors import require
 
-__all__ = ["Work", "compiled_vmap", "jitted_vmap", "loop", "sum_trick", "vmapped"]
+__all__ = ["LOOPS", "Work", "compiled_vmap", "jitted_vmap", "loop", "sum_trick", "vmapped"]
 
 Call = Callable[[], Any]
 Read = Callable[[Any], Sequence[np.ndarray]]
 Work = tuple[Call, Read]
 
-_BY_HAND = ("value", "gradient", "jacobian", "hessian")
-
 
 def jitted_vmap(problem: Problem, derive: str) -> Work:
-    """jax.jit(jax.vmap(jax.grad(f))), or jacrev or jacfwd in place of grad."""
-    import jax
-
-    function = problem.at_point("jax")
-    context = _x64()
+    """jax.jit(jax.vmap(jax.grad(f))), or another transform in place of grad."""
+    jax, context = _jax(problem)
     with context():
         values = problem.arrays("jax")
-        compiled = jax.jit(_over_axes(problem, jax.vmap, _at_point(problem, jax, function, derive)))
-
-    def call() -> Any:
-        with context():
-            return jax.block_until_ready(compiled(values))
-
-    return call, _read_jax
+        over = _over_axes(problem, jax.vmap, at_point(problem, "jax", derive))
+        compiled = jax.jit(over)
+    return _awaited(jax, context, lambda: compiled(values)), _read_jax
 
 
 def vmapped(problem: Problem, derive: str) -> Work:
-    """torch.func.vmap(torch.func.grad(f)), or jacrev or jacfwd in place of grad."""
-    over = _torch_vmap(problem, derive)
-    values = problem.arrays("torch")
+    """torch.func.vmap(torch.func.grad(f)), or another transform in place of grad."""
+    over, values = _torch_vmap(problem, derive), problem.arrays("torch")
     return lambda: over(values), _read_torch
 
 
 def compiled_vmap(problem: Problem, derive: str) -> Work:
     """torch.compile of the same."""
+    over = _torch_vmap(problem, derive)
     import torch
 
-    over = torch.compile(_torch_vmap(problem, derive))
+    # As for a function met for the first time: of this shape, and not from an earlier run's disk.
+    compiled = torch.compile(
+        with_code_of_its_own(over), dynamic=False, options={"fx_graph_cache": False}
+    )
     values = problem.arrays("torch")
-    return lambda: over(values), _read_torch
+    return lambda: compiled(values), _read_torch
 
 
 def loop(problem: Problem, derive: str) -> Work:
-    """The question's own: the derivative at one point after another."""
+    """The derivative at one point after another, by torch.autograd: the question's own way.
+
+    Args:
+        derive: a row of `LOOPS`.
+    """
+    quantity = problem.quantity
+    if quantity not in LOOPS[derive]:
+        raise Unavailable(f"{quantity} is not written with {derive}")
+    if any(result.output for result in problem.plan.results):
+        raise Unavailable("the function returns a container of outputs")
+    function, values = problem.at_point("torch"), problem.arrays("torch")
     import torch
 
-    function = problem.at_point("torch")
-    at_point = _at_point(problem, torch.func, function, derive)
-    values = problem.arrays("torch")
-    axes = problem.request.axes
-    leaves = problem.request.leaves
+    results_at = LOOPS[derive][quantity]
+    has_value = problem.request.derivative.with_value
+    sizes = tuple(problem.request.axes.values())
 
     def call() -> list[Any]:
         rows = []
-        for index in np.ndindex(*axes.values()):
-            place = dict(zip(axes, index))
-            point = {
-                key: value[tuple(place[dim] for dim in leaves[key].dims)]
-                for key, value in values.items()
-            }
-            rows.append(at_point(point))
-        return [
-            torch.stack(entries).reshape(*axes.values(), *entries[0].shape)
-            for entries in zip(*rows)
-        ]
+        for point in _points(problem, values):
+            found = results_at(torch.autograd, problem, function, point)
+            rows.append((function(point), *found) if has_value else found)
+        return [torch.stack(e).reshape(*sizes, *e[0].shape) for e in zip(*rows)]
 
     return call, _read_torch
 
 
+def _points(problem: Problem, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    axes, leaves = problem.request.axes, problem.request.leaves
+    for index in np.ndindex(*axes.values()):
+        place = dict(zip(axes, index))
+        yield {key: v[tuple(place[dim] for dim in leaves[key].dims)] for key, v in values.items()}
+
+
+def _call_with(
+    problem: Problem, function: PointFunction, point: Mapping[str, Any]
+) -> tuple[Callable, tuple]:
+    """Return the function of what is differentiated alone, and its values."""
+
+    def of_active(*active: Any) -> Any:
+        return function({**point, **dict(zip(problem.wrt, active))})
+
+    return of_active, tuple(point[key] for key in problem.wrt)
+
+
+def _tangent(problem: Problem, point: Mapping[str, Any]) -> tuple:
+    import torch
+
+    given = {key: point[direction_key("tangent", key)] for key in problem.request.derivative.along}
+    return tuple(torch.zeros_like(point[key]) + given.get(key, 0.0) for key in problem.wrt)
+
+
+def _loop_jacobian(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    return autograd.functional.jacobian(*_call_with(problem, function, point))
+
+
+def _loop_contributions(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    partials = _loop_jacobian(autograd, problem, function, point)
+    return tuple(partial * v for partial, v in zip(partials, _tangent(problem, point)))
+
+
+def _loop_jvp(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    f, x = _call_with(problem, function, point)
+    return (autograd.functional.jvp(f, x, _tangent(problem, point))[1],)
+
+
+def _loop_vjp(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    f, x = _call_with(problem, function, point)
+    (name,) = problem.request.derivative.along
+    w = point[direction_key("cotangent", name)].expand(f(*x).shape)
+    return autograd.functional.vjp(f, x, w)[1]
+
+
+def _loop_hessian(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    rows = autograd.functional.hessian(*_call_with(problem, function, point))
+    place = {key: i for i, key in enumerate(problem.wrt)}
+    seconds = [result for result in problem.plan.results if result.kind == "second"]
+    return tuple(rows[place[r.wrt[0]]][place[r.wrt[1]]] for r in seconds)
+
+
+def _loop_hvp(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    f, x = _call_with(problem, function, point)
+    return autograd.functional.hvp(f, x, _tangent(problem, point))[1]
+
+
+def _loop_grad(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
+    f, x = _call_with(problem, function, point)
+    active = [value.clone().requires_grad_() for value in x]
+    return autograd.grad(f(*active), active, materialize_grads=True)
+
+
+# By how the derivative at a point is written, and by quantity.
+LOOPS: dict[str, dict[str, Callable[..., tuple]]] = {
+    "autograd.functional": {
+        "gradient": _loop_jacobian,
+        "jacobian": _loop_jacobian,
+        "contributions": _loop_contributions,
+        "jvp": _loop_jvp,
+        "vjp": _loop_vjp,
+        "hessian": _loop_hessian,
+        "hvp": _loop_hvp,
+    },
+    "autograd.grad": {"gradient": _loop_grad},
+}
+
+
 def sum_trick(problem: Problem, framework: str) -> Work:
     """The gradient of the sum over all points, for a function that works elementwise."""
-    if problem.quantity != "gradient":
-        raise Unavailable("the sum trick is for gradients")
-    function = problem.at_point(framework)
-    leaves, axes = problem.request.leaves, problem.request.axes
-    if any(leaf.shape for leaf in leaves.values()):
+    derivative = problem.request.derivative
+    if problem.quantity != "gradient" or derivative.with_value:
+        raise Unavailable("the sum trick is for gradients alone")
+    if any(leaf.shape for leaf in problem.request.leaves.values()):
         raise Unavailable("the function takes arrays, and is not elementwise")
-    sizes = tuple(axes.values())
-    whole = {}
-    for key, leaf in leaves.items():
-        shape = [axes[axis] if axis in leaf.dims else 1 for axis in axes]
-        order = [leaf.dims.index(axis) for axis in axes if axis in leaf.dims]
-        whole[key] = np.broadcast_to(leaf.whole().transpose(order).reshape(shape), sizes).copy()
-    wrt = problem.wrt
-    if framework == "torch":
-        import torch
+    return _SUM_TRICKS[framework](problem, _on_every_point(problem))
 
-        tensors = {key: torch.from_numpy(values) for key, values in whole.items()}
 
-        def call() -> Any:
-            active = [tensors[key].requires_grad_() for key in wrt]
-            total = function(tensors).sum()
-            return torch.autograd.grad(total, active, materialize_grads=True)
+def _sum_trick_torch(problem: Problem, whole: Mapping[str, np.ndarray]) -> Work:
+    function = problem.at_point("torch")
+    import torch
 
-        return call, _read_torch
+    tensors = {key: torch.from_numpy(values) for key, values in whole.items()}
 
-    import jax
+    def call() -> Any:
+        active = [tensors[key].requires_grad_() for key in problem.wrt]
+        return torch.autograd.grad(function(tensors).sum(), active, materialize_grads=True)
 
-    context = _x64()
+    return call, _read_torch
+
+
+def _sum_trick_jax(problem: Problem, whole: Mapping[str, np.ndarray]) -> Work:
+    jax, context = _jax(problem)
+    function, wrt = problem.at_point("jax"), problem.wrt
+
+    def summed(active: Any, rest: Any) -> Any:
+        return function({**rest, **dict(zip(wrt, active))}).sum()
+
     with context():
         values = {key: jax.numpy.asarray(array) for key, array in whole.items()}
-
-        def summed(active: Any, rest: Any) -> Any:
-            return function({**rest, **dict(zip(wrt, active))}).sum()
-
         compiled = jax.jit(jax.grad(summed))
-
-    def call_jax() -> Any:
-        with context():
-            return jax.block_until_ready(compiled([values[key] for key in wrt], values))
-
-    return call_jax, _read_jax
+    return _awaited(jax, context, lambda: compiled([values[k] for k in wrt], values)), _read_jax
 
 
-def _at_point(problem: Problem, transforms: Any, function: Callable, derive: str) -> Callable:
-    """Return a function of all values at one point, which gives the plan's results in order."""
-    wrt, quantity = problem.wrt, problem.quantity
-    if quantity not in _BY_HAND or problem.request.derivative.with_value:
-        raise Unavailable(f"there is no customary way to write {quantity} like this by hand")
-    results = problem.plan.results
-    if any(result.output for result in results):
-        raise Unavailable("the function has several outputs")
-    if quantity == "value":
-        return lambda values: (function(values),)
-    if derive == "grad" and quantity != "gradient":
-        raise Unavailable("grad is for first derivatives of a function that returns a number")
-
-    def of_active(active: Mapping[str, Any], rest: Mapping[str, Any]) -> Any:
-        return function({**rest, **active})
-
-    if quantity == "hessian":
-        derived = getattr(transforms, derive)(transforms.grad(of_active))
-
-        def second(values: Mapping[str, Any]) -> tuple:
-            rows = derived({key: values[key] for key in wrt}, values)
-            return tuple(rows[r.wrt[0]][r.wrt[1]] for r in results)
-
-        return second
-    derived = getattr(transforms, derive)(of_active)
-
-    def first(values: Mapping[str, Any]) -> tuple:
-        partials = derived({key: values[key] for key in wrt}, values)
-        return tuple(partials[result.wrt[0]] for result in results)
-
-    return first
+_SUM_TRICKS = {"torch": _sum_trick_torch, "jax": _sum_trick_jax}
 
 
-def _over_axes(problem: Problem, vmap: Callable, at_point: Callable) -> Callable:
+def _on_every_point(problem: Problem) -> dict[str, np.ndarray]:
+    """Return every argument's values with all axes, each repeated along those it has not."""
+    axes = problem.request.axes
+    whole = {}
+    for key, leaf in problem.request.leaves.items():
+        shape = [axes[axis] if axis in leaf.dims else 1 for axis in axes]
+        order = [leaf.dims.index(axis) for axis in axes if axis in leaf.dims]
+        spread = leaf.whole().transpose(order).reshape(shape)
+        whole[key] = np.broadcast_to(spread, tuple(axes.values())).copy()
+    return whole
+
+
+def _over_axes(problem: Problem, vmap: Callable, written: Callable) -> Callable:
     """Return nested vmaps, the first axis outermost."""
     axes = list(problem.request.axes)
-    function = at_point
+    function = written
     for depth in reversed(range(len(axes))):
         function = vmap(function, (problem.in_axes(axes[depth], axes[:depth]),))
     return function
 
 
 def _torch_vmap(problem: Problem, derive: str) -> Callable:
+    written = at_point(problem, "torch", derive)
     import torch
 
-    function = problem.at_point("torch")
-    at_point = _at_point(problem, torch.func, function, derive)
-    return _over_axes(problem, torch.func.vmap, at_point)
+    return _over_axes(problem, torch.func.vmap, written)
 
 
-def _x64() -> Callable:
-    """Return JAX's scoped x64: no global flag is touched."""
+def _jax(problem: Problem) -> tuple[Any, Callable]:
+    """Return JAX and its scoped x64, so that no global flag is touched."""
+    jax = require("jax", "this way")
+    if reason := why_xla_has_more_threads(problem.options.threads):
+        raise Unavailable(reason)
     from gradsweep.frontends.jax.operators import scoped_x64
 
-    return scoped_x64
+    return jax, scoped_x64
+
+
+def _awaited(jax: Any, context: Callable, compute: Call) -> Call:
+    """Return a call that ends when the results are there, not when they are promised."""
+
+    def call() -> Any:
+        with context():
+            return jax.block_until_ready(compute())
+
+    return call
 
 
 def _read_jax(results: Sequence[Any]) -> list[np.ndarray]:

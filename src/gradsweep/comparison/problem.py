@@ -31,6 +31,8 @@ __all__ = ["Problem", "Unavailable", "resized"]
 
 _Parameter = inspect.Parameter
 
+_VALUE = Derivative("value", ())
+
 # Frameworks compile scalar operations at some hundreds a second.
 _MOST_EQUATIONS = 1000
 
@@ -97,10 +99,25 @@ class Problem:
             import_module(f"gradsweep.frontends.{framework}")
         except MissingPackage:
             raise Unavailable(f"{framework} is not installed") from None
-        written_for = candidate_frameworks(self.request.bound)
-        if framework == self.framework or (framework in written_for and len(written_for) > 1):
+        if framework == self.framework or self._is_traced_by(framework):
             return self._as_written()
         return self._transcribed(framework)
+
+    def _is_traced_by(self, framework: str) -> bool:
+        """Tell whether another framework takes the function as it is: one of operators alone."""
+        if framework not in candidate_frameworks(self.request.bound):
+            return False
+        # Names do not tell everything: x.sin() looks like operators, and is torch's all the same.
+        try:
+            frontends.trace(self.request.bound, _VALUE, self._first_point, framework)
+        except Exception:
+            return False
+        return True
+
+    @cached_property
+    def _first_point(self) -> Mapping[str, np.ndarray]:
+        keys = [leaf.key for leaf in self.request.bound.sweep.leaves]
+        return first_point({key: self.request.leaves[key] for key in keys})
 
     def _as_written(self) -> PointFunction:
         """Return the user's function, called as directly as its arguments allow."""
@@ -119,13 +136,12 @@ class Problem:
         return lambda values: function(**{name: values[name] for name in names}, **static)
 
     def _transcribed(self, framework: str) -> PointFunction:
-        keys = [leaf.key for leaf in self.request.bound.sweep.leaves]
-        point = first_point({key: self.request.leaves[key] for key in keys})
-        value = Derivative("value", ())
-        traced = frontends.trace(self.request.bound, value, point, self.framework)
+        traced = frontends.trace(self.request.bound, _VALUE, self._first_point, self.framework)
         program = traced.program
         if program is None:
-            raise Unavailable(f"the function has no Program to be run in {framework}")
+            raise Unavailable(
+                f"the function has no Program to be run in {framework}: {traced.reason}"
+            )
         if program.guards:
             raise Unavailable("the function has Python branches")
         if len(program.equations) > _MOST_EQUATIONS:
@@ -137,10 +153,14 @@ class Problem:
             raise Unavailable("the function has several outputs")
         table = import_module(f"gradsweep.transcription.{framework}")
         shape = traced.results[0].output_shape
-        stack = _STACKS[framework]
+        stack, leaves = _STACKS[framework], self.request.leaves
 
         def transcribed(values: Mapping[str, Any]) -> Any:
-            inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in program.inputs]
+            # A number stays as it is: it may stand for many, as in the gradient of a sum.
+            inputs = [
+                values[leaf].reshape(-1)[element] if leaves[leaf].shape else values[leaf]
+                for leaf, element, _ in program.inputs
+            ]
             ((*scalars,),) = evaluate(program, table.OPERATIONS, inputs, table.constant)
             return scalars[0] if shape == () else stack(scalars).reshape(shape)
 

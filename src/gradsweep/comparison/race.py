@@ -1,4 +1,4 @@
-"""The race: rivals prepared, checked against each other, and timed in turns.
+"""The race: rivals prepared, checked against the reference, and timed in turns.
 
 Problems of several sizes and rivals enter; for each rival at each size a Row leaves. What
 disagrees, fails or cannot take part has its reason in its row.
@@ -6,30 +6,37 @@ disagrees, fails or cannot take part has its reason in its row.
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradsweep.comparison.agreement import disagreement, expected_results
 from gradsweep.comparison.clock import Effort, seconds_of, time_in_turns
+from gradsweep.comparison.conditions import nothing_remembered, peak_bytes
 from gradsweep.comparison.problem import Problem, Unavailable, resized
-from gradsweep.comparison.rivals import Rival
-from gradsweep.errors import GradsweepError
+from gradsweep.comparison.rivals import RIVALS, Rival
+from gradsweep.errors import GradsweepError, MissingPackage
+from gradsweep.planner import Options
+from gradsweep.request import make_request
+from gradsweep.sweep import Sweep
 
-__all__ = ["Row", "disagreement", "run_race"]
+__all__ = ["Row", "run_race", "warm_up"]
 
-# What is slow to start is not started for more than this share of the time that is left.
+# What is slow to start is not started for more than this share of the time that is left; and how
+# long it takes, as long as it has not been seen.
 _LATE = 0.5
-_SLOW_START_SECONDS = 15.0
+_SLOW_START_SECONDS = 6.0
+# Once one size is compiled, the compiler itself is loaded and warm.
 _RESTART_SHARE = 0.2
-# A loop is not tried where it would take longer, by its time at fewer points.
+# Nobody is tried where a call would take longer, by the time at fewer points: so many tell, of a
+# loop and of anything else.
 _LONGEST_CALL_SECONDS = 2.0
-# So many points tell how long a loop takes over more.
 _FEW_POINTS = 4
-
-_TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
+_TELLING_POINTS = 1000
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,12 @@ class Row:
     """How one rival did at one size.
 
     Attributes:
-        first_seconds: from nothing but an imported framework to the first result.
+        first_seconds: from a loaded framework to the first result, traced and compiled anew.
         seconds: one for each turn; () when it did not take part.
         peak_bytes: the most memory that a call held beside what was held before; None where the
             system does not tell.
         reason: why it did not take part, as a clause; "" when it did.
+        reuses_buffers: whether it writes into the memory of the call before.
     """
 
     rival: str
@@ -51,6 +59,7 @@ class Row:
     seconds: tuple[float, ...] = ()
     peak_bytes: int | None = None
     reason: str = ""
+    reuses_buffers: bool = False
 
     @property
     def median(self) -> float:
@@ -69,74 +78,103 @@ def run_race(
     advance: Callable[[str], None],
     rtol: float | None = None,
 ) -> list[Row]:
-    """Race all rivals at every size.
+    """Race all rivals at every size, from the smallest.
 
     Args:
-        advance: told what is done next.
+        advance: told what is done next: once for each rival and once for the timing, at each size.
         rtol: how much results may differ, relative to the largest of each.
     """
-    started = time.monotonic()
+    deadline = time.monotonic() + budget_seconds
+    known = _Known()
     rows: list[Row] = []
-    per_point: dict[str, float] = {}
-    out_of_race: dict[str, str] = {}
-    starting: dict[str, float] = {}
     for number, problem in enumerate(problems):
-        expected = _expected(problem)
-        entered: list[tuple[Rival, Callable[[], Any], float, int | None]] = []
+        expected = expected_results(problem)
+        entered: list[tuple[Row, Callable[[], Any]]] = []
         for rival in rivals:
             advance(f"{rival.name}, {problem.n_points:,} points")
-            left = budget_seconds - (time.monotonic() - started)
-            is_late = number > 0 and starting.get(rival.name, _SLOW_START_SECONDS) > _LATE * left
-            reason = out_of_race.get(rival.name) or _reason_to_skip(
-                rival, problem, per_point, is_late
+            row = Row(
+                rival.name, rival.family, problem.n_points, reuses_buffers=rival.reuses_buffers
             )
-            found = reason or _enter(rival, problem, expected, rtol)
-            if isinstance(found, str):
-                rows.append(_absent(rival, problem, found))
+            reason = known.reason_to_skip(rival, problem, deadline - time.monotonic())
+            entry = reason or _enter(rival, problem, expected, rtol)
+            if isinstance(entry, str):
+                rows.append(replace(row, reason=entry))
                 if not reason:
-                    out_of_race[rival.name] = found
+                    known.out[rival.name] = entry
                 continue
-            entered.append((rival, *found))
-            # Once one size is compiled, the compiler itself is loaded and warm.
-            starting[rival.name] = found[1] * (_RESTART_SHARE if number == 0 else 1)
-        left = max(0.1, budget_seconds - (time.monotonic() - started))
+            known.starting[rival.name] = entry.first_seconds * (1 if number else _RESTART_SHARE)
+            row = replace(row, first_seconds=entry.first_seconds, peak_bytes=entry.peak_bytes)
+            entered.append((row, entry.call))
+        advance(f"timing, {problem.n_points:,} points")
+        left = max(0.1, deadline - time.monotonic())
         share = left / (len(problems) - number) / max(1, len(entered))
         effort = Effort(min(share, 1.0), _LONGEST_CALL_SECONDS, 25, n_processes=1, waits=True)
-        advance(f"timing, {problem.n_points:,} points")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            samples = time_in_turns([call for _, call, _, _ in entered], effort)
-        for (rival, _, first, peak), seconds in zip(entered, samples):
-            row = Row(rival.name, rival.family, problem.n_points, first, seconds, peak)
-            rows.append(row)
-            per_point[rival.name] = row.median / max(1, problem.n_points)
+        with _silence():
+            samples = time_in_turns([call for _, call in entered], effort)
+        for (row, _), seconds in zip(entered, samples):
+            rows.append(replace(row, seconds=seconds))
+            known.learn(rows[-1])
     order = {rival.name: position for position, rival in enumerate(rivals)}
     return sorted(rows, key=lambda row: (row.n_points, order[row.rival]))
 
 
-def _absent(rival: Rival, problem: Problem, reason: str) -> Row:
-    return Row(rival.name, rival.family, problem.n_points, reason=reason)
+def warm_up(rivals: Sequence[Rival]) -> None:
+    """Have what a framework does but once in a process done, so that no first result shows it."""
+    for rival in rivals:
+        if rival in RIVALS and not rival.starts_slowly:
+            _warm_up(rival)
 
 
-def _reason_to_skip(
-    rival: Rival, problem: Problem, per_point: dict[str, float], is_late: bool
-) -> str:
-    if rival.starts_slowly and is_late:
-        return "there was no time left to compile it; give a larger budget"
-    if rival.loops and problem.n_points > _FEW_POINTS:
-        if rival.name not in per_point:
-            per_point[rival.name] = _seconds_a_point(rival, problem)
-        expected = per_point[rival.name] * problem.n_points
+@cache
+def _warm_up(rival: Rival) -> None:
+    square = Problem(
+        make_request("gradient", lambda x: x * x, Sweep(x=np.array([1.0, 2.0]))), Options()
+    )
+    with _silence(), suppress(Exception):  # the race will say why
+        call, _ = rival.prepare(square)
+        call()
+
+
+@dataclass
+class _Known:
+    """What has been seen of each rival at smaller sizes.
+
+    Attributes:
+        out: why it is out of the race.
+        starting: seconds to its first result.
+        per_point: seconds of a call for each point.
+    """
+
+    out: dict[str, str] = field(default_factory=dict)
+    starting: dict[str, float] = field(default_factory=dict)
+    per_point: dict[str, float] = field(default_factory=dict)
+
+    def learn(self, row: Row) -> None:
+        if row.n_points >= _TELLING_POINTS or row.rival in self.per_point:
+            self.per_point[row.rival] = row.median / row.n_points
+
+    def reason_to_skip(self, rival: Rival, problem: Problem, left_seconds: float) -> str:
+        """Return why a rival is not tried, as a clause, or ""."""
+        if rival.name in self.out:
+            return self.out[rival.name]
+        starting = self.starting.get(rival.name, _SLOW_START_SECONDS)
+        if rival.starts_slowly and starting > _LATE * left_seconds:
+            return (
+                f"compiling it takes about {starting:.0f} s, and the budget has "
+                f"{max(0.0, left_seconds):.0f} s left; give a larger one"
+            )
+        if rival.loops and problem.n_points > _FEW_POINTS and rival.name not in self.per_point:
+            self.per_point[rival.name] = _seconds_a_point(rival, problem)
+        expected = self.per_point.get(rival.name, 0.0) * problem.n_points
         if expected > _LONGEST_CALL_SECONDS:
             return f"by its time at fewer points it would take {expected:.0f} s"
-    return ""
+        return ""
 
 
 def _seconds_a_point(rival: Rival, problem: Problem) -> float:
     """Time a rival over few points; 0 when it fails there, as it will over more."""
     few = Problem(resized(problem.request, _FEW_POINTS), problem.options)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silence():
         try:
             call, _ = rival.prepare(few)
             call()
@@ -145,78 +183,39 @@ def _seconds_a_point(rival: Rival, problem: Problem) -> float:
             return 0.0
 
 
+class _Entry(NamedTuple):
+    """A rival that is ready and right."""
+
+    call: Callable[[], Any]
+    first_seconds: float
+    peak_bytes: int | None
+
+
 def _enter(
     rival: Rival, problem: Problem, expected: Sequence[np.ndarray], rtol: float | None
-) -> str | tuple[Callable[[], Any], float, int | None]:
+) -> str | _Entry:
     """Prepare a rival and check what it computes; return why it is out, or its call."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silence():
         try:
-            started = time.perf_counter()
-            call, read = rival.prepare(problem)
-            results = call()
-            first = time.perf_counter() - started
-            reason = disagreement(problem, expected, read(results), rtol)
+            with nothing_remembered():
+                started = time.perf_counter()
+                call, read = rival.prepare(problem)
+                results = call()
+                first = time.perf_counter() - started
+            reason = disagreement(expected, read(results), problem.request.dtype, rtol)
             del results
-            return reason or (call, first, _peak_bytes(call))
+            return reason or _Entry(call, first, peak_bytes(call))
         except Unavailable as unavailable:
             return str(unavailable)
+        except MissingPackage as missing:
+            return f"{missing.name} is not installed"
         except GradsweepError as error:
             return str(error).partition("\n")[0].rstrip(".")
-        except Exception as error:
+        except Exception as error:  # whatever a rival meets belongs in the table
             line = str(error).strip().partition("\n")[0].rstrip(".")
             return f"it fails with {type(error).__name__}: {line[:120]}"
 
 
-def _expected(problem: Problem) -> list[np.ndarray]:
-    """Return what every rival has to compute, by the engine that gradsweep itself would take."""
-    plan = problem.plan
-    arrays = plan.allocate()
-    plan.fill(arrays)
-    axes = plan.axes
-    return [
-        array[tuple(slice(None) if axis in dims else np.newaxis for axis in axes)]
-        for array, dims in zip(arrays, plan.dims)
-    ]
-
-
-def disagreement(
-    problem: Problem,
-    expected: Sequence[np.ndarray],
-    found: Sequence[np.ndarray],
-    rtol: float | None,
-) -> str:
-    """Return how results differ from what is expected, as a clause, or ""."""
-    if len(found) != len(expected):
-        return f"it has {len(found)} results in place of {len(expected)}"
-    allowed = rtol if rtol is not None else _TOLERANCE[problem.request.dtype]
-    for number, (one, other) in enumerate(zip(found, expected)):
-        one = np.asarray(one)
-        try:
-            whole = np.broadcast_to(other, one.shape)
-        except ValueError:
-            return f"result {number + 1} has shape {one.shape} in place of {other.shape}"
-        finite = np.abs(whole[np.isfinite(whole)])
-        scale = float(finite.max()) if finite.size else 0.0
-        if not np.allclose(one, whole, rtol=allowed, atol=allowed * scale, equal_nan=True):
-            with np.errstate(invalid="ignore"):
-                error = float(np.nanmax(np.abs(one - whole))) / (scale or 1.0)
-            return f"result {number + 1} differs by {error:.1e} of its largest value"
-    return ""
-
-
-def _peak_bytes(call: Callable[[], Any]) -> int | None:
-    """Return how far the process's resident memory rises during a call, where Linux tells."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _status("VmRSS")
-        call()
-        return max(0, _status("VmHWM") - before)
-    except (OSError, StopIteration):
-        return None
-
-
-def _status(name: str) -> int:
-    lines: Iterator[str] = iter(Path("/proc/self/status").read_text().splitlines())
-    line = next(line for line in lines if line.startswith(f"{name}:"))
-    return 1024 * int(line.split()[1])
+def _silence() -> warnings.catch_warnings:
+    """Return a context without warnings: what frameworks say of their own forms is no news."""
+    return warnings.catch_warnings(action="ignore")

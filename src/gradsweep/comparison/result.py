@@ -4,15 +4,19 @@ Rows enter; a sentence, a table and JSON leave.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gradsweep.comparison.race import Row
+from gradsweep.engines import ENGINES
 from gradsweep.memory import format_bytes
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.figure import Figure
 
 __all__ = ["Comparison"]
@@ -30,15 +34,16 @@ class Comparison:
         written_for: the framework that the function is written for.
         picked: the engine that engine="auto" picks, at each size.
         rows: one for each rival at each size, those that did not take part included.
-        machine: what it ran on.
+        machine: what it ran on, and `n_threads` with how many threads.
     """
 
     function: str
     quantity: str
     written_for: str
-    picked: dict[int, str]
+    picked: Mapping[int, str]
     rows: tuple[Row, ...]
     machine: str
+    n_threads: int = 1
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -49,10 +54,14 @@ class Comparison:
         found = [row for row in self.rows if row.n_points == n_points and row.seconds]
         return sorted(found, key=lambda row: row.median)
 
+    def contenders(self, n_points: int) -> list[Row]:
+        """Return those of `at` that may win: each gives new arrays, as the others do."""
+        return [row for row in self.at(n_points) if not row.reuses_buffers]
+
     @property
     def winner(self) -> str:
         """The fastest at the largest size; "" when nothing could be run."""
-        ranked = self.at(self.sizes[-1]) if self.rows else []
+        ranked = self.contenders(self.sizes[-1]) if self.rows else []
         return ranked[0].rival if ranked else ""
 
     @property
@@ -61,8 +70,8 @@ class Comparison:
         if not self.winner:
             return f"Nothing could compute the {self.quantity} of {self.function}."
         size = self.sizes[-1]
-        first, *others = self.at(size)
-        where = f"over {size:,} points"
+        first, *others = self.contenders(size)
+        where = f"over {_count(size, 'point')}"
         if not others:
             return f"{_title(first)} is the only way that works here, {where}."
         parts = [self._lead(first, others, where)]
@@ -71,14 +80,16 @@ class Comparison:
 
     def _lead(self, first: Row, others: Sequence[Row], where: str) -> str:
         rivals = [next((r for r in others if r.family == f), None) for f in _FAMILIES]
-        beaten = [r for r in rivals if r is not None and r.family != first.family] or [others[0]]
+        beaten = [r for r in rivals if r is not None and r.family != first.family]
+        named = _best_of if beaten else _title
+        beaten = beaten or [others[0]]
         close = [row for row in beaten if _overlap(first, row)]
         told = " and ".join(
-            f"{row.median / first.median:.1f} x faster than {_best_of(row)}"
+            f"{row.median / first.median:.1f} x faster than {named(row)}"
             for row in beaten
             if row not in close
         )
-        calls = [f"too close to call with {_best_of(row)}" for row in close]
+        calls = [f"too close to call with {named(row)}" for row in close]
         return f"{where[0].upper()}{where[1:]}, {_title(first)} is " + ", and ".join(
             [*([told] if told else []), *calls]
         )
@@ -87,7 +98,8 @@ class Comparison:
         """Say where JAX and torch, as written by hand, change places."""
         leads: list[tuple[int, str]] = []
         for size in self.sizes:
-            best = {f: next((r for r in self.at(size) if r.family == f), None) for f in _HANDS}
+            ranked = self.contenders(size)
+            best = {f: next((r for r in ranked if r.family == f), None) for f in _HANDS}
             jax, torch = best["JAX"], best["torch"]
             if jax is None or torch is None:
                 continue
@@ -106,7 +118,7 @@ class Comparison:
     def warning(self) -> str:
         """Say where engine="auto" does not pick the fastest of gradsweep's engines, or ""."""
         for size, picked in self.picked.items():
-            ours = [r for r in self.at(size) if r.family == "gradsweep" and "," not in r.rival]
+            ours = [row for row in self.contenders(size) if row.rival in ENGINES]
             mine = next((row for row in ours if row.rival == picked), None)
             if mine is None or not ours:
                 continue
@@ -128,25 +140,85 @@ class Comparison:
 
     def to_json(self) -> str:
         """Return everything as one JSON document."""
-        document = asdict(self) | {"sentence": self.sentence, "winner": self.winner}
-        return json.dumps(document, indent=2, ensure_ascii=False)
+        document = {
+            "sentence": self.sentence,
+            "warning": self.warning,
+            "winner": self.winner,
+            "function": self.function,
+            "quantity": self.quantity,
+            "written_for": self.written_for,
+            "machine": self.machine,
+            "n_threads": self.n_threads,
+            "picked": [{"n_points": n, "engine": engine} for n, engine in self.picked.items()],
+            "rows": [asdict(row) | _statistics(row) for row in self.rows],
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+    def to_dataset(self) -> "xarray.Dataset":
+        """Return the times as an xarray.Dataset along `rival` and `n_points`, in seconds.
+
+        NaN, and a `reason`, where a rival did not take part.
+        """
+        import xarray
+
+        rivals = list(dict.fromkeys(row.rival for row in self.rows))
+        families = {row.rival: row.family for row in self.rows}
+        rows = {(row.rival, row.n_points): row for row in self.rows}
+        table = [[rows[rival, size] for size in self.sizes] for rival in rivals]
+        dims = ("rival", "n_points")
+        seconds = {
+            name: (dims, [[number(row) for row in line] for line in table], {"units": "s"})
+            for name, number in _NUMBERS.items()
+        }
+        peaks = [[_NAN if r.peak_bytes is None else r.peak_bytes for r in line] for line in table]
+        return xarray.Dataset(
+            {
+                **seconds,
+                "peak_bytes": (dims, np.array(peaks, float), {"units": "B"}),
+                "reason": (dims, [[row.reason for row in line] for line in table]),
+            },
+            {
+                "rival": rivals,
+                "n_points": list(self.sizes),
+                "family": ("rival", [families[rival] for rival in rivals]),
+            },
+            {
+                "function": self.function,
+                "quantity": self.quantity,
+                "sentence": self.sentence,
+                "machine": self.machine,
+                "n_threads": self.n_threads,
+            },
+        )
 
     def __str__(self) -> str:
         lines = [self.sentence]
         if self.warning:
-            lines.append(self.warning)
-        lines.append(f"\n{self.machine}")
+            lines.append(f"warning: {self.warning}")
+        lines.append(f"\n{self.machine}, {_count(self.n_threads, 'thread')}")
         for size in self.sizes:
-            lines += ["", f"{size:,} points", *self._table(size)]
+            lines += ["", _count(size, "point"), *self._table(size)]
+        if any(row.reuses_buffers and row.seconds for row in self.rows):
+            lines += ["", "(out=) writes into the arrays of the call before, and is no contender."]
         absent = {row.rival: row for row in self.rows if not row.seconds}
         if absent:
             lines += ["", "did not take part everywhere:"]
             width = max(map(len, absent))
-            for name, row in absent.items():
-                sizes = [r.n_points for r in self.rows if r.rival == name and not r.seconds]
-                at = "" if len(sizes) == len(self.sizes) else f" (at {_listed(sizes)} points)"
-                lines.append(f"  {name:<{width}}  {row.family}: {row.reason}{at}")
+            for name in absent:
+                lines += self._absences(name, width)
         return "\n".join(lines)
+
+    def _absences(self, name: str, width: int) -> list[str]:
+        """Return a line for each reason why a rival did not take part."""
+        reasons: dict[str, list[int]] = {}
+        rows = [row for row in self.rows if row.rival == name and not row.seconds]
+        for row in rows:
+            reasons.setdefault(row.reason, []).append(row.n_points)
+        lines = []
+        for reason, sizes in reasons.items():
+            at = "" if len(sizes) == len(self.sizes) else f" (at {_listed(sizes)} points)"
+            lines.append(f"  {name:<{width}}  {rows[0].family}: {reason}{at}")
+        return lines
 
     def _table(self, size: int) -> list[str]:
         ranked = self.at(size)
@@ -177,6 +249,26 @@ class Comparison:
         ]  # fmt: skip
 
 
+_NAN = float("nan")
+
+# The numbers of a row, NaN where it did not take part.
+_NUMBERS = {
+    "median": lambda row: row.median if row.seconds else _NAN,
+    "lower_quartile": lambda row: row.quartiles[0] if row.seconds else _NAN,
+    "upper_quartile": lambda row: row.quartiles[1] if row.seconds else _NAN,
+    "first_result": lambda row: row.first_seconds if row.seconds else _NAN,
+}
+
+
+def _statistics(row: Row) -> dict[str, float | None]:
+    """Return what JSON holds beside the turns; null where a rival did not take part."""
+    return {
+        name: number(row) if row.seconds else None
+        for name, number in _NUMBERS.items()
+        if name != "first_result"
+    }
+
+
 _FAMILIES = ("gradsweep", "JAX", "torch")
 _HANDS = ("JAX", "torch")
 
@@ -194,7 +286,7 @@ def _overlap(one: Row, other: Row) -> bool:
 def _title(row: Row) -> str:
     if row.family != "gradsweep":
         return f"{row.family}'s {row.rival}"
-    return f"gradsweep's {row.rival.removeprefix('gradsweep, ')}"
+    return f"gradsweep's {row.rival}"
 
 
 def _best_of(row: Row) -> str:
@@ -211,6 +303,10 @@ def _range(sizes: Sequence[int], everywhere: Sequence[int]) -> str:
     if sizes[-1] == everywhere[-1]:
         return f"from {sizes[0]:,} points on"
     return f"at {_listed(sizes)} points"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _listed(sizes: Sequence[int]) -> str:

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from gradsweep.comparison import by_hand
-from gradsweep.comparison.by_hand import Work
-from gradsweep.comparison.problem import Problem
+from gradsweep.comparison.at_point import WAYS
+from gradsweep.comparison.by_hand import LOOPS, Work
+from gradsweep.comparison.conditions import why_xla_has_more_threads
+from gradsweep.comparison.problem import Problem, Unavailable
 from gradsweep.compiled import CompiledQuantity
+from gradsweep.derivative import QUANTITIES
 from gradsweep.labels import variable_name
 from gradsweep.planner import make_plan
+from gradsweep.plans import Plan
 
 __all__ = ["RIVALS", "Rival"]
 
@@ -25,12 +29,15 @@ class Rival:
     """One row: a way to compute a derivative over a sweep.
 
     Attributes:
-        name: what it is called.
+        name: what it is called, without commas.
         family: whose way it is: "gradsweep", "JAX" or "torch".
         prepare: returns a call, and what reads one array for each result from what it returns;
             raises `Unavailable` with the reason why it does not take part.
         starts_slowly: whether its first call may take many seconds.
         loops: whether it takes one point after another.
+        reuses_buffers: whether it writes into the memory of the call before, which the others
+            allocate anew: it is shown, and not called the winner.
+        quantities: those that it is a way to compute; it is raced for others when it is named.
     """
 
     name: str
@@ -38,10 +45,14 @@ class Rival:
     prepare: Callable[[Problem], Work]
     starts_slowly: bool = False
     loops: bool = False
+    reuses_buffers: bool = False
+    quantities: tuple[str, ...] = tuple(QUANTITIES)
 
 
-def _engine(problem: Problem, engine: str, compile: bool = False) -> Work:
+def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool = False) -> Work:
     """A kernel of an engine, as gs.compile returns it, called with new values."""
+    if engine == "xla" and (reason := why_xla_has_more_threads(problem.options.threads)):
+        raise Unavailable(reason)
     options = replace(problem.options, engine=engine, compile=compile)
     kernel = CompiledQuantity(problem.request, options)
     values: dict[str, Any] = {
@@ -51,66 +62,100 @@ def _engine(problem: Problem, engine: str, compile: bool = False) -> Work:
         for leaf in [problem.request.leaves[argument.name]]
         if leaf.is_floating
     }
+    held: dict[str, Any] | None = None
 
-    def read(found: Any) -> list[np.ndarray]:
-        plan = kernel.plan
-        names = [variable_name(plan.labels, result) for result in plan.results]
-        return _broadcast(plan, [np.asarray(found[name]) for name in names])
+    def call() -> dict[str, Any]:
+        nonlocal held
+        found = kernel.into(held, **values)
+        held = found if reuses else None
+        return found
 
-    return lambda: kernel.into(None, **values), read
+    return call, lambda found: _broadcast(kernel.plan, found)
 
 
 def _labelled(problem: Problem) -> Work:
     """The call as a user writes it: planned, computed, labelled."""
-    plan = problem.plan
 
     def call() -> Any:
         return make_plan(problem.request, problem.options).run()
 
-    def read(_: Any) -> Sequence[np.ndarray]:
-        arrays = plan.allocate()
-        plan.fill(arrays)
-        return _broadcast(plan, arrays)
-
-    return call, read
+    return call, lambda dataset: _broadcast(problem.plan, dataset)
 
 
-def _broadcast(plan: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
     """Return results with every swept axis, as those who do not know of fewer have them."""
     axes, whole = plan.axes, []
-    for array, dims, result in zip(arrays, plan.dims, plan.results):
+    for dims, result in zip(plan.dims, plan.results):
+        array = np.asarray(found[variable_name(plan.labels, result)])
         place = tuple(slice(None) if axis in dims else np.newaxis for axis in axes)
         whole.append(np.broadcast_to(array[place], (*axes.values(), *result.shape)))
     return whole
 
 
+def _ours(name: str, engine: str, **more: Any) -> Rival:
+    settings = {key: more.pop(key) for key in ("compile", "reuses") if key in more}
+    return Rival(name, "gradsweep", partial(_engine, engine=engine, **settings), **more)
+
+
+_TRANSFORMS = tuple(dict.fromkeys(derive for ways in WAYS.values() for derive in ways))
+# Each takes torch.compile seconds, and it makes much the same of jacfwd as of jacrev.
+_COMPILED = tuple(derive for derive in _TRANSFORMS if derive != "jacfwd")
+
+
+def _by_transform(
+    family: str,
+    form: str,
+    prepare: Callable[..., Work],
+    transforms: Sequence[str] = _TRANSFORMS,
+    **more: Any,
+) -> list[Rival]:
+    """Return a rival for each transform, for the quantities that are written with it."""
+    return [
+        Rival(
+            form.format(derive),
+            family,
+            partial(prepare, derive=derive),
+            quantities=tuple(quantity for quantity, ways in WAYS.items() if derive in ways),
+            **more,
+        )
+        for derive in transforms
+    ]
+
+
 RIVALS: tuple[Rival, ...] = (
-    Rival("fused", "gradsweep", partial(_engine, engine="fused")),
-    Rival("gradsweep, labelled", "gradsweep", _labelled),
-    Rival("reference", "gradsweep", partial(_engine, engine="reference")),
-    Rival("xla", "gradsweep", partial(_engine, engine="xla")),
-    Rival("torch", "gradsweep", partial(_engine, engine="torch")),
-    Rival("loop", "gradsweep", partial(_engine, engine="loop"), loops=True),
-    Rival("jit(vmap(grad))", "JAX", partial(by_hand.jitted_vmap, derive="grad")),
-    Rival("jit(vmap(jacrev))", "JAX", partial(by_hand.jitted_vmap, derive="jacrev")),
-    Rival("jit(vmap(jacfwd))", "JAX", partial(by_hand.jitted_vmap, derive="jacfwd")),
-    Rival("jit(grad of the sum)", "JAX", partial(by_hand.sum_trick, framework="jax")),
-    Rival("vmap(grad)", "torch", partial(by_hand.vmapped, derive="grad")),
-    Rival("vmap(jacrev)", "torch", partial(by_hand.vmapped, derive="jacrev")),
-    Rival("vmap(jacfwd)", "torch", partial(by_hand.vmapped, derive="jacfwd")),
-    Rival("grad of the sum", "torch", partial(by_hand.sum_trick, framework="torch")),
+    _ours("fused", "fused"),
+    _ours("fused (out=)", "fused", reuses=True, reuses_buffers=True),
+    Rival("labelled call", "gradsweep", _labelled),
+    _ours("reference", "reference"),
+    _ours("xla", "xla"),
+    _ours("torch", "torch"),
+    _ours("torch (compile=True)", "torch", compile=True, starts_slowly=True),
+    _ours("loop", "loop", loops=True),
+    *_by_transform("JAX", "jit(vmap({}))", by_hand.jitted_vmap),
     Rival(
-        "compile(vmap(grad))",
-        "torch",
-        partial(by_hand.compiled_vmap, derive="grad"),
-        starts_slowly=True,
+        "jit(grad of the sum)",
+        "JAX",
+        partial(by_hand.sum_trick, framework="jax"),
+        quantities=("gradient",),
+    ),
+    *_by_transform("torch", "vmap({})", by_hand.vmapped),
+    *_by_transform(
+        "torch", "compile(vmap({}))", by_hand.compiled_vmap, _COMPILED, starts_slowly=True
     ),
     Rival(
-        "compile(vmap(jacrev))",
+        "grad of the sum",
         "torch",
-        partial(by_hand.compiled_vmap, derive="jacrev"),
-        starts_slowly=True,
+        partial(by_hand.sum_trick, framework="torch"),
+        quantities=("gradient",),
     ),
-    Rival("the loop", "torch", partial(by_hand.loop, derive="grad"), loops=True),
-    Rival("the loop (jacrev)", "torch", partial(by_hand.loop, derive="jacrev"), loops=True),
+    *(
+        Rival(
+            f"loop of {derive}",
+            "torch",
+            partial(by_hand.loop, derive=derive),
+            loops=True,
+            quantities=tuple(quantities),
+        )
+        for derive, quantities in LOOPS.items()
+    ),
 )

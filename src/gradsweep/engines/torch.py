@@ -3,8 +3,10 @@
 Results that vary with the same axes are computed together, vectorised over just those axes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from gradsweep.engines.base import (
 )
 from gradsweep.errors import require
 
-__all__ = ["TorchEngine"]
+__all__ = ["TorchEngine", "with_code_of_its_own"]
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,7 @@ class TorchEngine:
         functions = []
         for dims, positions in groups_by_dims(job):
             function = vectorised(job, dims, positions, torch.func.vmap)
-            functions.append(
-                (dims, positions, torch.compile(function) if self.compile else function)
-            )
+            functions.append((dims, positions, _compiled(function) if self.compile else function))
 
         def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
             for dims, positions, function in functions:
@@ -70,6 +70,26 @@ class TorchEngine:
                     arrays[position][...] = result.detach().numpy()
 
         return kernel
+
+
+def _compiled(function: Callable) -> Callable:
+    import torch
+
+    return torch.compile(with_code_of_its_own(function))
+
+
+def with_code_of_its_own(function: Callable) -> Callable:
+    """Return a function of one argument under a code object that nothing else has.
+
+    torch.compile counts how often it has compiled a code object, and after eight times runs it
+    as it is; all that vmap returns shares one.
+    """
+
+    def over_sweep(values: Any) -> Any:
+        return function(values)
+
+    code = over_sweep.__code__.replace()
+    return FunctionType(code, over_sweep.__globals__, closure=over_sweep.__closure__)
 
 
 def _run(job: Job, dims: tuple[str, ...], function, leaves: Leaves) -> tuple:

@@ -18,13 +18,16 @@ __all__ = ["Pool", "available_threads"]
 _VARIABLE = "GRADSWEEP_NUM_THREADS"
 
 
-def available_threads() -> int:
+def available_threads(ignore_setting: bool = False) -> int:
     """Return how many threads the process may use.
 
     GRADSWEEP_NUM_THREADS, or else the processors that its affinity and its cgroup allow.
+
+    Args:
+        ignore_setting: whether to count the processors whatever that variable says.
     """
     wanted = os.environ.get(_VARIABLE, "")
-    if wanted:
+    if wanted and not ignore_setting:
         if not wanted.isdigit() or int(wanted) < 1:
             raise ArgumentError(
                 f"{_VARIABLE} is {wanted!r}; give it a number of threads, such as 4."

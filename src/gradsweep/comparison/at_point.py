@@ -1,0 +1,231 @@
+"""A derivative at one point, as people write it with the transforms of JAX or of torch.func.
+
+A Problem, a framework and the name of one of its transforms enter; a function of all values at one
+point leaves, which gives the plan's results in order. Both frameworks call the transforms alike.
+Never sees a sweep's axes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
+from gradsweep.derivative import Result, direction_key
+
+__all__ = ["WAYS", "at_point"]
+
+Values = Mapping[str, Any]
+AtPoint = Callable[[Values], tuple]
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What a derivative is written with.
+
+    Attributes:
+        transforms: the module that holds grad, jacrev, jacfwd, jvp and vjp.
+        zeros_like: the framework's.
+        function: the user's, of all values by key.
+        wrt: the keys that are differentiated, and `along` those that have a direction.
+        results: the plan's, but for the value.
+    """
+
+    transforms: Any
+    zeros_like: Callable[[Any], Any]
+    function: PointFunction
+    wrt: tuple[str, ...]
+    along: tuple[str, ...]
+    results: tuple[Result, ...]
+
+    def of_active(self, active: Values, rest: Values) -> Any:
+        return self.function({**rest, **active})
+
+    def active(self, values: Values) -> dict[str, Any]:
+        return {key: values[key] for key in self.wrt}
+
+    def tangent(self, values: Values) -> dict[str, Any]:
+        """Return v for everything that is differentiated: zero where it names no argument."""
+        v = {key: self.zeros_like(values[key]) for key in self.wrt}
+        return v | {key: v[key] + values[direction_key("tangent", key)] for key in self.along}
+
+    def cotangent(self, values: Values, y: Any) -> Any:
+        (name,) = self.along
+        return self.zeros_like(y) + values[direction_key("cotangent", name)]
+
+    @property
+    def is_scalar(self) -> bool:
+        return all(result.output_shape == () for result in self.results)
+
+
+Way = Callable[[_Setting, str], AtPoint]
+
+
+def _value(setting: _Setting, _: str) -> AtPoint:
+    return lambda values: ()  # the value stands before the derivatives, of which there is none
+
+
+def _partials(setting: _Setting, derive: str) -> Callable[[Values], Mapping[str, Any]]:
+    if derive == "grad" and not setting.is_scalar:
+        raise Unavailable("grad is for a function that returns a number")
+    derived = getattr(setting.transforms, derive)(setting.of_active)
+    return lambda values: derived(setting.active(values), values)
+
+
+def _first(setting: _Setting, derive: str) -> AtPoint:
+    partials = _partials(setting, derive)
+
+    def results(values: Values) -> tuple:
+        found = partials(values)
+        return tuple(found[result.wrt[0]] for result in setting.results)
+
+    return results
+
+
+def _first_times_tangent(setting: _Setting, derive: str) -> AtPoint:
+    partials = _partials(setting, derive)
+
+    def results(values: Values) -> tuple:
+        found, v = partials(values), setting.tangent(values)
+        return tuple(found[r.wrt[0]] * v[r.wrt[0]] for r in setting.results)
+
+    return results
+
+
+def _tangent_sum(setting: _Setting, derive: str) -> AtPoint:
+    """J v by way of J, as the question asks it not to be."""
+    partials = _partials(setting, derive)
+    (result,) = setting.results
+    n_output = len(result.output_shape)
+
+    def results(values: Values) -> tuple:
+        found, v = partials(values), setting.tangent(values)
+        terms = [found[key] * v[key] for key in setting.wrt]
+        return (sum(_summed_from(term, n_output) for term in terms),)
+
+    return results
+
+
+def _summed_from(array: Any, n_kept: int) -> Any:
+    return array.sum(tuple(range(n_kept, array.ndim))) if array.ndim > n_kept else array
+
+
+def _pushed(setting: _Setting, _: str) -> AtPoint:
+    def results(values: Values) -> tuple:
+        _, dy = _push(setting, lambda active: setting.of_active(active, values), values)
+        return (dy,)
+
+    return results
+
+
+def _push(setting: _Setting, function: Callable, values: Values) -> tuple:
+    return setting.transforms.jvp(function, (setting.active(values),), (setting.tangent(values),))
+
+
+def _pulled(setting: _Setting, _: str) -> AtPoint:
+    def results(values: Values) -> tuple:
+        y, pull = setting.transforms.vjp(
+            lambda active: setting.of_active(active, values), setting.active(values)
+        )
+        (found,) = pull(setting.cotangent(values, y))
+        return tuple(found[result.wrt[0]] for result in setting.results)
+
+    return results
+
+
+def _gradient_of_active(setting: _Setting) -> Callable:
+    derive = "grad" if setting.is_scalar else "jacrev"
+    return getattr(setting.transforms, derive)(setting.of_active)
+
+
+def _second(setting: _Setting, derive: str) -> AtPoint:
+    hessian = getattr(setting.transforms, derive)(_gradient_of_active(setting))
+
+    def results(values: Values) -> tuple:
+        rows = hessian(setting.active(values), values)
+        return tuple(rows[result.wrt[0]][result.wrt[1]] for result in setting.results)
+
+    return results
+
+
+def _gradient_pushed(setting: _Setting, _: str) -> AtPoint:
+    gradient = _gradient_of_active(setting)
+
+    def results(values: Values) -> tuple:
+        _, found = _push(setting, lambda active: gradient(active, values), values)
+        return tuple(found[result.wrt[0]] for result in setting.results)
+
+    return results
+
+
+def _gradient_of_product(setting: _Setting, derive: str) -> AtPoint:
+    """H v as the gradient of (grad f) . v."""
+    if not setting.is_scalar:
+        raise Unavailable("grad is for a function that returns a number")
+    gradient = _gradient_of_active(setting)
+
+    def product(active: Values, values: Values) -> Any:
+        found, v = gradient(active, values), setting.tangent(values)
+        return sum((found[key] * v[key]).sum() for key in setting.wrt)
+
+    derived = getattr(setting.transforms, derive)(product)
+
+    def results(values: Values) -> tuple:
+        found = derived(setting.active(values), values)
+        return tuple(found[result.wrt[0]] for result in setting.results)
+
+    return results
+
+
+_BY_JACOBIAN = ("grad", "jacrev", "jacfwd")
+
+# By quantity, the transforms that it is written with; "f" stands for none.
+WAYS: dict[str, dict[str, Way]] = {
+    "value": {"f": _value},
+    "gradient": dict.fromkeys(_BY_JACOBIAN, _first),
+    "jacobian": dict.fromkeys(_BY_JACOBIAN, _first),
+    "contributions": dict.fromkeys(_BY_JACOBIAN, _first_times_tangent),
+    "jvp": {"jvp": _pushed} | dict.fromkeys(_BY_JACOBIAN, _tangent_sum),
+    "vjp": {"vjp": _pulled},
+    "hessian": {"jacfwd": _second, "jacrev": _second},
+    "hvp": {"jvp": _gradient_pushed, "grad": _gradient_of_product},
+}
+
+
+def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
+    """Write a problem's quantity at one point with one transform.
+
+    Args:
+        derive: the name of the transform: a column of `WAYS`.
+
+    Raises:
+        Unavailable: when the quantity is not written with it, or the function cannot go there.
+    """
+    if derive not in WAYS[problem.quantity]:
+        raise Unavailable(f"{problem.quantity} is not written with {derive}")
+    results = problem.plan.results
+    if any(result.output for result in results):
+        raise Unavailable("the function returns a container of outputs")
+    function = problem.at_point(framework)
+    derivative = problem.request.derivative
+    derived = tuple(result for result in results if result.kind != "value")
+    setting = _Setting(*_OFFERS[framework](), function, problem.wrt, derivative.along, derived)
+    write = WAYS[problem.quantity][derive](setting, derive)
+    if len(derived) == len(results):
+        return write
+    return lambda values: (function(values), *write(values))
+
+
+def _offered_by_jax() -> tuple[Any, Callable]:
+    import jax
+
+    return jax, jax.numpy.zeros_like
+
+
+def _offered_by_torch() -> tuple[Any, Callable]:
+    import torch
+
+    return torch.func, torch.zeros_like
+
+
+# What each framework offers: its transforms, and zeros.
+_OFFERS = {"jax": _offered_by_jax, "torch": _offered_by_torch}
