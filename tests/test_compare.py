@@ -12,7 +12,6 @@ import pytest
 import gradsweep as gs
 from gradsweep.cli import main
 from gradsweep.comparison import conditions
-from gradsweep.comparison.agreement import disagreement
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.race import Row
 from gradsweep.comparison.result import Comparison
