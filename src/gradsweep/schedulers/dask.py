@@ -7,7 +7,7 @@ receipts. A part whose task keeps killing workers is searched for the points tha
 import contextlib
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -120,13 +120,12 @@ class _Run:
     def run(self, parts: Iterable[Part]) -> int:
         from distributed import as_completed
 
-        waiting = iter(parts)
-        again: deque[_Task] = deque()
+        waiting = _Waiting(parts)
         finished = as_completed(loop=self._client.loop)
         try:
             while True:
                 while len(self._running) < self._window and self._failure is None:
-                    task = again.popleft() if again else _next(waiting)
+                    task = waiting.next(beside=self._running.values())
                     if task is None:
                         break
                     future = self._submit(task)
@@ -135,7 +134,7 @@ class _Run:
                 if not self._running or self._failure is not None:
                     break
                 future = next(finished)
-                again.extend(self._collect(future, self._running.pop(future)))
+                waiting.add(self._collect(future, self._running.pop(future)))
         finally:
             self._client.cancel(list(self._running))
         if self._failure is not None:
@@ -225,9 +224,32 @@ class _Run:
         return []
 
 
-def _next(parts: Iterator[Part]) -> _Task | None:
-    part = next(parts, None)
-    return None if part is None else _Task(part)
+class _Waiting:
+    """What is to be done: tasks to be done again, then parts, then what is only tried.
+
+    What is only tried is on the cluster alone: Dask blames a death on all that the worker held, and
+    a point must not be blamed for what was done beside it.
+    """
+
+    def __init__(self, parts: Iterable[Part]):
+        self._parts = iter(parts)
+        self._again: deque[_Task] = deque()
+        self._tried: deque[_Task] = deque()
+
+    def add(self, tasks: Iterable[_Task]) -> None:
+        for task in tasks:
+            (self._again if task.points is None else self._tried).append(task)
+
+    def next(self, beside: Collection[_Task]) -> _Task | None:
+        """Return what can be done beside what is being done; None to wait for that."""
+        if any(task.points is not None for task in beside):
+            return None
+        if self._again:
+            return self._again.popleft()
+        part = next(self._parts, None)
+        if part is not None:
+            return _Task(part)
+        return self._tried.popleft() if self._tried and not beside else None
 
 
 def _same(message: bytes) -> bytes:
