@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from gradsweep.engines.fused import FusedEngine
+from gradsweep.engines.fused.elementary import ELEMENTARY
 from gradsweep.engines.fused.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.libm import ROUTINES
+from gradsweep.engines.fused.target import Isa
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.primitives import PRIMITIVES
 from tests.programs import leaves_of, one_equation, run
@@ -222,6 +224,39 @@ def test_a_primitive_is_within_4_ulp(name, engine, dtype):
         for value, *point in zip(found.tolist(), *(x.tolist() for x in operands)):
             error = ulps(value, case.exact(*map(mpmath.mpf, point)), dtype)
             assert error <= bound, f"{name}{tuple(point)} = {value!r}: {error:.3g} ulp"
+
+
+# As on macOS and Windows, with vectors of three widths.
+WITHOUT_LIBMVEC = [
+    FusedEngine(threads=1, isa=Isa("", "", vector_bytes)) for vector_bytes in (16, 32, 64)
+]
+
+
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_functions_of_our_own_are_within_4_ulp_and_the_same_at_every_width(name):
+    case = CASES[name]
+    rng = np.random.default_rng(3)
+    drawn = case.samplers[0](rng, 5 * N_POINTS)
+    x = np.concatenate([drawn[np.isfinite(drawn)], rng.uniform(1e-3, 2, N_POINTS)])
+    program, leaves = one_equation(name, 1, "float64", "float64"), leaves_of(x0=(("i",), x))
+    results = [run(engine, program, leaves, {"i": len(x)})[0] for engine in WITHOUT_LIBMVEC]
+    assert all(found.tobytes() == results[0].tobytes() for found in results)
+    with mpmath.workprec(case.bits):
+        for value, point in zip(results[0].tolist(), x.tolist()):
+            error = ulps(value, case.exact(mpmath.mpf(point)), "float64")
+            assert error <= BOUND["float64"], f"{name}({point}) = {value!r}: {error:.3g} ulp"
+
+
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_functions_of_our_own_take_special_values_as_numpy_does(name):
+    x = np.array(SPECIAL["float64"])
+    with np.errstate(all="ignore"):
+        expected = PRIMITIVES[name].numpy(x)
+    program = one_equation(name, 1, "float64", "float64")
+    (found,) = run(WITHOUT_LIBMVEC[1], program, leaves_of(x0=(("i",), x)), {"i": len(x)})
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    is_zero = expected == 0
+    np.testing.assert_array_equal(np.signbit(found[is_zero]), np.signbit(expected[is_zero]))
 
 
 SPECIAL = {

@@ -1,8 +1,8 @@
 """Which C function computes a primitive, and how generated code calls it.
 
-A vector function of glibc's libmvec where there is one that is accurate enough; else the platform's
-libm, or scipy's C function, one lane after another. All are found by address: no compiler is needed
-on the user's machine.
+A vector function of glibc's libmvec where there is one that is accurate enough; else our own, for
+the few that are met most; else the platform's libm, or scipy's C function, one lane after another.
+What is not our own is found by address: no compiler is needed on the user's machine.
 
 Knows nothing of Programs.
 """
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from gradsweep.engines.fused.elementary import ELEMENTARY, write_body
 from gradsweep.engines.fused.hurwitz import POLYGAMMA, ZETA
 from gradsweep.engines.fused.target import Isa
 
@@ -118,6 +119,8 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
         half = find_callee(primitive, dtype, lanes // 2, isa) if lanes > 2 else None
         if half is not None and half.name.startswith(("_ZGV", _HALVES)):
             return _by_halves(routine, dtype, lanes, half)
+    if primitive in ELEMENTARY and dtype == "float64" and isa.has_fma:
+        return _elementary(primitive, lanes)
     if dtype == "float32":
         double = find_callee(primitive, "float64", lanes, isa)
         return double and _in_double_precision(routine, lanes, double)
@@ -126,6 +129,12 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
 
 
 _HALVES = "halves."
+
+
+def _elementary(primitive: str, lanes: int) -> Callee:
+    body = write_body(ELEMENTARY[primitive], "%x0", "%y", lanes)
+    name = f"elementary.{primitive}"
+    return _defined(name, _vector(lanes, "float64"), 1, body, {}, {})
 
 
 def _vector_function(routine: Routine, dtype: str, lanes: int, isa: Isa) -> Callee | None:

@@ -26,6 +26,7 @@ class Isa:
         feature: LLVM's name for what the processor must have; "" for what every one has.
         letter: the letter after `_ZGV`; "" where there is no vector libm.
         vector_bytes: the width of a vector register.
+        has_fma: whether it multiplies and adds with one rounding.
 
     Reference: the x86-64 and AArch64 vector function ABIs, "Vector function name mangling".
     """
@@ -33,6 +34,7 @@ class Isa:
     feature: str
     letter: str
     vector_bytes: int
+    has_fma: bool = True
 
     @property
     def lanes(self) -> int:
@@ -41,9 +43,9 @@ class Isa:
 
 
 # The first whose feature the processor has is taken.
-_X86 = (Isa("avx512dq", "e", 64), Isa("avx2", "d", 32), Isa("", "b", 16))
+_X86 = (Isa("avx512dq", "e", 64), Isa("avx2", "d", 32), Isa("", "b", 16, has_fma=False))
 _ARM = (Isa("", "n", 16),)
-_OTHER = (Isa("", "", 16),)
+_OTHER = (Isa("", "", 16, has_fma=False),)
 _FAMILIES: Mapping[str, tuple[Isa, ...]] = {
     "x86_64": _X86,
     "amd64": _X86,
