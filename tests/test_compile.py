@@ -136,3 +136,27 @@ def test_small_and_large_calls_agree_with_the_quantity_itself(n):
         np.testing.assert_array_equal(found[name], expected[name])
     reversed_ = kernel(S=S[::-1], sigma=np.array([0.3, 0.4, 0.5]))
     np.testing.assert_array_equal(reversed_["d2price_dS_dsigma"], expected.d2price_dS_dsigma[::-1])
+
+
+@pytest.mark.parametrize("n", [10, 100_000])
+def test_out_may_lie_in_the_memory_of_what_is_read(n):
+    x = np.linspace(1, 2, n)
+    y = x + 1
+    kernel = gs.compile(gs.gradient, lambda x, y: x * x * y + x, gs.Sweep(x=x, y=("x", y)))
+    expected = {name: array.copy() for name, array in kernel(x=x).items()}
+    memory = np.append(x, 0.0)
+    for place, read in ((memory[1:], memory[:n]), (y, x)):
+        out = {name: np.empty(n) for name in expected}
+        out[next(iter(out))] = place
+        found = kernel(x=read, out=out)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+        assert found[next(iter(out))] is place
+
+
+@pytest.mark.parametrize("n", [10, 100_000])
+def test_two_results_are_not_written_into_one_array(n):
+    x = np.linspace(1, 2, n)
+    kernel = gs.compile(gs.gradient, lambda x, y: x * x * y, gs.Sweep(x=x, y=("x", x)))
+    with pytest.raises(SweepError, match="share memory; give each result an array of its own"):
+        kernel(x=x, out=dict.fromkeys(kernel(x=x), np.empty(n)))

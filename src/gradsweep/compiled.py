@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.direct_calls import DirectCalls, can_bind
+from gradsweep.direct_calls import DirectCalls, can_bind, overlap
 from gradsweep.errors import ArgumentError, StatefulFunction, SweepError, nearest
 from gradsweep.framework import framework_of
 from gradsweep.identity import Unknown, identity
@@ -89,9 +89,19 @@ class CompiledQuantity:
         request = self._request.with_leaves({**self._request.leaves, **changed})
         plan = self._planned(request)
         arrays = plan.allocate()
-        if out is not None:
-            arrays = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
-        plan.fill(arrays)
+        if out is None:
+            plan.fill(arrays)
+        else:
+            buffers = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
+            _refuse_overlapping(plan, buffers)
+            read = [values for leaf in request.leaves.values() for _, values in leaf.pieces]
+            # What is read must not be written over: as NumPy's own `out` does, through a copy.
+            is_read = overlap(buffers, [np.asarray(values) for values in read])
+            plan.fill(arrays if is_read else buffers)
+            if is_read:
+                for buffer, array in zip(buffers, arrays):
+                    buffer[...] = array
+            arrays = buffers
         found = {name: array for name, _, array in _named(plan, arrays)}
         origins = (framework_of(value) for value in values.values())
         return _of_kind(next(filter(None, origins), self._origin), found)
@@ -170,6 +180,17 @@ def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
             f"{like.shape} and {like.dtype}."
         )
     return array
+
+
+def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:
+    names = _names(plan)
+    for number, buffer in enumerate(buffers):
+        for name, other in zip(names[:number], buffers):
+            if np.shares_memory(buffer, other):
+                raise SweepError(
+                    f"out[{names[number]!r}] and out[{name!r}] share memory; give each result an "
+                    f"array of its own."
+                )
 
 
 def _of_kind(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gradsweep.labels import variable_name, views
 from gradsweep.leaf import Leaf, axes_of
 from gradsweep.plans import Plan
 
-__all__ = ["DirectCalls", "can_bind"]
+__all__ = ["DirectCalls", "can_bind", "overlap"]
 
 # Up to so many numbers in all.
 _SMALL = 2**13
@@ -26,6 +26,15 @@ _FORMS_KEPT = 8
 
 # A call's form: the name, shape and dtype of each value. A float has neither of the last two.
 _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
+
+
+def overlap(written: Sequence[np.ndarray], read: Sequence[np.ndarray]) -> bool:
+    """Tell whether arrays that are written may lie in the memory of others, or of those read."""
+    return any(
+        np.may_share_memory(array, other)
+        for number, array in enumerate(written)
+        for other in (*written[:number], *read)
+    )
 
 
 def can_bind(plan: Plan) -> bool:
@@ -145,7 +154,7 @@ class _Results:
             ):
                 return None
             arrays.append(array)
-        return arrays
+        return arrays if len({*map(id, arrays)}) == len(arrays) else None
 
     def named(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return every variable of a call by name."""
@@ -226,7 +235,7 @@ class _Large:
         arrays = (
             self._results.allocate() if out is None else self._results.given(out, as_laid_out=True)
         )
-        if arrays is None:
+        if arrays is None or (out is not None and overlap(arrays, [*given, *self._fixed])):
             return None  # the general way copies, or says what is wrong
         moved = dict(enumerate(arrays, start=self._n_read))
         for name, array in zip(self._changed, given):
