@@ -250,3 +250,40 @@ def test_signals_end_a_run_in_order(number, error, small_parts):
     if error is SystemExit:
         assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.torch
+def test_a_check_that_holds_everywhere_changes_no_number_of_parts(small_parts):
+    import torch
+
+    def scaled(x, y):
+        return torch.sin(x) * 3 + y if x > 0 else y * torch.nan
+
+    x = np.linspace(1, 2, 11)
+    sweep = gs.Sweep(x=x, y=np.linspace(3, 4, 7))
+    found = gs.gradient(scaled, sweep, progress=True, engine="fused")
+    slope = np.broadcast_to(3 * np.cos(x)[:, None], (11, 7))
+    np.testing.assert_allclose(found.dscaled_dx, slope, rtol=1e-15)
+    np.testing.assert_array_equal(found.dscaled_dy, np.ones((11, 7)))
+
+
+def test_threads_may_all_be_the_first_to_compute():
+    program = """if True:
+        import numpy as np, threading
+        import gradsweep as gs
+        x = np.linspace(1, 2, 50)
+        start, found = threading.Barrier(8), [None] * 8
+        def work(n):
+            f = eval(f"lambda x: x * x + {n}.0")
+            start.wait()
+            (found[n],) = gs.value(f, gs.Sweep(x=x), engine="fused").data_vars.values()
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        assert all(np.allclose(found[n], x * x + n, rtol=1e-15, atol=0) for n in range(8))
+    """
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr

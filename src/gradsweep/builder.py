@@ -13,6 +13,7 @@ Knows nothing of frameworks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from gradsweep.errors import NotAProgram
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
 
-__all__ = ["MAX_EQUATIONS", "Builder", "guards_of"]
+__all__ = ["MAX_EQUATIONS", "Builder", "guards_of", "with_holds"]
 
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 50_000
@@ -243,6 +244,11 @@ class Builder:
 
 def guards_of(program: Program) -> Program:
     """Return a Program of one output, `holds`: whether every guard of a Program holds."""
+    return with_holds(replace(program, outputs=()))
+
+
+def with_holds(program: Program) -> Program:
+    """Return a Program with no guards and one more output, `holds`: whether all of them hold."""
     b = Builder()
     numbers = [b.input(*entry) for entry in program.inputs]
     numbers += [b.constant(*constant) for constant in program.constants]
@@ -259,7 +265,10 @@ def guards_of(program: Program) -> Program:
         else:
             kept = b.emit("eq", value, b.constant(expected, dtype))
         holds = b.emit("and", holds, kept)
-    return b.finish([Output("holds", (), (holds,))])
+    outputs = [
+        o._replace(variables=tuple(numbers[v] for v in o.variables)) for o in program.outputs
+    ]
+    return b.finish([*outputs, Output("holds", (), (holds,))])
 
 
 # Each rule returns a variable that has the same value, bit for bit but for the sign of NaN,

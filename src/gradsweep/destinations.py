@@ -10,7 +10,7 @@ from typing import Any
 from gradsweep.errors import ArgumentError, StoreError
 from gradsweep.runs import Destination, OnError
 from gradsweep.schedulers.base import Scheduler
-from gradsweep.schedulers.threads import BUFFERS, ThreadScheduler
+from gradsweep.schedulers.threads import ThreadScheduler
 from gradsweep.stores.base import Store
 from gradsweep.stores.memory import MemoryStore
 
@@ -74,7 +74,6 @@ def make_destination(
         scheduler=where,
         progress=progress,
         on_error=on_error,
-        copies=BUFFERS,
         part_bytes=_STORED_PART_BYTES if reduce is None else _REDUCED_PART_BYTES,
         keep_rows=reduce is not None,
         keeps=keeps,

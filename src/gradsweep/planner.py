@@ -12,10 +12,12 @@ import numpy as np
 
 from gradsweep import frontends
 from gradsweep.branches import Branch, Trace, first_point, holds_at, split
+from gradsweep.builder import with_holds
 from gradsweep.cache import Cache
 from gradsweep.dependence import analyse
 from gradsweep.derivative import Mode
 from gradsweep.engines import EngineOptions
+from gradsweep.engines.fused.pool import available_threads
 from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
 from gradsweep.labels import require_distinct_names
@@ -150,7 +152,16 @@ def _plan_parts(
     program = traced.program
     # One kernel holds for all parts, unless points take their own way through the function.
     is_one = not program.guards if program is not None else traced.framework == "jax"
-    prepared = _prepared(Branch(traced, leaves, axes, None), options)
+    branch = Branch(traced, leaves, axes, None)
+    checked = branch
+    if program is not None and program.guards:
+        # One kernel all the same, which tells where it does not hold: mostly nowhere.
+        checked = replace(branch, traced=replace(traced, program=with_holds(program)))
+    prepared = _prepared(checked, options)
+    if prepared.choice.engine.name == "fused" and not destination.travels:
+        # Parts side by side, each on one thread, wait for each other less than threads of a part.
+        destination = replace(destination, n_at_once=options.threads or available_threads())
+        prepared = _prepared(checked, replace(options, threads=1))
     job_dims = prepared.job.dims if is_one else tuple(tuple(axes) for _ in traced.results)
     plan = Plan(
         bound,
@@ -188,7 +199,6 @@ def _plan_parts(
             f"{format_bytes(max(0, limit))} for it.\nRaise memory_limit, or differentiate fewer "
             f"arguments at a time (wrt=...)."
         )
-    branch = Branch(traced, leaves, axes, None)
     planned = PlannedBranch(branch, prepared, *prepared.chunks(block))
     return replace(plan, branches=(planned,), partition=Partition(axes, block))
 

@@ -6,6 +6,7 @@ What was decided enters, labelled results leave. Nothing is decided here.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from gradsweep.labels import Labels, coordinates, dataset, variable_name, variab
 from gradsweep.leaf import Leaf
 from gradsweep.memory import Chunk, format_bytes
 from gradsweep.parts import Part, Partition
-from gradsweep.portable import ProgramWork, work_with
+from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
 from gradsweep.runs import Destination, OnError, PartResult, PartWork, run
 from gradsweep.stores.base import Layout
@@ -215,9 +216,16 @@ class Plan:
     def _work(self, on_error: OnError) -> PartWork:
         """Return what computes a part."""
         results, first = tuple(self._part_results), self.branches[0]
+        n_at_once = 1 if self.destination is None else self.destination.n_at_once
         if self.replan is not None:
-            return PartWork(self.leaves, results, partial(_replanned, self.replan), on_error)
-        work = work_with(first.prepared, self.leaves, results, on_error)
+            anew = partial(_replanned, self.replan)
+            work = PartWork(self.leaves, results, anew, on_error)
+            if first.branch.traced.program is not None:
+                checked = partial(_checked, first.prepared, anew)
+                work = PartWork(self.leaves, results, checked, on_error, n_at_once)
+                work.portable = PartWork(self.leaves, results, anew, on_error)
+            return work
+        work = work_with(first.prepared, self.leaves, results, on_error, n_at_once)
         program = first.branch.traced.program
         if program is not None:
             work.portable = ProgramWork(
@@ -254,6 +262,40 @@ class Plan:
         return _describe(self)
 
 
+Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
+
+
+def _checked(
+    prepared: Prepared,
+    replanned: Compute,
+    leaves: Mapping[str, Leaf],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill a part's arrays as one trace has it, or anew where the trace does not hold.
+
+    Args:
+        prepared: of a Program whose last output tells where it holds.
+    """
+    lengths = part.lengths
+    *dims, guarded = prepared.job.dims
+    holds = allocate(lengths, guarded, (), "bool")
+    own = [
+        array if len(of) == len(lengths) else allocate(lengths, of, shape, array.dtype.name)
+        for array, of in zip(arrays, dims)
+        for shape in [array.shape[len(lengths) :]]
+    ]
+    compute(prepared, leaves, part, [*own, holds])
+    if holds.all():
+        _spread(own, dims, part, arrays)
+    else:
+        replanned(leaves, part, arrays)
+
+
+# Frameworks trace in one thread at a time.
+_REPLANNING = Lock()
+
+
 def _replanned(
     replan: Callable[[Mapping[str, Leaf]], Plan],
     leaves: Mapping[str, Leaf],
@@ -261,12 +303,23 @@ def _replanned(
     arrays: Sequence[np.ndarray],
 ) -> None:
     """Fill a part's arrays by a plan of its own."""
-    plan = replan(leaves)
-    found = plan.allocate()
-    plan.fill(found)
-    for array, values, dims in zip(arrays, found, plan.dims):
-        # What the part's points have in common is the same all along the axes that it lacks.
-        array[...] = values[tuple(slice(None) if d in dims else np.newaxis for d in part.slices)]
+    with _REPLANNING:
+        plan = replan(leaves)
+        found = plan.allocate()
+        plan.fill(found)
+    _spread(found, plan.dims, part, arrays)
+
+
+def _spread(
+    found: Sequence[np.ndarray],
+    dims: Sequence[tuple[str, ...]],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill arrays with all axes: what points have in common is the same along those it lacks."""
+    for array, values, of in zip(arrays, found, dims):
+        if values is not array:
+            array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in part.slices)]
 
 
 def _describe(plan: Plan) -> str:

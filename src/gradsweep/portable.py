@@ -21,7 +21,7 @@ from gradsweep.program import Program
 from gradsweep.runs import OnError, PartResult, PartWork
 from gradsweep.traced import Traced
 
-__all__ = ["ProgramWork", "work_with"]
+__all__ = ["ProgramWork", "compute", "work_with"]
 
 
 def work_with(
@@ -29,14 +29,16 @@ def work_with(
     leaves: Mapping[str, Leaf],
     results: Sequence[PartResult],
     on_error: OnError,
+    n_at_once: int = 1,
 ) -> PartWork:
     """Return the work of a sweep for which one kernel holds at every point."""
-    return PartWork(leaves, results, partial(_compute, prepared), on_error)
+    return PartWork(leaves, results, partial(compute, prepared), on_error, n_at_once)
 
 
-def _compute(
+def compute(
     prepared: Prepared, leaves: Mapping[str, Leaf], part: Part, arrays: Sequence[np.ndarray]
 ) -> None:
+    """Fill a part's arrays with a kernel that holds for all of its points."""
     _, chunks, _ = prepared.chunks(part.lengths)
     dims = prepared.job.dims
     execute([Task(prepared.kernel, leaves, part.lengths, dims, None, chunks)], arrays, dims)

@@ -91,21 +91,13 @@ class Mean:
     @classmethod
     def of(cls, values: np.ndarray, _: np.ndarray | None = None) -> "Mean":
         n = values.shape[-1]
-        # NumPy adds pairwise: the error grows with the logarithm of n.
-        return cls(n, values.sum(axis=-1, dtype=np.float64) / max(n, 1))
+        return cls(n, _in_blocks("...i->...", values) / max(n, 1))
 
     @classmethod
     def of_squares(cls, values: np.ndarray, _: np.ndarray | None = None) -> "Mean":
         """Return the same of the squares of the numbers."""
         n = values.shape[-1]
-        values = np.asarray(values, dtype=np.float64)
-        whole = n // _BLOCK * _BLOCK
-        # A block at a time: a single sum over all of them would lose digits.
-        blocks = values[..., :whole].reshape(*values.shape[:-1], -1, _BLOCK)
-        total = np.einsum("...i,...i->...", blocks, blocks).sum(axis=-1)
-        rest = values[..., whole:]
-        total = total + np.einsum("...i,...i->...", rest, rest)
-        return cls(n, total / max(n, 1))
+        return cls(n, _in_blocks("...i,...i->...", values, values) / max(n, 1))
 
     def merged(self, other: "Mean") -> "Mean":
         count = self.count + other.count
@@ -117,6 +109,20 @@ class Mean:
 
     def means(self) -> np.ndarray:
         return self.mean if self.count else np.full_like(self.mean, np.nan)
+
+
+def _in_blocks(products: str, *operands: np.ndarray) -> np.ndarray:
+    """Add up along the last axis, by einsum, a block at a time.
+
+    einsum is the fastest sum that NumPy has, and a single one over all would lose digits: the sums
+    of blocks are added pairwise.
+    """
+    operands = tuple(np.asarray(operand, dtype=np.float64) for operand in operands)
+    n = operands[0].shape[-1]
+    whole = n // _BLOCK * _BLOCK
+    blocks = [o[..., :whole].reshape(*o.shape[:-1], -1, _BLOCK) for o in operands]
+    rest = [operand[..., whole:] for operand in operands]
+    return np.einsum(products, *blocks).sum(axis=-1) + np.einsum(products, *rest)
 
 
 @dataclass(frozen=True, eq=False)

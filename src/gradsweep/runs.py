@@ -19,6 +19,7 @@ from gradsweep.leaf import Leaf
 from gradsweep.parts import Part
 from gradsweep.progress import Meter
 from gradsweep.schedulers.base import Portable, Scheduler
+from gradsweep.schedulers.threads import n_buffers
 from gradsweep.stores.base import Layout, Store
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Destination:
         progress: whether to show how far it is; None in a terminal, for longer runs.
         on_error: "raise" stops at the first point that cannot be computed; "mask" leaves NaN
             there and goes on.
-        copies: how many parts' results are in memory at once.
+        n_at_once: how many parts are computed at once.
         part_bytes: what the results of a part may take: enough to amortise a task.
         keep_rows: whether parts are cut along the outer axes first: fastest to compute, where
             chunks of a store are better read when they are as long along every axis.
@@ -51,11 +52,16 @@ class Destination:
     scheduler: Scheduler
     progress: bool | None = None
     on_error: OnError = "raise"
-    copies: int = 1
+    n_at_once: int = 1
     part_bytes: int = 2**26
     keep_rows: bool = False
     keeps: bool = False
     travels: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many parts' results are in memory at once."""
+        return n_buffers(self.n_at_once)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class PartWork:
     """Computes parts of a sweep, from the leaves of the whole.
 
     Attributes:
+        n_at_once: how many parts may be computed at once, by threads of this process.
         portable: what makes the same of it in another process: itself, pickled, unless it can
             be data.
     """
@@ -81,9 +88,11 @@ class PartWork:
         results: Sequence[PartResult],
         compute: Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None],
         on_error: OnError = "raise",
+        n_at_once: int = 1,
     ):
         self._leaves, self._results, self._compute = leaves, results, compute
         self.on_error = on_error
+        self.n_at_once = n_at_once
         self.portable: Portable = self
 
     def open(self) -> "PartWork":

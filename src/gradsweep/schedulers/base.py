@@ -43,6 +43,11 @@ class Work(Protocol):
         ...
 
     @property
+    def n_at_once(self) -> int:
+        """How many parts may be computed at once, by threads of this process."""
+        ...
+
+    @property
     def on_error(self) -> str:
         """What becomes of a point that cannot be computed: "raise" or "mask"."""
         ...

@@ -141,7 +141,7 @@ class FusedKernel:
         self.compile_seconds = 0.0
         self._compiled: dict[tuple[str, ...], Compiled] = {}
         self._idle: OrderedDict[Hashable, Bound] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock, self._compiling = threading.Lock(), threading.Lock()
         self._read_dtypes = {entry.leaf: entry.dtype for entry in program.inputs}
         self._write_dtypes = [
             program.dtype(output.variables[0]) if output.variables else None
@@ -177,14 +177,15 @@ class FusedKernel:
     def compile(self, lengths: Mapping[str, int]) -> Compiled:
         """Return the code for axes of such lengths, which decide the order of the loops."""
         axes = _loop_order(self.job.axes, lengths, self.lanes)
-        if axes not in self._compiled:
-            started = time.perf_counter()
-            along = [self.job.leaves[i.leaf].dims_of(i.element) for i in self.program.inputs]
-            fingerprint = self.program.fingerprint
-            key = (fingerprint, tuple(along), axes, self.job.dims, self.lanes, self.isa)
-            self._compiled[axes] = COMPILED.get(key, lambda: self._make_code(axes))
-            self.compile_seconds += time.perf_counter() - started
-        return self._compiled[axes]
+        with self._compiling:
+            if axes not in self._compiled:
+                started = time.perf_counter()
+                along = [self.job.leaves[i.leaf].dims_of(i.element) for i in self.program.inputs]
+                fingerprint = self.program.fingerprint
+                key = (fingerprint, tuple(along), axes, self.job.dims, self.lanes, self.isa)
+                self._compiled[axes] = COMPILED.get(key, lambda: self._make_code(axes))
+                self.compile_seconds += time.perf_counter() - started
+            return self._compiled[axes]
 
     def _make_code(self, axes: tuple[str, ...]) -> Compiled:
         schedule = make_schedule(self.job, axes)

@@ -18,6 +18,7 @@ goes through a tile: a contiguous copy that is read or written in its place.
 """
 
 from functools import cache
+from threading import Lock
 
 from gradsweep.engines.fused.target import MachineCode, compile_ir
 
@@ -414,8 +415,17 @@ exit:
 }}"""
 
 
-@cache
+# Addresses in it are taken once, so it must be made once, whatever threads ask for it first.
+_MAKING = Lock()
+
+
 def runtime() -> MachineCode:
-    """Compile the loops: `run` and `run_all`."""
+    """Return the compiled loops: `run` and `run_all`."""
+    with _MAKING:
+        return _runtime()
+
+
+@cache
+def _runtime() -> MachineCode:
     copies = [_COPY_OF.format(t=t) for t in ("i64", "i32", "i8")]
     return compile_ir("\n".join([_RUN, _RUN_ALL, _ROWS, _TILES, _COPY, *copies, ""]))
