@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.imported import imported
+
 __all__ = ["Unknown", "code_hash", "identity", "names_in"]
 
 # Arrays up to this size are compared by their bytes at every call; a larger one is not cached on.
@@ -207,10 +209,10 @@ def _is_of_a_library(value: Any) -> bool:
 
 
 def _array_bytes(value: Any) -> Hashable | None:
-    jax = sys.modules.get("jax")
+    jax: Any = imported("jax")
     if jax is not None and isinstance(value, jax.Array):
         return _Same(value)  # cannot be written to
-    torch = sys.modules.get("torch")
+    torch: Any = imported("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         if value.dtype is torch.bfloat16:

@@ -6,9 +6,10 @@ else is a leaf.
 """
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from gradsweep.imported import imported
 
 __all__ = ["Path", "flatten", "map_leaves"]
 
@@ -73,7 +74,7 @@ def _like_dict(kind: type, items: Any) -> dict:
 
 
 def _open_with_jax(tree: Any) -> _Container | None:
-    jax = sys.modules.get("jax")
+    jax: Any = imported("jax")
     if jax is None or tree is None or jax.tree_util.all_leaves([tree]):
         return None
     leaves, form = jax.tree_util.tree_flatten_with_path(tree)
