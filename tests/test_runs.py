@@ -1,5 +1,6 @@
 """Sweeps run part by part: the same numbers, within the memory allowed, with honest progress."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -250,6 +251,14 @@ def test_signals_end_a_run_in_order(number, error, small_parts):
     if error is SystemExit:
         assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("options", [{"reduce": ["mean", "max"]}, {"progress": True}])
+def test_the_plan_says_what_computing_and_storing_cost(options):
+    text = str(gs.plan(gs.gradient, wave, grid(), engine="fused", **options))
+    cost = re.search(r"cost +about (\S+) s computing, (\S+) s storing, of one thread", text)
+    assert cost is not None, text
+    assert 0 < float(cost[1]) < 1 and 0 < float(cost[2]) < 1
 
 
 @pytest.mark.torch

@@ -15,7 +15,7 @@ from gradsweep._version import __version__
 from gradsweep.branches import Branch
 from gradsweep.derivative import QUANTITIES, Derivative, Result
 from gradsweep.engines import EngineOptions
-from gradsweep.engines.cost import compiling_seconds
+from gradsweep.engines.cost import compiling_seconds, running_seconds
 from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash
@@ -26,7 +26,7 @@ from gradsweep.parts import Part, Partition
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
 from gradsweep.runs import Destination, OnError, PartResult, PartWork, run
-from gradsweep.stores.base import Layout
+from gradsweep.stores.base import Layout, seconds_to_store
 
 if TYPE_CHECKING:
     import xarray
@@ -334,7 +334,8 @@ def _describe(plan: Plan) -> str:
     if several:
         lines.append(f"  branches     {len(plan.branches)}, by the function's own Python branches")
     if plan.partition is not None:
-        lines.append(_parts(plan, plan.partition))
+        assert plan.destination is not None
+        lines += [_parts(plan, plan.partition), _cost(plan, plan.destination)]
     for number, planned in enumerate(plan.branches):
         lines += [f"  branch {number + 1}"] if several else []
         lines += [("  " if several else "") + line for line in _branch(planned)]
@@ -355,7 +356,10 @@ def _describe(plan: Plan) -> str:
 def _parts(plan: Plan, partition: Partition) -> str:
     block = " x ".join(f"{axis}: {size:,}" for axis, size in partition.block.items())
     n_bytes = plan.with_axes(partition.block).result_bytes
-    branches = "" if plan.replan is None else "; each is planned for itself"
+    branches = ""
+    if plan.replan is not None:
+        is_kernel = plan.branches[0].branch.traced.program is not None
+        branches = "; each is " + ("checked for other branches" if is_kernel else "traced anew")
     line = (
         f"  parts        {len(partition):,} of {block or 'one point'}, "
         f"{format_bytes(n_bytes)} of results each{branches}"
@@ -369,6 +373,16 @@ def _parts(plan: Plan, partition: Partition) -> str:
 
 
 _AS_PICKLE = "function travels to the workers by cloudpickle; they need its framework too"
+
+
+def _cost(plan: Plan, destination: Destination) -> str:
+    """Tell what computing and storing take: the one by the primitive table, the other tried."""
+    storing = plan.result_bytes * seconds_to_store(destination.store)
+    told = f"{storing:.2g} s storing"
+    if plan.engine == "fused":
+        computing = running_seconds(plan.branches[0].prepared.job, plan.axes)
+        told = f"{computing:.2g} s computing, {told}"
+    return f"  cost         about {told}, of one thread; they overlap"
 
 
 def _notes(plan: Plan) -> Iterator[str]:

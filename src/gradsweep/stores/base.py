@@ -3,6 +3,7 @@
 Knows nothing of functions, engines or schedulers.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +15,7 @@ from gradsweep.parts import Part, Partition
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Layout", "Store", "Variable", "Writer"]
+__all__ = ["Layout", "Store", "Variable", "Writer", "seconds_to_store"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ class Writer(Protocol):
 class Store(Protocol):
     """Takes results part by part, from one thread of one process; its writer from any."""
 
+    def try_out(self, sample: np.ndarray) -> None:
+        """Do with some results what takes time of a thread, and keep nothing, to see how long."""
+        ...
+
     def stored_partition(self) -> Partition | None:
         """Return how a run that is there already was cut, when it is to be continued."""
         ...
@@ -122,3 +127,12 @@ class Store(Protocol):
     def finish(self) -> "xarray.Dataset":
         """Return everything as a Dataset, once all parts are written."""
         ...
+
+
+def seconds_to_store(store: Store) -> float:
+    """Measure how long a thread takes for a byte of results, the device's own time left out."""
+    sample = np.sqrt(np.arange(1.0, 2**17))
+    store.try_out(sample)  # what is done but once is not counted
+    started = time.perf_counter()
+    store.try_out(sample)
+    return (time.perf_counter() - started) / sample.nbytes

@@ -109,6 +109,10 @@ class Reduced:
             raise ArgumentError(f"quantiles are between 0 and 1, not {self._quantiles}.")
         self._dims = (dims,) if isinstance(dims, str) else dims
 
+    def try_out(self, sample: np.ndarray) -> None:
+        for kind in {*map(_kind, self._names)}:
+            REDUCTIONS.get(kind, REDUCTIONS["variance"]).state(sample, np.arange(sample.size))
+
     def stored_partition(self) -> None:
         return None
 

@@ -114,6 +114,9 @@ class ZarrStore:
         assert self._writer is not None, "begin comes first"
         return self._writer
 
+    def try_out(self, sample: np.ndarray) -> None:
+        encode(sample, sample.dtype.name, sample.shape)
+
     def stored_partition(self) -> Partition | None:
         """Return how the run that is there was cut into parts, for a run that would continue it.
 
