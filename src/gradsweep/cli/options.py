@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
             commands,
             quantity.name,
             f"compute {quantity.meaning}",
-            f"at every point of a sweep, for {_SYMBOLS}",
+            f"at every point of a sweep.\n\nHere {_SYMBOLS}",
         )
         _add_sweep(command)
         if quantity.direction:
@@ -321,7 +321,7 @@ _TOOLS = {
     "plan": _Tool("print how a quantity would be computed, and why", "over a sweep", _add_planning),
     "check": _Tool(
         "compare a quantity with independent estimates of it",
-        "at points drawn from a sweep",
+        "at points of a sweep",
         _add_checking,
     ),
     "compare": _Tool(

@@ -89,7 +89,8 @@ def plot(
         width: of the figure, in inches.
 
     Returns:
-        A Figure of matplotlib's. A notebook shows it; `figure.savefig("greeks.pdf")` saves it.
+        A Figure of matplotlib's. A notebook shows it after `%matplotlib inline`;
+        `figure.savefig("greeks.pdf")` saves it.
 
     Raises:
         ArgumentError: when a kind, a variable or an axis has no such name.
