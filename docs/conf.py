@@ -53,10 +53,13 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
+# Quotes in prose are code more often than speech.
+smartquotes_action = "De"
 # In docstrings a name in backquotes is code.
 default_role = "code"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_attr_annotations = False
 napoleon_use_rtype = False

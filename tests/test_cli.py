@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import xarray
 from scipy.stats import norm
 
 from gradsweep.cli import main
+from gradsweep.cli.epilog import epilog
+from gradsweep.cli.options import make_parser
 
 ROOT = Path(__file__).parents[1]
 CALL = f"{ROOT}/examples/black_scholes.py:price"
@@ -142,6 +145,21 @@ def test_help_loads_no_framework_and_no_xarray():
 def test_help_and_version_exit_with_0(words, capsys):
     assert main(words) == 0
     assert "gradsweep" in capsys.readouterr().out
+
+
+def test_every_example_of_the_help_is_understood():
+    text = make_parser().format_help() + "".join(epilog([c]) for c in ("vjp", "hvp", "unlock"))
+    commands = re.findall(r"^  gradsweep (.*)", text.replace("\\\n", ""), flags=re.MULTILINE)
+    assert len(commands) >= 13
+    for command in commands:
+        make_parser().parse_args(shlex.split(command))
+
+
+@pytest.mark.parametrize("words", [[], ["gradient"], ["vjp"], ["check"], ["compare"], ["verify"]])
+def test_no_line_of_the_help_is_longer_than_a_terminal(words, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*words, "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -41,25 +41,25 @@ class RunOptions(TypedDict, total=False):
     """How to compute.
 
     Attributes:
-        engine: "auto", "fused", "reference", "xla", "torch" or "loop".
-        framework: "torch" or "jax", when it cannot be told from the function and its values.
-        compile: whether the torch engine goes through torch.compile.
+        engine: `"auto"`, or `"fused"`, `"reference"`, `"xla"`, `"torch"` or `"loop"`.
+        framework: `"torch"` or `"jax"`, when it cannot be told from the function and its values.
+        compile: whether the torch engine goes through `torch.compile`.
         threads: how many threads the fused engine may use; by default as many as the process
-            may, or GRADSWEEP_NUM_THREADS.
-        memory_limit: what the process may take, in bytes or as "2GB"; by default a safe share
+            may, or as the environment variable `GRADSWEEP_NUM_THREADS` says.
+        memory_limit: what the process may take, in bytes or as `"2GB"`; by default a safe share
             of what is free. What cannot fit is refused before anything is computed.
-        store: a path ending in .zarr, to which results are written as they are computed, or in
-            .nc. The Dataset that comes back reads from it when it is used.
+        store: a path ending in `.zarr`, to which results are written as they are computed, or in
+            `.nc`. The Dataset that comes back reads from it when it is used.
         resume: go on with an unfinished store of the same run.
         overwrite: replace a store that is there.
-        reduce: "mean", "variance", "min", "max", "quantile", "mean_square", or several: only
-            these statistics are kept.
+        reduce: `"mean"`, `"variance"`, `"min"`, `"max"`, `"quantile"`, `"mean_square"`, or several:
+            only these statistics are kept.
         dims: the swept dims that are reduced; by default all of them.
-        quantiles: which, between 0 and 1, for reduce="quantile".
+        quantiles: which ones, between 0 and 1, for `reduce="quantile"`.
         scheduler: a dask.distributed Client or its address, to compute on a cluster.
         progress: True or False to show how far it is or not to; by default longer runs show it
             in a terminal and in a notebook.
-        on_error: "raise", or "mask" to leave NaN where a point cannot be computed.
+        on_error: `"raise"`, or `"mask"` to leave NaN where a point cannot be computed.
     """
 
     engine: str
@@ -85,7 +85,7 @@ class DerivativeOptions(RunOptions, total=False):
         wrt: the names of the arguments to differentiate; by default every floating one, or
             those that the tangent names.
         with_value: whether to return the function's value too.
-        mode: "forward" or "reverse" accumulation; "auto" takes the one that costs less here.
+        mode: `"forward"` or `"reverse"` accumulation; `"auto"` takes the one that costs less here.
     """
 
     wrt: str | Iterable[str] | None
@@ -143,6 +143,9 @@ def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
     Returns:
         A Dataset with a block `df_dx` for each argument x. Its dims are those swept that it
         depends on, then the output's (`f_0`, ...), then the argument's (`x_0`, ...).
+
+    Raises:
+        OutputError: when the function returns what is no array.
     """
     return plan("jacobian", f, sweep, **options).run()
 
@@ -153,14 +156,19 @@ def jvp(
     """Compute J v, the derivative along a tangent v, without forming J.
 
     Args:
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments.
         tangent: v, by argument: a number, an array of the argument's own shape, or values
             swept like an argument's, `("quote", v)`. It is zero for arguments left out.
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `jvp`, or `jvp_y` for each output y of a container.
+        A Dataset with `jvp`, or `jvp_y` for each output y of a container. Its dims are those
+        swept that it depends on, then the output's (`f_0`, ...).
+
+    Raises:
+        ArgumentError: when the tangent names what is no argument, or none that is floating.
+        SweepError: when an entry has another shape than its argument.
     """
     return plan("jvp", f, sweep, tangent, **options).run()
 
@@ -171,14 +179,18 @@ def contributions(
     """Compute J * v term by term: what each argument contributes to J v.
 
     Args:
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments.
         tangent: v, as for `jvp`.
         options: see `DerivativeOptions`.
 
     Returns:
         A Dataset with `contribution_x` for each argument x; their sum over the arguments, and
-        over the elements of array arguments, is J v.
+        over the elements of array arguments, is J v. The dims of each are those swept that it
+        depends on, then the output's, then the argument's.
+
+    Raises:
+        ArgumentError, SweepError: as `jvp` does.
     """
     return plan("contributions", f, sweep, tangent, **options).run()
 
@@ -189,14 +201,18 @@ def vjp(
     """Compute w J, the gradient of the outputs weighted by a cotangent w, without forming J.
 
     Args:
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments.
         cotangent: w: a number, an array of the output's own shape, or values swept like an
             argument's; by output name when the function returns a container.
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `vjp_x` for each argument x.
+        A Dataset with `vjp_x` for each argument x. Its dims are those swept that it depends on,
+        then the argument's (`x_0`, ...).
+
+    Raises:
+        SweepError: when the cotangent has another shape than the output.
     """
     return plan("vjp", f, sweep, cotangent, **options).run()
 
@@ -211,7 +227,8 @@ def hessian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> 
 
     Returns:
         A Dataset with `d2f_dx_dy` for each pair of arguments, in both orders, which share
-        their memory.
+        their memory. Its dims are those swept that it depends on, then the output's, then those
+        of x and of y.
     """
     return plan("hessian", f, sweep, **options).run()
 
@@ -222,13 +239,17 @@ def hvp(
     """Compute H v, the derivative of the gradient along a tangent v, without forming H.
 
     Args:
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments.
         tangent: v, as for `jvp`. The gradient is taken with respect to the arguments in `wrt`.
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `hvp_x` for each argument x.
+        A Dataset with `hvp_x` for each argument x. Its dims are those swept that it depends on,
+        then the output's, then the argument's.
+
+    Raises:
+        ArgumentError, SweepError: as `jvp` does.
     """
     return plan("hvp", f, sweep, tangent, **options).run()
 
@@ -240,7 +261,7 @@ def compile(
 
     Args:
         quantity: `gs.gradient`, say, or its name.
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments; their dims are compiled in, their values and lengths are not.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.
@@ -263,7 +284,7 @@ def plan(
 
     Args:
         quantity: `gs.gradient`, say, or its name.
-        f: a function.
+        f: a function, as for `value`.
         sweep: its arguments.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.

@@ -32,11 +32,11 @@ class GradsweepError(Exception):
 
 
 class SweepError(GradsweepError, ValueError):
-    """A value in a Sweep, a tangent or a cotangent has the wrong form."""
+    """A value in a Sweep, a tangent or a cotangent has the wrong form or shape."""
 
 
 class ArgumentError(GradsweepError, TypeError):
-    """The names in a Sweep, or in `wrt`, are not those of the function."""
+    """A name in a Sweep, in `wrt` or among the options is unknown, or does not fit the others."""
 
 
 class OutputError(GradsweepError, TypeError):

@@ -21,6 +21,9 @@ def broadcast(ds: "xarray.Dataset") -> "xarray.Dataset":
 
     A result has only the dims it depends on; this repeats it along the others, without taking
     memory. Dims that belong to an output or an argument are not added to other variables.
+
+    Args:
+        ds: what a quantity returned.
     """
     swept: dict[Hashable, int] = {dim: ds.sizes[dim] for dim in _swept(ds)}
 
@@ -37,6 +40,9 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
 
     Takes the result of gradient, jacobian, contributions, vjp or hvp; a Hessian gives two last
     dims, `wrt` and `wrt_2`. The elements of an array argument are called `q[0]`, `q[1]`, ...
+
+    Args:
+        ds: what a quantity returned.
 
     Returns:
         An array whose dims are those swept, then the output's own, then `wrt`.

@@ -63,11 +63,14 @@ class Sweep:
             n: how many points.
             arguments: a mapping, for names that are options of this method.
             rng: a seed or a numpy.random.Generator.
-            method: "sobol" (scrambled), "halton", "latin" (Latin hypercube) or "uniform".
+            method: `"sobol"` (scrambled), `"halton"`, `"latin"` (Latin hypercube) or `"uniform"`.
             more: `S=(50, 150)` is drawn between the two bounds; any other value is as in a Sweep.
 
         Returns:
             A Sweep whose drawn arguments are zipped along `point`.
+
+        Raises:
+            SweepError: when nothing is to be drawn, or bounds are not finite.
         """
         from scipy.stats import qmc
 

@@ -55,11 +55,11 @@ def check(
 ) -> Check:
     """Compare a derivative with independent estimates of it, at points drawn from a sweep.
 
-    Three estimates are made where they can be: "mpmath" evaluates the function's value in 60
-    digits or more and takes differences there; "scipy" is scipy.differentiate of the function
-    as its framework calls it; "other" is the differentiation of JAX for a torch function,
-    and of torch for a JAX function. None uses a rule of differentiation that the
-    computed derivative used.
+    Three estimates are made where they can be: `"mpmath"` evaluates the function's value in 60
+    digits or more and takes differences there; `"scipy"` is `scipy.differentiate` of the
+    function as its framework calls it; `"other"` is the differentiation of JAX for a torch
+    function, and of torch for a JAX function. None uses a rule of differentiation that the computed
+    derivative used.
 
     Args:
         f: a function.

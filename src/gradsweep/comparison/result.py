@@ -32,7 +32,7 @@ class Comparison:
     Attributes:
         function: its name, and `quantity` what was computed of it.
         written_for: the framework that the function is written for.
-        picked: the engine that engine="auto" picks, at each size.
+        picked: the engine that `engine="auto"` picks, at each size.
         rows: one for each rival at each size, those that did not take part included.
         machine: what it ran on, and `n_threads` with how many threads.
     """
@@ -60,7 +60,7 @@ class Comparison:
 
     @property
     def winner(self) -> str:
-        """The fastest at the largest size; "" when nothing could be run."""
+        """The fastest at the largest size; `""` when nothing could be run."""
         ranked = self.contenders(self.sizes[-1]) if self.rows else []
         return ranked[0].rival if ranked else ""
 
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def warning(self) -> str:
-        """Say where engine="auto" does not pick the fastest of gradsweep's engines, or ""."""
+        """Say where `engine="auto"` does not pick the fastest of gradsweep's engines, or `""`."""
         for size, picked in self.picked.items():
             ours = [row for row in self.contenders(size) if row.rival in ENGINES]
             mine = next((row for row in ours if row.rival == picked), None)

@@ -63,18 +63,16 @@ def plot(
 ) -> "Figure":
     """Draw derivatives, in the way that their dims suggest.
 
-    ===========================  ==========================================================
-    what varies with             becomes
-    ===========================  ==========================================================
-    one axis                     a ladder: a panel for each derivative, the value on top
-    an axis and one of few       the same, with a line for each value of the second
-    values
-    two axes                     heat maps with contours
-    one axis, several outputs    a matrix of panels: outputs by inputs; a Hessian's half
-    and inputs
-    a sample, in no order        histograms; with `x` the points over that argument
-    nothing                      bars; for several outputs and inputs a coloured matrix
-    ===========================  ==========================================================
+    ================================  =========================================================
+    what varies with                  becomes
+    ================================  =========================================================
+    one axis                          a ladder: a panel for each derivative, the value on top
+    an axis, and one of few values    the same, with a line for each value of the second
+    two axes                          heat maps with contours
+    an axis; many outputs and inputs  a matrix of panels: outputs by inputs; a Hessian's half
+    a sample, in no order             histograms; with `x` the points over that argument
+    nothing                           bars; for many outputs and inputs a coloured matrix
+    ================================  =========================================================
 
     Contributions become a tornado, averaged over the sweep; more than 36 derivatives an image.
     Axes beyond those are averaged over, and the title says so: select with `ds.sel` instead to
@@ -82,16 +80,17 @@ def plot(
 
     Args:
         ds: what a quantity returned, or one variable of it.
-        kind: "ladder", "heatmap", "matrix", "image", "histogram", "scatter", "tornado" or
-            "bars"; by default the one in the table.
+        kind: `"ladder"`, `"heatmap"`, `"matrix"`, `"image"`, `"histogram"`, `"scatter"`,
+            `"tornado"` or `"bars"`; by default the one in the table.
         x: the dim or coordinate to the right.
         by: the dim or coordinate drawn as lines, or upward in a heat map.
         variables: the names of those to draw; by default all.
-        title: in place of the one that tells what is drawn; "" for none.
+        title: in place of the one that tells what is drawn; `""` for none.
         width: of the figure, in inches.
 
     Returns:
-        A Figure of matplotlib's. A notebook shows it; `figure.savefig("greeks.pdf")` saves it.
+        A Figure of matplotlib's. A notebook shows it after `%matplotlib inline`;
+        `figure.savefig("greeks.pdf")` saves it.
 
     Raises:
         ArgumentError: when a kind, a variable or an axis has no such name.
