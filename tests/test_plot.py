@@ -600,3 +600,8 @@ def test_the_command_names_the_extra_without_matplotlib(model, capsys, monkeypat
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["gradient", *AREA, "--plot", "area.png"]) == 1
     assert "pip install 'gradsweep[plot]'" in capsys.readouterr().err
+
+
+def test_a_figure_shows_itself_in_a_notebook_without_pyplot():
+    figure = gs.plot(gs.gradient(lambda x: x**2, gs.Sweep(x=np.linspace(0, 1, 5))))
+    assert figure._repr_png_().startswith(b"\x89PNG")

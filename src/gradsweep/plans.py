@@ -424,18 +424,22 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
         yield f"    not {name}: {reason}"
     if traced.program is not None:
         yield (
-            f"  program      {len(traced.program.equations):,} equations, "
-            f"about {traced.program.flops:,} flops a point"
+            f"  program      {_count(len(traced.program.equations), 'equation')}, "
+            f"about {_count(traced.program.flops, 'flop')} a point"
         )
         for stage in planned.prepared.job.stages:
             along = _along(stage.axes, planned.branch.axes)
-            yield f"    stage {along}: {len(stage.equations):,} equations"
+            yield f"    stage {along}: {_count(len(stage.equations), 'equation')}"
     else:
         yield f"  no program   {traced.reason}"
     n_chunks = len(planned.chunks)
     block = " x ".join(f"{axis}: {size:,}" for axis, size in planned.block.items()) or "one point"
     scratch = format_bytes(planned.scratch_bytes)
     yield f"  chunks       {n_chunks:,} of {block}, {scratch} of scratch each"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _along(axes: Iterable[str], order: Iterable[str]) -> str:

@@ -22,10 +22,11 @@ def draw(comparison: Comparison) -> "Figure":
     A band spans the quartiles. Needs the extra `plot`.
     """
     require("matplotlib", "drawing a comparison")
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
-    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    from gradsweep.figures.notebook import NotebookFigure
+
+    figure = NotebookFigure(figsize=(7.5, 4.8), layout="constrained")
     axes = figure.add_subplot()
     ranked = comparison.at(comparison.sizes[-1])
     names = list(dict.fromkeys([r.rival for r in ranked] + [r.rival for r in comparison.rows]))

@@ -160,8 +160,8 @@ class _Known:
         starting = self.starting.get(rival.name, _SLOW_START_SECONDS)
         if rival.starts_slowly and starting > _LATE * left_seconds:
             return (
-                f"compiling it takes about {starting:.0f} s, and the budget has "
-                f"{max(0.0, left_seconds):.0f} s left; give a larger one"
+                f"compiling it takes about {starting:.1g} s, and the budget has "
+                f"{max(0.0, left_seconds):.1g} s left; give a larger one"
             )
         if rival.loops and problem.n_points > _FEW_POINTS and rival.name not in self.per_point:
             self.per_point[rival.name] = _seconds_a_point(rival, problem)

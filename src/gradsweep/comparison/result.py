@@ -110,8 +110,12 @@ class Comparison:
         if len(told) == 1 and len(runs) == 1:
             ((who, _),) = told
             return [f"by hand, {who} beats {_other(who)} at every size"]
+        where: dict[str, list[str]] = {}
+        for who, sizes in told:
+            where.setdefault(who, []).append(_range(sizes, self.sizes))
         return [
-            f"by hand, {who} beats {_other(who)} {_range(sizes, self.sizes)}" for who, sizes in told
+            f"by hand, {who} beats {_other(who)} {' and '.join(ranges)}"
+            for who, ranges in where.items()
         ]
 
     @property

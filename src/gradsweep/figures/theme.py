@@ -101,14 +101,12 @@ def settings() -> Iterator[None]:
 
 def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> "Figure":
     """Return an empty figure that belongs to nobody."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    from gradsweep.figures.notebook import NotebookFigure
+
     layout = ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05, wspace=0.03, hspace=0.04)
-    figure = Figure(figsize=(width_inches, height_inches), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
+    return NotebookFigure(figsize=(width_inches, height_inches), dpi=150, layout=layout)
 
 
 def style(axes: "Axes", *, grid: bool = True) -> None:
