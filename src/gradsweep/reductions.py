@@ -41,19 +41,45 @@ class Moments:
 
     @classmethod
     def of(cls, values: np.ndarray, _: np.ndarray | None = None) -> "Moments":
+        values = np.asarray(values, dtype=np.float64)
+        n = values.shape[-1]
+        whole = n // _BLOCK * _BLOCK
+        rest = cls._of_rows(values[..., whole:])
+        if not whole:
+            return rest
+        blocks = values[..., :whole].reshape(*values.shape[:-1], -1, _BLOCK)
+        return cls._of_rows(blocks)._folded().merged(rest)
+
+    @classmethod
+    def _of_rows(cls, values: np.ndarray) -> "Moments":
+        """Return the state of each row; the deviations are taken from its own mean."""
         n = values.shape[-1]
         if n == 0:
             zero = np.zeros(values.shape[:-1])
             return cls(0, zero, zero, zero)
-        if values.ndim == 1 and n > _BLOCK:
-            middle = (n // 2 // _BLOCK or 1) * _BLOCK
-            return cls.of(values[:middle]).merged(cls.of(values[middle:]))
         with np.errstate(invalid="ignore", over="ignore"):
-            mean = values.mean(axis=-1, dtype=np.float64)
+            mean = np.einsum("...i->...", values) / n
             offsets = values - mean[..., None]
-            rest = offsets.mean(axis=-1)
+            rest = np.einsum("...i->...", offsets) / n
             deviations = np.einsum("...i,...i->...", offsets, offsets) - n * rest * rest
         return cls(n, mean, np.where(np.isfinite(mean), rest, 0.0), deviations)
+
+    def _folded(self) -> "Moments":
+        """Return the states along the last axis as one, neighbours first."""
+        state, odd = self, []
+        while (n := state.mean.shape[-1]) > 1:
+            if n % 2:
+                odd.append(state._taken(n - 1))
+            even = n // 2 * 2
+            state = state._taken(slice(0, even, 2)).merged(state._taken(slice(1, even, 2)))
+        found = state._taken(0)
+        while odd:
+            found = found.merged(odd.pop())
+        return found
+
+    def _taken(self, index: int | slice) -> "Moments":
+        taken = (array[..., index] for array in (self.mean, self.rest, self.deviations))
+        return Moments(self.count, *taken)
 
     def merged(self, other: "Moments") -> "Moments":
         if not self.count or not other.count:
