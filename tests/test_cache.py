@@ -146,6 +146,7 @@ def test_a_function_jitted_anew_is_the_same():
     assert identity(jax.jit(f)) == identity(jax.jit(f))
 
 
+@pytest.mark.torch
 def test_each_branch_is_traced_once():
     def f(x):
         return x**2 if x > 1.5 else 3.0 * x
