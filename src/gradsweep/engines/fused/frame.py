@@ -32,6 +32,9 @@ _WORK_UNINTERRUPTED = 2**26
 
 # Buffers of a block and tiles stay in the cache that a core has for itself.
 _BLOCK_BYTES = 2**18
+
+# Where the vectorised axis itself is cut, a block has so many of its points at least.
+_LEAST_ROW = 512
 _TILE_BYTES = 2**15
 _TILE_POINTS = 256
 # Blocks begin on cache lines, so that no two threads write to one.
@@ -277,7 +280,10 @@ def _cut(schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: 
             for slot in nest.writes
             if schedule.slots[slot].kind == "buffer"
         )
-        block = max(min(block, _BLOCK_BYTES // max(1, kept)), lanes)
+        # A row that is cut short is walked slowly, however little work a block then holds.
+        is_row = axis == schedule.axes[-1] if schedule.axes else False
+        least = min(_LEAST_ROW, length // (2 * n_threads), 16 * _BLOCK_BYTES // max(1, kept))
+        block = max(min(block, _BLOCK_BYTES // max(1, kept)), least if is_row else 0, lanes)
         if block > _BLOCK_MULTIPLE:
             block -= block % _BLOCK_MULTIPLE
         n_blocks = max(1, length // block) if length else 0
