@@ -1,6 +1,7 @@
 """The fused engine: machine code against the reference engine, on Programs written by hand."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradsweep.builder import Builder
-from gradsweep.engines.fused import FusedEngine, frame, kernel, schedule
+from gradsweep.engines.fused import FusedEngine, frame, kernel, schedule, target
 from gradsweep.engines.fused.demand import find_demands
 from gradsweep.engines.fused.kernel import COMPILED
 from gradsweep.engines.fused.pool import available_threads
 from gradsweep.engines.fused.segments import cut
-from gradsweep.engines.fused.target import Isa, host
+from gradsweep.engines.fused.target import Isa, compile_ir, host
 from gradsweep.engines.fused.team import make_team
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.errors import ArgumentError
@@ -402,6 +403,35 @@ def test_compiling_takes_time_in_proportion_to_the_length():
         kernel.compile({"i": 9})
         seconds.append((time.perf_counter() - start) / len(program.equations))
     assert seconds[1] < 3 * seconds[0]
+
+
+def spills(ir):
+    """Return the moves between vector registers and the stack, as LLVM writes them."""
+    llvm = target._binding()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
+    )
+    assembly = machine.emit_assembly(llvm.parse_assembly(ir))
+    return re.findall(r"\b(vmov\w+)\s+%[yz]mm\d+, \d*\(%rsp\)", assembly)
+
+
+@pytest.mark.skipif(host().vector_bytes < 32, reason="its vectors are no longer than its stack's")
+def test_vectors_that_are_spilled_are_aligned(monkeypatch):
+    def live_across_a_call(b, x, y):
+        kept = [b.emit("mul", x, y), b.emit("sub", x, y), b.emit("div", x, y)]
+        called = b.emit("erf", x)
+        return [b.emit("add", called, value) for value in kept]
+
+    written = []
+    monkeypatch.setattr(
+        kernel, "compile_ir", lambda ir, symbols: written.append(ir) or compile_ir(ir, symbols)
+    )
+    leaves = leaves_of(x=(("i",), np.arange(9.0)), y=(("i",), np.arange(1.0, 10.0)))
+    run(FUSED, program_of(live_across_a_call, x="float64", y="float64"), leaves, {"i": 9})
+    (ir,) = written
+    assert spills(ir)
+    assert all(move.startswith("vmova") for move in spills(ir))
+    assert any(move.startswith("vmovu") for move in spills(ir.replace('"stackrealign"', "")))
 
 
 # -- calls

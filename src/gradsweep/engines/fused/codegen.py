@@ -38,8 +38,9 @@ _BLOCK_EQUATIONS = 250
 # Over a longer stretch than this, loading once more costs less than a register held or spilled.
 _RELOAD_AFTER = 16
 
-# Without the first of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
-_ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" }'
+# Without the second of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
+# Without the third, spilled vectors cross cache lines where the caller's stack happens to be so.
+_ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "stackrealign" }'
 
 
 @dataclass(frozen=True)
