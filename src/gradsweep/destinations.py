@@ -17,9 +17,10 @@ from gradsweep.stores.memory import MemoryStore
 __all__ = ["make_destination"]
 
 
-# Chunks of a few megabytes for each variable; and what is reduced while it is in the cache.
+# Chunks of a few megabytes for each variable; and enough to make little of what a part costs in
+# Python, where threads wait for each other.
 _STORED_PART_BYTES = 2**26
-_REDUCED_PART_BYTES = 2**24
+_REDUCED_PART_BYTES = 2**27
 
 
 def make_destination(

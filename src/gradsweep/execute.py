@@ -64,6 +64,9 @@ def execute(tasks: Sequence[Task], arrays: Sequence[np.ndarray], dims: Sequence[
 
 
 def _run(task: Task, arrays: Sequence[np.ndarray]) -> None:
+    if len(task.chunks) == 1:
+        task.kernel({key: leaf.loaded() for key, leaf in task.leaves.items()}, arrays)
+        return
     for chunk in task.chunks:
         leaves = {key: leaf.take(chunk).loaded() for key, leaf in task.leaves.items()}
         windows = [

@@ -4,6 +4,7 @@ A plan for one part, a partition and a destination enter; a Dataset leaves. Noth
 is computed, nor how a store keeps it.
 """
 
+import math
 import signal
 import threading
 import warnings
@@ -94,6 +95,8 @@ class PartWork:
         self.on_error = on_error
         self.n_at_once = n_at_once
         self.portable: Portable = self
+        # The slice of each leaf that was read last: parts have most of them in common.
+        self._read: dict[str, tuple[list[slice], Leaf]] = {}
 
     def open(self) -> "PartWork":
         return self
@@ -101,16 +104,17 @@ class PartWork:
     def allocate(self, part: Part, memory: list[np.ndarray]) -> list[np.ndarray]:
         lengths = part.lengths
         shapes = [(*r.shape, *(lengths[dim] for dim in r.dims)) for r in self._results]
-        sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
+        sizes = [math.prod(shape) for shape in shapes]
         if not memory:
             memory += [np.empty(n, r.dtype) for n, r in zip(sizes, self._results)]
         for number, n in enumerate(sizes):
             if memory[number].size < n:
                 memory[number] = np.empty(n, memory[number].dtype)
+        arrays = [whole[:n].reshape(shape) for whole, n, shape in zip(memory, sizes, shapes)]
         # In memory the swept axes come last, as a kernel writes them.
         return [
-            np.moveaxis(whole[:n].reshape(shape), range(len(r.shape)), range(-len(r.shape), 0))
-            for whole, n, shape, r in zip(memory, sizes, shapes, self._results)
+            np.moveaxis(array, range(len(r.shape)), range(-len(r.shape), 0)) if r.shape else array
+            for array, r in zip(arrays, self._results)
         ]
 
     def compute(
@@ -134,7 +138,7 @@ class PartWork:
         inside = [point for point in skip if piece.holds(point)]
         windows = self._windows(whole, piece, arrays)
         if not inside:
-            leaves = {key: leaf.take(piece.slices).loaded() for key, leaf in self._leaves.items()}
+            leaves = {key: self._leaf(key, piece) for key in self._leaves}
             try:
                 self._compute(leaves, piece, windows)
                 return 0
@@ -146,6 +150,15 @@ class PartWork:
                 window[...] = False if result.dtype == "bool" else np.nan
             return 1
         return sum(self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
+
+    def _leaf(self, key: str, piece: Part) -> Leaf:
+        """Return the values of a leaf at a piece's points, in memory."""
+        whole = self._leaves[key]
+        slices = [piece.slices[dim] for dim in whole.dims]
+        known = self._read.get(key)
+        if known is None or known[0] != slices:
+            known = self._read[key] = slices, whole.take(piece.slices).loaded()
+        return known[1]
 
     def _windows(
         self, whole: Part, piece: Part, arrays: Sequence[np.ndarray]

@@ -93,7 +93,7 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """Takes results part by part, from one thread of one process; its writer from any."""
+    """Takes results part by part, in one process and one at a time; its writer from anywhere."""
 
     def try_out(self, sample: np.ndarray) -> None:
         """Do with some results what takes time of a thread, and keep nothing, to see how long."""
