@@ -35,7 +35,7 @@ KERNEL(gradient) {
     const REAL sqrt_T = sqrt(T), total = sigma * sqrt_T, discount = exp(-r * T);
     const REAL per_total = 1 / total, drift = (r + sigma * sigma / 2) * T;
 
-#pragma omp parallel for simd if (n >= PARALLEL_FROM)
+#pragma omp parallel for simd if (parallel : n >= PARALLEL_FROM)
     for (long i = 0; i < n; i++) {
         const REAL d1 = (log(S[i] / K) + drift) * per_total;
         const REAL discounted = discount * normal_cdf(d1 - total);
@@ -95,7 +95,7 @@ KERNEL(hessian) {
     const REAL rate_per_total = rate * per_total, half_per_T = 1 / (2 * T);
     const REAL half_slope = sigma / (2 * sqrt_T);
 
-#pragma omp parallel for simd if (n >= PARALLEL_FROM)
+#pragma omp parallel for simd if (parallel : n >= PARALLEL_FROM)
     for (long i = 0; i < n; i++) {
         const REAL d1 = (log(S[i] / K) + drift) * per_total, d2 = d1 - total;
         const REAL pdf = normal_pdf(d1), S_pdf = S[i] * pdf;

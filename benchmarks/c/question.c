@@ -8,7 +8,7 @@ KERNEL(gradient) {
     const REAL x1 = *in[1], x2 = *in[2], x3 = *in[3], x4 = *in[4];
     REAL *restrict df_dx0 = out[0];
 
-#pragma omp parallel for simd if (n >= PARALLEL_FROM)
+#pragma omp parallel for simd if (parallel : n >= PARALLEL_FROM)
     for (long i = 0; i < n; i++) df_dx0[i] = 2 * x0[i];
 
     *out[1] = 3 * x1 * x1;

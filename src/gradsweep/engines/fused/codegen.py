@@ -36,7 +36,7 @@ _ALIGNMENT = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
 _BLOCK_EQUATIONS = 250
 
 # Over a longer stretch than this, loading once more costs less than a register held or spilled.
-_RELOAD_AFTER = 16
+_RELOAD_AFTER = 64
 
 # Without the second of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
 # Without the third, spilled vectors cross cache lines where the caller's stack happens to be so.

@@ -188,16 +188,15 @@ def _in_sequence(
 ) -> tuple[Equations, Mapping[int, Demand]]:
     """Order equations so that each comes after what it reads, and after what it is needed for.
 
-    Otherwise they stay in the order in which they were traced. Also returns the conditions of
-    those that cost a call.
+    Calls come first, with what they read: whatever else is alive then has to be saved across them.
+    Otherwise equations stay in the order in which they were traced. Also returns the conditions
+    without which calls are skipped.
     """
-    costly = {v for v, e in equations.items() if PRIMITIVES[e.primitive].flops >= _CALL_FLOPS}
+    costly = [v for v, e in equations.items() if PRIMITIVES[e.primitive].flops >= _CALL_FLOPS]
     demands = find_demands(equations, leaving, present) if costly else {}
     demands = {variable: demands[variable] for variable in costly if demands[variable]}
-    if not demands:
-        return equations, demands
     ordered: dict[int, Equation] = {}
-    waiting = list(equations)[::-1]
+    waiting = [*costly, *equations][::-1]
     while waiting:
         variable = waiting[-1]
         before = list(equations[variable].operands)
