@@ -14,7 +14,9 @@ import gradsweep as gs
 from gradsweep import destinations
 from gradsweep.errors import ClusterError, GradsweepWarning
 from gradsweep.parts import Part
+from gradsweep.schedulers import dask
 from gradsweep.stores.base import Layout
+from tests.controls import must_fail
 
 distributed = pytest.importorskip("distributed")
 
@@ -202,11 +204,31 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
         store.recorded = []
         killer = threading.Thread(target=kill)
         killer.start()
-        found = gs.gradient(wave, sweep, store="x.zarr", scheduler=client)
-        killer.join()
+        try:
+            found = gs.gradient(wave, sweep, store="x.zarr", scheduler=client)
+        finally:
+            killer.join()
     assert killed and killed[0] < len(store.recorded)
     for name, values in found.items():
         np.testing.assert_array_equal(values, expected[name])
+
+
+@pytest.fixture
+def no_second_attempts(cluster, monkeypatch):
+    """Have a run end where a worker does."""
+    cluster.scheduler.allowed_failures = 0
+
+    def give_up(run, task):
+        run._failure = ClusterError(f"a worker died with {task.part.describe()}")
+        return []
+
+    monkeypatch.setattr(dask._Run, "_killed", give_up)
+
+
+def test_control_without_second_attempts_a_killed_worker_ends_the_run(
+    cluster, store, no_second_attempts
+):
+    must_fail(test_a_worker_killed_while_it_works_changes_no_bit, cluster, store)
 
 
 # F14
@@ -260,6 +282,18 @@ def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
     np.testing.assert_array_equal(found["dwave_dx"][~is_lost], expected.dwave_dx.values[~is_lost])
 
 
+def test_control_without_a_search_the_deadly_point_is_not_found(
+    cluster, store, monkeypatch, no_second_attempts
+):
+    must_fail(
+        test_a_point_that_kills_its_worker_is_found_and_the_others_finish,
+        "raise",
+        cluster,
+        store,
+        monkeypatch,
+    )
+
+
 # F16
 
 
@@ -306,3 +340,9 @@ def test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, mon
     with distributed.Client(cluster) as client:
         found = gs.gradient(wave, grid(), store="x.zarr", scheduler=client)
     np.testing.assert_array_equal(found["dwave_dy"], gs.gradient(wave, grid()).dwave_dy)
+
+
+def test_control_a_part_that_is_not_cut_stays_too_large(cluster, store, monkeypatch):
+    monkeypatch.setattr(dask, "_MOST_PIECES", 1)
+    with pytest.raises(MemoryError):
+        test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch)

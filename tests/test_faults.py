@@ -20,9 +20,11 @@ import pytest
 
 from gradsweep.errors import StoreError
 from gradsweep.parts import Part, Partition
-from gradsweep.stores.zarr import ZarrStore, disk, ledger, unlock, verification, verify
-from gradsweep.stores.zarr.lock import Lock
+from gradsweep.stores.zarr import ZarrStore, disk, ledger, store, unlock, verification, verify
+from gradsweep.stores.zarr.arrays import Run
+from gradsweep.stores.zarr.lock import Holder, Lock
 from gradsweep.stores.zarr.store import ChunkWriter
+from tests.controls import must_fail
 from tests.storing import (
     COORDINATES,
     FINGERPRINT,
@@ -316,6 +318,13 @@ def test_a_read_only_folder_fails_before_anything_is_computed(path, operations):
         ZarrStore(path).begin(layout())
 
 
+def test_control_a_store_that_does_not_try_first_fails_after_computing(
+    path, operations, monkeypatch
+):
+    monkeypatch.setattr(ZarrStore, "begin", lambda self, layout: frozenset())
+    must_fail(test_a_read_only_folder_fails_before_anything_is_computed, path, operations)
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_fails_before_anything_is_computed(tmp_path):
     tmp_path.chmod(0o555)
@@ -366,6 +375,19 @@ def test_damage_is_found_and_after_repair_resumed_to_the_same_bytes(
     store.abandon()
     assert resume(path) == undisturbed
     assert verify(path).is_sound and verify(path).is_complete
+
+
+def test_control_without_stamps_a_truncated_chunk_is_not_found(path, undisturbed, monkeypatch):
+    monkeypatch.setattr(verification, "_problem", lambda file, stamp: "")
+    must_fail(
+        test_damage_is_found_and_after_repair_resumed_to_the_same_bytes,
+        path,
+        "delta/c/2/1",
+        (7,),
+        lambda file: file.write_bytes(file.read_bytes()[:-3]),
+        "truncated",
+        undisturbed,
+    )
 
 
 def flips(path: Path, seed: int, n: int):
@@ -433,6 +455,11 @@ def test_stray_files_are_ignored_and_then_cleaned(path, undisturbed):
     assert report.is_sound and report.n_strays == 2 and "2 unfinished files" in str(report)
     assert resume(path) == undisturbed
     assert not any(stray.exists() for stray in strays)
+
+
+def test_control_without_cleaning_stray_files_stay(path, undisturbed, monkeypatch):
+    monkeypatch.setattr(store, "_clean", lambda folder: None)
+    must_fail(test_stray_files_are_ignored_and_then_cleaned, path, undisturbed)
 
 
 # ---- the ledger
@@ -546,6 +573,18 @@ def lock_of(path: Path, **changes) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
+def test_control_a_lock_whose_process_is_not_looked_for_is_never_stale(
+    path, undisturbed, n_operations, monkeypatch
+):
+    monkeypatch.setattr(Holder, "state", "alive")
+    must_fail(
+        test_a_lock_whose_process_is_gone_is_recognised_and_only_unlock_removes_it,
+        path,
+        undisturbed,
+        n_operations,
+    )
+
+
 def test_a_lock_of_another_host_is_removed_by_force_alone(path):
     lock_of(path, host="elsewhere")
     with pytest.raises(StoreError, match=r"cannot be told from this host.*--force"):
@@ -592,6 +631,16 @@ def test_a_part_written_twice_leaves_the_same_bytes(path, undisturbed):
         store.write(part, compute(part))
     store.finish()
     assert contents(path) == undisturbed and verify(path).n_finished == len(PARTITION)
+
+
+def test_control_chunks_that_are_appended_to_are_not_the_same_twice(path, undisturbed, monkeypatch):
+    def append(file, data, scratch):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as opened:
+            opened.write(data)
+
+    monkeypatch.setattr(disk, "_put_once", append)
+    must_fail(test_a_part_written_twice_leaves_the_same_bytes, path, undisturbed)
 
 
 def with_length(n: int) -> dict:
@@ -644,6 +693,18 @@ def test_another_run_is_refused_with_the_difference_line_by_line(path, changes, 
         assert line in str(caught.value)
     assert contents(path) == undisturbed
     ZarrStore(path, resume=True).begin(layout())  # and no lock is left
+
+
+def test_control_a_run_that_is_not_compared_is_continued(path, undisturbed, monkeypatch):
+    monkeypatch.setattr(Run, "difference", lambda self, other: [])
+    changes = {"fingerprint": {**FINGERPRINT, "function": "price 0000"}}
+    must_fail(
+        test_another_run_is_refused_with_the_difference_line_by_line,
+        path,
+        changes,
+        ["function"],
+        undisturbed,
+    )
 
 
 def test_control_an_equal_run_is_continued_although_its_attributes_differ(path):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.errors import ArgumentError
 from gradsweep.leaf import Leaf
 from gradsweep.program import Output, Program
+from tests.controls import must_fail
 from tests.programs import empty_results, leaves_of, make_job, program_of, run
 
 REFERENCE = ReferenceEngine()
@@ -267,6 +269,12 @@ def test_the_number_of_threads_changes_no_bit(lengths, tiny_blocks):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
     assert_agrees(WAVE, leaves, axes, FusedEngine(threads=7))
+
+
+def test_control_a_block_that_nobody_takes_is_noticed(monkeypatch, tiny_blocks):
+    one_block = SimpleNamespace(run=lambda share, n_threads: share.stop())
+    monkeypatch.setattr(kernel, "TEAM", one_block)
+    must_fail(test_the_number_of_threads_changes_no_bit, (40, 41, 42), tiny_blocks)
 
 
 def test_small_and_large_blocks_give_the_same_bits(monkeypatch):

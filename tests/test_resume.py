@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.controls import must_fail
+
 zarr = pytest.importorskip("zarr")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
 
@@ -118,6 +120,25 @@ def test_a_run_that_is_asked_to_end_can_be_resumed(number, code, folder, undistu
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "number, code, away",
+    [
+        ("SIGTERM", 143, "from contextlib import nullcontext; runs._terminating = nullcontext"),
+        ("SIGINT", 130, "ZarrStore.abandon = lambda self: None"),
+    ],
+    ids=["no handler", "nothing let go"],
+)
+def test_control_a_run_that_does_not_end_in_order_keeps_its_lock(
+    number, code, away, folder, undisturbed, monkeypatch
+):
+    taken_away = (
+        f"from gradsweep import runs\nfrom gradsweep.stores.zarr import ZarrStore\n{away}\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "_RUN", taken_away + _RUN)
+    must_fail(test_a_run_that_is_asked_to_end_can_be_resumed, number, code, folder, undisturbed)
+
+
+@pytest.mark.slow
 def test_a_stored_sweep_reads_as_plain_xarray(folder, undisturbed):
     process = start()
     process.communicate()
@@ -169,3 +190,12 @@ def test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger(folder, undi
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert chunks(folder / "greeks.zarr") == undisturbed
+
+
+@pytest.mark.slow
+def test_control_a_run_that_lets_nothing_go_is_not_resumed_after_its_scheduler_was_killed(
+    folder, undisturbed, monkeypatch
+):
+    keeps = "from gradsweep.stores.zarr import ZarrStore\nZarrStore.abandon = lambda self: None\n"
+    monkeypatch.setattr(sys.modules[__name__], "_RUN", keeps + _RUN)
+    must_fail(test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger, folder, undisturbed)

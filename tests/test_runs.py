@@ -166,15 +166,28 @@ print(held, 1024 * peak, plan.projected_bytes)
 """
 
 
+def measured(script):
+    """Return what a process held before, its peak, and what was projected, in bytes."""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return map(int, done.stdout.split())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
 def test_ten_million_points_stay_within_a_gigabyte_and_near_what_was_projected():
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE], capture_output=True, text=True, check=True
-    )
-    held, peak, projected = map(int, done.stdout.split())
+    held, peak, projected = measured(_MEASURE)
     assert peak <= 1.1e9
     assert 0.8 * projected <= peak - held <= 1.2 * projected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
+def test_control_without_a_limit_or_chunks_intermediates_take_more_than_a_gigabyte():
+    whole = "import gradsweep.planner as p\np.SCRATCH_BYTES = 2**60\n"
+    unlimited = _MEASURE.replace('memory_limit="1GB"', 'memory_limit="1TB", engine="reference"')
+    _, peak, _ = measured(whole + unlimited)
+    assert peak > 1.1e9
 
 
 # -- progress
