@@ -681,3 +681,24 @@ def test_random_key_that_is_closed_over_is_a_constant():
         return jnp.linalg.eigh(jnp.outer(x, x))[0].sum() * jax.random.uniform(key)
 
     assert "eigh" in traced("value", f, x=((), np.ones(3))).reason
+
+
+@pytest.mark.torch
+def test_a_function_of_operators_that_is_no_program_is_compiled_by_xla():
+    def area(x, y):
+        return abs((x + 1j * y) * (2 - 1j)) ** 2  # 5 (x² + y²)
+
+    found = gs.gradient(area, gs.Sweep(x=np.linspace(1.0, 2.0, 5), y=3.0))
+    assert found.attrs["framework"] == "jax" and found.attrs["engine"] == "xla"
+    np.testing.assert_allclose(found.darea_dx, 10 * found.x, rtol=1e-14)
+
+
+@pytest.mark.torch
+def test_what_jax_cannot_trace_stays_with_torch():
+    def area(x, y):
+        size = abs((x + 1j * y) * (2 - 1j)) ** 2
+        return size if x > 1.5 else 2 * size
+
+    found = gs.gradient(area, gs.Sweep(x=np.array([1.0, 2.0]), y=3.0))
+    assert found.attrs["framework"] == "torch"
+    np.testing.assert_allclose(found.darea_dx, [20.0, 20.0], rtol=1e-14)

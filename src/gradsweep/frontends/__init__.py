@@ -36,13 +36,26 @@ def trace(
         )
     candidates = (framework,) if framework else candidate_frameworks(bound)
     missing: MissingPackage | None = None
+    found: Traced | None = None
     for candidate in candidates:
         try:
             frontend = importlib.import_module(f"gradsweep.frontends.{candidate}")
         except MissingPackage as error:
             missing = missing or error
             continue
-        return frontend.trace(bound, derivative, point)
+        try:
+            traced = frontend.trace(bound, derivative, point)
+        except Exception:
+            if found is None:
+                raise
+            continue
+        if traced.program is not None:
+            return traced
+        # What is no Program is run by its framework: XLA compiles it, torch's operations run one
+        # by one, and an operators-only function may be either's.
+        found = traced
+    if found is not None:
+        return found
     if len(candidates) > 1:
         raise MissingPackage(
             f"tracing {bound.name} needs torch or jax, and neither is installed.\n"
