@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
+from gradsweep.direct_calls import overlap
 from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.planner import PREPARED, TRACES
 
@@ -160,3 +161,27 @@ def test_two_results_are_not_written_into_one_array(n):
     kernel = gs.compile(gs.gradient, lambda x, y: x * x * y, gs.Sweep(x=x, y=("x", x)))
     with pytest.raises(SweepError, match="share memory; give each result an array of its own"):
         kernel(x=x, out=dict.fromkeys(kernel(x=x), np.empty(n)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_arrays_overlap_where_numpy_says_that_they_may(seed):
+    rng = np.random.default_rng(seed)
+    memory = np.zeros((40, 12))
+
+    def window():
+        a, b = np.sort(rng.integers(0, 41, 2))
+        c, d = np.sort(rng.integers(0, 13, 2))
+        steps = rng.choice([1, 2, -1], 2)
+        found = memory[a:b, c:d][:: steps[0], :: steps[1]]
+        return found.T if rng.integers(2) else found
+
+    for n_written, n_read in [(1, 1), (2, 0), (3, 2), (1, 4)]:
+        for _ in range(20):
+            written = [window() for _ in range(n_written)]
+            read = [window() for _ in range(n_read)]
+            may = any(
+                np.may_share_memory(array, other)
+                for number, array in enumerate(written)
+                for other in (*written[:number], *read)
+            )
+            assert overlap(written, read) == may

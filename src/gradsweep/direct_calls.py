@@ -7,8 +7,10 @@ call, and arrays by name leave.
 """
 
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,12 +31,32 @@ _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
 
 
 def overlap(written: Sequence[np.ndarray], read: Sequence[np.ndarray]) -> bool:
-    """Tell whether arrays that are written may lie in the memory of others, or of those read."""
-    return any(
-        np.may_share_memory(array, other)
-        for number, array in enumerate(written)
-        for other in (*written[:number], *read)
-    )
+    """Tell whether arrays that are written may lie in the memory of others, or of those read.
+
+    As numpy.may_share_memory does for two, by where they begin and end.
+    """
+    spans = sorted(_span(array) for array in written if array.size)
+    if any(end > begin for (_, end), (begin, _) in pairwise(spans)):
+        return True
+    begins = [begin for begin, _ in spans]
+    for begin, end in (_span(array) for array in read if array.size):
+        before = bisect_left(begins, end) - 1  # the last that begins before this one ends
+        if before >= 0 and spans[before][1] > begin:
+            return True
+    return False
+
+
+def _span(array: np.ndarray) -> tuple[int, int]:
+    """Return the address of an array's first byte, and that after its last."""
+    begin = end = array.__array_interface__["data"][0]
+    if array.flags.c_contiguous:
+        return begin, end + array.nbytes
+    for length, stride in zip(array.shape, array.strides):
+        if stride < 0:
+            begin += (length - 1) * stride
+        else:
+            end += (length - 1) * stride
+    return begin, end + array.itemsize
 
 
 def can_bind(plan: Plan) -> bool:
