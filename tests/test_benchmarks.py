@@ -52,3 +52,17 @@ def test_a_rival_that_is_wrong_is_told_and_not_timed():
     assert (wrong.status, wrong.samples) == ("disagrees", ())
     assert "is off by" in wrong.reason
     assert fine.samples and all(np.array(fine.samples) > 0)
+
+
+def test_scaling_prints_a_line_for_each_number_of_workers_and_the_model():
+    pytest.importorskip("distributed")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scaling", "--points", "1e4", "--workers", "1"],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, line, model = done.stdout.splitlines()
+    assert line.startswith("  1 worker: ") and "10,648 points in 1 parts" in line
+    assert model.startswith("A part is ")

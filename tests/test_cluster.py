@@ -94,7 +94,7 @@ def store(tmp_path, monkeypatch):
     kept = FolderStore(tmp_path / "results")
     monkeypatch.setattr(destinations, "_store", lambda *_: kept)
     monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destinations, "_TASK_PART_BYTES", 2**12)
     return kept
 
 
@@ -262,7 +262,7 @@ def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: DeadlyWork(original(self, how)))
     monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**10)
-    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**10)
+    monkeypatch.setattr(destinations, "_TASK_PART_BYTES", 2**10)
     sweep = gs.Sweep(x=np.linspace(0, 1, 31), y=np.linspace(1, 2, 13), z=1.0)
     expected = gs.gradient(wave, sweep)
     cluster.scheduler.allowed_failures = 0  # each death counts; the default needs four

@@ -17,10 +17,11 @@ from gradsweep.stores.memory import MemoryStore
 __all__ = ["make_destination"]
 
 
-# Chunks of a few megabytes for each variable; and enough to make little of what a part costs in
-# Python, where threads wait for each other.
+# Chunks of a few megabytes for each variable. What is reduced comes in parts large enough to make
+# little of what each costs in Python, where threads wait for each other, or as a cluster's task.
 _STORED_PART_BYTES = 2**26
 _REDUCED_PART_BYTES = 2**27
+_TASK_PART_BYTES = 2**28
 
 
 def make_destination(
@@ -70,12 +71,13 @@ def make_destination(
         found = MemoryStore()
     where = _scheduler(scheduler)
     travels = not isinstance(where, ThreadScheduler)
+    reduced_bytes = _TASK_PART_BYTES if travels else _REDUCED_PART_BYTES
     return Destination(
         store=found,
         scheduler=where,
         progress=progress,
         on_error=on_error,
-        part_bytes=_STORED_PART_BYTES if reduce is None else _REDUCED_PART_BYTES,
+        part_bytes=_STORED_PART_BYTES if reduce is None else reduced_bytes,
         keep_rows=reduce is not None,
         keeps=keeps,
         travels=travels,
