@@ -71,8 +71,7 @@ def plot(rows: Sequence[Row], path: Path, caption: str) -> None:
         ncols=5,
         frameon=False,
     )
-    figure.suptitle("Seconds a call, against points in the sweep", fontsize=15)
-    figure.text(0.5, -0.02, caption, ha="center", fontsize=8, color="#555555")
+    figure.suptitle(f"Seconds a call, against points in the sweep\n{caption}", fontsize=13)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, bbox_inches="tight")
 
