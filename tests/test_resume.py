@@ -44,8 +44,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+# A shell has what it starts in the background ignore Ctrl-C, and so does whatever that starts.
+_LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(*more):
-    command = [sys.executable, "-c", _RUN, *WORDS, *more]
+    command = [sys.executable, "-c", _LISTENS + _RUN, *WORDS, *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

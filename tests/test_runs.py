@@ -76,6 +76,24 @@ def test_an_empty_sweep_has_a_part_of_no_points():
     assert found.dwave_dx.shape == (0,)
 
 
+@pytest.mark.parametrize("options", [{"reduce": "mean"}, {"progress": True}])
+def test_a_point_larger_than_a_part_should_be_is_a_part_of_its_own(options, small_parts):
+    def outer(q):
+        return [q[i] * q[j] for i in range(24) for j in range(24)]
+
+    def flat(q):
+        return sum(value * (k + 1) for k, value in enumerate(outer(q)))
+
+    points = np.random.default_rng(0).normal(size=(3, 24))
+    sweep = gs.Sweep(q=("i", points))
+    plan = gs.plan(gs.hessian, flat, sweep, **options)  # 576 numbers of 8 bytes at each point
+    assert plan.partition.block == {"i": 1}
+    weights = np.arange(1.0, 577.0).reshape(24, 24)
+    found = next(iter(plan.run().data_vars.values()))
+    expected = np.broadcast_to(weights + weights.T, found.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
 # -- points that cannot be computed
 
 
@@ -250,6 +268,8 @@ def test_a_kernel_takes_no_store():
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
 @pytest.mark.parametrize("number, error", [("SIGINT", KeyboardInterrupt), ("SIGTERM", SystemExit)])
 def test_signals_end_a_run_in_order(number, error, small_parts):
+    # A shell has what it starts in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     sweep = gs.Sweep(x=gs.linspace(0, 1, 10**6), y=np.linspace(1, 2, 13), z=1.0)
     main = threading.main_thread().ident

@@ -139,6 +139,11 @@ def _what_there_is(budget: int, memory_limit: int | float | str | None) -> str:
     return f"memory_limit={memory_limit!r} leaves {format_bytes(budget)} beside what is held now"
 
 
+# A sweep is cut into so many parts at least, unless they would hold less than this.
+_LEAST_PARTS = 32
+_LEAST_PART_BYTES = 2**22
+
+
 def _plan_parts(
     request: Request,
     options: Options,
@@ -184,19 +189,22 @@ def _plan_parts(
         return plan.with_axes(block).result_bytes + read
 
     held = plan.result_bytes if destination.keeps else 0
-    limit = min(destination.part_bytes, (budget - held) // (destination.copies + 1))
+    room = (budget - held) // (destination.copies + 1)
+    wanted = min(destination.part_bytes, room)
+    if destination.keep_rows:  # nothing of a part is kept: there may be some for every thread
+        wanted = min(wanted, max(_LEAST_PART_BYTES, plan.result_bytes // _LEAST_PARTS))
     stored = destination.store.stored_partition()
     if stored is not None and dict(stored.axes) == dict(axes):
         block = dict(stored.block)  # a run is continued in the parts that it was begun in
     else:
         block, _ = make_chunks(
-            axes, bytes_of, limit, list_chunks=False, keep_rows=destination.keep_rows
+            axes, bytes_of, wanted, list_chunks=False, keep_rows=destination.keep_rows
         )
-    if held > budget or bytes_of(block) > limit:
+    if held > budget or bytes_of(block) > room:
         raise MemoryLimitError(
             f"{bound.name} takes {format_bytes(held or bytes_of(block))} "
             f"{'over this sweep' if held else 'at one point'}, and there are "
-            f"{format_bytes(max(0, limit))} for it.\nRaise memory_limit, or differentiate fewer "
+            f"{format_bytes(max(0, room))} for it.\nRaise memory_limit, or differentiate fewer "
             f"arguments at a time (wrt=...)."
         )
     planned = PlannedBranch(branch, prepared, *prepared.chunks(block))
