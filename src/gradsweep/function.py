@@ -128,7 +128,9 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
             arguments[parameter.name] = _default(parameter.name, parameter.default)
     # What is left goes to **kwargs, in the order it was written.
     arguments |= {n: a for n, a in sweep.arguments.items() if n not in arguments}
-    return BoundFunction(function, name, Sweep.from_arguments(arguments.values()), parameters)
+    if list(arguments.values()) != list(sweep.arguments.values()):
+        sweep = Sweep.from_arguments(arguments.values())
+    return BoundFunction(function, name, sweep, parameters)
 
 
 def function_name(function: Callable[..., Any]) -> str:

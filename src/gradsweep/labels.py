@@ -13,7 +13,7 @@ import numpy as np
 from gradsweep.cache import Cache
 from gradsweep.derivative import Result
 from gradsweep.errors import OutputError
-from gradsweep.leaf import Argument, Coordinate
+from gradsweep.leaf import Argument, Coordinate, dtype_name
 from gradsweep.ranges import Values, load
 from gradsweep.stores.base import Variable
 
@@ -49,7 +49,7 @@ class Labels:
     @property
     def names(self) -> Hashable:
         """Everything that the names and attributes of results come from."""
-        return self.function, self.units, *((a.name, self.units_of(a.name)) for a in self.arguments)
+        return self.function, self.units, *((a.name, _units_of(a)) for a in self.arguments)
 
     @property
     def taken(self) -> set[str]:
@@ -66,8 +66,12 @@ class Labels:
     def units_of(self, key: str) -> str:
         for argument in self.arguments:
             if argument.name == key.partition(".")[0]:
-                return str(argument.attrs.get("units", ""))
+                return _units_of(argument)
         return ""
+
+
+def _units_of(argument: Argument) -> str:
+    return str(argument.attrs.get("units", ""))
 
 
 def variable_name(labels: Labels, result: Result) -> str:
@@ -122,7 +126,7 @@ def dataset(
         dims: for each result, the swept axes that lead its array.
         axes: the swept axes and their lengths.
     """
-    dtypes = tuple(array.dtype.name for array in arrays)
+    dtypes = tuple(dtype_name(array.dtype) for array in arrays)
     make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
     around = dict(_coordinates(labels.arguments, axes))
     if sum(c.values.nbytes for c in around.values()) > _LARGEST_COORDINATES_BYTES:

@@ -4,9 +4,10 @@ Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "Leaf",
     "LeafMark",
     "axes_of",
+    "dtype_name",
     "require_same_coordinates",
     "union",
     "working_dtype",
@@ -58,7 +60,7 @@ class Leaf:
     @cached_property
     def dtype(self) -> str:
         array = self.values if self.values is not None else self.parts[0][1]
-        return array.dtype.name
+        return dtype_name(array.dtype)
 
     @cached_property
     def is_floating(self) -> bool:
@@ -66,7 +68,7 @@ class Leaf:
 
     @property
     def n_elements(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def part_dims(self) -> tuple[tuple[str, ...], ...]:
@@ -308,6 +310,12 @@ def working_dtype(leaves: Iterable[Leaf]) -> str:
     arrays = [leaf for leaf in floating if leaf.dims or leaf.shape]
     dtypes = {leaf.dtype for leaf in arrays or floating}
     return "float32" if dtypes == {"float32"} else "float64"
+
+
+@lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype) -> str:
+    """Return what NumPy calls a dtype, which it puts together anew each time it is asked."""
+    return dtype.name
 
 
 def _sizes(leaf: Leaf) -> Iterable[tuple[str, int]]:

@@ -216,7 +216,8 @@ def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
     try:
         key = (
             identity(request.bound.function),
-            identity([(a.name, a.form, a.origin) for a in request.bound.arguments]),
+            tuple((a.name, a.is_single, a.origin) for a in request.bound.arguments),
+            identity([a.form for a in request.bound.arguments if not a.is_single]),
             tuple((k, leaf.dims, leaf.shape, leaf.dtype) for k, leaf in request.leaves.items()),
             request.derivative,
             options.framework,

@@ -3,6 +3,7 @@
 What was decided enters, labelled results leave. Nothing is decided here.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -21,7 +22,7 @@ from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash
 from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
-from gradsweep.memory import Chunk, format_bytes
+from gradsweep.memory import Chunk, format_bytes, n_points
 from gradsweep.parts import Part, Partition
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
@@ -96,9 +97,11 @@ class Plan:
     @property
     def result_bytes(self) -> int:
         """The bytes of all results together."""
+        itemsize = np.dtype(self.dtype).itemsize
         return sum(
-            int(np.prod([self.axes[d] for d in dims] + list(result.shape), dtype=object))
-            * (1 if result.is_bool else np.dtype(self.dtype).itemsize)
+            n_points(dims, self.axes)
+            * math.prod(result.shape)
+            * (1 if result.is_bool else itemsize)
             for result, dims in zip(self.results, self.dims)
         )
 

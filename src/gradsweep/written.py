@@ -51,10 +51,13 @@ def parse_argument(name: str, value: Any) -> Argument:
     Raises:
         SweepError: when it has none of the forms of the Sweep's table.
     """
-    return replace(_parse(name, value), origin=_origin(value))
+    argument, origin = _parse(name, value), _origin(value)
+    return replace(argument, origin=origin) if origin else argument
 
 
 def _parse(name: str, value: Any) -> Argument:
+    if isinstance(value, float):  # by far the most of what is held fixed
+        return _parse_fixed(name, np.asarray(value))
     if isinstance(value, Components):
         return _parse_components(name, value)
     if is_data_array(value):
@@ -280,6 +283,8 @@ def _parse_data_array(name: str, value: Any) -> Argument:
 
 
 def _origin(value: Any) -> str:
+    if value is None or isinstance(value, bool | int | float | str):
+        return ""
     value = value.parts if isinstance(value, Components) else value
     for _, leaf in tree.flatten(value):
         if framework := framework_of(leaf):
