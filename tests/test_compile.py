@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.direct_calls import overlap
+from gradsweep.addresses import overlap
 from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.planner import PREPARED, TRACES
 

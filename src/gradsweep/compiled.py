@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.direct_calls import DirectCalls, can_bind, overlap
+from gradsweep.addresses import overlap
+from gradsweep.direct_calls import DirectCalls, can_bind
 from gradsweep.errors import ArgumentError, StatefulFunction, SweepError, nearest
 from gradsweep.framework import framework_of
 from gradsweep.identity import Unknown, identity

@@ -7,19 +7,18 @@ call, and arrays by name leave.
 """
 
 import threading
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradsweep.addresses import address_of, overlap
 from gradsweep.labels import variable_name, views
 from gradsweep.leaf import Leaf, axes_of
 from gradsweep.plans import Plan
 
-__all__ = ["DirectCalls", "can_bind", "overlap"]
+__all__ = ["DirectCalls", "can_bind"]
 
 # Up to so many numbers in all.
 _SMALL = 2**13
@@ -28,35 +27,6 @@ _FORMS_KEPT = 8
 
 # A call's form: the name, shape and dtype of each value. A float has neither of the last two.
 _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
-
-
-def overlap(written: Sequence[np.ndarray], read: Sequence[np.ndarray]) -> bool:
-    """Tell whether arrays that are written may lie in the memory of others, or of those read.
-
-    As numpy.may_share_memory does for two, by where they begin and end.
-    """
-    spans = sorted(_span(array) for array in written if array.size)
-    if any(end > begin for (_, end), (begin, _) in pairwise(spans)):
-        return True
-    begins = [begin for begin, _ in spans]
-    for begin, end in (_span(array) for array in read if array.size):
-        before = bisect_left(begins, end) - 1  # the last that begins before this one ends
-        if before >= 0 and spans[before][1] > begin:
-            return True
-    return False
-
-
-def _span(array: np.ndarray) -> tuple[int, int]:
-    """Return the address of an array's first byte, and that after its last."""
-    begin = end = array.__array_interface__["data"][0]
-    if array.flags.c_contiguous:
-        return begin, end + array.nbytes
-    for length, stride in zip(array.shape, array.strides):
-        if stride < 0:
-            begin += (length - 1) * stride
-        else:
-            end += (length - 1) * stride
-    return begin, end + array.itemsize
 
 
 def can_bind(plan: Plan) -> bool:
@@ -200,9 +170,9 @@ class _Small:
             np.ndarray(array.shape, array.dtype, self._block, start, array.strides)
             for array, start in zip(like, starts)
         ]
-        block = self._block.__array_interface__["data"][0]
+        block = address_of(self._block)
         self._views = [
-            _View(name, v.shape, v.dtype, v.__array_interface__["data"][0] - block, v.strides)
+            _View(name, v.shape, v.dtype, address_of(v) - block, v.strides)
             for name, v in self._results.named(self._own).items()
         ]
         kernel: Any = plan.branches[0].prepared.kernel

@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 
+from gradsweep.addresses import address_of
 from gradsweep.cache import Cache
 from gradsweep.engines.base import Job, Leaves
 from gradsweep.engines.fused.codegen import nest_name, write_module
@@ -90,7 +91,7 @@ class Bound:
                 results. One that is left out stays what it was.
         """
         for number, array in arrays.items():
-            self._addresses[number] = array.__array_interface__["data"][0]
+            self._addresses[number] = address_of(array)
         self._frames.words[:, self._frames.cells] = self._addresses[self._sources] + self._offsets
         self._arrays = arrays
 
