@@ -4,6 +4,7 @@ Calls enter, seconds leave. Knows nothing of problems or rivals.
 """
 
 import gc
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ __all__ = ["FULL", "QUICK", "Effort", "seconds_of", "time_in_turns"]
 
 Call = Callable[[], Any]
 
-# A turn lasts at least so long, however short the call, for the clock and its noise; before it the
-# call is made for a third as long, until threads and caches are as they are in a loop.
-_TURN_SECONDS = 0.006
+# A turn lasts at least so long, however short the call; before it the call is made for a third as
+# long, until threads, caches and the memory at hand are as they are in a loop.
+_TURN_SECONDS = 0.01
 # Threads that spin while they wait for work would take the processor from the next in turn.
 _SETTLE_SECONDS = 0.003
 
@@ -45,11 +46,13 @@ FULL = Effort(0.5, 4.0, most_turns=31, n_processes=3, waits=True)
 
 
 def seconds_of(call: Call, n_calls: int = 1) -> float:
-    """Time a call, the mean of several."""
-    start = time.perf_counter()
+    """Time a call, the median of several: what interrupts one of them is no time of its own."""
+    found = []
     for _ in range(n_calls):
+        start = time.perf_counter()
         call()
-    return (time.perf_counter() - start) / n_calls
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
 
 
 def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ...]]:
@@ -83,6 +86,8 @@ def _plan(call: Call, effort: Effort) -> tuple[int, int]:
     seconds = seconds_of(call)
     if seconds > effort.limit_seconds:
         return 1, 1
+    if seconds < _TURN_SECONDS:
+        seconds = seconds_of(call, 3)  # the first of them found the caches cold
     n_calls = max(1, round(_TURN_SECONDS / max(seconds, 1e-7)))
     turn_seconds = _SETTLE_SECONDS + 4 / 3 * n_calls * seconds
     return n_calls, min(effort.most_turns, max(3, int(effort.share_seconds / turn_seconds)))
