@@ -340,6 +340,18 @@ def test_a_function_that_writes_into_a_captured_tensor_is_refused():
         gs.gradient(f, gs.Sweep(x=[1.0, 2.0]))
 
 
+def test_a_function_of_numpy_arrays_is_refused():
+    with pytest.raises(ArgumentError, match=r"sin is a function of NumPy.*\n.*torch"):
+        gs.gradient(np.sin, gs.Sweep(x=[1.0, 2.0]))
+
+
+def test_names_that_cannot_be_are_refused():
+    with pytest.raises(SweepError, match="no name"):
+        gs.Sweep(**{"": 1.0})
+    with pytest.raises(SweepError, match="a dim may not be called 'selected points'"):
+        gs.gradient(lambda x: x * x, gs.Sweep(x=("selected points", [1.0, 2.0])))
+
+
 def test_options_and_engines_that_do_not_exist_are_named():
     with pytest.raises(ArgumentError, match="'engin'.*Did you mean 'engine'"):
         gs.gradient(price, gs.Sweep(**SWEEP), engin="reference")

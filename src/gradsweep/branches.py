@@ -17,7 +17,7 @@ from gradsweep.dependence import analyse, result_dims
 from gradsweep.engines.base import Engine, Job, Kernel
 from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.reference import ReferenceEngine
-from gradsweep.errors import BranchError, OutputError
+from gradsweep.errors import BranchError, OutputError, SweepError
 from gradsweep.leaf import Leaf
 from gradsweep.memory import n_points
 from gradsweep.stages import make_stages
@@ -36,7 +36,7 @@ __all__ = [
 
 MAX_BRANCHES = 64
 
-# The axis along which a branch's points stand; no argument can have this name.
+# The axis along which a branch's points stand.
 SELECTED = "selected points"
 
 _MANY_POINTS = 20_000
@@ -88,7 +88,10 @@ def split(
     Raises:
         BranchError: when there are more than MAX_BRANCHES ways.
         OutputError: when the outputs have different shapes at different points.
+        SweepError: when an axis is called SELECTED.
     """
+    if SELECTED in axes:
+        raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     branches: list[Branch] = []
     pending: list[tuple[Leaves, Mapping[str, int], Points | None]] = [(leaves, axes, None)]
     first: tuple[Traced, Mapping[str, np.ndarray]] | None = None

@@ -116,6 +116,11 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
             f"Write gs.Sweep(x=..., y=...), with the function's arguments by name."
         )
     name = function_name(function)
+    if isinstance(function, np.ufunc):
+        raise ArgumentError(
+            f"{name} is a function of NumPy arrays, which cannot be differentiated.\n"
+            f"Give one that is written with torch, with jax.numpy or with operators alone."
+        )
     parameters = parameters_of(function)
     if parameters is None:
         return BoundFunction(function, name, sweep, None)

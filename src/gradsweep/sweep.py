@@ -114,6 +114,8 @@ class Sweep:
 
     def _hold(self, arguments: Iterable[Argument]) -> None:
         self._arguments = {argument.name: argument for argument in arguments}
+        if "" in self._arguments:
+            raise SweepError("an argument of the sweep has no name: it is called ''")
         for key, count in Counter(leaf.key for leaf in self.leaves).items():
             if count > 1:
                 raise SweepError(f"{count} arrays of the sweep are called {key!r}; rename them")
