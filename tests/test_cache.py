@@ -204,3 +204,56 @@ def test_an_identity_does_not_depend_on_where_temporary_objects_lie():
         return [Holder(a), Holder(b)]
 
     assert identity(fresh(1, 1)) == identity(fresh(1, 1)) != identity(fresh(1, 2))
+
+
+# -- torch functions that are no Program: torch calls them, point by point or mapped
+
+
+def eigenvalue_sum(scale):
+    """Return a function whose gradient is 2 scale x, by operations that no Program has."""
+    import torch
+
+    def f(x):
+        matrix = scale * torch.outer(x, x) + torch.eye(3, dtype=x.dtype)
+        return torch.linalg.eigvalsh(matrix).sum()
+
+    return f
+
+
+def vector_slope(f, points):
+    return gs.gradient(f, gs.Sweep(x=("point", points)), framework="torch").df_dx.values
+
+
+@pytest.mark.torch
+def test_a_function_that_is_no_program_is_traced_once():
+    f = eigenvalue_sum(1.0)
+    for n in (4, 7, 2):
+        points = np.random.default_rng(n).normal(size=(n, 3))
+        np.testing.assert_allclose(vector_slope(f, points), 2 * points, atol=1e-12)
+    assert n_traces() == 1 and PREPARED.n_made == 1
+
+
+@pytest.mark.torch
+def test_one_that_branches_is_traced_at_every_call():
+    g = eigenvalue_sum(1.0)
+
+    def f(x):
+        return g(x) if x.sum() > 0 else 3 * g(x)
+
+    for sign, factor in ((1, 2), (-1, 6)):
+        points = sign * np.random.default_rng(0).uniform(1, 2, size=(4, 3))
+        np.testing.assert_allclose(vector_slope(f, points), factor * points, atol=1e-11)
+    assert n_traces() == 0
+
+
+@pytest.mark.torch
+def test_functions_that_hold_different_arrays_of_the_same_numbers_stay_apart():
+    import torch
+
+    points = np.random.default_rng(0).normal(size=(4, 3))
+    first, second = (torch.tensor(1.0, dtype=torch.float64) for _ in range(2))
+    one, other = eigenvalue_sum(first), eigenvalue_sum(second)
+    vector_slope(one, points)
+    first.mul_(5)
+    np.testing.assert_allclose(vector_slope(other, points), 2 * points, atol=1e-12)
+    np.testing.assert_allclose(vector_slope(one, points), 10 * points, atol=1e-11)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,10 @@ def make_plan(
     """
     bound, leaves, axes = request.bound, request.leaves, request.axes
     anew = partial(_trace_named, request, options.framework)
-    trace = _reusing(known, anew) if known is not None else _remembering(anew, request, options)
+    if known is not None:
+        trace = _reusing(known, anew, bound.function)
+    else:
+        trace = _remembering(anew, request, options)
     if destination is not None:
         return _plan_parts(request, options, trace, budget_bytes(memory_limit), destination)
     try:
@@ -224,13 +228,15 @@ def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
         )
     except Unknown:
         return trace
-    return _reusing(TRACES.get(key, list), trace)
+    return _reusing(TRACES.get(key, list), trace, request.bound.function)
 
 
-def _reusing(known: list[Traced], trace: Trace) -> Trace:
+def _reusing(known: list[Traced], trace: Trace, function: Any) -> Trace:
     def reused(point: Mapping[str, np.ndarray]) -> Traced:
         for traced in known:
-            if holds_at(traced, point):
+            # torch calls the function itself, where there is no Program: it must be this one.
+            is_called = traced.program is None and traced.framework == "torch"
+            if (traced.function is function or not is_called) and holds_at(traced, point):
                 return traced
         traced = trace(point)
         if holds_elsewhere(traced):
@@ -243,8 +249,7 @@ def _reusing(known: list[Traced], trace: Trace) -> Trace:
 
 def holds_elsewhere(traced: Traced) -> bool:
     """Tell whether a trace says anything of other points than its own."""
-    # What torch code did at one point, without a Program, says nothing of the next.
-    return traced.program is not None or traced.framework == "jax"
+    return traced.program is not None or traced.is_unbranched
 
 
 def _trace_named(

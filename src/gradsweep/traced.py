@@ -30,6 +30,9 @@ class Traced:
         eager: the same in plain Python, for a loop over points: whatever the function does.
         context: what `call` and `eager` must run under, such as JAX's scoped x64.
         seconds: how long tracing took.
+        is_unbranched: whether no Python code of the function read a traced value, so that it does
+            the same at every point, Program or not.
+        function: the user's, which `call` and `eager` call.
     """
 
     framework: str
@@ -41,3 +44,5 @@ class Traced:
     eager: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     context: Callable[[], AbstractContextManager]
     seconds: float
+    is_unbranched: bool = False
+    function: Any = None

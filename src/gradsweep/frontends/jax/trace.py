@@ -85,6 +85,8 @@ def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.
         eager=at_point,
         context=scoped_x64,
         seconds=time.perf_counter() - started,
+        is_unbranched=True,
+        function=bound.function,
     )
 
 

@@ -70,6 +70,8 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
         eager=_at_point(bound, derivative, operators),
         context=context,
         seconds=time.perf_counter() - start,
+        is_unbranched=recording.is_unbranched,
+        function=bound.function,
     )
 
 
@@ -86,6 +88,7 @@ class _Recording:
     program: Program | None
     reason: str
     depends: tuple[frozenset[str], ...]
+    is_unbranched: bool
 
 
 def _record(
@@ -106,13 +109,16 @@ def _record(
         depends = tuple(
             every if recorder.has_branches else frozenset(tensor.depends) for tensor in tensors
         )
-        return _Recording(results, values, None, recorder.reason, depends)
+        return _Recording(
+            results, values, None, recorder.reason, depends, not recorder.has_branches
+        )
     outputs = [
         Output(_name(row), tuple(tensor.shape), tuple(tensor.variables.ravel().tolist()))
         for row, tensor in zip(results, tensors)
     ]
     program = recorder.builder.finish(outputs)
-    return _Recording(results, values, program, "", _leaves_reached(program))
+    reached = _leaves_reached(program)
+    return _Recording(results, values, program, "", reached, not recorder.has_branches)
 
 
 def _evaluate(
@@ -131,6 +137,7 @@ def _evaluate(
         program=None,
         reason=f"it cannot be recorded ({type(error).__name__}: {first_line})",
         depends=(frozenset(point),) * len(rows),
+        is_unbranched=False,
     )
 
 
