@@ -159,8 +159,24 @@ def test_each_branch_is_traced_once():
     assert n_traces() == 2
 
 
+@pytest.mark.parametrize("n", [3, 10**6])
+@pytest.mark.parametrize("where", [0, -1])
+def test_a_change_anywhere_in_a_captured_array_is_seen(n, where):
+    weights = np.ones(n)
+
+    def f(x):
+        return x * weights[where]
+
+    np.testing.assert_array_equal(slope(f), [1.0, 1.0])
+    np.testing.assert_array_equal(slope(f), [1.0, 1.0])
+    assert n_traces() == 1
+    weights[where] = 2.0
+    np.testing.assert_array_equal(slope(f), [2.0, 2.0])
+
+
 def test_what_cannot_be_read_is_not_cached():
-    large = np.ones(10**6)
+    large = np.zeros(2**25 + 1)  # a quarter of a gigabyte, of which one page is touched
+    large[0] = 1.0
 
     def f(x):
         return x * large[0]
