@@ -16,6 +16,10 @@ __all__ = ["FunctionalAD", "TorchAD", "float_dtype"]
 
 Tensors = tuple[torch.Tensor, ...]
 
+# Up to so many basis vectors are followed one by one. Under the vmap over points, a second one over
+# a basis makes of a product of matrices many small ones, which takes up to five times as long.
+_FEW_VECTORS = 8
+
 
 def float_dtype(dtypes: Sequence[str]) -> torch.dtype:
     """Return the dtype of results: float64, unless every floating leaf is narrower."""
@@ -193,6 +197,10 @@ class FunctionalAD(_Arrays):
                 seeds[position] = vector.reshape(array.shape)
                 return function(tuple(seeds))
 
-            columns = torch.func.vmap(apply)(basis)
+            if 0 < array.numel() <= _FEW_VECTORS:
+                rows = [apply(vector) for vector in basis.unbind()]
+                columns = tuple(torch.stack(column) for column in zip(*rows))
+            else:
+                columns = torch.func.vmap(apply)(basis)
             tables.append(tuple(_shaped(column, array) for column in columns))
         return tables
