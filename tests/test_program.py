@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -88,6 +89,35 @@ def test_identities_that_fail_for_some_value_are_not_applied(write, at, expected
     result = run(program_of(write, "x"), x=np.float64(at))
     np.testing.assert_array_equal(result, expected)
     assert np.signbit(result) == np.signbit(expected) or math.isnan(expected)
+
+
+def normal_tails(b, w, *, one=1.0, two=2.0, swapped=False):
+    """Write 2 N(sqrt(2) w) as JAX does: by erf near zero, by erfc on either side of it."""
+    z = b.emit("abs", w)
+    near = b.emit("lt", z, b.constant(math.sqrt(0.5), "float64"))
+    right = b.emit("gt", w, b.constant(0.0, "float64"))
+    below = b.emit("erfc", z)
+    above = b.emit("sub", b.constant(two, "float64"), below)
+    arms = (below, above) if swapped else (above, below)
+    middle = b.emit("add", b.constant(one, "float64"), b.emit("erf", w))
+    return b.emit("select", near, middle, b.emit("select", right, *arms))
+
+
+def test_one_function_written_in_three_ways_for_its_digits_is_one_erfc():
+    program = program_of(normal_tails, "w")
+    assert [e.primitive for e in program.equations] == ["neg", "erfc"]
+    points = [-26.5, -9.0, -0.71, -0.7, -1e-300, 0.0, 0.3, 0.7, 0.71, 2.0, 9.0, 1e300]
+    found = run(program, w=("point", np.array(points)))
+    exact = [float(mpmath.erfc(-mpmath.mpf(point))) for point in points]
+    np.testing.assert_allclose(found, exact, rtol=4 * 2.0**-52)
+    limits = run(program, w=("point", np.array([-math.inf, math.inf, math.nan])))
+    np.testing.assert_array_equal(limits, [0.0, 2.0, math.nan])
+
+
+@pytest.mark.parametrize("changed", [{"one": 1.5}, {"two": 2.5}, {"swapped": True}])
+def test_arms_that_are_different_functions_stay_apart(changed):
+    program = program_of(lambda b, w: normal_tails(b, w, **changed), "w")
+    assert "select" in [e.primitive for e in program.equations]
 
 
 def test_a_structural_zero_annihilates():

@@ -91,6 +91,11 @@ class Builder:
         assert isinstance(definition, Constant)
         return definition.value
 
+    def equation(self, variable: int) -> Equation | None:
+        """Return the equation of a variable, or None if it is an input or a constant."""
+        definition = self._definitions[variable]
+        return definition if isinstance(definition, Equation) else None
+
     # -- equations
 
     def emit(self, name: str, *operands: int) -> int:
@@ -232,10 +237,8 @@ class Builder:
 
     def _operand_of(self, primitive: str, variable: int) -> int | None:
         """Return x when the variable is `primitive` of x."""
-        definition = self._definitions[variable]
-        if isinstance(definition, Equation) and definition.primitive == primitive:
-            return definition.operands[0]
-        return None
+        equation = self.equation(variable)
+        return equation.operands[0] if equation and equation.primitive == primitive else None
 
     def _negated(self, variable: int) -> int | None:
         """Return x when the variable is -x."""
@@ -272,7 +275,8 @@ def with_holds(program: Program) -> Program:
 
 
 # Each rule returns a variable that has the same value, bit for bit but for the sign of NaN,
-# whatever its operands are; or None. Structural zeros are the one licence taken.
+# whatever its operands are; or None. Two licences are taken: structural zeros, and a select between
+# ways of writing one function, each of which is right to rounding where it is selected.
 
 
 def _simplify_add(b: Builder, x: int, y: int) -> int | None:
@@ -360,7 +364,42 @@ def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) ->
         return if_true
     if b.is_constant(condition):
         return if_true if b.value(condition) else if_false
+    tail = _erfc_argument(b, if_true, condition, True)
+    if tail is not None and tail == _erfc_argument(b, if_false, condition, False):
+        return b.emit("erfc", tail)
     return None
+
+
+def _erfc_argument(b: Builder, variable: int, condition: int, holds: bool) -> int | None:
+    """Return x when the variable is erfc(x) up to rounding, given whether the condition holds.
+
+    So are 1 - erf(x), 1 + erf(-x) and 2 - erfc(-x), each where it keeps its digits: libraries
+    choose among them (JAX's ndtr between three). erfc itself keeps them everywhere.
+    """
+    match b.equation(variable):
+        case Equation("erfc", (x,)):
+            return _without_abs(b, x, condition, holds)
+        case Equation("sub", (one, erf)) if b._equals(one, 1.0):
+            return b._operand_of("erf", erf)
+        case Equation("sub", (two, erfc)) if b._equals(two, 2.0):
+            negated = b._operand_of("erfc", erfc)
+            if negated is not None:
+                return b.emit("neg", _without_abs(b, negated, condition, holds))
+        case Equation("add", operands):
+            for one, erf in (operands, operands[::-1]):
+                negated = b._operand_of("erf", erf)
+                if negated is not None and b._equals(one, 1.0):
+                    return b.emit("neg", negated)
+    return None
+
+
+def _without_abs(b: Builder, x: int, condition: int, holds: bool) -> int:
+    """Return w or -w in place of x = |w| where the condition, w > 0, tells which of them it is."""
+    inner = b._operand_of("abs", x)
+    match b.equation(condition):
+        case Equation("gt" | "ge", (w, bound)) if w == inner and b._equals(bound, 0.0):
+            return w if holds else b.emit("neg", w)
+    return x
 
 
 def _simplify_and(b: Builder, x: int, y: int) -> int | None:
