@@ -143,9 +143,12 @@ class _Writer:
             self._words[slot.variable] = word, nest.varies(slot)
         for word, number in enumerate(nest.writes, start=len(nest.reads)):
             self._stores.setdefault(schedule.slots[number].variable, []).append(word)
-        self._kept_word = len(nest.reads) + len(nest.writes)
 
     def write(self) -> str:
+        if self.segment.restored or self.segment.kept:
+            # Once: LLVM would take every store for one that may move what it points to.
+            word = len(self.nest.reads) + len(self.nest.writes)
+            self._lines.append(f"%kept = load ptr, ptr {self._entry('%kept', word)}")
         if self.segment is self.nest.segments[0]:
             for variable in self._stores:
                 if variable not in self.nest.equations:
@@ -286,11 +289,8 @@ class _Writer:
 
     def _place(self, name: str, place: int) -> str:
         """Return the address of what is kept between segments."""
-        entry = self._entry(name, self._kept_word)
-        self._lines += [
-            f"{name}.p = load ptr, ptr {entry}",
-            f"{name}.a = getelementptr i64, ptr {name}.p, i64 {place * self.lanes}",
-        ]
+        offset = place * self.lanes
+        self._lines.append(f"{name}.a = getelementptr i64, ptr %kept, i64 {offset}")
         return f"{name}.a"
 
     def _entry(self, name: str, word: int) -> str:
