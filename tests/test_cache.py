@@ -7,6 +7,7 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.cache import Cache
+from gradsweep.engines import cost
 from gradsweep.identity import Unknown, identity
 from gradsweep.planner import PREPARED, TRACES
 
@@ -273,3 +274,37 @@ def test_functions_that_hold_different_arrays_of_the_same_numbers_stay_apart():
     first.mul_(5)
     np.testing.assert_allclose(vector_slope(other, points), 2 * points, atol=1e-12)
     np.testing.assert_allclose(vector_slope(one, points), 10 * points, atol=1e-11)
+
+
+def chain(x):
+    """Return x / (1 + x / 10), by 100 steps."""
+    for _ in range(100):
+        x = x / (1 + 0.001 * x)
+    return x
+
+
+@pytest.fixture
+def slow_compiling(monkeypatch):
+    """Have an equation cost 10 ms to compile by the estimate, and 3 to interpret: four runs."""
+    monkeypatch.setattr(cost, "_SECONDS_PER_COMPILED_EQUATION", 1e-2)
+    monkeypatch.setattr(cost, "_SECONDS_PER_NUMPY_CALL", 3e-3)
+
+
+def test_what_is_run_often_enough_is_compiled(slow_compiling):
+    sweep = gs.Sweep(x=[1.0, 2.0])
+    first = gs.plan(gs.gradient, chain, sweep)
+    assert first.engine == "reference"
+    assert "after 4 runs it is compiled" in str(first)
+    engines = []
+    for _ in range(6):
+        gs.plan(gs.gradient, chain, sweep)  # is no run
+        found = gs.gradient(chain, sweep)
+        engines.append(found.attrs["engine"])
+        np.testing.assert_allclose(found.dchain_dx, [1.1**-2, 1.2**-2], rtol=1e-13)
+    assert engines == ["reference"] * 4 + ["fused"] * 2
+
+
+def test_a_kernel_is_compiled_however_few_the_points(slow_compiling):
+    kernel = gs.compile(gs.gradient, chain, gs.Sweep(x=[1.0, 2.0]))
+    assert kernel.plan.engine == "fused"
+    np.testing.assert_allclose(kernel(x=[3.0])["dchain_dx"], [1.3**-2], rtol=1e-13)

@@ -5,7 +5,7 @@ A function, a Sweep and options enter; an xarray.Dataset leaves.
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from gradsweep.compiled import CompiledQuantity
@@ -263,6 +263,7 @@ def compile(
         quantity: `gs.gradient`, say, or its name.
         f: a function, as for `value`.
         sweep: its arguments; their dims are compiled in, their values and lengths are not.
+            However few its points are, a Program is compiled to machine code.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.
 
@@ -274,7 +275,7 @@ def compile(
         raise ArgumentError(
             f"compile has no option {next(iter(where))!r}: a kernel returns arrays in memory."
         )
-    return CompiledQuantity(request, computing)
+    return CompiledQuantity(request, replace(computing, is_reused=True))
 
 
 def plan(

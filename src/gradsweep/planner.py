@@ -337,7 +337,11 @@ def _prepared(branch: Branch, options: Options) -> Prepared:
         options,
         _magnitude(branch),
     )
-    return PREPARED.get(key, partial(prepare, branch.traced, branch.leaves, branch.axes, options))
+    make = partial(prepare, branch.traced, branch.leaves, branch.axes, options)
+    prepared = PREPARED.get(key, make)
+    if prepared.n_runs >= prepared.choice.most_runs:
+        return _prepared(branch, replace(options, is_reused=True))
+    return prepared
 
 
 def _magnitude(branch: Branch) -> int:

@@ -149,6 +149,8 @@ class Plan:
             for planned in self.branches
         ]
         execute(tasks, arrays, self.dims)
+        for planned in self.branches:
+            planned.prepared.n_runs += 1
 
     def run(self) -> "xarray.Dataset":
         """Compute the sweep and label it.

@@ -23,12 +23,17 @@ __all__ = ["Prepared", "prepare"]
 _CHUNKINGS_KEPT = 64
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Prepared:
-    """A traced derivative with the engine that runs it, whatever the lengths of the axes."""
+    """A traced derivative with the engine that runs it, whatever the lengths of the axes.
+
+    Attributes:
+        n_runs: how often a sweep was run with it.
+    """
 
     job: Job
     choice: Choice
+    n_runs: int = 0
     _chunks: dict = field(default_factory=dict)
 
     @cached_property

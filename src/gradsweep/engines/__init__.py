@@ -1,5 +1,6 @@
 """The engines, and the choice among them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -33,19 +34,26 @@ class EngineOptions:
         engine: a name, or "auto".
         compile: whether the torch engine goes through torch.compile.
         threads: how many threads the fused engine may use; None for as many as the process may.
+        is_reused: whether it is run so often that compiling is worth any time it takes.
     """
 
     engine: str = "auto"
     compile: bool = False
     threads: int | None = None
+    is_reused: bool = False
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine for a job, and why each one before it was not taken."""
+    """The engine for a job, and why each one before it was not taken.
+
+    Attributes:
+        most_runs: after how many runs compiling would have cost less; infinite if never.
+    """
 
     engine: Engine
     refused: Mapping[str, str]
+    most_runs: float = math.inf
 
 
 def choose(job: Job, axes: Mapping[str, int], options: EngineOptions) -> Choice:
@@ -58,7 +66,7 @@ def choose(job: Job, axes: Mapping[str, int], options: EngineOptions) -> Choice:
     engines = _with_options(options)
     wanted = "torch" if options.compile else options.engine
     if wanted == "auto":
-        return _first_suitable(engines, job, axes)
+        return _first_suitable(engines, job, axes, options.is_reused)
     if wanted not in engines:
         raise ArgumentError(
             f"there is no engine {wanted!r}; there are auto, {', '.join(engines)}."
@@ -86,24 +94,30 @@ def _with_options(options: EngineOptions) -> dict[str, Engine]:
     return engines
 
 
-def _first_suitable(engines: Mapping[str, Engine], job: Job, axes: Mapping[str, int]) -> Choice:
+def _first_suitable(
+    engines: Mapping[str, Engine], job: Job, axes: Mapping[str, int], is_reused: bool
+) -> Choice:
     refused: dict[str, str] = {}
+    most_runs = math.inf
     for engine in engines.values():
-        reason = engine.refuses(job) or _not_worth_it(engine, job, axes)
+        reason = engine.refuses(job)
+        if not reason and isinstance(engine, FusedEngine) and not is_reused:
+            reason, most_runs = _not_worth_it(job, axes)
         if not reason:
-            return Choice(engine, refused)
+            return Choice(engine, refused, most_runs)
         refused[engine.name] = reason
     raise AssertionError("the loop engine refuses nothing")
 
 
-def _not_worth_it(engine: Engine, job: Job, axes: Mapping[str, int]) -> str:
-    """Return why compiling costs more than it saves, or ""."""
-    if not isinstance(engine, FusedEngine):
-        return ""
+def _not_worth_it(job: Job, axes: Mapping[str, int]) -> tuple[str, float]:
+    """Return why compiling costs more than a run saves, or "", and how many runs pay for it."""
     compiling, interpreting = compiling_seconds(job), interpreting_seconds(job, axes)
-    if compiling + running_seconds(job, axes) < max(_NOTICEABLE_SECONDS, interpreting):
-        return ""
+    running = running_seconds(job, axes)
+    if compiling + running < max(_NOTICEABLE_SECONDS, interpreting):
+        return "", math.inf
+    saved = interpreting - running
+    most_runs = math.ceil(compiling / saved) if saved > 0 else math.inf
     return (
         f"compiling it takes about {compiling:.1f} s, and so few points take about "
-        f"{interpreting:.1f} s without"
-    )
+        f"{interpreting:.2g} s without; after {most_runs} runs it is compiled"
+    ), most_runs
