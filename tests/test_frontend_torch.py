@@ -297,6 +297,39 @@ def test_determinant_has_torchs_own_gradient():
     assert_agrees(f, SQUARE, "gradient", torch.func.grad(f)(torch.tensor(SQUARE)).numpy())
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        pytest.param(lambda x: torch.cdist(x, x[:2] * 2), id="cdist"),
+        pytest.param(lambda x: torch.cdist(x[None], x[None]), id="cdist to itself, in a batch"),
+        pytest.param(lambda x: torch.cdist(x, x + 1, p=1), id="cdist of order 1"),
+        pytest.param(torch.pdist, id="pdist"),
+        pytest.param(lambda x: torch.pdist(x, p=1), id="pdist of order 1"),
+    ],
+)
+def test_distances_have_torchs_own_gradient(f):
+    # torch has no second derivative of them. Its first is 0 where two rows are equal.
+    def scalar(x):
+        return weigh(f(x))
+
+    expected = torch.func.grad(scalar)(torch.tensor(SQUARE)).numpy()
+    assert np.isfinite(expected).all()
+    assert_agrees(scalar, SQUARE, "value", scalar(torch.tensor(SQUARE)).numpy())
+    assert_agrees(scalar, SQUARE, "gradient", expected)
+
+
+def test_systems_are_eliminated_up_to_order_16():
+    def f(x):
+        n = len(x)
+        return torch.linalg.solve(torch.outer(x, x) + torch.eye(n, dtype=x.dtype), x)[0]
+
+    # By Sherman and Morrison, (1 + x x')^-1 x = x / (1 + x' x).
+    x = np.linspace(-1.0, 1.3, 16)
+    n = 1 + x @ x
+    assert_agrees(f, x, "gradient", np.eye(16)[0] / n - 2 * x[0] * x / n**2)
+    assert traced(f, x=np.ones(17)).program is None
+
+
 def test_writing_into_zeros_is_followed_and_leaves_the_zeros_out():
     def f(q):
         matrix = torch.zeros(3, 3)

@@ -4,7 +4,7 @@ A rule takes a Call and the operation's arguments and returns an Expression for 
 is that of an aten operation, or of one overload ("max.dim"), which is asked for first.
 """
 
-from gradsweep.frontends.torch.rules import algebra, moves, pointwise, reductions
+from gradsweep.frontends.torch.rules import algebra, distances, moves, pointwise, reductions
 
 __all__ = ["CONSTANTS", "RULES", "UNINITIALISED", "ZEROS"]
 
@@ -19,4 +19,10 @@ UNINITIALISED = {
     "_efficientzerotensor", "_new_zeros_with_same_feature_meta",
 }  # fmt: skip
 
-RULES = {**pointwise.RULES, **moves.RULES, **reductions.RULES, **algebra.RULES}
+RULES = {
+    **pointwise.RULES,
+    **moves.RULES,
+    **reductions.RULES,
+    **algebra.RULES,
+    **distances.RULES,
+}

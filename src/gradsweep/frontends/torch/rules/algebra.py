@@ -16,7 +16,7 @@ from gradsweep.frontends.torch.rules.formulas import log, sqrt
 __all__ = ["RULES"]
 
 # Equations grow with n**3, and there the framework's LAPACK is the better engine.
-_LARGEST_SYSTEM = 8
+_LARGEST_SYSTEM = 16
 
 
 def _bilinear(contract: tuple, batch: tuple = ((), ())) -> Callable:

@@ -11,7 +11,7 @@ from gradsweep.errors import NotAProgram
 from gradsweep.frontends.torch.expression import Expression, apply, where
 from gradsweep.frontends.torch.rules.formulas import exp, is_infinite, is_nan, log, sqrt
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "norm", "total"]
 
 # Sorting n elements takes n**2 comparisons, each a handful of equations.
 _LARGEST_SORTED_AXIS = 64
@@ -202,8 +202,10 @@ def _log_softmax_backward(call, g, y, dim, dtype) -> Expression:
 
 
 def _norm(call, x, order=2, dims=None, keepdim=False, *, dtype=None) -> Expression:
-    x = call(x, call.dtype)
-    order = 2.0 if order is None else float(order)
+    return norm(call(x, call.dtype), 2.0 if order is None else float(order), dims, keepdim)
+
+
+def norm(x: Expression, order: float, dims: Dims = None, keepdim: bool = False) -> Expression:
     match order:
         case 0.0:
             return total(x.differs(0).cast(x.dtype), dims, keepdim)
