@@ -401,3 +401,14 @@ def test_what_is_no_program_runs_on_its_framework_without_a_warning():
         warnings.simplefilter("error")
         ds = gs.gradient(f, gs.Sweep(x=[0.5, 1.0]))
     np.testing.assert_allclose(ds.df_dx, [2.0, 2.0], rtol=1e-12)
+
+
+def test_one_number_for_any_number_of_arguments_is_refused():
+    def total(first, *others):
+        return first * sum(others)
+
+    for value in (2.0, [1.0, 2.0], "call"):
+        with pytest.raises(ArgumentError, match=r"total takes \*others.*\n.*lambda x, y"):
+            gs.gradient(total, gs.Sweep(first=1.0, others=value))
+    found = gs.gradient(total, gs.Sweep(first=[1.0, 5.0], others=((), (2.0, 3.0))))
+    np.testing.assert_array_equal(found.dtotal_dothers_0, [1.0, 5.0])

@@ -1,6 +1,7 @@
 """Every row of the Sweep's table, and what it says when a value fits none."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,11 @@ import xarray as xr
 
 import gradsweep as gs
 from gradsweep.errors import SweepError
+
+
+class Point(NamedTuple):
+    a: object
+    b: object
 
 
 def leaf(sweep, name):
@@ -180,3 +186,17 @@ def test_a_sample_takes_names_of_its_own_options():
 def test_replace_keeps_the_other_arguments():
     sweep = gs.Sweep(S=[1.0, 2.0], K=100.0).replace(K=[90.0, 110.0, 120.0])
     assert sweep.axes == {"S": 2, "K": 3}
+
+
+def test_a_named_tuple_is_a_pytree_and_a_dict_too():
+    point = Point(a=1.5, b=np.array([2.0, 3.0]))
+    for value in (point, point._asdict()):
+        sweep = gs.Sweep(p=value)
+        assert [(leaf.key, leaf.dims, leaf.shape) for leaf in sweep.leaves] == [
+            ("p.a", (), ()),
+            ("p.b", (), (2,)),
+        ]
+    swept = gs.Sweep(p=("trial", Point(np.ones(4), np.ones((4, 2)))))
+    assert swept.axes == {"trial": 4}
+    with pytest.raises(SweepError, match=r"'p.a.0' has shape \(\).*\n.*give arrays"):
+        gs.Sweep(p=("trial", Point([1.0, 2.0], [3.0, 4.0])))

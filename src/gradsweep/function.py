@@ -183,12 +183,26 @@ def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sw
                     f"{name} has no argument {given!r}; it takes {takes}.{nearest(given, named)}"
                 )
     for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name in sweep.arguments:
+            _require_several(name, sweep.arguments[parameter.name])
         optional = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         required = parameter.default is parameter.empty and not optional
         if required and parameter.name not in sweep.arguments:
             raise ArgumentError(
                 f"{name} needs {parameter.name!r}, which the Sweep does not give; it takes {takes}."
             )
+
+
+def _require_several(name: str, argument: Argument) -> None:
+    form = argument.form
+    is_array = isinstance(form, LeafMark) and argument.leaves[0].shape
+    if not (is_array or isinstance(form, list | tuple)):
+        raise ArgumentError(
+            f"{name} takes *{argument.name}, any number of arguments, and "
+            f"{argument.name}={argument.written} is one.\n"
+            f"Write {argument.name}=((), (1.0, 2.0)) to hold two fixed, or give the Sweep a "
+            f"function that names them: lambda x, y: {name}(x, y)."
+        )
 
 
 def _default(name: str, value: Any) -> Argument:

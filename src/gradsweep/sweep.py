@@ -30,6 +30,7 @@ class Sweep:
     ``S=..., sigma=...``                   different dims: every combination
     ``q=("pose", Q)``, Q of shape (n, 6)   dims name the leading axes; (6,) is the argument
     ``q=((), q0)``, ``params=((), tree)``  an array or pytree argument, held fixed
+    ``params={"w": w0}``, a named tuple    the same: a pytree that can be nothing else
     ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
     ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
     a DataArray                            its dims are swept, its coordinates are labels

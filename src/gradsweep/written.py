@@ -62,14 +62,14 @@ def _parse(name: str, value: Any) -> Argument:
         return _parse_components(name, value)
     if is_data_array(value):
         return _parse_data_array(name, value)
+    if isinstance(value, dict) or hasattr(value, "_fields"):  # a named tuple's names are no dims
+        return _parse_with_dims(name, ((), value))
     if isinstance(value, tuple):
         return _parse_with_dims(name, value)
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
         return Argument(name, value, (), shown=repr(value))
     if isinstance(value, numbers.Integral):
         return Argument(name, int(value), (), shown=repr(int(value)), promotable=True)
-    if isinstance(value, dict):
-        return _parse_with_dims(name, ((), value))
     if isinstance(value, range):
         value = np.arange(value.start, value.stop, value.step)
     array = as_array(name, value)
@@ -218,7 +218,9 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
             return leaf
         if array.ndim < len(dims):
             raise SweepError(
-                f"{key!r} has shape {array.shape}, and its argument is swept along {dims}"
+                f"{key!r} has shape {array.shape}, and its argument is swept along {dims}.\n"
+                f"Inside a container, give arrays, such as np.array([1.0, 2.0]): a list is a "
+                f"container too."
             )
         leaves.append(_swept_leaf(key, dims, array))
         return LeafMark(key)
