@@ -702,3 +702,21 @@ def test_what_jax_cannot_trace_stays_with_torch():
     found = gs.gradient(area, gs.Sweep(x=np.array([1.0, 2.0]), y=3.0))
     assert found.attrs["framework"] == "torch"
     np.testing.assert_allclose(found.darea_dx, [20.0, 20.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("quantity", [gs.gradient, gs.value])
+def test_a_module_imported_inside_the_function_names_its_framework(quantity):
+    def f(x):
+        import jax.numpy as xp
+        from jax.scipy.special import gammaln
+
+        return xp.sin(x) + gammaln(x + 1.0)
+
+    found = quantity(f, gs.Sweep(x=[0.0, 1.0]))
+    assert found.attrs["framework"] == "jax"
+    # By the closed forms at 0 and 1: psi(1) = -gamma, psi(2) = 1 - gamma; log 0! = log 1! = 0.
+    if quantity is gs.gradient:
+        expected = [1 - np.euler_gamma, math.cos(1.0) + 1 - np.euler_gamma]
+        np.testing.assert_allclose(found.df_dx, expected, rtol=1e-13)
+    else:
+        np.testing.assert_allclose(found.f, [0.0, math.sin(1.0)], atol=1e-15)

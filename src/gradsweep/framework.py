@@ -76,5 +76,7 @@ def _named_in_code(function: types.FunctionType, seen: set[int]) -> Iterator[str
             yield from _named(cell.cell_contents, seen)
         except ValueError:  # not yet filled
             continue
-    # An import statement inside the function names its module too.
-    yield from (name for name in FRAMEWORKS if name in names)
+    # An import statement inside the function names its module too, as in "jax.scipy".
+    for name in names:
+        if library := _LIBRARIES.get(name.partition(".")[0]):
+            yield library
