@@ -412,3 +412,26 @@ def test_one_number_for_any_number_of_arguments_is_refused():
             gs.gradient(total, gs.Sweep(first=1.0, others=value))
     found = gs.gradient(total, gs.Sweep(first=[1.0, 5.0], others=((), (2.0, 3.0))))
     np.testing.assert_array_equal(found.dtotal_dothers_0, [1.0, 5.0])
+
+
+@pytest.mark.torch
+def test_a_tensor_that_torch_func_is_mapping_has_no_values():
+    torch = pytest.importorskip("torch")
+
+    def outer(y):
+        return gs.gradient(lambda x: x**2, gs.Sweep(x=("point", y)))
+
+    with pytest.raises(SweepError, match=r"'x' has no values yet.*\(jit, vmap, grad\).*outside"):
+        torch.func.vmap(outer)(torch.ones(3, 2))
+
+
+@pytest.mark.jax
+def test_an_array_that_jax_is_tracing_has_no_values():
+    jax = pytest.importorskip("jax")
+
+    def outer(y):
+        return gs.gradient(lambda x: x**2, gs.Sweep(x=("point", y)))
+
+    for transform in (jax.jit, jax.vmap):
+        with pytest.raises(SweepError, match=r"'x' has no values yet.*\(jit, vmap, grad\)"):
+            transform(outer)(np.ones((3, 2)))

@@ -1,5 +1,7 @@
 """Compiled quantities: new values, no new trace."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -185,3 +187,11 @@ def test_arrays_overlap_where_numpy_says_that_they_may(seed):
                 for other in (*written[:number], *read)
             )
             assert overlap(written, read) == may
+
+
+def test_a_copy_of_what_holds_a_kernel_or_a_plan_works(kernel):
+    again = copy.deepcopy({"kernel": kernel, "plan": kernel.plan})
+    np.testing.assert_array_equal(
+        again["kernel"](S=[90.0, 110.0])["dprice_dS"], kernel(S=[90.0, 110.0])["dprice_dS"]
+    )
+    assert again["plan"].run().identical(kernel.plan.run())

@@ -36,6 +36,9 @@ class Prepared:
     n_runs: int = 0
     _chunks: dict = field(default_factory=dict)
 
+    def __deepcopy__(self, memo: dict) -> "Prepared":
+        return self  # machine code is not copied, and none of this depends on a sweep's values
+
     @cached_property
     def kernel(self) -> Kernel:
         return self.choice.engine.prepare(self.job)

@@ -22,6 +22,11 @@ __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argum
 
 _LARGEST_INTEGER = np.iinfo(np.int64).max
 
+_HAS_NO_VALUES = (
+    "has no values yet: a transformation of its framework (jit, vmap, grad) is tracing it. Call "
+    "gradsweep outside of it"
+)
+
 
 @dataclass(frozen=True)
 class Components:
@@ -105,9 +110,12 @@ def as_array(name: str, value: Any) -> Values | None:
         )
     elif hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
         value = value.detach().cpu()
-        value = (
-            value.float() if value.dtype.itemsize == 2 and value.is_floating_point() else value
-        ).numpy()
+        if value.dtype.itemsize == 2 and value.is_floating_point():
+            value = value.float()
+        try:
+            value = value.numpy()
+        except RuntimeError:  # inside torch.func
+            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
     elif isinstance(value, np.ma.MaskedArray):
         value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     elif not hasattr(value, "__array__") and not isinstance(value, list):
@@ -117,6 +125,8 @@ def as_array(name: str, value: Any) -> Values | None:
     try:
         array = value if isinstance(value, Lazy) else np.asarray(value)
     except (ValueError, TypeError) as error:
+        if framework_of(error) == "jax":  # inside a transformation
+            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
         raise SweepError(f"{name!r} is not an array of numbers: {error}") from None
     match array.dtype.kind:
         case "f":
