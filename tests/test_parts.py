@@ -43,3 +43,10 @@ def test_an_empty_axis_has_one_part_of_no_points():
 def test_a_sweep_without_axes_is_one_part():
     (part,) = Partition({}, {})
     assert part.n_points == 1 and part.owns(())
+
+
+def test_parts_beyond_what_python_can_index_are_counted_and_found():
+    partition = Partition({f"a{i}": 7 for i in range(40)}, {f"a{i}": 1 for i in range(40)})
+    assert partition.n_parts == 7**40
+    last = partition[7**40 - 1]
+    assert set(map(str, last.slices.values())) == {str(slice(6, 7))}

@@ -153,6 +153,23 @@ def test_results_that_do_not_fit_are_refused_with_both_figures():
         gs.gradient(wave, gs.Sweep(x=np.ones(10), y=1.0, z=1.0), memory_limit="1MB")
 
 
+def test_a_grid_beyond_all_memory_is_refused_at_once(tmp_path):
+    # 7**40 points: whoever lists the chunks of it never comes to an end.
+    names = [f"a{i}" for i in range(40)]
+    sweep = gs.Sweep(**dict.fromkeys(names, np.arange(7.0)))
+
+    def total(**values):
+        return sum(values.values())
+
+    with pytest.raises(MemoryLimitError, match="over this sweep take .* EB, and .* are free"):
+        gs.value(total, sweep)
+    planned = str(gs.plan(gs.value, total, sweep, store=tmp_path / "total.zarr"))
+    assert "EB of float64" in planned and "a0: " in planned
+    # What is separable stays small, however large the grid.
+    gradient = gs.gradient(total, sweep)
+    assert all(values.shape == () and values == 1.0 for values in gradient.data_vars.values())
+
+
 def test_a_cgroups_limit_counts(tmp_path, monkeypatch):
     limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
     limit.write_text("1000000\n")

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradsweep.branches import SELECTED, Points
 from gradsweep.engines.base import Kernel, Leaves
-from gradsweep.memory import Chunk
+from gradsweep.parts import Partition
 
 __all__ = ["Task", "allocate", "execute"]
 
@@ -27,7 +27,7 @@ class Task:
         axes: their axes and lengths.
         dims: for each result, the axes it varies with.
         points: where the points stand in the whole sweep; None when they are all of it.
-        chunks: slices of the axes, which cover every point.
+        chunks: the axes cut so that intermediates fit.
     """
 
     kernel: Kernel
@@ -35,7 +35,7 @@ class Task:
     axes: Mapping[str, int]
     dims: tuple[Dims, ...]
     points: Points | None
-    chunks: tuple[Chunk, ...]
+    chunks: Partition
 
 
 def allocate(axes: Mapping[str, int], dims: Dims, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -64,13 +64,13 @@ def execute(tasks: Sequence[Task], arrays: Sequence[np.ndarray], dims: Sequence[
 
 
 def _run(task: Task, arrays: Sequence[np.ndarray]) -> None:
-    if len(task.chunks) == 1:
+    if task.chunks.n_parts == 1:
         task.kernel({key: leaf.loaded() for key, leaf in task.leaves.items()}, arrays)
         return
     for chunk in task.chunks:
-        leaves = {key: leaf.take(chunk).loaded() for key, leaf in task.leaves.items()}
+        leaves = {key: leaf.take(chunk.slices).loaded() for key, leaf in task.leaves.items()}
         windows = [
-            array[tuple(chunk[dim] for dim in dims)] if dims else array
+            array[tuple(chunk.slices[dim] for dim in dims)] if dims else array
             for array, dims in zip(arrays, task.dims)
         ]
         task.kernel(leaves, windows)

@@ -1,4 +1,4 @@
-"""Project the bytes that a derivative needs, and cut a sweep into chunks that fit.
+"""Project the bytes that a derivative needs, and find blocks of a sweep that fit.
 
 Knows nothing of engines or stores.
 """
@@ -6,7 +6,7 @@ Knows nothing of engines or stores.
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,9 @@ from gradsweep.stages import Stage
 
 __all__ = [
     "SCRATCH_BYTES",
-    "Chunk",
     "budget_bytes",
+    "choose_block",
     "format_bytes",
-    "make_chunks",
     "n_points",
     "parse_bytes",
     "project_bytes",
@@ -28,8 +27,6 @@ __all__ = [
 
 # What an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
 SCRATCH_BYTES = 2**28
-
-Chunk = Mapping[str, slice]
 
 
 def n_points(axes: Iterable[str], sizes: Mapping[str, int]) -> int:
@@ -59,22 +56,17 @@ def project_bytes(program: Program, stages: Sequence[Stage], sizes: Mapping[str,
     return peak
 
 
-def make_chunks(
+def choose_block(
     axes: Mapping[str, int],
     bytes_of: Callable[[Mapping[str, int]], int],
     limit_bytes: int,
-    list_chunks: bool = True,
     keep_rows: bool = False,
-) -> tuple[dict[str, int], tuple[Chunk, ...]]:
-    """Cut the axes into equal blocks until one block fits.
+) -> dict[str, int]:
+    """Cut the axes in halves until a block of them fits; return its length along each.
 
     Args:
         bytes_of: projects the bytes of a block, from its length along each axis.
-        list_chunks: whether to return the chunks, of which there may be very many.
         keep_rows: whether to cut the outer axes first, so that rows stay long.
-
-    Returns:
-        The length of a block along each axis, and the chunks, which cover every point once.
     """
     block = dict(axes)
     while bytes_of(block) > limit_bytes and any(size > 1 for size in block.values()):
@@ -82,16 +74,7 @@ def make_chunks(
         outermost = next(axis for axis in block if block[axis] > 1)
         axis = outermost if keep_rows else longest
         block[axis] = -(-block[axis] // 2)
-    return block, tuple(_blocks(axes, block)) if list_chunks else ()
-
-
-def _blocks(axes: Mapping[str, int], block: Mapping[str, int]) -> Iterator[Chunk]:
-    counts = [max(1, -(-axes[axis] // max(1, block[axis]))) for axis in axes]
-    for index in np.ndindex(*counts):
-        yield {
-            axis: slice(i * block[axis], min((i + 1) * block[axis], axes[axis]))
-            for axis, i in zip(axes, index)
-        }
+    return block
 
 
 # Of what is free, so much is left to others.

@@ -1,7 +1,8 @@
 """Parts of a sweep: what is computed, written and remembered as a whole.
 
-Axes and the length of a block along each enter; Parts leave. A part is larger than the chunks that
-an engine works through: it is one task of a scheduler, and one chunk of every array in a store.
+Axes and the length of a block along each enter; Parts leave. A part of a run is one task of a
+scheduler, and one chunk of every array in a store; a kernel works through it in parts of its own,
+its chunks, whose intermediates fit.
 
 Knows nothing of functions, engines or stores.
 """
@@ -98,12 +99,17 @@ class Partition:
             max(1, -(-length // max(1, self.block[axis]))) for axis, length in self.axes.items()
         )
 
-    def __len__(self) -> int:
+    @cached_property
+    def n_parts(self) -> int:
+        """How many parts there are: `len`, which stops at what Python can index."""
         return math.prod(self.counts)
 
+    def __len__(self) -> int:
+        return self.n_parts
+
     def __getitem__(self, number: int) -> Part:
-        if not 0 <= number < len(self):
-            raise IndexError(f"there is no part {number} of {len(self)}")
+        if not 0 <= number < self.n_parts:
+            raise IndexError(f"there is no part {number} of {self.n_parts}")
         rest, slices = number, {}
         for (axis, length), count in zip(reversed(list(self.axes.items())), reversed(self.counts)):
             rest, index = divmod(rest, count)
@@ -112,4 +118,4 @@ class Partition:
         return Part(number, {axis: slices[axis] for axis in self.axes})
 
     def __iter__(self) -> Iterator[Part]:
-        return map(self.__getitem__, range(len(self)))
+        return map(self.__getitem__, range(self.n_parts))

@@ -23,7 +23,7 @@ from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
 from gradsweep.labels import require_distinct_names
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, budget_bytes, format_bytes, make_chunks, n_points
+from gradsweep.memory import SCRATCH_BYTES, budget_bytes, choose_block, format_bytes, n_points
 from gradsweep.parts import Partition
 from gradsweep.plans import Plan, PlannedBranch, labels_of
 from gradsweep.prepared import Prepared, prepare
@@ -120,9 +120,9 @@ def _fit(plan: Plan, memory_limit: int | float | str | None) -> Plan:
     scratch = min(SCRATCH_BYTES, budget - needed)
     branches = []
     for planned in plan.branches:
-        block, chunks, n_bytes = planned.prepared.chunks(planned.branch.axes, scratch)
+        chunks, n_bytes = planned.prepared.chunks(planned.branch.axes, scratch)
         _require_one_point(plan, n_bytes, scratch, budget, memory_limit)
-        branches.append(replace(planned, block=block, chunks=chunks, scratch_bytes=n_bytes))
+        branches.append(replace(planned, chunks=chunks, scratch_bytes=n_bytes))
     return replace(plan, branches=tuple(branches))
 
 
@@ -201,9 +201,7 @@ def _plan_parts(
     if stored is not None and dict(stored.axes) == dict(axes):
         block = dict(stored.block)  # a run is continued in the parts that it was begun in
     else:
-        block, _ = make_chunks(
-            axes, bytes_of, wanted, list_chunks=False, keep_rows=destination.keep_rows
-        )
+        block = choose_block(axes, bytes_of, wanted, keep_rows=destination.keep_rows)
     if held > budget or bytes_of(block) > room:
         raise MemoryLimitError(
             f"{bound.name} takes {format_bytes(held or bytes_of(block))} "

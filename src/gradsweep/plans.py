@@ -22,7 +22,7 @@ from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash
 from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
-from gradsweep.memory import Chunk, format_bytes, n_points
+from gradsweep.memory import format_bytes, n_points
 from gradsweep.parts import Part, Partition
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
@@ -46,8 +46,7 @@ class PlannedBranch:
 
     branch: Branch
     prepared: Prepared
-    block: Mapping[str, int]
-    chunks: tuple[Chunk, ...]
+    chunks: Partition
     scratch_bytes: int
 
 
@@ -366,7 +365,7 @@ def _parts(plan: Plan, partition: Partition) -> str:
         is_kernel = plan.branches[0].branch.traced.program is not None
         branches = "; each is " + ("checked for other branches" if is_kernel else "traced anew")
     line = (
-        f"  parts        {len(partition):,} of {block or 'one point'}, "
+        f"  parts        {partition.n_parts:,} of {block or 'one point'}, "
         f"{format_bytes(n_bytes)} of results each{branches}"
     )
     assert plan.destination is not None
@@ -437,10 +436,10 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
             yield f"    stage {along}: {_count(len(stage.equations), 'equation')}"
     else:
         yield f"  no program   {traced.reason}"
-    n_chunks = len(planned.chunks)
-    block = " x ".join(f"{axis}: {size:,}" for axis, size in planned.block.items()) or "one point"
+    chunks = planned.chunks
+    block = " x ".join(f"{axis}: {size:,}" for axis, size in chunks.block.items()) or "one point"
     scratch = format_bytes(planned.scratch_bytes)
-    yield f"  chunks       {n_chunks:,} of {block}, {scratch} of scratch each"
+    yield f"  chunks       {chunks.n_parts:,} of {block}, {scratch} of scratch each"
 
 
 def _count(n: int, noun: str) -> str:

@@ -39,7 +39,7 @@ def compute(
     prepared: Prepared, leaves: Mapping[str, Leaf], part: Part, arrays: Sequence[np.ndarray]
 ) -> None:
     """Fill a part's arrays with a kernel that holds for all of its points."""
-    _, chunks, _ = prepared.chunks(part.lengths)
+    chunks, _ = prepared.chunks(part.lengths)
     dims = prepared.job.dims
     execute([Task(prepared.kernel, leaves, part.lengths, dims, None, chunks)], arrays, dims)
 

@@ -13,7 +13,8 @@ from gradsweep.dependence import analyse, result_dims
 from gradsweep.engines import Choice, EngineOptions
 from gradsweep.engines.base import Job, Kernel
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, Chunk, make_chunks
+from gradsweep.memory import SCRATCH_BYTES, choose_block
+from gradsweep.parts import Partition
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 
@@ -54,15 +55,15 @@ class Prepared:
 
     def chunks(
         self, axes: Mapping[str, int], limit_bytes: int = SCRATCH_BYTES
-    ) -> tuple[Mapping[str, int], tuple[Chunk, ...], int]:
-        """Cut the axes so that intermediates fit: the block, the chunks, and its bytes."""
+    ) -> tuple[Partition, int]:
+        """Cut the axes into chunks whose intermediates fit, in how many bytes."""
         key = (*axes.items(), limit_bytes)
         found = self._chunks.get(key)
         if found is None:
-            block, chunks = make_chunks(axes, self.scratch_bytes, limit_bytes)
+            block = choose_block(axes, self.scratch_bytes, limit_bytes)
             if len(self._chunks) >= _CHUNKINGS_KEPT:
                 self._chunks.clear()
-            found = self._chunks[key] = block, chunks, self.scratch_bytes(block)
+            found = self._chunks[key] = Partition(dict(axes), block), self.scratch_bytes(block)
         return found
 
 

@@ -131,7 +131,7 @@ class Reduced:
         )
         # For each variable and block of the dims it keeps, the tree of its parts.
         self._trees: dict[tuple[str, tuple[int, ...]], dict[str, Tree]] = {}
-        self._n_missing = len(partition)
+        self._n_missing = partition.n_parts
         return frozenset()
 
     @property

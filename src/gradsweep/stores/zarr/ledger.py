@@ -233,8 +233,8 @@ _SESSION = ("host", "pid", "since", "gradsweep")
 
 def _part(run: Run, record: Mapping[str, Any]) -> int:
     number = record["part"]
-    if type(number) is not int or not 0 <= number < len(run.partition):
-        raise ValueError(f"there is no part {str(number)[:40]} of {len(run.partition)}")
+    if type(number) is not int or not 0 <= number < run.partition.n_parts:
+        raise ValueError(f"there is no part {str(number)[:40]} of {run.partition.n_parts}")
     return number
 
 

@@ -186,7 +186,7 @@ class ZarrStore:
         Raises:
             StoreError: when parts are missing.
         """
-        n_parts = len(self.writer.run.partition)
+        n_parts = self.writer.run.partition.n_parts
         self.abandon()
         if len(self._finished) < n_parts:
             raise StoreError(

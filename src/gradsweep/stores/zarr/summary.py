@@ -86,7 +86,7 @@ def show(path: str | os.PathLike[str]) -> Summary:
         fingerprint=history.run.fingerprint,
         axes=history.run.partition.axes,
         arrays=history.run.arrays,
-        n_parts=len(history.run.partition),
+        n_parts=history.run.partition.n_parts,
         finished=tuple(sorted(history.parts)),
         n_bytes=sum(n_bytes for _, n_bytes in history.parts.values()),
         sessions=tuple(history.sessions),

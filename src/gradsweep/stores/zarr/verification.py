@@ -169,7 +169,7 @@ def _check(folder: Path, history: History, n_records_lost: int, repair: bool) ->
             damages.append(Damage("zarr.json", str(error).splitlines()[0], is_metadata=True))
     return Report(
         path=str(folder),
-        n_parts=len(history.run.partition),
+        n_parts=history.run.partition.n_parts,
         n_finished=len(history.parts),
         n_files=n_files,
         n_bytes=n_bytes,
