@@ -57,6 +57,9 @@ class FolderStore:
     def stored_partition(self):
         return None
 
+    def held_bytes(self, axes, arrays):
+        return 0
+
     @property
     def writer(self):
         return self
@@ -346,3 +349,17 @@ def test_control_a_part_that_is_not_cut_stays_too_large(cluster, store, monkeypa
     monkeypatch.setattr(dask, "_MOST_PIECES", 1)
     with pytest.raises(MemoryError):
         test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch)
+
+
+def test_an_asynchronous_client_is_refused_in_words():
+    class Asynchronous(distributed.Client):
+        asynchronous = True
+
+        def __init__(self):
+            pass
+
+        def __del__(self):
+            pass
+
+    with pytest.raises(ClusterError, match=r"asynchronous Client.*asyncio\.to_thread"):
+        gs.gradient(lambda x: x**2, gs.Sweep(x=[1.0]), reduce="mean", scheduler=Asynchronous())

@@ -5,6 +5,8 @@ import collections
 import dataclasses
 import enum
 import functools
+import os
+import subprocess
 import sys
 import types
 
@@ -238,3 +240,41 @@ def test_jax_rules_of_the_same_function_are_told_apart():
 )
 def test_what_can_be_read_is_cached(function):
     assert identity(function) == identity(function)
+
+
+_HASHES = """
+import numpy as np
+from gradsweep.identity import code_hash, reach_hash
+
+RATES = {"call": 1.0, "put": 2.0}
+TABLE = np.arange(3.0)
+
+def helper(x):
+    return x * RATES["call"] + TABLE[0]
+
+def outer(a):
+    def f(x, kind):
+        return helper(x) * a if kind in {"call", "put", "straddle"} else x
+    return f
+
+print(code_hash(outer(2.0)), reach_hash(outer(2.0), {"b": 1, "c": (2.5, None)}))
+print(reach_hash(outer(3.0)) != reach_hash(outer(2.0)))
+before = reach_hash(helper)
+RATES["call"] = 1.5
+print(reach_hash(helper) != before)
+before = reach_hash(helper)
+TABLE[0] = 5.0
+print(reach_hash(helper) != before)
+"""
+
+
+def test_hashes_are_the_same_in_every_process_and_see_what_changed():
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", _HASHES],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    (text,) = texts
+    assert "unknown" not in text and text.split()[2:] == ["True"] * 3

@@ -293,3 +293,17 @@ def test_missing_parts_are_an_error():
     store.begin(layout_of(VALUES, (2, 3, 4)))
     with pytest.raises(StoreError, match="27 parts are missing"):
         store.finish()
+
+
+@given(st.lists(st.sampled_from([-math.inf, math.inf, 1.0, 2.0, 3.0]), min_size=1, max_size=12))
+def test_quantiles_count_infinities_as_numpy_does(values):
+    from gradsweep.reductions import Digest
+
+    values, wanted = np.array(values), (0.0, 0.25, 0.5, 0.75, 1.0)
+    half = len(values) // 2
+    digest = Digest.of(values[:half]).merged(Digest.of(values[half:]))
+    with np.errstate(invalid="ignore"):
+        expected = np.quantile(values, wanted)
+    for found, exact in zip(digest.quantiles(wanted), expected):
+        # Between an infinity and another number NumPy has NaN, and finite ranks are approximate.
+        assert found == exact or np.isnan(exact) or (np.isfinite(found) and np.isfinite(exact))

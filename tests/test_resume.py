@@ -203,3 +203,23 @@ def test_control_a_run_that_lets_nothing_go_is_not_resumed_after_its_scheduler_w
     keeps = "from gradsweep.stores.zarr import ZarrStore\nZarrStore.abandon = lambda self: None\n"
     monkeypatch.setattr(sys.modules[__name__], "_RUN", keeps + _RUN)
     must_fail(test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger, folder, undisturbed)
+
+
+def test_another_captured_value_or_static_argument_is_another_run(tmp_path):
+    import gradsweep as gs
+    from gradsweep.errors import StoreError
+
+    def model(a):
+        def f(x, kind):
+            return x**2 if x < 5 else a * x * (2.0 if kind == "put" else 1.0)
+
+        return f
+
+    path, x = tmp_path / "f.zarr", np.linspace(0.0, 9.0, 50)
+    gs.gradient(model(2.0), gs.Sweep(x=x, kind="call"), store=path)
+    again = gs.gradient(model(2.0), gs.Sweep(x=x, kind="call"), store=path, resume=True)
+    np.testing.assert_array_equal(again.df_dx, np.where(x < 5, 2 * x, 2.0))
+    with pytest.raises(StoreError, match="what it refers to"):
+        gs.gradient(model(3.0), gs.Sweep(x=x, kind="call"), store=path, resume=True)
+    with pytest.raises(StoreError, match="argument kind: 'call'.*'put'"):
+        gs.gradient(model(2.0), gs.Sweep(x=x, kind="put"), store=path, resume=True)

@@ -94,7 +94,106 @@ def test_a_point_larger_than_a_part_should_be_is_a_part_of_its_own(options, smal
     np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("reduce", ["mean", "variance", "quantile"])
+def test_what_a_reduction_keeps_is_counted(reduce):
+    # A state for each of 10**8 values of x, twice: for the partials in x and in y.
+    sweep = gs.Sweep(x=gs.linspace(0, 1, 10**8), y=np.ones(2), z=1.0)
+    with pytest.raises(MemoryLimitError, match="over this sweep, and there are"):
+        gs.gradient(wave, sweep, wrt=["x", "y"], reduce=reduce, dims="y", memory_limit="4GB")
+    gs.plan(gs.gradient, wave, sweep, wrt=["x", "y"], reduce=reduce, memory_limit="4GB")
+
+
+def test_a_netcdf_file_is_held_in_memory(tmp_path):
+    sweep = gs.Sweep(x=gs.linspace(0, 1, 10**4), y=gs.linspace(0, 1, 10**4), z=1.0)
+    with pytest.raises(MemoryLimitError, match="800.1 MB over this sweep, and there are .* for it"):
+        gs.plan(
+            gs.gradient, wave, sweep, store=tmp_path / "w.nc", memory_limit="600MB", wrt=["x", "z"]
+        )
+    gs.plan(gs.gradient, wave, sweep, store=tmp_path / "w.zarr", memory_limit="600MB")
+
+
 # -- points that cannot be computed
+
+
+def test_results_without_a_swept_dim_are_computed_in_pieces_too(small_parts):
+    def slope(x, y):
+        return x**2 + 3 * y
+
+    plan = gs.plan(gs.gradient, slope, gs.Sweep(x=np.ones(8), y=np.ones(8)), reduce="mean")
+    work, part = plan._work("raise"), plan.partition[0]
+    arrays = work.allocate(part, [])
+    assert work.compute(part, arrays, pieces=4) == 0
+    np.testing.assert_array_equal(arrays[0], np.full(8, 2.0))
+    assert arrays[1].shape == () and arrays[1] == 3.0
+
+
+@pytest.mark.parametrize("points", [[-1.0, 1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 2.0, -1.0]])
+@pytest.mark.parametrize("options", [{}, {"reduce": "max"}])
+def test_any_point_may_be_masked_the_first_too(points, options):
+    def root(x):
+        if x < 0:
+            raise ValueError("negative")
+        return x**2
+
+    with pytest.warns(GradsweepWarning, match="1 point could not be computed"):
+        found = gs.gradient(root, gs.Sweep(x=points), on_error="mask", **options)
+    if not options:
+        expected = [2 * x if x > 0 else np.nan for x in points]
+        np.testing.assert_array_equal(found.droot_dx, expected)
+    with pytest.raises(ValueError, match="negative"):
+        gs.gradient(root, gs.Sweep(x=[-1.0, -2.0]), on_error="mask")
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("y", [[-1.0, 1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 2.0, -1.0]])
+def test_a_masked_point_takes_no_result_along_that_does_not_depend_on_it(y):
+    jax = pytest.importorskip("jax")
+
+    def twice(values):
+        if (np.asarray(values) < 0).any():
+            raise ValueError
+        return 2 * np.asarray(values)
+
+    def f(x, y):
+        shape = jax.ShapeDtypeStruct((), y.dtype)
+        doubled = jax.pure_callback(twice, shape, y, vmap_method="sequential")
+        return {"a": x**2, "b": doubled}
+
+    with pytest.warns(GradsweepWarning, match="could not be computed"):
+        found = gs.value(f, gs.Sweep(x=[1.0, 2.0], y=y), on_error="mask", framework="jax")
+    np.testing.assert_array_equal(found.a, [1.0, 4.0])
+    np.testing.assert_array_equal(found.b, [2 * v if v > 0 else np.nan for v in y])
+
+
+def test_a_long_run_needs_no_stderr(small_parts, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", None)
+    found = gs.value(wave, grid(), reduce="max")
+    assert found.wave_max == 2.0 + 7 * 8.0
+
+
+def test_units_of_dates_divide_as_the_days_they_count(tmp_path):
+    pytest.importorskip("zarr")
+
+    def height(t):
+        return t**2
+
+    height.units = "m"
+    t = xr.DataArray([1.0, 2.0], dims="t", attrs={"units": "days since 2000-01-01"})
+    found = gs.gradient(height, gs.Sweep(t=t), store=tmp_path / "height.zarr")
+    assert found.dheight_dt.attrs["units"] == "m/days"
+    np.testing.assert_array_equal(found.dheight_dt, [2.0, 4.0])
+    assert found.t.dtype.kind == "M"  # xarray reads the coordinate as the dates that it says
+
+
+def test_any_attribute_goes_into_a_netcdf_file_as_text_if_need_be(tmp_path):
+    pytest.importorskip("netCDF4")
+    attrs = {"reviewed": True, "by": None, "of": {"a": 1}, "units": "m", "range": [0.0, 1.0]}
+    x = xr.DataArray([1.0, 2.0], dims="x", attrs=attrs)
+    gs.gradient(lambda x: x**2, gs.Sweep(x=x), store=tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc") as found:
+        assert found.x.attrs["reviewed"] == "True" and found.x.attrs["of"] == "{'a': 1}"
+        assert found.x.attrs["units"] == "m" and list(found.x.attrs["range"]) == [0.0, 1.0]
 
 
 def refuses_above(limit):
@@ -288,16 +387,13 @@ def test_signals_end_a_run_in_order(number, error, small_parts):
     # A shell has what it starts in the background ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
-    sweep = gs.Sweep(x=gs.linspace(0, 1, 10**6), y=np.linspace(1, 2, 13), z=1.0)
+    # The first is traced and compiled for the second, which is running when the signal comes.
+    short, long = (gs.Sweep(x=gs.linspace(0, 1, n), y=np.ones(13), z=1.0) for n in (10, 10**10))
+    gs.gradient(wave, short, reduce="mean")
     main = threading.main_thread().ident
-    threading.Timer(0.3, lambda: signal.pthread_kill(main, getattr(signal, number))).start()
-
-    def run_long():
-        for _ in range(100):
-            gs.gradient(wave, sweep, progress=False, on_error="mask")
-
+    threading.Timer(0.5, lambda: signal.pthread_kill(main, getattr(signal, number))).start()
     with pytest.raises(error) as ended:
-        run_long()
+        gs.gradient(wave, long, reduce="mean", progress=False)
     if error is SystemExit:
         assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before

@@ -664,3 +664,15 @@ def test_a_netcdf_file_that_cannot_be_written_fails_before_anything_is_computed(
         NetCDFStore(tmp_path / "absent" / "greeks.nc").begin(layout())
     with pytest.raises(StoreError, match="It is no file"):
         NetCDFStore(tmp_path, overwrite=True).begin(layout())
+
+
+def test_what_outlives_its_run_writes_nothing_any_more(path):
+    store = ZarrStore(path)
+    store.begin(layout())
+    late, part = store.writer, PARTITION[4]
+    late.write(part, compute(part))
+    store.abandon()
+    before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    with pytest.raises(StoreError, match="could not write chunk"):
+        late.write(PARTITION[5], compute(PARTITION[5]))
+    assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before

@@ -79,7 +79,6 @@ def make_destination(
         on_error=on_error,
         part_bytes=_STORED_PART_BYTES if reduce is None else reduced_bytes,
         keep_rows=reduce is not None,
-        keeps=keeps,
         travels=travels,
     )
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from gradsweep.imported import imported
 
-__all__ = ["Unknown", "code_hash", "identity", "names_in"]
+__all__ = ["Unknown", "code_hash", "identity", "names_in", "reach_hash"]
 
 # Arrays are compared at every call: by their bytes, longer ones by a digest, which takes half a
 # nanosecond a byte. One that is larger still is not cached on.
@@ -278,14 +278,40 @@ def code_hash(function: Any) -> str:
     while isinstance(function, functools.partial | types.MethodType):
         function = function.func if isinstance(function, functools.partial) else function.__func__
     code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    text = repr(type(function)) if code is None else repr(_what_it_does(code))
+    text = repr(type(function)) if code is None else _text(code)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _what_it_does(code: types.CodeType) -> tuple:
-    # A constant that is code would show where it is in memory.
-    constants = [_what_it_does(c) if isinstance(c, types.CodeType) else c for c in code.co_consts]
-    return code.co_code, constants, code.co_names, code.co_varnames
+def reach_hash(*values: Any) -> str:
+    """Return a short hash of all that values are and refer to, the same in every process.
+
+    Of what cannot be read it tells nothing: "unknown".
+    """
+    try:
+        text = _text(identity(values))
+    except Unknown:
+        return "unknown"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _text(part: Any) -> str:
+    """Write part of an identity without anything that another process would have otherwise."""
+    match part:
+        case _Same():
+            held = part.held
+            array = _array_bytes(np.asarray(held)) if hasattr(held, "__array__") else None
+            name = getattr(held, "__qualname__", getattr(held, "__name__", ""))
+            return f"{_text(type(held))} {getattr(held, '__module__', '')} {name} {array}"
+        case types.CodeType():
+            of_code = part.co_code, part.co_consts, part.co_names, part.co_varnames
+            return f"code{_text(of_code)}"
+        case type():
+            return f"{part.__module__}.{part.__qualname__}"
+        case frozenset():
+            return f"{{{', '.join(sorted(map(_text, part)))}}}"
+        case tuple():
+            return f"({', '.join(map(_text, part))})"
+    return repr(part)
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -269,7 +269,7 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     output = labels.output(result)
     wrt = [_flat(key) for key in result.wrt]
     units_in = [labels.units_of(key) for key in result.wrt]
-    per = "·".join(units_in) if all(units_in) else ""
+    per = "·".join(map(_of_difference, units_in)) if all(units_in) else ""
     value_units = labels.units if not result.output else ""
     units = ""
     match result.kind:
@@ -299,9 +299,15 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     return attributes
 
 
+def _of_difference(units: str) -> str:
+    """Return the units of a difference: days, of values in "days since 2000-01-01"."""
+    return units.partition(" since ")[0]
+
+
 def _quotient(value: str, per: str, output: str) -> str:
     if not per:
         return ""
+    value = _of_difference(value)
     # Without the units of the value, its name in brackets stands for them.
     return f"{value or f'[{output}]'}/{f'({per})' if '·' in per else per}"
 

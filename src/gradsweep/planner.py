@@ -19,7 +19,7 @@ from gradsweep.dependence import analyse
 from gradsweep.derivative import Mode
 from gradsweep.engines import EngineOptions
 from gradsweep.engines.fused.pool import available_threads
-from gradsweep.errors import BranchError, GradsweepWarning, MemoryLimitError
+from gradsweep.errors import BranchError, GradsweepError, GradsweepWarning, MemoryLimitError
 from gradsweep.identity import Unknown, identity
 from gradsweep.labels import require_distinct_names
 from gradsweep.leaf import Leaf
@@ -143,6 +143,9 @@ def _what_there_is(budget: int, memory_limit: int | float | str | None) -> str:
     return f"memory_limit={memory_limit!r} leaves {format_bytes(budget)} beside what is held now"
 
 
+# Where points that cannot be computed are masked, so many are tried before none is thought to be.
+_TRIES_AT_TRACING = 64
+
 # A sweep is cut into so many parts at least, unless they would hold less than this.
 _LEAST_PARTS = 32
 _LEAST_PART_BYTES = 2**22
@@ -157,7 +160,8 @@ def _plan_parts(
 ) -> Plan:
     """Plan a sweep that is run part by part."""
     bound, leaves, axes = request.bound, request.leaves, request.axes
-    traced = trace(first_point(leaves))
+    n_tries = 1 if destination.on_error == "raise" else _TRIES_AT_TRACING
+    traced = _trace_somewhere(trace, leaves, axes, n_tries)
     program = traced.program
     # One kernel holds for all parts, unless points take their own way through the function.
     is_one = not program.guards if program is not None else traced.framework == "jax"
@@ -192,7 +196,7 @@ def _plan_parts(
         )
         return plan.with_axes(block).result_bytes + read
 
-    held = plan.result_bytes if destination.keeps else 0
+    held = destination.store.held_bytes(axes, plan.array_bytes)
     room = (budget - held) // (destination.copies + 1)
     wanted = min(destination.part_bytes, room)
     if destination.keep_rows:  # nothing of a part is kept: there may be some for every thread
@@ -203,14 +207,35 @@ def _plan_parts(
     else:
         block = choose_block(axes, bytes_of, wanted, keep_rows=destination.keep_rows)
     if held > budget or bytes_of(block) > room:
+        there = budget if held > budget else max(0, room)
         raise MemoryLimitError(
             f"{bound.name} takes {format_bytes(held or bytes_of(block))} "
             f"{'over this sweep' if held else 'at one point'}, and there are "
-            f"{format_bytes(max(0, room))} for it.\nRaise memory_limit, or differentiate fewer "
-            f"arguments at a time (wrt=...)."
+            f"{format_bytes(there)} for it.\nRaise memory_limit, or differentiate fewer arguments "
+            f"at a time (wrt=...)."
         )
     planned = PlannedBranch(branch, prepared, *prepared.chunks(block))
     return replace(plan, branches=(planned,), partition=Partition(axes, block))
+
+
+def _trace_somewhere(
+    trace: Trace, leaves: Mapping[str, Leaf], axes: Mapping[str, int], n_tries: int
+) -> Traced:
+    """Trace at the first point, or at the next of so many others where that fails."""
+    points = Partition(axes, dict.fromkeys(axes, 1))
+    last = points.n_parts - 1
+    numbers = {last * k // max(1, n_tries - 1) for k in range(n_tries)}
+    failure: Exception | None = None
+    for number in sorted(numbers):
+        slices = points[number].slices
+        try:
+            return trace(first_point({key: leaf.take(slices) for key, leaf in leaves.items()}))
+        except GradsweepError:
+            raise
+        except Exception as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 def _remembering(trace: Trace, request: Request, options: Options) -> Trace:

@@ -19,7 +19,7 @@ from gradsweep.engines import EngineOptions
 from gradsweep.engines.cost import compiling_seconds, running_seconds
 from gradsweep.execute import Task, allocate, execute
 from gradsweep.function import BoundFunction
-from gradsweep.identity import code_hash
+from gradsweep.identity import code_hash, reach_hash
 from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
 from gradsweep.memory import format_bytes, n_points
@@ -27,7 +27,7 @@ from gradsweep.parts import Part, Partition
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
 from gradsweep.runs import Destination, OnError, PartResult, PartWork, run
-from gradsweep.stores.base import Layout, seconds_to_store
+from gradsweep.stores.base import ArrayBytes, Layout, seconds_to_store
 
 if TYPE_CHECKING:
     import xarray
@@ -96,13 +96,16 @@ class Plan:
     @property
     def result_bytes(self) -> int:
         """The bytes of all results together."""
+        return sum(n_points(dims, self.axes) * n_bytes for dims, n_bytes in self.array_bytes)
+
+    @property
+    def array_bytes(self) -> list[ArrayBytes]:
+        """For each result its dims, and its bytes at a point of them."""
         itemsize = np.dtype(self.dtype).itemsize
-        return sum(
-            n_points(dims, self.axes)
-            * math.prod(result.shape)
-            * (1 if result.is_bool else itemsize)
+        return [
+            (dims, math.prod(result.shape) * (1 if result.is_bool else itemsize))
             for result, dims in zip(self.results, self.dims)
-        )
+        ]
 
     @property
     def held_bytes(self) -> int:
@@ -119,7 +122,7 @@ class Plan:
         if self.partition is None:
             return self.held_bytes + scratch
         assert self.destination is not None
-        held = self.result_bytes if self.destination.keeps else 0
+        held = self.destination.store.held_bytes(self.axes, self.array_bytes)
         part = self.with_axes(self.partition.block).result_bytes
         return held + self.destination.copies * part + scratch
 
@@ -204,6 +207,11 @@ class Plan:
         assert self.partition is not None
         return {
             "function": f"{self.bound.name}, {code_hash(self.bound.function)}",
+            "what it refers to": reach_hash(self.bound.function),
+            **{
+                f"argument {a.name}": f"{a.written}, {reach_hash(a.form)}"
+                for a in self.bound.arguments
+            },
             "program": program.fingerprint if program is not None else "none",
             "quantity": derivative.quantity,
             "wrt": ", ".join(derivative.wrt),

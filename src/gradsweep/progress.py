@@ -104,4 +104,5 @@ def _clock(seconds: float) -> str:
 
 
 def _is_interactive() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    # A process may have no stderr at all: a daemon, or pythonw.
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

@@ -112,7 +112,9 @@ class _Source(Lazy):
         self.shape = tuple(part.stop - part.start for part in self._window)
         self.dtype = np.dtype(source.dtype)
         kind = type(source).__module__.partition(".")[0]
-        name = getattr(source, "name", None) or getattr(source, "store", "")
+        # A name inside a file or a store says little without where that is.
+        places = (getattr(source, "store_path", ""), getattr(source, "file", ""))
+        name = " ".join(filter(None, [str(getattr(source, "name", "")), *map(str, places)]))
         self.written = f"{kind} array {name} of shape {tuple(source.shape)}, {source.dtype}"
 
     def __getitem__(self, index: Any) -> Any:

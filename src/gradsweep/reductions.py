@@ -6,6 +6,7 @@ Pieces are put together in a fixed tree, so that the order in which they arrive 
 Knows nothing of sweeps or stores.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -192,23 +193,30 @@ class Largest(Extremum):
 class Digest:
     """Sketches of the distribution, one for each entry.
 
+    Attributes:
+        sketches: of the finite numbers; None where one is NaN.
+        infinities: how many are -inf, and how many inf, on a last axis.
+
     Reference: Dunning and Ertl (2019), Computing extremely accurate quantiles using t-digests.
     """
 
     sketches: np.ndarray
+    infinities: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray, _: np.ndarray | None = None) -> "Digest":
         crick = require("crick", "reduce='quantile'")
-        rows = np.asarray(values, dtype=np.float64).reshape(-1, np.shape(values)[-1])
+        shape, n = np.shape(values)[:-1], np.shape(values)[-1]
+        rows = np.asarray(values, dtype=np.float64).reshape(math.prod(shape), n)
         sketches = np.empty(len(rows), dtype=object)
         for number, row in enumerate(rows):
             sketches[number] = crick.TDigest(_COMPRESSION)
             if np.isnan(row).any():
                 sketches[number] = None  # as numpy.quantile, which has NaN for all then
             else:
-                sketches[number].update(np.ascontiguousarray(row))
-        return cls(sketches.reshape(np.shape(values)[:-1]))
+                sketches[number].update(np.ascontiguousarray(row[np.isfinite(row)]))
+        infinities = np.stack([(rows == -np.inf).sum(1), (rows == np.inf).sum(1)], axis=-1)
+        return cls(sketches.reshape(shape), infinities.reshape(*shape, 2))
 
     def merged(self, other: "Digest") -> "Digest":
         import crick
@@ -219,16 +227,32 @@ class Digest:
             if one is not None and two is not None:
                 both = found[index] = crick.TDigest(_COMPRESSION)
                 both.merge(one, two)
-        return Digest(found)
+        return Digest(found, self.infinities + other.infinities)
 
     def quantiles(self, wanted: tuple[float, ...]) -> np.ndarray:
         """Return the quantiles, on a last axis."""
         found = np.full((*self.sketches.shape, len(wanted)), np.nan)
         for index in np.ndindex(self.sketches.shape):
             sketch: Any = self.sketches[index]
-            if sketch is not None and sketch.size():
-                found[index] = [sketch.quantile(q) for q in wanted]
+            if sketch is not None:
+                found[index] = [_quantile(sketch, q, *self.infinities[index]) for q in wanted]
         return found
+
+
+def _quantile(sketch: Any, q: float, n_below: int, n_above: int) -> float:
+    """Return a quantile of finite numbers, beside so many of -inf and of inf."""
+    n_finite = int(sketch.size())
+    last = n_below + n_finite + n_above - 1
+    rank = q * last - n_below  # among the finite ones, which stand at 0 ... n_finite - 1
+    if last < 0:
+        return math.nan
+    if rank < 0 < n_below:
+        return -math.inf
+    if rank > n_finite - 1 and n_above:
+        return math.inf
+    if not (n_below or n_above):
+        return sketch.quantile(q)
+    return sketch.quantile(rank / max(1, n_finite - 1))
 
 
 @dataclass(frozen=True)
@@ -239,6 +263,7 @@ class Reduction:
         state: makes the state of an array, from its values and the numbers of their points.
         power: which power of the values' units the statistic has.
         method: what the CF conventions call it, for the attribute cell_methods.
+        state_bytes: what the state of one number takes, in bytes.
     """
 
     name: str
@@ -246,15 +271,16 @@ class Reduction:
     state: Callable[[np.ndarray, np.ndarray | None], Any]
     power: int
     method: str
+    state_bytes: int
 
 
 _ROWS = [
-    Reduction("mean", "mean", Mean.of, 1, "mean"),
-    Reduction("variance", "variance", Moments.of, 2, "variance"),
-    Reduction("min", "smallest", Extremum.of, 1, "minimum"),
-    Reduction("max", "largest", Largest.of, 1, "maximum"),
-    Reduction("quantile", "quantiles", Digest.of, 1, "median"),
-    Reduction("mean_square", "mean square", Mean.of_squares, 2, "mean"),
+    Reduction("mean", "mean", Mean.of, 1, "mean", 40),
+    Reduction("variance", "variance", Moments.of, 2, "variance", 96),
+    Reduction("min", "smallest", Extremum.of, 1, "minimum", 64),
+    Reduction("max", "largest", Largest.of, 1, "maximum", 64),
+    Reduction("quantile", "quantiles", Digest.of, 1, "median", 26_000),
+    Reduction("mean_square", "mean square", Mean.of_squares, 2, "mean", 40),
 ]
 
 REDUCTIONS: Mapping[str, Reduction] = {row.name: row for row in _ROWS}

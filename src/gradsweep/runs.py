@@ -45,7 +45,6 @@ class Destination:
         part_bytes: what the results of a part may take: enough to amortise a task.
         keep_rows: whether parts are cut along the outer axes first: fastest to compute, where
             chunks of a store are better read when they are as long along every axis.
-        keeps: whether every number that is computed stays in memory.
         travels: whether parts are computed in other processes.
     """
 
@@ -56,7 +55,6 @@ class Destination:
     n_at_once: int = 1
     part_bytes: int = 2**26
     keep_rows: bool = False
-    keeps: bool = False
     travels: bool = False
 
     @property
@@ -130,6 +128,11 @@ class PartWork:
             pieces: into how many the part is cut, to take less memory.
             skip: single points that are not computed.
         """
+        if self.on_error == "mask":
+            # What varies with fewer axes is not lost with one point: any other fills it.
+            for array, result in zip(arrays, self._results):
+                if len(result.dims) < len(part.slices):
+                    _mask(array)
         return sum(self._compute_piece(part, piece, arrays, skip) for piece in part.pieces(pieces))
 
     def _compute_piece(
@@ -147,7 +150,8 @@ class PartWork:
                     raise
         if piece.n_points == 1:
             for window, result in zip(windows, self._results):
-                window[...] = False if result.dtype == "bool" else np.nan
+                if len(result.dims) == len(piece.slices):
+                    _mask(window)
             return 1
         return sum(self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
 
@@ -167,24 +171,29 @@ class PartWork:
             return arrays
         place = piece.within(whole)
         return [
-            array[tuple(place[dim] for dim in result.dims)]
+            array[tuple(place[dim] for dim in result.dims)] if result.dims else array
             for array, result in zip(arrays, self._results)
         ]
+
+
+def _mask(array: np.ndarray) -> None:
+    array[...] = False if array.dtype.kind == "b" else np.nan
 
 
 def run(title: str, layout: Layout, work: PartWork, destination: Destination) -> "xarray.Dataset":
     """Compute every part that the store does not have yet, and return the store's Dataset."""
     store, partition = destination.store, layout.partition
-    finished = store.begin(layout)
-    try:
-        n_done = sum(partition[number].n_points for number in finished)
-        n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
-        pending = (part for part in partition if part.number not in finished)
-        with _terminating(), Meter(title, n_points, n_done, destination.progress) as meter:
-            n_masked = destination.scheduler.run(work, pending, store, meter)
-    except BaseException:
-        store.abandon()
-        raise
+    with _terminating():
+        finished = store.begin(layout)
+        try:
+            n_done = sum(partition[number].n_points for number in finished)
+            n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
+            pending = (part for part in partition if part.number not in finished)
+            with Meter(title, n_points, n_done, destination.progress) as meter:
+                n_masked = destination.scheduler.run(work, pending, store, meter)
+        except BaseException:
+            store.abandon()
+            raise
     if n_masked:
         points = "point" if n_masked == 1 else "points"
         warnings.warn(

@@ -77,6 +77,12 @@ class DaskScheduler:
                 f"scheduler={cluster!r} is a {type(cluster).__name__}. Give 'threads', a "
                 f"dask.distributed.Client, or the address of a scheduler, such as 'tcp://host:8786'."
             )
+        if getattr(cluster, "asynchronous", False):
+            raise ClusterError(
+                "scheduler= is an asynchronous Client, and a sweep waits for its results. Give the "
+                "scheduler's address, client.scheduler.address, and run it in a thread: "
+                "await asyncio.to_thread(...)."
+            )
         self._client = cluster
 
     def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:

@@ -15,7 +15,10 @@ from gradsweep.parts import Part, Partition
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Layout", "Store", "Variable", "Writer", "seconds_to_store"]
+__all__ = ["ArrayBytes", "Layout", "Store", "Variable", "Writer", "seconds_to_store"]
+
+# The swept dims of a result, and its bytes at a point of them.
+ArrayBytes = tuple[tuple[str, ...], int]
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class Store(Protocol):
 
     def stored_partition(self) -> Partition | None:
         """Return how a run that is there already was cut, when it is to be continued."""
+        ...
+
+    def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
+        """Project what it keeps in memory of results: their dims, and their bytes at a point."""
         ...
 
     def begin(self, layout: Layout) -> frozenset[int]:

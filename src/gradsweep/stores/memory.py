@@ -1,13 +1,14 @@
 """Results in memory, for a sweep that is computed part by part and wanted whole."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradsweep.parts import Part
 from gradsweep.ranges import load
-from gradsweep.stores.base import Layout
+from gradsweep.stores.base import ArrayBytes, Layout
 
 if TYPE_CHECKING:
     import xarray
@@ -28,6 +29,9 @@ class MemoryStore:
 
     def stored_partition(self) -> None:
         return None
+
+    def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
+        return sum(n_bytes * math.prod(axes[dim] for dim in dims) for dims, n_bytes in arrays)
 
     @property
     def writer(self) -> "MemoryStore":

@@ -7,7 +7,9 @@ whole. Nothing is there before, so nothing can be continued.
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gradsweep.errors import StoreError, require
 from gradsweep.stores.base import Layout
@@ -64,7 +66,7 @@ class NetCDFStore(MemoryStore):
         dataset = super().finish()
         try:
             self._refuse_to_replace()
-            dataset.to_netcdf(self._partial, engine="netcdf4")
+            _with_plain_attributes(dataset).to_netcdf(self._partial, engine="netcdf4")
             os.replace(self._partial, self._path)
         except StoreError:
             raise
@@ -92,3 +94,20 @@ class NetCDFStore(MemoryStore):
         )
         failure.errno = number
         return failure
+
+
+def _with_plain_attributes(dataset: "xarray.Dataset") -> "xarray.Dataset":
+    """Return a Dataset whose attributes NetCDF can hold: numbers and text; the rest as text."""
+    plain = dataset.copy(deep=False)
+    plain.attrs = {name: _plain(value) for name, value in plain.attrs.items()}
+    for variable in plain.variables.values():
+        variable.attrs = {name: _plain(value) for name, value in variable.attrs.items()}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    try:
+        kind = np.asarray(value).dtype.kind
+    except ValueError:  # lists of different lengths
+        kind = "O"
+    return value if kind in "iufSU" else str(value)

@@ -4,7 +4,7 @@ A Layout enters, then parts with their arrays; a Dataset of statistics leaves.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from gradsweep.errors import ArgumentError, StoreError, nearest
 from gradsweep.parts import Part
 from gradsweep.ranges import load
 from gradsweep.reductions import REDUCTIONS, Tree
-from gradsweep.stores.base import Layout, Variable
+from gradsweep.stores.base import ArrayBytes, Layout, Variable
 
 if TYPE_CHECKING:
     import xarray
@@ -115,6 +115,15 @@ class Reduced:
 
     def stored_partition(self) -> None:
         return None
+
+    def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
+        gone = set(axes if self._dims is None else self._dims)
+        kinds = {_kind(name): REDUCTIONS[name].state_bytes for name in self._names}
+        n_numbers = sum(
+            n_bytes * math.prod(axes[dim] for dim in dims if dim not in gone) / 8
+            for dims, n_bytes in arrays
+        )
+        return int(n_numbers) * sum(kinds.values())
 
     def begin(self, layout: Layout) -> frozenset[int]:
         partition = layout.partition

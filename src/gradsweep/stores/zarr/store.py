@@ -17,7 +17,7 @@ import numpy as np
 
 from gradsweep.errors import StoreError, require
 from gradsweep.parts import Part, Partition
-from gradsweep.stores.base import Layout, Variable
+from gradsweep.stores.base import ArrayBytes, Layout, Variable
 from gradsweep.stores.zarr.arrays import Array, Run, run_of
 from gradsweep.stores.zarr.coding import coded, encode, plain
 from gradsweep.stores.zarr.disk import Stamp, attempt, put, stamp_of, walk
@@ -40,12 +40,14 @@ class ChunkWriter:
     """Writes chunks, and records nothing: what a worker of a cluster needs of a store.
 
     It can be pickled. Parts may be written by any process that sees the folder, each part by one at
-    a time; a part written twice leaves the same bytes.
+    a time; a part written twice leaves the same bytes. Once `scratch`, which belongs to one
+    session, is gone, nothing more can be written: a task that outlives its run is too late.
     """
 
     folder: Path
     run: Run
     variables: tuple[Variable, ...]
+    scratch: Path
 
     def write(self, part: Part, arrays: Sequence[np.ndarray]) -> dict[str, Stamp]:
         """Write the chunks that a part yields.
@@ -82,7 +84,7 @@ class ChunkWriter:
         """Write one chunk, whole or not at all."""
         data = encode(values, array.dtype, array.chunk)
         key = array.key(index)
-        put(self.folder / key, data, _scratch(self.folder), f"write chunk {key}{whose}")
+        put(self.folder / key, data, self.scratch, f"write chunk {key}{whose}")
         return stamp_of(data)
 
 
@@ -106,6 +108,7 @@ class ZarrStore:
         self._lock: Lock | None = None
         self._ledger: Ledger | None = None
         self._writer: ChunkWriter | None = None
+        self._session: Path | None = None
         self._finished: set[int] = set()
 
     @property
@@ -129,6 +132,9 @@ class ZarrStore:
             return None
         return read(self._folder).run.partition
 
+    def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
+        return 0
+
     def begin(self, layout: Layout) -> frozenset[int]:
         """Make room or continue, and return the numbers of the parts that are there already.
 
@@ -144,8 +150,11 @@ class ZarrStore:
         self._lock = Lock.take(self._folder)
         try:
             found = self._allowed()  # another may have come and gone before the lock was ours
-            writer = self._writer = ChunkWriter(self._folder, run, layout.variables)
             history = self._prepare(found, run)
+            self._session = _scratch(self._folder) / uuid.uuid4().hex
+            attempt(self._session.mkdir, self._what)
+            writer = ChunkWriter(self._folder, run, layout.variables, self._session)
+            self._writer = writer
             if history.frame is None:
                 self._write_frame(writer, layout, history)
             else:
@@ -163,7 +172,13 @@ class ZarrStore:
             StoreError: when a chunk or the record could not be written.
             ValueError: when the part or its arrays are not those of the run.
         """
-        self.record(part, self.writer.write(part, arrays))
+        try:
+            stamps = self.writer.write(part, arrays)
+        except StoreError:
+            assert self._lock is not None
+            self._lock.check()  # who took the lock has cleared our files away
+            raise
+        self.record(part, stamps)
 
     def record(self, part: Part, stamps: Mapping[str, Stamp]) -> None:
         """Record a part whose chunks are all written, by `writer.write`."""
@@ -176,9 +191,11 @@ class ZarrStore:
         """Let go, when a run ends early: what was recorded stays, and can be resumed."""
         if self._ledger is not None:
             self._ledger.close()
+        if self._session is not None:
+            shutil.rmtree(self._session, ignore_errors=True)
         if self._lock is not None:
             self._lock.release()
-        self._ledger = self._lock = None
+        self._ledger = self._lock = self._session = None
 
     def finish(self) -> "xarray.Dataset":
         """Return everything as a lazily opened Dataset.
@@ -284,6 +301,8 @@ def _clean(folder: Path) -> None:
             if path.name.endswith(".partial"):
                 path.unlink(missing_ok=True)
         _scratch(folder).mkdir(exist_ok=True)
+        for session in _scratch(folder).iterdir():
+            session.rmdir()
 
     attempt(clean, f"clean {folder}")
 
