@@ -205,7 +205,9 @@ def test_control_a_run_that_lets_nothing_go_is_not_resumed_after_its_scheduler_w
     must_fail(test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger, folder, undisturbed)
 
 
+@pytest.mark.torch
 def test_another_captured_value_or_static_argument_is_another_run(tmp_path):
+    pytest.importorskip("torch")
     import gradsweep as gs
     from gradsweep.errors import StoreError
 

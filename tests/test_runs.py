@@ -127,9 +127,12 @@ def test_results_without_a_swept_dim_are_computed_in_pieces_too(small_parts):
     assert arrays[1].shape == () and arrays[1] == 3.0
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("points", [[-1.0, 1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 2.0, -1.0]])
 @pytest.mark.parametrize("options", [{}, {"reduce": "max"}])
 def test_any_point_may_be_masked_the_first_too(points, options):
+    pytest.importorskip("torch")
+
     def root(x):
         if x < 0:
             raise ValueError("negative")
