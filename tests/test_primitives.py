@@ -12,7 +12,7 @@ from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.fused.elementary import ELEMENTARY
 from gradsweep.engines.fused.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.libm import ROUTINES
-from gradsweep.engines.fused.target import Isa
+from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.primitives import PRIMITIVES
 from tests.programs import leaves_of, one_equation, run
@@ -231,6 +231,11 @@ WITHOUT_LIBMVEC = [
     FusedEngine(threads=1, isa=Isa("", "", vector_bytes)) for vector_bytes in (16, 32, 64)
 ]
 
+# With the instruction that multiplies by powers of 2, where the processor has it.
+WRITTEN_OUT = [
+    FusedEngine(threads=1, isa=Isa("", "", 64, scales=True)) for _ in range(host().scales)
+]
+
 
 @pytest.mark.parametrize("name", ELEMENTARY)
 def test_functions_of_our_own_are_within_4_ulp_and_the_same_at_every_width(name):
@@ -239,7 +244,8 @@ def test_functions_of_our_own_are_within_4_ulp_and_the_same_at_every_width(name)
     drawn = case.samplers[0](rng, 5 * N_POINTS)
     x = np.concatenate([drawn[np.isfinite(drawn)], rng.uniform(1e-3, 2, N_POINTS)])
     program, leaves = one_equation(name, 1, "float64", "float64"), leaves_of(x0=(("i",), x))
-    results = [run(engine, program, leaves, {"i": len(x)})[0] for engine in WITHOUT_LIBMVEC]
+    engines = [*WITHOUT_LIBMVEC, *WRITTEN_OUT]
+    results = [run(engine, program, leaves, {"i": len(x)})[0] for engine in engines]
     assert all(found.tobytes() == results[0].tobytes() for found in results)
     with mpmath.workprec(case.bits):
         for value, point in zip(results[0].tolist(), x.tolist()):
@@ -253,10 +259,11 @@ def test_functions_of_our_own_take_special_values_as_numpy_does(name):
     with np.errstate(all="ignore"):
         expected = PRIMITIVES[name].numpy(x)
     program = one_equation(name, 1, "float64", "float64")
-    (found,) = run(WITHOUT_LIBMVEC[1], program, leaves_of(x0=(("i",), x)), {"i": len(x)})
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
-    is_zero = expected == 0
-    np.testing.assert_array_equal(np.signbit(found[is_zero]), np.signbit(expected[is_zero]))
+    for engine in [WITHOUT_LIBMVEC[1], *WRITTEN_OUT]:
+        (found,) = run(engine, program, leaves_of(x0=(("i",), x)), {"i": len(x)})
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+        is_zero = expected == 0
+        np.testing.assert_array_equal(np.signbit(found[is_zero]), np.signbit(expected[is_zero]))
 
 
 SPECIAL = {

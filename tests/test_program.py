@@ -114,6 +114,26 @@ def test_one_function_written_in_three_ways_for_its_digits_is_one_erfc():
     np.testing.assert_array_equal(limits, [0.0, 2.0, math.nan])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_plus_or_minus_erf_keeps_the_digits_of_its_tail(sign):
+    name = "add" if sign == 1 else "sub"
+    program = program_of(
+        lambda b, x: b.emit(name, b.constant(1.0, "float64"), b.emit("erf", x)), "x"
+    )
+    x = np.array([-26.0, -6.0, -1.0, -1e-300, 0.0, 0.5, 3.0, 26.0, -math.inf, math.inf])
+    exact = [float(mpmath.erfc(-sign * mpmath.mpf(point))) for point in x.tolist()]
+    np.testing.assert_allclose(run(program, x=("i", x)), exact, rtol=4 * 2.0**-52)
+    assert math.isnan(run(program, x=np.float64(math.nan)))
+
+
+@pytest.mark.parametrize("name, one", [("add", 1.5), ("sub", -1.0)])
+def test_another_constant_beside_erf_is_no_erfc(name, one):
+    program = program_of(
+        lambda b, x: b.emit(name, b.constant(one, "float64"), b.emit("erf", x)), "x"
+    )
+    assert [e.primitive for e in program.equations] == ["erf", name]
+
+
 @pytest.mark.parametrize("changed", [{"one": 1.5}, {"two": 2.5}, {"swapped": True}])
 def test_arms_that_are_different_functions_stay_apart(changed):
     program = program_of(lambda b, w: normal_tails(b, w, **changed), "w")

@@ -1,8 +1,8 @@
 """Builder: what a frontend writes a Program with, one equation at a time.
 
 It simplifies as it goes: an equation already written is not written again, constants are folded,
-and identities that hold for every IEEE value are applied. What no output needs is dropped when
-the Program is finished.
+and the rules of `simplify` are applied. What no output needs is dropped when the Program is
+finished.
 
 A *structural* zero is one that stands for "nothing here": an entry of a one-hot seed, of
 `zeros((4, 4))`, of a tangent that was never set. Its product with anything is nothing, as in
@@ -12,29 +12,33 @@ that 0.0 * inf is still NaN.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gradsweep.errors import NotAProgram
+from gradsweep.masks import find_mask
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
+from gradsweep.simplify import simplify
 
 __all__ = ["MAX_EQUATIONS", "Builder", "guards_of", "with_holds"]
 
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 50_000
 
-# x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
-_LARGEST_EXPANDED_POWER = 8
-
 
 class Builder:
-    """Grow a Program. Variables are handed out as integers, in order of creation."""
+    """Grow a Program. Variables are handed out as integers, in order of creation.
+
+    Attributes:
+        masks: what a variable is zero for some values of, as `masks` defines it.
+    """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS):
         self.max_equations = max_equations
+        self.masks: dict[int, int] = {}
         self._definitions: list[Input | Constant | Equation] = []
         self._dtypes: list[str] = []
         self._numbers: dict[tuple, int] = {}
@@ -85,6 +89,9 @@ class Builder:
     def is_structural_zero(self, variable: int) -> bool:
         return variable in self._structural_zeros
 
+    def is_zero(self, variable: int) -> bool:
+        return self.is_constant(variable) and self.value(variable) == 0
+
     def value(self, variable: int) -> float | int | bool:
         """Return the value of a variable that is a constant."""
         definition = self._definitions[variable]
@@ -96,6 +103,23 @@ class Builder:
         definition = self._definitions[variable]
         return definition if isinstance(definition, Equation) else None
 
+    def equals(self, variable: int, value: float) -> bool:
+        """Tell whether a variable is the constant `value`, the sign of zero included."""
+        return (
+            self.is_constant(variable)
+            and self.value(variable) == value
+            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
+        )
+
+    def operand_of(self, primitive: str, variable: int) -> int | None:
+        """Return x when the variable is `primitive` of x."""
+        equation = self.equation(variable)
+        return equation.operands[0] if equation and equation.primitive == primitive else None
+
+    def negated(self, variable: int) -> int | None:
+        """Return x when the variable is -x."""
+        return self.operand_of("neg", variable)
+
     # -- equations
 
     def emit(self, name: str, *operands: int) -> int:
@@ -103,7 +127,7 @@ class Builder:
         primitive = PRIMITIVES[name]
         if self.is_constant(operands[0]) and all(map(self.is_constant, operands)):
             return self._fold(name, operands)
-        simpler = self._simplify(name, operands)
+        simpler = simplify(self, name, operands)
         if simpler is not None:
             return simpler
         if primitive.commutes and operands[0] > operands[1]:
@@ -114,12 +138,16 @@ class Builder:
         if self._n_equations > self.max_equations:
             raise NotAProgram(f"it takes more than {self.max_equations:,} scalar equations")
         dtype = self._result_dtype(name, operands)
-        return self._intern((name, operands), Equation(name, operands, dtype), dtype)
+        variable = self._intern((name, operands), Equation(name, operands, dtype), dtype)
+        mask = find_mask(self, name, operands)
+        if mask is not None:
+            self.masks[variable] = mask
+        return variable
 
     def product(self, a: int, b: int) -> int:
         """Multiply entries of matrices: there, a constant zero is a structural one."""
         for factor in (a, b):
-            if self.is_constant(factor) and self.value(factor) == 0:
+            if self.is_zero(factor):
                 return self.structural_zero(self.dtype(a))
         return self.emit("mul", a, b)
 
@@ -222,28 +250,6 @@ class Builder:
             result = PRIMITIVES[name].numpy(*values)
         return self.constant(result, self._result_dtype(name, operands))
 
-    def _simplify(self, name: str, operands: tuple[int, ...]) -> int | None:
-        """Return a variable that equals `name` of `operands` for every value, or None."""
-        rule = _RULES.get(name)
-        return rule(self, *operands) if rule else None
-
-    def _equals(self, variable: int, value: float) -> bool:
-        """Tell whether a variable is the constant `value`, the sign of zero included."""
-        return (
-            self.is_constant(variable)
-            and self.value(variable) == value
-            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
-        )
-
-    def _operand_of(self, primitive: str, variable: int) -> int | None:
-        """Return x when the variable is `primitive` of x."""
-        equation = self.equation(variable)
-        return equation.operands[0] if equation and equation.primitive == primitive else None
-
-    def _negated(self, variable: int) -> int | None:
-        """Return x when the variable is -x."""
-        return self._operand_of("neg", variable)
-
 
 def guards_of(program: Program) -> Program:
     """Return a Program of one output, `holds`: whether every guard of a Program holds."""
@@ -272,163 +278,3 @@ def with_holds(program: Program) -> Program:
         o._replace(variables=tuple(numbers[v] for v in o.variables)) for o in program.outputs
     ]
     return b.finish([*outputs, Output("holds", (), (holds,))])
-
-
-# Each rule returns a variable that has the same value, bit for bit but for the sign of NaN,
-# whatever its operands are; or None. Two licences are taken: structural zeros, and a select between
-# ways of writing one function, each of which is right to rounding where it is selected.
-
-
-def _simplify_add(b: Builder, x: int, y: int) -> int | None:
-    for one, other in ((x, y), (y, x)):
-        if b.is_structural_zero(other) or b._equals(other, -0.0):
-            return one
-        negated = b._negated(other)
-        if negated is not None:
-            return b.emit("sub", one, negated)
-    return None
-
-
-def _simplify_sub(b: Builder, x: int, y: int) -> int | None:
-    if b.is_structural_zero(y) or b._equals(y, 0.0):
-        return x
-    if b.is_structural_zero(x):
-        return b.emit("neg", y)
-    negated = b._negated(y)
-    return None if negated is None else b.emit("add", x, negated)
-
-
-def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
-    for one, other in ((x, y), (y, x)):
-        if b.is_structural_zero(other):
-            return other
-        if b._equals(other, 1.0):
-            return one
-        if b._equals(other, -1.0) and b.dtype(one) != "bool":
-            return b.emit("neg", one)
-    x_negated, y_negated = b._negated(x), b._negated(y)
-    if x_negated is not None and y_negated is not None:
-        return b.emit("mul", x_negated, y_negated)
-    inner = b._operand_of("abs", x)
-    if x == y and inner is not None:
-        return b.emit("mul", inner, inner)
-    return None
-
-
-def _simplify_div(b: Builder, x: int, y: int) -> int | None:
-    if b.is_structural_zero(x):
-        return x
-    if b._equals(y, 1.0):
-        return x
-    if b.is_constant(y) and _has_exact_reciprocal(b.value(y), b.dtype(y)):
-        return b.emit("mul", x, b.constant(1.0 / b.value(y), b.dtype(y)))
-    return None
-
-
-def _has_exact_reciprocal(value: float, dtype: str) -> bool:
-    if not dtype.startswith("float") or value == 0 or not np.isfinite(value):
-        return False
-    limits = np.finfo(dtype)
-    mantissa, _ = np.frexp(value)
-    return bool(abs(mantissa) == 0.5 and limits.tiny <= abs(1.0 / value) <= limits.max)
-
-
-def _simplify_neg(b: Builder, x: int) -> int | None:
-    return b._negated(x)
-
-
-def _simplify_pow(b: Builder, x: int, y: int) -> int | None:
-    if not b.is_constant(y) or not b.dtype(x).startswith("float"):
-        return None
-    exponent = b.value(y)
-    if float(exponent).is_integer() and abs(exponent) <= _LARGEST_EXPANDED_POWER:
-        return power(b, x, int(exponent))
-    return None
-
-
-def power(b: Builder, x: int, exponent: int) -> int:
-    """Write x**exponent by repeated squaring (Knuth, The Art of Computer Programming, 4.6.3)."""
-    if exponent < 0:
-        return b.emit("div", b.constant(1.0, b.dtype(x)), power(b, x, -exponent))
-    if exponent == 0:
-        return b.constant(1.0, b.dtype(x))
-    root = power(b, x, exponent // 2)
-    square = b.emit("mul", root, root)
-    return b.emit("mul", square, x) if exponent % 2 else square
-
-
-def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
-    if if_true == if_false:
-        return if_true
-    if b.is_structural_zero(if_true) and b.is_structural_zero(if_false):
-        return if_true
-    if b.is_constant(condition):
-        return if_true if b.value(condition) else if_false
-    tail = _erfc_argument(b, if_true, condition, True)
-    if tail is not None and tail == _erfc_argument(b, if_false, condition, False):
-        return b.emit("erfc", tail)
-    return None
-
-
-def _erfc_argument(b: Builder, variable: int, condition: int, holds: bool) -> int | None:
-    """Return x when the variable is erfc(x) up to rounding, given whether the condition holds.
-
-    So are 1 - erf(x), 1 + erf(-x) and 2 - erfc(-x), each where it keeps its digits: libraries
-    choose among them (JAX's ndtr between three). erfc itself keeps them everywhere.
-    """
-    match b.equation(variable):
-        case Equation("erfc", (x,)):
-            return _without_abs(b, x, condition, holds)
-        case Equation("sub", (one, erf)) if b._equals(one, 1.0):
-            return b._operand_of("erf", erf)
-        case Equation("sub", (two, erfc)) if b._equals(two, 2.0):
-            negated = b._operand_of("erfc", erfc)
-            if negated is not None:
-                return b.emit("neg", _without_abs(b, negated, condition, holds))
-        case Equation("add", operands):
-            for one, erf in (operands, operands[::-1]):
-                negated = b._operand_of("erf", erf)
-                if negated is not None and b._equals(one, 1.0):
-                    return b.emit("neg", negated)
-    return None
-
-
-def _without_abs(b: Builder, x: int, condition: int, holds: bool) -> int:
-    """Return w or -w in place of x = |w| where the condition, w > 0, tells which of them it is."""
-    inner = b._operand_of("abs", x)
-    match b.equation(condition):
-        case Equation("gt" | "ge", (w, bound)) if w == inner and b._equals(bound, 0.0):
-            return w if holds else b.emit("neg", w)
-    return x
-
-
-def _simplify_and(b: Builder, x: int, y: int) -> int | None:
-    for one, other in ((x, y), (y, x)):
-        if b.is_constant(other):
-            return one if b.value(other) else other
-    return x if x == y else None
-
-
-def _simplify_or(b: Builder, x: int, y: int) -> int | None:
-    for one, other in ((x, y), (y, x)):
-        if b.is_constant(other):
-            return other if b.value(other) else one
-    return x if x == y else None
-
-
-def _simplify_not(b: Builder, x: int) -> int | None:
-    return b._operand_of("not", x)
-
-
-_RULES: dict[str, Callable[..., int | None]] = {
-    "add": _simplify_add,
-    "sub": _simplify_sub,
-    "mul": _simplify_mul,
-    "div": _simplify_div,
-    "neg": _simplify_neg,
-    "pow": _simplify_pow,
-    "select": _simplify_select,
-    "and": _simplify_and,
-    "or": _simplify_or,
-    "not": _simplify_not,
-}

@@ -12,11 +12,11 @@ Knows nothing of threads, nor of where arrays are.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.instructions import INSTRUCTIONS
-from gradsweep.engines.fused.libm import Callee, find_callee
+from gradsweep.engines.fused.libm import Callee, find_callee, is_written_out, write_out
 from gradsweep.engines.fused.schedule import Nest, Schedule
 from gradsweep.engines.fused.segments import Segment
 from gradsweep.engines.fused.target import Isa
@@ -37,6 +37,9 @@ _BLOCK_EQUATIONS = 250
 
 # Over a longer stretch than this, loading once more costs less than a register held or spilled.
 _RELOAD_AFTER = 64
+
+# With more of them, what writing functions out saves is not worth the time to compile it.
+_MOST_WRITTEN_OUT = 64
 
 # Without the second of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
 # Without the third, spilled vectors cross cache lines where the caller's stack happens to be so.
@@ -134,7 +137,14 @@ class _Writer:
         self._lines: list[str] = []
         self._block = "body"
         self._position = 0
+        could = [is_written_out(e.primitive, e.dtype, isa) for e in segment.equations.values()]
+        self._writes_out = sum(could) <= _MOST_WRITTEN_OUT
         # For what is read: its word in the table, and whether it varies along the vectorised axis.
+        self._negated = {
+            f"%v{variable}": f"%v{e.operands[0]}"
+            for variable, e in segment.equations.items()
+            if e.primitive == "neg" and e.operands[0] in segment.equations
+        }
         self._words: dict[int, tuple[int, bool]] = {}
         self._loaded: dict[int, tuple[str, int]] = {}
         self._stores: dict[int, list[int]] = {}
@@ -171,9 +181,7 @@ class _Writer:
         values = [self._value(operand) for operand in operands]
         template = INSTRUCTIONS[last].get(name)
         if template is None:
-            t = self._type(last)
-            passed = ", ".join(f"{t} {value}" for value in values)
-            self._call(variable, t, f"call {t} @{self._callee(name, last)}({passed})")
+            self._evaluate(variable, name, last, values)
             return
         self._lines.append(
             template.format(
@@ -189,11 +197,11 @@ class _Writer:
             )
         )
 
-    def _call(self, variable: int, t: str, call: str) -> None:
-        """Write a call, skipped where no lane of the vector needs its result."""
+    def _evaluate(self, variable: int, primitive: str, dtype: str, values: Sequence[str]) -> None:
+        """Write what takes more than a few instructions, skipped where no lane needs its result."""
         demand = self.nest.demands.get(variable)
         if not demand:
-            self._lines.append(f"%v{variable} = {call}")
+            self._lines += self._evaluation(primitive, dtype, values, f"%v{variable}")
             return
         b, name = self._type("bool"), f"%d{variable}"
         needed = "splat (i1 true)"
@@ -209,13 +217,22 @@ class _Writer:
             f"{name} = call i1 {reduce}({b} {needed})",
             f"br i1 {name}, label %call{variable}, label %after{variable}",
             f"call{variable}:",
-            f"%c{variable} = {call}",
+            *self._evaluation(primitive, dtype, values, f"%c{variable}"),
             f"br label %after{variable}",
         ]
         before = self._block
         self._begin_block(f"after{variable}")
         arms = f"[ %c{variable}, %call{variable} ], [ zeroinitializer, %{before} ]"
-        self._lines.append(f"%v{variable} = phi {t} {arms}")
+        self._lines.append(f"%v{variable} = phi {self._type(dtype)} {arms}")
+
+    def _evaluation(
+        self, primitive: str, dtype: str, values: Sequence[str], result: str
+    ) -> list[str]:
+        if self._writes_out and is_written_out(primitive, dtype, self.isa):
+            return write_out(primitive, values[0], result, self.lanes, self.isa, self._negated)
+        t = self._type(dtype)
+        passed = ", ".join(f"{t} {value}" for value in values)
+        return [f"{result} = call {t} @{self._callee(primitive, dtype)}({passed})"]
 
     def _begin_block(self, label: str) -> None:
         self._block = label

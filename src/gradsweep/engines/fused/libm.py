@@ -9,15 +9,15 @@ Knows nothing of Programs.
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from gradsweep.engines.fused.elementary import ELEMENTARY, write_body
+from gradsweep.engines.fused.elementary import ELEMENTARY, WRITTEN_OUT, write_body
 from gradsweep.engines.fused.hurwitz import POLYGAMMA, ZETA
 from gradsweep.engines.fused.target import Isa
 
-__all__ = ["ROUTINES", "Callee", "Routine", "find_callee"]
+__all__ = ["ROUTINES", "Callee", "Routine", "find_callee", "is_written_out", "write_out"]
 
 _BITS = {"float64": 64, "float32": 32}
 _SCALAR = {"float64": "double", "float32": "float"}
@@ -120,7 +120,7 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
         if half is not None and half.name.startswith(("_ZGV", _HALVES)):
             return _by_halves(routine, dtype, lanes, half)
     if primitive in ELEMENTARY and dtype == "float64" and isa.has_fma:
-        return _elementary(primitive, lanes)
+        return _elementary(primitive, lanes, isa)
     if dtype == "float32":
         double = find_callee(primitive, "float64", lanes, isa)
         return double and _in_double_precision(routine, lanes, double)
@@ -128,11 +128,28 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
     return scalar and _lane_by_lane(routine, lanes, scalar)
 
 
+def is_written_out(primitive: str, dtype: str, isa: Isa) -> bool:
+    """Whether a primitive takes less time where its instructions stand in place of a call."""
+    return isa.scales and dtype == "float64" and primitive in WRITTEN_OUT
+
+
+def write_out(
+    primitive: str, operand: str, result: str, lanes: int, isa: Isa, negated: Mapping[str, str]
+) -> list[str]:
+    """Write the instructions of a primitive that `is_written_out`, for a vector of doubles.
+
+    Args:
+        negated: for what is known to be a negation, of what.
+    """
+    function, prefix = ELEMENTARY[primitive], f"{result}."
+    return write_body(function, operand, result, lanes, isa.scales, prefix, negated)
+
+
 _HALVES = "halves."
 
 
-def _elementary(primitive: str, lanes: int) -> Callee:
-    body = write_body(ELEMENTARY[primitive], "%x0", "%y", lanes)
+def _elementary(primitive: str, lanes: int, isa: Isa) -> Callee:
+    body = write_body(ELEMENTARY[primitive], "%x0", "%y", lanes, isa.scales)
     name = f"elementary.{primitive}"
     return _defined(name, _vector(lanes, "float64"), 1, body, {}, {})
 

@@ -27,6 +27,7 @@ class Isa:
         letter: the letter after `_ZGV`; "" where there is no vector libm.
         vector_bytes: the width of a vector register.
         has_fma: whether it multiplies and adds with one rounding.
+        scales: whether it multiplies a vector of doubles by powers of 2 in one instruction.
 
     Reference: the x86-64 and AArch64 vector function ABIs, "Vector function name mangling".
     """
@@ -35,6 +36,7 @@ class Isa:
     letter: str
     vector_bytes: int
     has_fma: bool = True
+    scales: bool = False
 
     @property
     def lanes(self) -> int:
@@ -43,7 +45,11 @@ class Isa:
 
 
 # The first whose feature the processor has is taken.
-_X86 = (Isa("avx512dq", "e", 64), Isa("avx2", "d", 32), Isa("", "b", 16, has_fma=False))
+_X86 = (
+    Isa("avx512dq", "e", 64, scales=True),
+    Isa("avx2", "d", 32),
+    Isa("", "b", 16, has_fma=False),
+)
 _ARM = (Isa("", "n", 16),)
 _OTHER = (Isa("", "", 16, has_fma=False),)
 _FAMILIES: Mapping[str, tuple[Isa, ...]] = {

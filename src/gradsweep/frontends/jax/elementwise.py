@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.builder import Builder, power
+from gradsweep.builder import Builder
 from gradsweep.errors import NotAProgram
 from gradsweep.frontends.jax.dtypes import require_dtype
+from gradsweep.simplify import power
 from gradsweep.unroll import Variables, cast, elementwise
 
 __all__ = ["ELEMENTWISE", "Rule", "by_element", "exceeds", "log_add_exp"]

@@ -1,0 +1,171 @@
+"""Sums of masked terms: one term where that is right in every case, untouched where it is not."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradsweep.builder import Builder
+from gradsweep.engines.reference import evaluate
+from gradsweep.primitives import PRIMITIVES
+from gradsweep.program import Output
+from gradsweep.sweep import Sweep
+
+POINTS = np.array([-math.inf, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, math.inf, math.nan])
+
+
+class Written:
+    """A Program of w and t beside what NumPy makes of the same terms."""
+
+    def __init__(self):
+        self.b = Builder()
+        self.w, self.t = self.b.input("w", 0, "float64"), self.b.input("t", 0, "float64")
+        self.values = {self.w: np.tile(POINTS, 3), self.t: np.repeat([1.5, -0.25, 3.0], 11)}
+
+    def constant(self, value):
+        variable = self.b.constant(value, "float64")
+        self.values[variable] = np.full(33, value)
+        return variable, self.values[variable]
+
+    def emit(self, name, *terms):
+        """Apply a primitive to terms, each a variable and its values."""
+        with np.errstate(all="ignore"):
+            values = PRIMITIVES[name].numpy(*(values for _, values in terms))
+        return self.b.emit(name, *(variable for variable, _ in terms)), values
+
+    def input(self, name):
+        variable = {"w": self.w, "t": self.t}[name]
+        return variable, self.values[variable]
+
+    def masked(self, term, comparison, bound, of_abs=False, keeps=True):
+        w = self.input("w")
+        compared = self.emit("abs", w) if of_abs else w
+        condition = self.emit(comparison, compared, self.constant(bound))
+        zero = self.constant(0.0)
+        return self.emit("select", condition, *((term, zero) if keeps else (zero, term)))
+
+    def gauss(self):
+        w = self.input("w")
+        return self.emit("exp", self.emit("neg", self.emit("mul", w, w)))
+
+    def run(self, variable):
+        """Return the value of a variable, and the primitives that it takes."""
+        program = self.b.finish([Output("y", (), (variable,))])
+        sweep = Sweep(w=("i", self.values[self.w]), t=("i", self.values[self.t]))
+        leaves = {leaf.key: leaf for leaf in sweep.leaves}
+        (root,) = program.outputs[0].variables
+        found = evaluate(program, leaves, tuple(sweep.axes), list(program.numbered()), [root])
+        return np.broadcast_to(found[root], 33), [e.primitive for e in program.equations]
+
+
+def test_what_is_the_same_on_either_side_is_one_term():
+    p = Written()
+    t = p.input("t")
+    left = p.masked(p.emit("mul", t, p.gauss()), "lt", 0.5)
+    right = p.masked(p.emit("neg", p.emit("mul", t, p.gauss())), "lt", 0.5, keeps=False)
+    variable, expected = p.emit("sub", left, right)
+    found, primitives = p.run(variable)
+    np.testing.assert_array_equal(found, expected)
+    assert sorted(primitives) == ["exp", "mul", "mul", "neg"]
+
+
+def test_masks_are_seen_through_products_and_signs():
+    p = Written()
+    t = p.input("t")
+    rest = p.masked(t, "lt", 0.7, of_abs=True, keeps=False)
+    near = p.emit("mul", p.gauss(), p.masked(t, "lt", 0.7, of_abs=True))
+    left = p.emit("mul", p.gauss(), p.emit("neg", p.masked(rest, "gt", 0.0, keeps=False)))
+    right = p.emit("mul", p.gauss(), p.masked(rest, "gt", 0.0))
+    both = p.emit("add", left, right)
+    # Of |w|: its derivative has one sign on the left, the other on the right.
+    positive = p.emit("add", near, p.masked(both, "ge", 0.0))
+    variable, expected = p.emit("sub", positive, p.masked(both, "ge", 0.0, keeps=False))
+    found, primitives = p.run(variable)
+    np.testing.assert_array_equal(found, expected)
+    assert "select" not in primitives
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        (("lt", 0.5, True), ("le", 0.5, True)),  # both on the same side: zero on the other
+        (("ge", 0.0, True), ("gt", 0.0, False)),  # both at 0
+        (("gt", 0.0, True), ("ge", 0.0, False)),  # neither at 0
+        (("lt", 0.5, True), ("ge", 0.5, True)),  # neither at NaN
+        (("lt", 0.5, True), ("lt", 1.0, False)),  # both in between
+    ],
+)
+def test_what_differs_in_some_case_is_left_as_it_is(first, second):
+    p = Written()
+    t = p.input("t")
+    terms = [p.masked(t, how, bound, keeps=keeps) for how, bound, keeps in (first, second)]
+    variable, expected = p.emit("add", *terms)
+    found, primitives = p.run(variable)
+    np.testing.assert_array_equal(found, expected)
+    assert primitives.count("select") == 2
+
+
+def test_zero_times_infinity_stays_nan():
+    p = Written()
+    w, t = p.input("w"), p.input("t")
+    left = p.emit("mul", w, p.masked(t, "lt", 0.5))
+    right = p.emit("mul", w, p.masked(t, "lt", 0.5, keeps=False))
+    variable, expected = p.emit("add", left, right)
+    found, primitives = p.run(variable)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found[0]) and primitives.count("select") == 2
+
+
+def test_masks_of_two_variables_are_left_as_they_are():
+    p = Written()
+    t = p.input("t")
+    zero, half = p.constant(0.0), p.constant(0.5)
+    left = p.emit("select", p.emit("lt", p.input("w"), half), t, zero)
+    right = p.emit("select", p.emit("lt", t, half), zero, t)
+    _, primitives = p.run(p.emit("add", left, right)[0])
+    assert primitives.count("select") == 2
+
+
+def test_a_long_sum_of_masked_terms_is_written_in_time_that_grows_with_its_length():
+    p = Written()
+    total = p.masked(p.input("t"), "lt", 0.5)
+    for i in range(1_000):
+        total = p.emit("add", total, p.masked(p.emit("sin", p.constant(i)), "lt", 0.5 + i))
+    found, _ = p.run(total[0])
+    np.testing.assert_array_equal(found, total[1])
+
+
+MASKS = st.tuples(
+    st.sampled_from(["lt", "le", "gt", "ge"]),
+    st.sampled_from([-1.0, 0.0, 0.5, 1.0]),
+    st.booleans(),
+    st.booleans(),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("mask"), MASKS),
+    st.just(("gauss",)),
+    st.just(("neg",)),
+    st.tuples(st.just("scale"), st.sampled_from([-2.0, 0.5, 3.0])),
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(STEPS, max_size=4)), min_size=2, max_size=5))
+def test_sums_of_masked_terms_are_what_numpy_makes_of_them(terms):
+    p = Written()
+    total = None
+    for is_added, steps in terms:
+        term = p.input("t")
+        for kind, *details in steps:
+            if kind == "mask":
+                term = p.masked(term, *details[0])
+            elif kind == "gauss":
+                term = p.emit("mul", term, p.gauss())
+            elif kind == "neg":
+                term = p.emit("neg", term)
+            else:
+                term = p.emit("mul", term, p.constant(details[0]))
+        total = p.emit("add" if is_added else "sub", total, term) if total else term
+    found, _ = p.run(total[0])
+    np.testing.assert_allclose(found, total[1], rtol=1e-14, atol=1e-15)
