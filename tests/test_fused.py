@@ -271,6 +271,24 @@ def test_the_number_of_threads_changes_no_bit(lengths, tiny_blocks):
     assert_agrees(WAVE, leaves, axes, FusedEngine(threads=7))
 
 
+@pytest.mark.parametrize("n_threads", [2, 7])
+def test_threads_that_come_early_late_or_never_do_the_work_once(n_threads, tiny_blocks):
+    """They look for work, sleep, or are called back before they begin, as the pauses have it."""
+    leaves, axes = grid(4, 5, 6)
+    job = make_job(WAVE, leaves, tuple(axes))
+    kernel, expected = (
+        FusedEngine(threads=n_threads).prepare(job),
+        run(REFERENCE, WAVE, leaves, axes),
+    )
+    for pause in [0.0, 0.0, 0.0, 0.001] * 250:
+        arrays = empty_results(job, axes)
+        kernel(leaves, arrays)
+        for found, want in zip(arrays, expected):
+            np.testing.assert_allclose(found, want, rtol=1e-13)
+        if pause:
+            time.sleep(pause)
+
+
 def test_control_a_block_that_nobody_takes_is_noticed(monkeypatch, tiny_blocks):
     one_block = SimpleNamespace(run=lambda share, n_threads: share.stop())
     monkeypatch.setattr(kernel, "TEAM", one_block)

@@ -75,6 +75,7 @@ class Bound:
         self._sources = np.array([place.array for place in found], dtype=np.int64)
         self._offsets = np.array([place.offset for place in found], dtype=np.int64)
         self._counter = np.zeros(_COUNTER_WORDS, dtype=np.int64)
+        self._counter_address = self._counter.ctypes.data
         self._addresses = np.zeros(n_arrays, dtype=np.int64)
         self._arrays: Mapping[int, np.ndarray] = {}
         self._first = frames.phases[0].word if frames.phases else 0
@@ -109,7 +110,11 @@ class Bound:
             self._run_phase(phase.word, phase.budget, phase.n_blocks, n_threads)
 
     def _run_phase(self, word: int, budget: int, n_blocks: int, n_threads: int) -> None:
-        counter = self._counter.ctypes.data
+        counter = self._counter_address
+        if n_threads <= 1:
+            while self._run(self._frame, word, counter, budget):
+                pass
+            return
         pitch = self._frames.words.strides[0]
 
         def work(thread: int) -> None:
@@ -121,10 +126,7 @@ class Bound:
         def stop() -> None:
             self._counter[0] = n_blocks
 
-        if n_threads <= 1:
-            work(0)
-        else:
-            TEAM.run(Share(work, stop, self._frame, pitch, word, counter), n_threads)
+        TEAM.run(Share(work, stop, self._frame, pitch, word, counter), n_threads)
 
 
 class FusedKernel:

@@ -3,11 +3,17 @@
 A Phase of frames enters, shared out among threads, and is done when `run` returns. A thread of
 Python's takes ten times as long to wake, since it waits for the interpreter too.
 
+Calls often come one after another, and a sleeping thread takes as long to wake as 10,000 points of
+a formula to compute; so for a fraction of a millisecond it looks for work before it goes to sleep,
+as OpenMP's threads do. And where it has not begun by the time that the others have done all the
+work, they do not wait for it: it may be waiting for the very processor that they hold.
+
 Where there are no POSIX semaphores (macOS, Windows), the threads of `pool.py` do the same work.
 """
 
 import ctypes
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable
@@ -16,24 +22,49 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradsweep.engines.fused.pool import Pool
+from gradsweep.engines.fused.pool import Pool, available_threads
 from gradsweep.engines.fused.runtime import runtime
 from gradsweep.engines.fused.target import MachineCode, compile_ir
 
 __all__ = ["TEAM", "Share", "Team", "make_team"]
 
-# A worker's gate: two semaphores, a cache line each, then whether it has been woken, and its work.
+# A worker's gate: two semaphores, a cache line each, then its state (0 idle, 1 called, 2 at work),
+# its work, and how often it looks for more before it sleeps.
 _GATE_WORDS = 24
 _MOST_WORKERS = 255
+
+# About 0.3 ms; none where threads share a processor, and the one that looks delays the other.
+_LOOKS = 10_000
+
+# Tells the processor that this is waiting.
+_PAUSE = {
+    "x86_64": "declare void @llvm.x86.sse2.pause()",
+    "aarch64": "declare void @llvm.aarch64.hint(i32)",
+}
 
 _IR = """
 declare i32 @gradsweep.sem_wait(ptr)
 declare i32 @gradsweep.sem_post(ptr)
+declare i32 @gradsweep.sem_getvalue(ptr, ptr)
 declare i64 @gradsweep.run(ptr, i64, ptr, i64)
 
-define internal void @wait(ptr %semaphore) {
+define internal void @wait(ptr %semaphore, i64 %looks) {
 entry:
-  br label %again
+  %value.p = alloca i32
+  br label %look
+look:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %pause ]
+  %is.tired = icmp sge i64 %i, %looks
+  br i1 %is.tired, label %again, label %see
+see:
+  %seen = call i32 @gradsweep.sem_getvalue(ptr %semaphore, ptr %value.p)
+  %value = load i32, ptr %value.p
+  %is.posted = icmp sgt i32 %value, 0
+  br i1 %is.posted, label %again, label %pause
+pause:
+  PAUSE
+  %i.next = add i64 %i, 1
+  br label %look
 again:
   %failed = call i32 @gradsweep.sem_wait(ptr %semaphore)
   %interrupted = icmp ne i32 %failed, 0
@@ -45,21 +76,30 @@ exit:
 define void @serve(ptr %gate) {
 entry:
   %done = getelementptr i64, ptr %gate, i64 8
+  %state.p = getelementptr i64, ptr %gate, i64 16
   %frame.p = getelementptr i64, ptr %gate, i64 17
   %word.p = getelementptr i64, ptr %gate, i64 18
   %next.p = getelementptr i64, ptr %gate, i64 19
+  %looks.p = getelementptr i64, ptr %gate, i64 20
   br label %serving
 serving:
-  call void @wait(ptr %gate)
+  %looks = load i64, ptr %looks.p
+  call void @wait(ptr %gate, i64 %looks)
+  %begun = cmpxchg ptr %state.p, i64 1, i64 2 acq_rel acquire
+  %is.called = extractvalue { i64, i1 } %begun, 1
+  br i1 %is.called, label %working, label %serving
+working:
   %frame = load ptr, ptr %frame.p
   %word = load i64, ptr %word.p
   %next = load ptr, ptr %next.p
-  %state = call i64 @gradsweep.run(ptr %frame, i64 %word, ptr %next, i64 -1)
+  %reached = call i64 @gradsweep.run(ptr %frame, i64 %word, ptr %next, i64 -1)
   %posted = call i32 @gradsweep.sem_post(ptr %done)
   br label %serving
 }
 
-define void @wake(ptr %gates, i64 %n, ptr %frames, i64 %pitch, i64 %word, ptr %next) {
+define void @wake(
+  ptr %gates, i64 %n, i64 %looks, ptr %frames, i64 %pitch, i64 %word, ptr %next
+) {
 entry:
   br label %loop
 loop:
@@ -70,23 +110,25 @@ body:
   %i.next = add i64 %i, 1
   %at = mul i64 %i, GATE_WORDS
   %gate = getelementptr i64, ptr %gates, i64 %at
-  %woken.p = getelementptr i64, ptr %gate, i64 16
+  %state.p = getelementptr i64, ptr %gate, i64 16
   %frame.p = getelementptr i64, ptr %gate, i64 17
   %word.p = getelementptr i64, ptr %gate, i64 18
   %next.p = getelementptr i64, ptr %gate, i64 19
+  %looks.p = getelementptr i64, ptr %gate, i64 20
   %offset = mul i64 %i.next, %pitch
   %frame = getelementptr i8, ptr %frames, i64 %offset
-  store i64 1, ptr %woken.p
   store ptr %frame, ptr %frame.p
   store i64 %word, ptr %word.p
   store ptr %next, ptr %next.p
+  store i64 %looks, ptr %looks.p
+  store atomic i64 1, ptr %state.p release, align 8
   %posted = call i32 @gradsweep.sem_post(ptr %gate)
   br label %loop
 exit:
   ret void
 }
 
-define void @join(ptr %gates, i64 %n) {
+define void @join(ptr %gates, i64 %n, i64 %looks) {
 entry:
   br label %loop
 loop:
@@ -97,13 +139,14 @@ body:
   %at = mul i64 %i, GATE_WORDS
   %gate = getelementptr i64, ptr %gates, i64 %at
   %done = getelementptr i64, ptr %gate, i64 8
-  %woken.p = getelementptr i64, ptr %gate, i64 16
-  %woken = load i64, ptr %woken.p
-  %idle = icmp eq i64 %woken, 0
-  br i1 %idle, label %next, label %pending
+  %state.p = getelementptr i64, ptr %gate, i64 16
+  %recalled = cmpxchg ptr %state.p, i64 1, i64 0 acq_rel acquire
+  %state = extractvalue { i64, i1 } %recalled, 0
+  %is.at.work = icmp eq i64 %state, 2
+  br i1 %is.at.work, label %pending, label %next
 pending:
-  call void @wait(ptr %done)
-  store i64 0, ptr %woken.p
+  call void @wait(ptr %done, i64 %looks)
+  store atomic i64 0, ptr %state.p release, align 8
   br label %next
 next:
   %i.next = add i64 %i, 1
@@ -142,6 +185,7 @@ class Team:
         """Start anew: a forked child has none of its parent's threads."""
         self._lock = threading.Lock()
         self._n_workers = 0
+        self._n_processors = available_threads(ignore_setting=True)
         self._gates = np.zeros((_MOST_WORKERS, _GATE_WORDS), dtype=np.int64)
 
     def run(self, share: Share, n_threads: int) -> None:
@@ -156,15 +200,17 @@ class Team:
             n_workers = min(n_threads - 1, _MOST_WORKERS)
             self._start(n_workers)
             code, gates = _entry_points(), self._gates.ctypes.data
+            looks = _LOOKS if n_threads <= self._n_processors else 0
+            work = share.frames, share.pitch, share.word, share.counter
             try:
-                code.wake(gates, n_workers, share.frames, share.pitch, share.word, share.counter)
+                code.wake(gates, n_workers, looks, *work)
                 share.here(0)
             except BaseException:
                 share.stop()
                 raise
             finally:
                 # Nobody may return while a thread still writes to memory that is then freed.
-                code.join(gates, n_workers)
+                code.join(gates, n_workers, looks)
         finally:
             self._lock.release()
 
@@ -182,8 +228,8 @@ class Team:
 class _EntryPoints(NamedTuple):
     code: MachineCode
     serve: Callable[[int], None]
-    wake: Callable[[int, int, int, int, int, int], None]
-    join: Callable[[int, int], None]
+    wake: Callable[[int, int, int, int, int, int, int], None]
+    join: Callable[[int, int, int], None]
     sem_init: Callable[[int, int, int], int]
 
 
@@ -192,13 +238,16 @@ def _entry_points() -> _EntryPoints:
     libc = ctypes.CDLL(None)
     addresses = {
         f"gradsweep.{name}": ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
-        for name in ("sem_wait", "sem_post")
+        for name in ("sem_wait", "sem_post", "sem_getvalue")
     }
-    code = compile_ir(_IR, {**addresses, "gradsweep.run": runtime().address("run")}.items())
+    pause = _PAUSE.get(platform.machine(), "")
+    called = pause.replace("declare", "call").replace("(i32)", "(i32 1)")
+    ir = f"{pause}\n{_IR.replace('PAUSE', called)}"
+    code = compile_ir(ir, {**addresses, "gradsweep.run": runtime().address("run")}.items())
     word, pointer, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint
     serve = ctypes.CFUNCTYPE(None, pointer)(code.address("serve"))
-    wake = ctypes.CFUNCTYPE(None, pointer, word, pointer, word, word, pointer)
-    join = ctypes.CFUNCTYPE(None, pointer, word)(code.address("join"))
+    wake = ctypes.CFUNCTYPE(None, pointer, word, word, pointer, word, word, pointer)
+    join = ctypes.CFUNCTYPE(None, pointer, word, word)(code.address("join"))
     sem_init = ctypes.CFUNCTYPE(ctypes.c_int, pointer, ctypes.c_int, number)(("sem_init", libc))
     return _EntryPoints(code, serve, wake(code.address("wake")), join, sem_init)
 
