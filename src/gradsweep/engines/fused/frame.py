@@ -24,8 +24,9 @@ __all__ = ["Frames", "Phase", "Strides", "make_frames", "project_buffer_bytes"]
 Strides = Mapping[str, int]
 
 # In flops of the primitive table, of which a thread does some 20 in a nanosecond: what is worth
-# waking another for, which takes 50 microseconds, and the least and the most of a block.
-_WORK_FOR_THREADS = 2**21
+# calling another for, which costs 40 microseconds when it sleeps and one when it is looking for
+# work; and the least and the most of a block.
+_WORK_FOR_THREADS = 2**20
 _BLOCK_WORK = (2**16, 2**20)
 # Between two looks at whether the user wants to stop.
 _WORK_UNINTERRUPTED = 2**26

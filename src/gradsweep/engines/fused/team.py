@@ -29,7 +29,8 @@ from gradsweep.engines.fused.target import MachineCode, compile_ir
 __all__ = ["TEAM", "Share", "Team", "make_team"]
 
 # A worker's gate: two semaphores, a cache line each, then its state (0 idle, 1 called, 2 at work),
-# its work, and how often it looks for more before it sleeps.
+# its work, how often it looks for more before it sleeps, the processor that it was called from, and
+# the one that it works on.
 _GATE_WORDS = 24
 _MOST_WORKERS = 255
 
@@ -46,9 +47,10 @@ _IR = """
 declare i32 @gradsweep.sem_wait(ptr)
 declare i32 @gradsweep.sem_post(ptr)
 declare i32 @gradsweep.sem_getvalue(ptr, ptr)
+declare i32 @gradsweep.sched_getcpu()
 declare i64 @gradsweep.run(ptr, i64, ptr, i64)
 
-define internal void @wait(ptr %semaphore, i64 %looks) {
+define internal void @wait(ptr %semaphore, i64 %looks, ptr %other.p) {
 entry:
   %value.p = alloca i32
   br label %look
@@ -57,6 +59,11 @@ look:
   %is.tired = icmp sge i64 %i, %looks
   br i1 %is.tired, label %again, label %see
 see:
+  %here = call i32 @gradsweep.sched_getcpu()
+  %other = load atomic i32, ptr %other.p monotonic, align 8
+  %is.shared = icmp eq i32 %here, %other
+  br i1 %is.shared, label %again, label %count
+count:
   %seen = call i32 @gradsweep.sem_getvalue(ptr %semaphore, ptr %value.p)
   %value = load i32, ptr %value.p
   %is.posted = icmp sgt i32 %value, 0
@@ -81,14 +88,18 @@ entry:
   %word.p = getelementptr i64, ptr %gate, i64 18
   %next.p = getelementptr i64, ptr %gate, i64 19
   %looks.p = getelementptr i64, ptr %gate, i64 20
+  %caller.p = getelementptr i64, ptr %gate, i64 21
+  %worker.p = getelementptr i64, ptr %gate, i64 22
   br label %serving
 serving:
   %looks = load i64, ptr %looks.p
-  call void @wait(ptr %gate, i64 %looks)
+  call void @wait(ptr %gate, i64 %looks, ptr %caller.p)
   %begun = cmpxchg ptr %state.p, i64 1, i64 2 acq_rel acquire
   %is.called = extractvalue { i64, i1 } %begun, 1
   br i1 %is.called, label %working, label %serving
 working:
+  %here = call i32 @gradsweep.sched_getcpu()
+  store atomic i32 %here, ptr %worker.p monotonic, align 8
   %frame = load ptr, ptr %frame.p
   %word = load i64, ptr %word.p
   %next = load ptr, ptr %next.p
@@ -101,6 +112,7 @@ define void @wake(
   ptr %gates, i64 %n, i64 %looks, ptr %frames, i64 %pitch, i64 %word, ptr %next
 ) {
 entry:
+  %here = call i32 @gradsweep.sched_getcpu()
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %i.next, %body ]
@@ -115,12 +127,14 @@ body:
   %word.p = getelementptr i64, ptr %gate, i64 18
   %next.p = getelementptr i64, ptr %gate, i64 19
   %looks.p = getelementptr i64, ptr %gate, i64 20
+  %caller.p = getelementptr i64, ptr %gate, i64 21
   %offset = mul i64 %i.next, %pitch
   %frame = getelementptr i8, ptr %frames, i64 %offset
   store ptr %frame, ptr %frame.p
   store i64 %word, ptr %word.p
   store ptr %next, ptr %next.p
   store i64 %looks, ptr %looks.p
+  store atomic i32 %here, ptr %caller.p monotonic, align 8
   store atomic i64 1, ptr %state.p release, align 8
   %posted = call i32 @gradsweep.sem_post(ptr %gate)
   br label %loop
@@ -145,7 +159,8 @@ body:
   %is.at.work = icmp eq i64 %state, 2
   br i1 %is.at.work, label %pending, label %next
 pending:
-  call void @wait(ptr %done, i64 %looks)
+  %worker.p = getelementptr i64, ptr %gate, i64 22
+  call void @wait(ptr %done, i64 %looks, ptr %worker.p)
   store atomic i64 0, ptr %state.p release, align 8
   br label %next
 next:
@@ -238,7 +253,7 @@ def _entry_points() -> _EntryPoints:
     libc = ctypes.CDLL(None)
     addresses = {
         f"gradsweep.{name}": ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
-        for name in ("sem_wait", "sem_post", "sem_getvalue")
+        for name in ("sem_wait", "sem_post", "sem_getvalue", "sched_getcpu")
     }
     pause = _PAUSE.get(platform.machine(), "")
     called = pause.replace("declare", "call").replace("(i32)", "(i32 1)")
