@@ -71,3 +71,14 @@ def test_a_dask_array_is_swept_as_its_values():
         np.testing.assert_allclose(found, expected, rtol=1e-15)
     points = gs.gradient(lambda q: q[0] * q[1] * q[2], gs.Sweep(q=("pose", lazy)))
     np.testing.assert_allclose(points.df_dq[:, 0], values[:, 1] * values[:, 2], rtol=1e-15)
+
+
+def test_an_array_of_zarr_is_no_container_where_its_dim_is_named():
+    zarr = pytest.importorskip("zarr")
+    values = np.linspace(1, 2, 5)
+
+    def square(q):
+        return q**2
+
+    found = gs.gradient(square, gs.Sweep(q=("time", zarr.array(values))))
+    np.testing.assert_allclose(found.dsquare_dq, 2 * values)

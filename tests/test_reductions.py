@@ -268,6 +268,14 @@ def test_array_arguments_keep_their_own_dims(small_parts):
     assert found.df_dq_mean.dims == ("q_0",)
 
 
+@pytest.mark.parametrize("along", ["x", "y"])
+def test_an_empty_axis_has_no_statistics_along_it_or_beside_it(along):
+    sweep = gs.Sweep(x=np.empty(0), y=[1.0, 2.0])
+    found = gs.gradient(lambda x, y: x * y**2, sweep, wrt="y", reduce=EVERY, dims=along)
+    assert found.df_dy_mean.sizes == ({"y": 2} if along == "x" else {"x": 0})
+    assert np.isnan(found.df_dy_mean).all()
+
+
 def test_an_empty_sweep_has_no_statistics():
     found = gs.gradient(lambda x: x**2, gs.Sweep(x=np.empty(0)), reduce=EVERY)
     assert all(np.isnan(found[name]) for name in found.data_vars)

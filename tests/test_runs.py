@@ -1,11 +1,13 @@
 """Sweeps run part by part: the same numbers, within the memory allowed, with honest progress."""
 
+import math
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -226,13 +228,22 @@ def test_masked_points_hold_nan_and_the_others_their_values(small_parts):
 
 @pytest.mark.parametrize(
     "written, n_bytes",
-    [(5, 5), ("2GB", 2 * 10**9), ("1.5 MiB", 1.5 * 2**20), ("7k", 7000), ("1e3", 1000)],
+    [
+        (5, 5),
+        (np.float32(5.5), 5),
+        ("2GB", 2 * 10**9),
+        ("1.5 MiB", 1.5 * 2**20),
+        ("7k", 7000),
+        ("1e3", 1000),
+        (math.inf, sys.maxsize),
+        ("1e400GB", sys.maxsize),
+    ],
 )
 def test_amounts_of_memory_are_read(written, n_bytes):
     assert parse_bytes(written) == n_bytes
 
 
-@pytest.mark.parametrize("written", ["2XB", "GB", "", "-1GB", 0, -5, "1..2GB"])
+@pytest.mark.parametrize("written", ["2XB", "GB", "", "-1GB", 0, -5, "1..2GB", [], math.nan, True])
 def test_no_amount_of_memory_is_said_so(written):
     with pytest.raises(MemoryLimitError, match="memory_limit="):
         parse_bytes(written)
@@ -400,6 +411,24 @@ def test_signals_end_a_run_in_order(number, error, small_parts):
     if error is SystemExit:
         assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_while_threads_begin_ends_the_run(small_parts, monkeypatch):
+    """The first thread has begun what would take hours."""
+    submit, n_begun = ThreadPoolExecutor.submit, 0
+
+    def interrupted(*arguments):
+        nonlocal n_begun
+        n_begun += 1
+        if n_begun == 2:
+            raise KeyboardInterrupt
+        return submit(*arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    long = gs.Sweep(x=gs.linspace(0, 1, 10**10), y=np.ones(13), z=1.0)
+    with pytest.raises(KeyboardInterrupt):
+        gs.gradient(wave, long, reduce="mean", progress=False)
+    assert n_begun == 2
 
 
 @pytest.mark.parametrize("options", [{"reduce": ["mean", "max"]}, {"progress": True}])

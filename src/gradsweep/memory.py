@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,18 +91,20 @@ def parse_bytes(written: int | float | str) -> int:
     Raises:
         MemoryLimitError: when it is neither, or not positive.
     """
+    n_bytes: Any = written
     if isinstance(written, str):
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)\s*([a-zA-Z]*)\s*", written)
         unit = _UNITS.get(match[2].lower().removesuffix("b")) if match else None
-        if match is None or unit is None:
-            raise MemoryLimitError(
-                f"memory_limit={written!r} is no amount of memory. "
-                f'Give bytes, or text such as "2GB" or "512MiB".'
-            )
-        written = float(match[1]) * unit
-    if not written > 0:
+        n_bytes = None if match is None or unit is None else float(match[1]) * unit
+    is_number = isinstance(n_bytes, int | float | np.number) and not isinstance(n_bytes, bool)
+    if not is_number or math.isnan(n_bytes):
+        raise MemoryLimitError(
+            f"memory_limit={written!r} is no amount of memory. "
+            f'Give bytes, or text such as "2GB" or "512MiB".'
+        )
+    if not n_bytes > 0:
         raise MemoryLimitError(f"memory_limit={written!r} leaves no memory at all.")
-    return int(written)
+    return int(min(n_bytes, sys.maxsize))
 
 
 def format_bytes(n_bytes: int) -> str:

@@ -48,7 +48,7 @@ class Moments:
         rest = cls._of_rows(values[..., whole:])
         if not whole:
             return rest
-        blocks = values[..., :whole].reshape(*values.shape[:-1], -1, _BLOCK)
+        blocks = values[..., :whole].reshape(*values.shape[:-1], n // _BLOCK, _BLOCK)
         return cls._of_rows(blocks)._folded().merged(rest)
 
     @classmethod
@@ -147,7 +147,7 @@ def _in_blocks(products: str, *operands: np.ndarray) -> np.ndarray:
     operands = tuple(np.asarray(operand, dtype=np.float64) for operand in operands)
     n = operands[0].shape[-1]
     whole = n // _BLOCK * _BLOCK
-    blocks = [o[..., :whole].reshape(*o.shape[:-1], -1, _BLOCK) for o in operands]
+    blocks = [o[..., :whole].reshape(*o.shape[:-1], n // _BLOCK, _BLOCK) for o in operands]
     rest = [operand[..., whole:] for operand in operands]
     return np.einsum(products, *blocks).sum(axis=-1) + np.einsum(products, *rest)
 

@@ -56,13 +56,18 @@ def _open(tree: Any) -> _Container | None:
     if isinstance(tree, list | tuple):
         return _Container([((str(i),), child) for i, child in enumerate(tree)], kind)
     registered = _open_with_jax(tree)
-    if registered is None and dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+    is_array = hasattr(tree, "__array__")  # zarr's are dataclasses
+    if registered is None and _is_instance_of_dataclass(tree) and not is_array:
         names = [field.name for field in dataclasses.fields(tree) if field.init]
         return _Container(
             [((name,), getattr(tree, name)) for name in names],
             lambda children: dataclasses.replace(tree, **dict(zip(names, children))),
         )
     return registered
+
+
+def _is_instance_of_dataclass(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def _like_dict(kind: type, items: Any) -> dict:

@@ -66,11 +66,11 @@ def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter)
 
     n_threads = n_buffers(work.n_at_once)
     with ThreadPoolExecutor(n_threads, "gradsweep") as pool:
-        running = [pool.submit(run) for _ in range(n_threads)]
         try:
+            running = [pool.submit(run) for _ in range(n_threads)]
             wait(running)
         finally:
-            stopped.set()
+            stopped.set()  # also where Ctrl-C comes while they begin: the pool waits for them
     return sum(future.result() for future in running)
 
 

@@ -52,7 +52,8 @@ class _Reducer:
         kept = [axis for axis in range(values.ndim) if axis not in gone]
         lengths = [values.shape[axis] for axis in kept]
         # Which order the points of a mean are added in does not matter; memory's own is fastest.
-        rows = values.transpose(kept + gone).reshape(*lengths, -1)
+        n_points = math.prod(values.shape[axis] for axis in gone)
+        rows = values.transpose(kept + gone).reshape(*lengths, n_points)
         points = self._points(variable, part, gone) if {"min", "max"} & {*self.reductions} else None
         # Variance comes last, and its state takes the place of the mean's alone.
         names = sorted(self.reductions, key=("variance",).count)

@@ -208,10 +208,10 @@ class Team:
 
         While another thread of the program uses the team, this one works alone.
         """
-        if not self._lock.acquire(blocking=False):
+        if self._lock.locked():
             share.here(0)
             return
-        try:
+        with self._lock:
             n_workers = min(n_threads - 1, _MOST_WORKERS)
             self._start(n_workers)
             code, gates = _entry_points(), self._gates.ctypes.data
@@ -226,8 +226,6 @@ class Team:
             finally:
                 # Nobody may return while a thread still writes to memory that is then freed.
                 code.join(gates, n_workers, looks)
-        finally:
-            self._lock.release()
 
     def _start(self, n_workers: int) -> None:
         code = _entry_points()
