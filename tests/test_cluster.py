@@ -351,6 +351,39 @@ def test_control_a_part_that_is_not_cut_stays_too_large(cluster, store, monkeypa
         test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch)
 
 
+def test_a_closed_client_is_refused_in_words(cluster):
+    client = distributed.Client(cluster, set_as_default=False)
+    client.close()
+    with pytest.raises(ClusterError, match="a Client that is closed"):
+        gs.gradient(wave, grid(), reduce="mean", scheduler=client)
+
+
+@pytest.mark.torch
+def test_an_exception_on_a_worker_says_what_was_computed(cluster, store):
+    pytest.importorskip("torch")
+
+    def refuses(x):
+        if x.ndim == 0 and float(x) > 2.5:
+            raise ValueError("too large")
+        return x**2
+
+    options = {"engine": "loop", "framework": "torch", "store": "results.zarr"}
+    with (
+        distributed.Client(cluster, set_as_default=False) as client,
+        pytest.raises(ValueError, match="too large") as refused,
+    ):
+        gs.gradient(refuses, gs.Sweep(x=[1.0, 2.0, 3.0]), scheduler=client, **options)
+    assert any("A worker was computing" in note for note in refused.value.__notes__)
+
+
+def test_a_relative_path_is_the_callers_own(bare_cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with distributed.Client(bare_cluster, set_as_default=False) as client:
+        found = gs.gradient(wave, grid(), store="results.zarr", scheduler=client)
+    assert (tmp_path / "results.zarr").is_dir()
+    np.testing.assert_array_equal(found.dwave_dx, gs.gradient(wave, grid()).dwave_dx)
+
+
 def test_an_asynchronous_client_is_refused_in_words():
     class Asynchronous(distributed.Client):
         asynchronous = True

@@ -83,6 +83,11 @@ class DaskScheduler:
                 "scheduler's address, client.scheduler.address, and run it in a thread: "
                 "await asyncio.to_thread(...)."
             )
+        if getattr(cluster, "status", "") in ("closing", "closed"):
+            raise ClusterError(
+                "scheduler= is a Client that is closed. Give one that is connected, or the address "
+                "of a scheduler."
+            )
         self._client = cluster
 
     def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
@@ -184,6 +189,8 @@ class _Run:
             return self._killed(task)
         if isinstance(error, MemoryError) and task.pieces < _MOST_PIECES:
             return [replace(task, pieces=2 * task.pieces)]
+        if error is not None:
+            error.add_note(f"A worker was computing {task.part.describe()}.")
         self._failure = error
         return []
 

@@ -153,7 +153,9 @@ class ZarrStore:
             history = self._prepare(found, run)
             self._session = _scratch(self._folder) / uuid.uuid4().hex
             attempt(self._session.mkdir, self._what)
-            writer = ChunkWriter(self._folder, run, layout.variables, self._session)
+            # A worker of a cluster may have been started in another folder.
+            folder, session = self._folder.absolute(), self._session.absolute()
+            writer = ChunkWriter(folder, run, layout.variables, session)
             self._writer = writer
             if history.frame is None:
                 self._write_frame(writer, layout, history)
