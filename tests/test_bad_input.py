@@ -4,12 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import gradsweep as gs
 from gradsweep.errors import (
     ArgumentError,
     BranchError,
     EngineError,
+    GradsweepError,
     GradsweepWarning,
     OutputError,
     StatefulFunction,
@@ -435,3 +437,55 @@ def test_an_array_that_jax_is_tracing_has_no_values():
     for transform in (jax.jit, jax.vmap):
         with pytest.raises(SweepError, match=r"'x' has no values yet.*\(jit, vmap, grad\)"):
             transform(outer)(np.ones((3, 2)))
+
+
+SURFACE = gs.Sweep(x=np.linspace(0, 1, 5), y=[1.0, 2.0])
+
+
+def surface(x, y):
+    return x * y**2
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: gs.gradient(surface, SURFACE, engine=None), "no engine None; name one"),
+        (lambda: gs.gradient(surface, SURFACE, threads=[]), r"threads=\[\]: give a whole number"),
+        (lambda: gs.gradient(surface, SURFACE, threads=True), "threads=True: give a whole number"),
+        (lambda: gs.gradient(surface, SURFACE, reduce=np.mean), "no reduction <function mean"),
+        (
+            lambda: gs.gradient(surface, SURFACE, reduce="quantile", quantiles="median"),
+            "quantiles='median': give numbers between 0 and 1",
+        ),
+        (lambda: gs.gradient(surface, SURFACE, store=True), "store=True is no path"),
+        (lambda: gs.gradient(surface, SURFACE, store="out"), "a name ends in .zarr or .nc"),
+        (lambda: gs.Sweep(S=xr.Dataset({"S": ("S", [1.0])})), r"'S' is a Dataset.*S=ds\['S'\]"),
+        (lambda: gs.matrix(surface), "matrix takes the Dataset .*, not a function"),
+        (lambda: gs.broadcast(np.ones(3)), "broadcast takes the Dataset .*, not a ndarray"),
+        (lambda: gs.compare(surface, SURFACE, points=0), "points=0: give sizes of one point"),
+        (lambda: gs.compare(surface, SURFACE, points="many"), "points='many': give sizes"),
+        (lambda: gs.Sweep.sample({"x": (0, 1)}, 8), "how many points, then a mapping"),
+        (lambda: gs.Sweep.sample(8, {"x": (1, 0, 2)}), "a tuple of two numbers"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused_in_words(call, message):
+    with pytest.raises(GradsweepError, match=message):
+        call()
+
+
+@pytest.mark.torch
+def test_the_note_of_an_exception_names_static_arguments_too():
+    torch = pytest.importorskip("torch")
+
+    def price(S, K):
+        return torch.log(S / K)
+
+    with pytest.raises(TypeError) as refused:
+        gs.gradient(price, gs.Sweep(S=[50.0, 60.0], K="100"))
+    assert "while tracing price at S=50, K='100'" in refused.value.__notes__
+
+
+def test_hvp_has_a_component_for_every_argument():
+    """What the tangent leaves out has zero there, and a row of H all the same."""
+    found = gs.hvp(lambda x, y: x * y, gs.Sweep(x=[1.0, 2.0], y=[3.0, 4.0]), {"x": 1.0})
+    assert float(found.hvp_x) == 0 and float(found.hvp_y) == 1

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,9 @@ class FolderStore:
 
     def try_out(self, sample):
         """Storing costs nothing here."""
+
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        return "", frozenset()
 
     def stored_partition(self):
         return None

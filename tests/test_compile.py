@@ -195,3 +195,13 @@ def test_a_copy_of_what_holds_a_kernel_or_a_plan_works(kernel):
         again["kernel"](S=[90.0, 110.0])["dprice_dS"], kernel(S=[90.0, 110.0])["dprice_dS"]
     )
     assert again["plan"].run().identical(kernel.plan.run())
+
+
+def test_what_a_notebook_shows_of_a_plan_and_a_kernel_is_for_people():
+    def price(S, K):
+        return S * K**2
+
+    sweep = gs.Sweep(S=[1.0, 2.0], K=3.0)
+    plan, kernel = gs.plan(gs.gradient, price, sweep), gs.compile(gs.gradient, price, sweep)
+    assert repr(plan).startswith("gradient of price") and repr(plan) == str(plan)
+    assert repr(kernel) == "<compiled gradient of price; call it with new values of S, K>"

@@ -152,10 +152,15 @@ def test_naming_a_sampled_argument_scatters_over_it():
     assert kind_of(sample(), x="x") == "scatter"
 
 
-def test_zipped_rows_whose_argument_rises_are_a_curve_and_not_a_sample():
-    ds = sample().sortby("x")
+def test_rows_whose_only_argument_rises_are_a_curve_and_not_a_sample():
+    ds = sample().sortby("x").drop_vars("y")
     assert kind_of(ds) == "ladder"
     assert gs.plot(ds).axes[-1].get_xlabel() == "$x$"
+
+
+def test_rows_of_several_arguments_are_a_sample_though_one_of_them_rises():
+    """A curve over one of them would say that the others stay what they are."""
+    assert kind_of(sample().sortby("x")) == "histogram"
 
 
 def test_many_derivatives_become_an_image():

@@ -61,6 +61,10 @@ class CompiledQuantity:
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
 
+    def __repr__(self) -> str:
+        what = f"{self.plan.derivative.quantity} of {self.plan.bound.name}"
+        return f"<compiled {what}; call it with new values of {', '.join(self._arguments)}>"
+
     def __deepcopy__(self, memo: dict) -> "CompiledQuantity":
         return self  # which gives the same for the same values, always
 

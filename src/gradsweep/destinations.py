@@ -3,6 +3,7 @@
 Options enter, a Destination leaves; None when the sweep is simply run in memory.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def make_destination(
     """
     if on_error not in ("raise", "mask"):
         raise ArgumentError(f"on_error={on_error!r}; it is 'raise' or 'mask'.")
+    if store is not None and not isinstance(store, str | os.PathLike):
+        raise ArgumentError(f"store={store!r} is no path. Give one, such as 'results.zarr'.")
     if store is None and (resume or overwrite):
         name = "resume" if resume else "overwrite"
         raise ArgumentError(f"{name}=True goes with store=..., which is not given.")
@@ -96,7 +99,8 @@ def _store(path: Path, resume: bool, overwrite: bool) -> Store:
                 raise ArgumentError("a .nc file is written at the end and cannot be resumed.")
             return NetCDFStore(path, overwrite=overwrite)
         case suffix:
-            raise StoreError(f"store={str(path)!r}: {suffix or 'no suffix'!r} is not .zarr or .nc.")
+            what = f"{suffix!r} is not .zarr or .nc" if suffix else "a name ends in .zarr or .nc"
+            raise StoreError(f"store={str(path)!r}: {what}.")
 
 
 def _scheduler(scheduler: Any) -> Scheduler:

@@ -122,7 +122,9 @@ def require(module: str, purpose: str):
         ) from None
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: object, names: Iterable[str]) -> str:
     """Return " Did you mean 'x'?", or nothing when no name is close."""
+    if not isinstance(name, str):
+        return ""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -31,6 +31,9 @@ __all__ = [
 
 _Parameter = inspect.Parameter
 
+# A static argument that takes more to write than this is left out of messages.
+_LONGEST_STATIC = 40
+
 
 @dataclass(frozen=True, eq=False)
 class BoundFunction:
@@ -89,8 +92,13 @@ class BoundFunction:
 
     def describe(self, point: Mapping[str, Any]) -> str:
         """Write a point as the arguments of a call, for messages: "S=50, K=100"."""
-        keys = [leaf.key for leaf in self.sweep.leaves]
-        return ", ".join(f"{key}={_short(point[key])}" for key in keys if key in point)
+        written = []
+        for argument in self.sweep.arguments.values():
+            keys = [leaf.key for leaf in argument.leaves]
+            written += [f"{key}={_short(point[key])}" for key in keys if key in point]
+            if not keys and len(argument.written) <= _LONGEST_STATIC:
+                written.append(f"{argument.name}={argument.written}")
+        return ", ".join(written)
 
 
 def _short(value: Any) -> str:

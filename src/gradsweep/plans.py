@@ -273,6 +273,9 @@ class Plan:
     def __str__(self) -> str:
         return _describe(self)
 
+    def __repr__(self) -> str:
+        return str(self)  # which a notebook shows
+
 
 Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
 
@@ -351,14 +354,18 @@ def _describe(plan: Plan) -> str:
     for number, planned in enumerate(plan.branches):
         lines += [f"  branch {number + 1}"] if several else []
         lines += [("  " if several else "") + line for line in _branch(planned)]
+    statistics, gone = _reduction(plan)
+    into = (
+        f"; {statistics} over {', '.join(a for a in plan.axes if a in gone)}" if statistics else ""
+    )
     lines += [
         f"  memory       {format_bytes(plan.projected_bytes)} projected",
-        f"  results      {format_bytes(plan.result_bytes)} of {plan.dtype}",
+        f"  results      {format_bytes(plan.result_bytes)} of {plan.dtype}{into}",
     ]
     names = [variable_name(plan.labels, result) for result in plan.results]
     width = max(map(len, names), default=0)
     for name, result, dims in zip(names, plan.results, plan.dims):
-        along = " x ".join(dims) if dims else "no axis"
+        along = " x ".join(dim for dim in dims if dim not in gone) or "no axis"
         shape = f", shape {result.shape}" if result.shape else ""
         lines.append(f"    {name:<{width}}  {along}{shape}")
     lines += [f"  note         {note}" for note in _notes(plan)]
@@ -390,11 +397,16 @@ _AS_PICKLE = "function travels to the workers by cloudpickle; they need its fram
 def _cost(plan: Plan, destination: Destination) -> str:
     """Tell what computing and storing take: the one by the primitive table, the other tried."""
     storing = plan.result_bytes * seconds_to_store(destination.store)
-    told = f"{storing:.2g} s storing"
+    told = f"{storing:.2g} s {'reducing' if _reduction(plan)[0] else 'storing'}"
     if plan.engine == "fused":
         computing = running_seconds(plan.branches[0].prepared.job, plan.axes)
         told = f"{computing:.2g} s computing, {told}"
     return f"  cost         about {told}, of one thread; they overlap"
+
+
+def _reduction(plan: Plan) -> tuple[str, frozenset[str]]:
+    """Return what is made of results, and over which axes."""
+    return plan.destination.store.reduces(plan.axes) if plan.destination else ("", frozenset())
 
 
 def _notes(plan: Plan) -> Iterator[str]:

@@ -65,8 +65,12 @@ def make_request(
         )
     names = _as_names(wrt)
     if kind == "tangent" and written:
-        if names is None:
+        if names is None and QUANTITIES[quantity].order == 1:
             names = tuple(written)
+        elif names is None:  # what no tangent names has a component of H v all the same
+            every = bound.sweep.arguments.values()
+            floating = [a.name for a in every if any(leaf.is_floating for leaf in a.leaves)]
+            names = tuple(dict.fromkeys([*floating, *written]))
         for name in written:
             if name not in names:
                 raise ArgumentError(f"the tangent names {name!r}, which is not in wrt={names}.")

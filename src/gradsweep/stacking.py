@@ -25,6 +25,7 @@ def broadcast(ds: "xarray.Dataset") -> "xarray.Dataset":
     Args:
         ds: what a quantity returned.
     """
+    _require_dataset("broadcast", ds)
     swept: dict[Hashable, int] = {dim: ds.sizes[dim] for dim in _swept(ds)}
 
     def expand(variable: "xarray.DataArray") -> "xarray.Variable":
@@ -50,6 +51,7 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
     Raises:
         OutputError: when the Dataset holds no partial derivatives, or those of several outputs.
     """
+    _require_dataset("matrix", ds)
     columns = [variable for variable in ds.data_vars.values() if "wrt" in variable.attrs]
     outputs = list(dict.fromkeys(variable.attrs["of"] for variable in columns))
     if not columns:
@@ -75,6 +77,13 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
     prefix = "d" if len(names) == 1 else "d2"
     stacked.attrs = {"long_name": f"{symbol}{outputs[0]}/{''.join(f'∂{name}' for name in names)}"}
     return stacked.rename(f"{prefix}{outputs[0]}")
+
+
+def _require_dataset(what: str, ds: object) -> None:
+    if not hasattr(ds, "data_vars"):
+        raise OutputError(
+            f"{what} takes the Dataset that a quantity returned, not a {type(ds).__name__}."
+        )
 
 
 def _stack(

@@ -75,6 +75,11 @@ class Sweep:
         """
         from scipy.stats import qmc
 
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise SweepError(
+                f"Sweep.sample takes how many points, then a mapping of arguments, not a "
+                f"{type(arguments).__name__}."
+            )
         arguments = {**(arguments or {}), **more}
         if not isinstance(n, numbers.Integral) or n < 0:
             raise SweepError(f"Sweep.sample draws a number of points, such as 1000, not {n!r}")
@@ -84,7 +89,9 @@ class Sweep:
             if not np.isfinite(bounds).all():
                 raise SweepError(f"{name!r} cannot be drawn between {bounds[0]} and {bounds[1]}")
         if not ranges:
-            raise SweepError("Sweep.sample needs at least one range, such as S=(50, 150)")
+            raise SweepError(
+                "Sweep.sample needs at least one range: a tuple of two numbers, S=(50, 150)"
+            )
         n_dims = len(ranges)
         match method:
             case "sobol":

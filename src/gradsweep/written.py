@@ -65,6 +65,10 @@ def _parse(name: str, value: Any) -> Argument:
         return _parse_fixed(name, np.asarray(value))
     if isinstance(value, Components):
         return _parse_components(name, value)
+    if hasattr(value, "data_vars"):
+        raise SweepError(
+            f"{name!r} is a Dataset. Pass one of its variables, {name}=ds[{name!r}] say."
+        )
     if is_data_array(value):
         return _parse_data_array(name, value)
     if isinstance(value, dict) or hasattr(value, "_fields"):  # a named tuple's names are no dims

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import Any
 
 from gradsweep import api
@@ -110,9 +111,11 @@ def _sized(request: Request, points: Iterable[int] | None) -> list[Request]:
     """Return the request at each size, from the smallest, each once."""
     if points is None:
         return [request]
-    sizes = list(points)
-    if not sizes or min(sizes) < 1:
-        raise SweepError(f"points={sizes}: give sizes of one point or more.")
+    sizes = list(points) if isinstance(points, Iterable) else [points]
+    if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise SweepError(
+            f"points={points!r}: give sizes of one point or more, such as [9, 1000, 100_000]."
+        )
     # The axes of a grid are stretched by whole points, and two sizes may come to the same.
     found = {n_points(r.axes, r.axes): r for r in (resized(request, n) for n in sizes)}
     return [found[size] for size in sorted(found)]

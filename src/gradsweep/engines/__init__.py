@@ -42,6 +42,13 @@ class EngineOptions:
     threads: int | None = None
     is_reused: bool = False
 
+    def __post_init__(self) -> None:
+        n = self.threads
+        if n is not None and (not isinstance(n, Integral) or isinstance(n, bool) or n < 1):
+            raise ArgumentError(f"threads={n!r}: give a whole number, 1 or more")
+        if not isinstance(self.engine, str):
+            raise ArgumentError(f"there is no engine {self.engine!r}; name one, or 'auto'.")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -88,8 +95,6 @@ def _with_options(options: EngineOptions) -> dict[str, Engine]:
             raise ArgumentError(f"compile=True is for engine='torch', not {options.engine!r}")
         engines["torch"] = TorchEngine(compile=True)
     if options.threads is not None:
-        if not isinstance(options.threads, Integral) or options.threads < 1:
-            raise ArgumentError(f"threads={options.threads!r}: give a whole number, 1 or more")
         engines["fused"] = FusedEngine(threads=options.threads)
     return engines
 

@@ -94,26 +94,29 @@ def find_axis(ds: "xarray.Dataset", name: str) -> Axis:
 
 
 def axis_of(ds: "xarray.Dataset", dim: str) -> Axis:
-    """Return the axis of a dim: its own coordinate, else one that rises or falls along it.
+    """Return the axis of a dim: its own coordinate, else the only one along it, where that rises or
+    falls.
 
-    A dim with neither is numbered.
+    A dim with neither is numbered: where several arguments share it, none of them tells a point.
     """
-    if dim in ds.coords:
-        return _make(ds[dim], dim)
-    for coordinate in _numeric_along(ds, dim):
-        axis = _make(coordinate, dim)
-        if axis.is_ordered:
-            return axis
+    axis = _own_axis(ds, dim)
+    if axis is not None:
+        return axis
     return Axis(
         dim, dim, plain(f"{dim} (number)"), np.arange(float(ds.sizes[dim])), symbol=plain(dim)
     )
 
 
+def _own_axis(ds: "xarray.Dataset", dim: str) -> Axis | None:
+    if dim in ds.coords:
+        return _make(ds[dim], dim)
+    along = [_make(coordinate, dim) for coordinate in _numeric_along(ds, dim)]
+    return along[0] if len(along) == 1 and along[0].is_ordered else None
+
+
 def is_sampled(ds: "xarray.Dataset", dim: str) -> bool:
     """Whether the points along a dim have no order: it has no axis but their number."""
-    if dim in ds.coords:
-        return False
-    return not any(_make(c, dim).is_ordered for c in _numeric_along(ds, dim))
+    return _own_axis(ds, dim) is None
 
 
 def held_fixed(ds: "xarray.Dataset") -> str:

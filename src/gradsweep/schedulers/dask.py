@@ -6,11 +6,13 @@ receipts. A part whose task keeps killing workers is searched for the points tha
 
 import contextlib
 import hashlib
+import socket
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from gradsweep.cache import Cache
 from gradsweep.errors import ClusterError, require
@@ -102,13 +104,24 @@ class DaskScheduler:
         from distributed import Client
 
         try:
-            client = Client(self._address, set_as_default=False, timeout="10s")
+            _knock(self._address)
+            client = Client(self._address, set_as_default=False, timeout=_PATIENCE_SECONDS)
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no Dask scheduler answers at {self._address!r}: {error}"
             ) from error
         with client:
             yield client
+
+
+_PATIENCE_SECONDS = 10
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens: a Client that failed to connect lingers until the end."""
+    where = urlsplit(address)
+    if where.scheme == "tcp" and where.hostname and where.port:
+        socket.create_connection((where.hostname, where.port), _PATIENCE_SECONDS).close()
 
 
 class _Run:

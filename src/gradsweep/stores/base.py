@@ -4,7 +4,7 @@ Knows nothing of functions, engines or schedulers.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,6 +100,10 @@ class Store(Protocol):
 
     def try_out(self, sample: np.ndarray) -> None:
         """Do with some results what takes time of a thread, and keep nothing, to see how long."""
+        ...
+
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        """Return what it makes of results, such as "mean, max", and over which axes."""
         ...
 
     def stored_partition(self) -> Partition | None:

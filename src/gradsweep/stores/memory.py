@@ -1,7 +1,7 @@
 """Results in memory, for a sweep that is computed part by part and wanted whole."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,9 @@ class MemoryStore:
 
     def try_out(self, sample: np.ndarray) -> None:
         sample.copy()
+
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        return "", frozenset()
 
     def stored_partition(self) -> None:
         return None

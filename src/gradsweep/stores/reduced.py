@@ -4,7 +4,7 @@ A Layout enters, then parts with their arrays; a Dataset of statistics leaves.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,9 @@ class Reduced:
         dims: str | Sequence[str] | None = None,
         quantiles: Sequence[float] | None = None,
     ):
-        self._names = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            names = [names]
+        self._names = tuple(dict.fromkeys(names))
         for name in self._names:
             if name not in REDUCTIONS:
                 raise ArgumentError(
@@ -105,7 +107,12 @@ class Reduced:
             raise ArgumentError(f"reduce is empty; there are {', '.join(REDUCTIONS)}.")
         if quantiles is not None and "quantile" not in self._names:
             raise ArgumentError("quantiles=... goes with reduce='quantile'.")
-        self._quantiles = _QUARTILES if quantiles is None else tuple(map(float, quantiles))
+        try:
+            self._quantiles = _QUARTILES if quantiles is None else tuple(map(float, quantiles))
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"quantiles={quantiles!r}: give numbers between 0 and 1, such as [0.05, 0.95]."
+            ) from None
         if not all(0 <= q <= 1 for q in self._quantiles):
             raise ArgumentError(f"quantiles are between 0 and 1, not {self._quantiles}.")
         self._dims = (dims,) if isinstance(dims, str) else dims
@@ -114,11 +121,14 @@ class Reduced:
         for kind in {*map(_kind, self._names)}:
             REDUCTIONS.get(kind, REDUCTIONS["variance"]).state(sample, np.arange(sample.size))
 
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        return ", ".join(self._names), frozenset(axes if self._dims is None else self._dims)
+
     def stored_partition(self) -> None:
         return None
 
     def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
-        gone = set(axes if self._dims is None else self._dims)
+        _, gone = self.reduces(axes)
         kinds = {_kind(name): REDUCTIONS[name].state_bytes for name in self._names}
         n_numbers = sum(
             n_bytes * math.prod(axes[dim] for dim in dims if dim not in gone) / 8

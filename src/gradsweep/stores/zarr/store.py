@@ -7,7 +7,7 @@ comes first, then its record in the ledger: what is recorded is complete.
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +119,9 @@ class ZarrStore:
 
     def try_out(self, sample: np.ndarray) -> None:
         encode(sample, sample.dtype.name, sample.shape)
+
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        return "", frozenset()
 
     def stored_partition(self) -> Partition | None:
         """Return how the run that is there was cut into parts, for a run that would continue it.
