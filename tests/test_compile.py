@@ -1,9 +1,13 @@
 """Compiled quantities: new values, no new trace."""
 
 import copy
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import gradsweep as gs
 from gradsweep.addresses import overlap
@@ -205,3 +209,47 @@ def test_what_a_notebook_shows_of_a_plan_and_a_kernel_is_for_people():
     plan, kernel = gs.plan(gs.gradient, price, sweep), gs.compile(gs.gradient, price, sweep)
     assert repr(plan).startswith("gradient of price") and repr(plan) == str(plan)
     assert repr(kernel) == "<compiled gradient of price; call it with new values of S, K>"
+
+
+def test_a_python_float_for_a_float32_kernel_of_many_points_is_its_value():
+    def f(x, k):
+        return x * k
+
+    x = np.ones(10_000, np.float32)
+    kernel = gs.compile(gs.gradient, f, gs.Sweep(x=x, k=2.0), with_value=True)
+    found = kernel(k=1.1)
+    assert found["f"].dtype == np.float32
+    np.testing.assert_array_equal(found["f"], np.full(10_000, np.float32(1.1)))
+    np.testing.assert_array_equal(found["df_dx"], np.float32(1.1))
+
+
+def test_a_data_array_is_read_by_the_names_of_its_dims():
+    a = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("a", "b"))
+    kernel = gs.compile(gs.value, lambda x: x**2, gs.Sweep(x=a))
+    ((name, expected),) = kernel().items()
+    np.testing.assert_array_equal(kernel(x=a.T)[name], expected)
+    with pytest.raises(SweepError, match="compiled along a, b, and .* has the dims a, c"):
+        kernel(x=a.rename(b="c"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_a_forked_child_does_not_wait_for_a_call_of_its_parents():
+    kernel = gs.compile(gs.value, lambda x: x**2, gs.Sweep(x=np.ones(20_000)))
+    kernel(x=np.ones(20_000))
+    assert kernel._direct is not None
+    with kernel._direct._lock:  # as another thread that is in the middle of a call
+        child = os.fork()
+        if child == 0:
+            ((_, found),) = kernel(x=np.full(20_000, 3.0)).items()
+            os._exit(0 if (found == 9.0).all() else 1)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            assert status == 0
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError("the child waits for a lock that nobody holds")

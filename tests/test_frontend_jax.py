@@ -311,7 +311,7 @@ def test_directional_quantities_agree_with_the_jacobian():
     weighted = computed("vjp", black_scholes, 2.0, wrt=["S", "sigma"], **MARKET)
     np.testing.assert_allclose(weighted, np.multiply(partials, 2.0), rtol=1e-13)
     ss, s_sigma, sigma_sigma = computed("hessian", black_scholes, wrt=["S", "sigma"], **MARKET)
-    products = computed("hvp", black_scholes, v, **MARKET)
+    products = computed("hvp", black_scholes, v, wrt=["S", "sigma"], **MARKET)
     expected = [1.5 * ss - 0.3 * s_sigma, 1.5 * s_sigma - 0.3 * sigma_sigma]
     np.testing.assert_allclose(products, expected, rtol=1e-10)
 

@@ -434,8 +434,10 @@ def test_ctrl_c_while_threads_begin_ends_the_run(small_parts, monkeypatch):
 @pytest.mark.parametrize("options", [{"reduce": ["mean", "max"]}, {"progress": True}])
 def test_the_plan_says_what_computing_and_storing_cost(options):
     text = str(gs.plan(gs.gradient, wave, grid(), engine="fused", **options))
-    cost = re.search(r"cost +about (\S+) s computing, (\S+) s storing, of one thread", text)
+    does = "reducing" if "reduce" in options else "storing"
+    cost = re.search(rf"cost +about (\S+) s computing, (\S+) s {does}, of one thread", text)
     assert cost is not None, text
+    assert ("mean, max over x, y, k" in text) == ("reduce" in options)
     assert 0 < float(cost[1]) < 1 and 0 < float(cost[2]) < 1
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from gradsweep.forks import give_locks
+
 __all__ = ["Cache"]
 
 T = TypeVar("T")
@@ -18,11 +20,13 @@ class Cache(Generic[T]):
         n_made: how many values were made, and not found; for tests.
     """
 
+    _lock: threading.Lock
+
     def __init__(self, size: int):
         self.size = size
         self.n_made = 0
         self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = threading.Lock()
+        give_locks(self, "_lock")
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value under a key, making it if it is not there."""

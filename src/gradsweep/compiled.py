@@ -20,7 +20,7 @@ from gradsweep.leaf import Leaf
 from gradsweep.planner import Options, holds_elsewhere, make_plan
 from gradsweep.plans import Plan
 from gradsweep.request import Request
-from gradsweep.written import parse_argument
+from gradsweep.written import is_data_array, parse_argument
 
 __all__ = ["CompiledQuantity"]
 
@@ -139,7 +139,7 @@ class CompiledQuantity:
             )
         old = argument.leaves
         if argument.is_single and not old[0].parts and (old[0].dims or old[0].shape):
-            value = (old[0].dims, value)
+            value = (old[0].dims, _in_order(name, value, old[0]))
         new = parse_argument(name, float(value) if isinstance(value, int) else value).leaves
         if [_form(leaf) for leaf in new] != [_form(leaf) for leaf in old]:
             raise SweepError(
@@ -148,6 +148,19 @@ class CompiledQuantity:
             )
         dtype = self._request.dtype
         return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
+
+
+def _in_order(name: str, value: Any, old: Leaf) -> Any:
+    """Return a DataArray with its dims in the order of the old value's; anything else as it is."""
+    if not is_data_array(value):
+        return value
+    leading = tuple(map(str, value.dims))[: len(old.dims)]
+    if set(leading) != set(old.dims) or (old.shape and leading != old.dims):
+        raise SweepError(
+            f"{name!r} was compiled along {', '.join(old.dims) or 'no axis'}, and the new value "
+            f"has the dims {', '.join(map(str, value.dims)) or 'none'}. Compile again to change it."
+        )
+    return value if old.shape else value.transpose(*old.dims)
 
 
 def _identity_of(function: Any) -> Hashable:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradsweep.addresses import address_of, overlap
+from gradsweep.forks import give_locks
 from gradsweep.labels import variable_name, views
 from gradsweep.leaf import Leaf, axes_of
 from gradsweep.plans import Plan
@@ -40,11 +41,12 @@ def can_bind(plan: Plan) -> bool:
 class DirectCalls:
     """Computes a plan's results at new values, where machine code can be given them as they are."""
 
+    _lock: threading.Lock  # what a kernel is bound to is one call's at a time
+
     def __init__(self, plan: Plan):
         self._plan = plan
         self._forms: dict[_Form, _Small | _Large | None] = {}
-        # What a kernel is bound to is one call's at a time.
-        self._lock = threading.Lock()
+        give_locks(self, "_lock")
         # Numbers and arrays alone: containers and components take the general way.
         self._names = {
             a.name for a in plan.bound.arguments if a.is_single and not a.leaves[0].parts
@@ -217,12 +219,14 @@ class _Large:
         self._n_read = n_read
         self._changed = list(changed)
         self._strides = [leaves[name].whole().strides for name in changed]
+        self._dtypes = [leaves[name].dtype for name in changed]
         self._addresses: list[int] = []  # of the arrays that the kernel was last pointed at
 
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        given = [np.asarray(values[name]) for name in self._changed]
+        # A Python float takes the dtype of the leaf; an array has it, or the form is another.
+        given = [np.asarray(values[n], dtype) for n, dtype in zip(self._changed, self._dtypes)]
         if [array.strides for array in given] != self._strides:
             return None
         arrays = (

@@ -24,6 +24,7 @@ from gradsweep.engines.fused.runtime import runtime
 from gradsweep.engines.fused.schedule import Schedule, make_schedule
 from gradsweep.engines.fused.target import Isa, MachineCode, compile_ir
 from gradsweep.engines.fused.team import TEAM, Share
+from gradsweep.forks import give_locks
 
 __all__ = ["COMPILED", "Bound", "Compiled", "FusedKernel"]
 
@@ -136,6 +137,9 @@ class FusedKernel:
         compile_seconds: how long compiling has taken so far.
     """
 
+    _lock: threading.Lock
+    _compiling: threading.Lock
+
     def __init__(self, job: Job, lanes: int, isa: Isa, threads: int | None):
         program = job.traced.program
         assert program is not None
@@ -144,7 +148,7 @@ class FusedKernel:
         self.compile_seconds = 0.0
         self._compiled: dict[tuple[str, ...], Compiled] = {}
         self._idle: OrderedDict[Hashable, Bound] = OrderedDict()
-        self._lock, self._compiling = threading.Lock(), threading.Lock()
+        give_locks(self, "_lock", "_compiling")
         self._read_dtypes = {entry.leaf: entry.dtype for entry in program.inputs}
         self._write_dtypes = [
             program.dtype(output.variables[0]) if output.variables else None
