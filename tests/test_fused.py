@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradsweep.builder import Builder
-from gradsweep.engines.fused import FusedEngine, frame, kernel, schedule, target
+from gradsweep.engines.fused import FusedEngine, codegen, frame, kernel, schedule, target
 from gradsweep.engines.fused.demand import find_demands
 from gradsweep.engines.fused.kernel import COMPILED
 from gradsweep.engines.fused.pool import available_threads
@@ -301,6 +301,15 @@ def test_small_and_large_blocks_give_the_same_bits(monkeypatch):
     monkeypatch.setattr(frame, "_BLOCK_WORK", (1, 1))
     monkeypatch.setattr(frame, "_BLOCK_MULTIPLE", 1)
     for a, b in zip(large, run(FUSED, WAVE, leaves, axes)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_two_vectors_side_by_side_give_the_bits_of_one(monkeypatch):
+    leaves, axes = grid(13, 7, 21)
+    wide, lanes = run(FUSED, WAVE, leaves, axes), codegen.find_lanes(WAVE, host())
+    monkeypatch.setattr(codegen, "_SHORT_PROGRAM", 0)
+    assert codegen.find_lanes(WAVE, host()) == lanes // 2
+    for a, b in zip(wide, run(FUSED, WAVE, leaves, axes)):
         np.testing.assert_array_equal(a, b)
 
 

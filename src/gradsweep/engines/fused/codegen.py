@@ -35,6 +35,10 @@ _ALIGNMENT = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
 # A longer basic block makes LLVM's instruction selection more than linear.
 _BLOCK_EQUATIONS = 250
 
+# So few operations are mostly one chain, in which each waits for the one before: a second vector
+# fills the waits. More of them fill those of each other, and all registers.
+_SHORT_PROGRAM = 256
+
 # Over a longer stretch than this, loading once more costs less than a register held or spilled.
 _RELOAD_AFTER = 64
 
@@ -55,10 +59,16 @@ class Module:
 
 
 def find_lanes(program: Program, isa: Isa) -> int:
-    """Return how many points a vector holds: twice as many where no number takes 64 bits."""
+    """Return how many points a vector holds.
+
+    It fills one register of the processor, or two where the Program is short. Twice as many fit
+    where no number takes 64 bits.
+    """
     dtypes = {entry.dtype for entry in program.inputs}
     dtypes |= {equation.dtype for equation in program.equations}
-    return 2 * isa.lanes if dtypes <= {"float32", "bool"} and dtypes else isa.lanes
+    is_narrow = bool(dtypes) and dtypes <= {"float32", "bool"}
+    is_short = len(program.equations) <= _SHORT_PROGRAM
+    return isa.lanes * (2 if is_narrow else 1) * (2 if is_short else 1)
 
 
 def find_missing(program: Program, lanes: int, isa: Isa) -> str:

@@ -1,8 +1,8 @@
 """exp, log, erf and erfc in LLVM IR: arithmetic alone, the same steps in every lane.
 
-For systems without a vector libm: macOS and Windows have none, nor has musl. And exp and erfc for
-processors that scale by a power of 2 in one instruction: written out where they are needed, they
-take less time than calls do, and exp(-x²) beside erf or erfc of x, its integral, is computed once.
+For systems without a vector libm: macOS and Windows have none, nor has musl. And exp and erfc
+everywhere: written out where they are needed, they take less time than calls do, and exp(-x²)
+beside erfc of x, its integral, is computed once.
 
 They need a fused multiply-add. In double precision erfc is within 3.4 ulp of the exact value, the
 others within 1.1. The coefficients interpolate at Chebyshev nodes what the comment beside them
@@ -22,7 +22,7 @@ class _Writer:
 
     Attributes:
         lines: what was written.
-        scales: whether the processor multiplies such vectors by powers of 2 in one instruction.
+        scales: whether the processor multiplies vectors of 8 by powers of 2 in one instruction.
     """
 
     def __init__(self, lanes: int, scales: bool, prefix: str, negated: Mapping[Name, Name]):
@@ -30,6 +30,7 @@ class _Writer:
         self.scales = scales
         self._negated = negated
         self._prefix = prefix
+        self._lanes = lanes
         self._t, self._k = f"<{lanes} x double>", f"<{lanes} x i64>"
         self._b, self._s = f"<{lanes} x i1>", f"v{lanes}f64"
 
@@ -93,9 +94,24 @@ class _Writer:
 
     def scale(self, a: Name, n: Name) -> Name:
         """a 2^n for integers n, rounded once; only where `scales`."""
-        kept = f"{self._t} zeroinitializer, i8 -1, i32 4"  # where masked, by what mask, rounding
-        called = "@llvm.x86.avx512.mask.scalef.pd.512"
-        return self.line(f"call {self._t} {called}({self._t} {a}, {self._t} {n}, {kept})")
+        return self._scale(a, n, self._lanes)
+
+    def _scale(self, a: Name, n: Name, lanes: int) -> Name:
+        t = f"<{lanes} x double>"
+        if lanes == _SCALED_LANES:
+            kept = f"{t} zeroinitializer, i8 -1, i32 4"  # where masked, by what mask, rounding
+            called = "@llvm.x86.avx512.mask.scalef.pd.512"
+            return self.line(f"call {t} {called}({t} {a}, {t} {n}, {kept})")
+        half, places = lanes // 2, [f"i32 {place}" for place in range(lanes)]
+        parts = []
+        for chosen in (", ".join(places[:half]), ", ".join(places[half:])):
+            a_part, n_part = (
+                self.line(f"shufflevector {t} {x}, {t} poison, <{half} x i32> <{chosen}>")
+                for x in (a, n)
+            )
+            parts.append(f"<{half} x double> {self._scale(a_part, n_part, half)}")
+        joined = ", ".join(places)
+        return self.line(f"shufflevector {parts[0]}, {parts[1]}, <{lanes} x i32> <{joined}>")
 
     def bits(self, a: Name) -> Name:
         return self.line(f"bitcast {self._t} {a} to {self._k}")
@@ -287,7 +303,7 @@ _Function = Callable[[_Writer, Name], Name]
 ELEMENTARY: dict[str, _Function] = {"exp": _exp, "log": _log, "erf": _erf, "erfc": _erfc}
 
 
-# What is faster written out than called, where the processor scales by powers of 2.
+# What is faster written out than called.
 WRITTEN_OUT = ("exp", "erfc")
 
 
@@ -313,7 +329,7 @@ def write_body(
         prefix: what the names of all else begin with.
         negated: for what is known to be a negation, of what.
     """
-    w = _Writer(lanes, scales and lanes == _SCALED_LANES, prefix, negated)
+    w = _Writer(lanes, scales and lanes % _SCALED_LANES == 0, prefix, negated)
     last = function(w, operand)
     line = w.lines.pop()
     return [*w.lines, line.replace(last, result, 1)]

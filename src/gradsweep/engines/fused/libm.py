@@ -130,7 +130,7 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
 
 def is_written_out(primitive: str, dtype: str, isa: Isa) -> bool:
     """Whether a primitive takes less time where its instructions stand in place of a call."""
-    return isa.scales and dtype == "float64" and primitive in WRITTEN_OUT
+    return isa.has_fma and dtype == "float64" and primitive in WRITTEN_OUT
 
 
 def write_out(
