@@ -69,8 +69,7 @@ class CompiledQuantity:
         return self  # which gives the same for the same values, always
 
     def __call__(self, /, **values: Any) -> dict[str, Any]:
-        out = values.pop("out", None) if self._takes_out else None
-        return self.into(out, **values)
+        return self._compute(values.pop("out", None) if self._takes_out else None, values)
 
     def into(self, out: Mapping[str, Any] | None, /, **values: Any) -> dict[str, Any]:
         """Compute with new values, into the arrays `out` unless it is None.
@@ -82,7 +81,10 @@ class CompiledQuantity:
             StatefulFunction: when new values take a branch that is not compiled yet, and the
                 function is no longer what it was.
         """
-        if not (out is None or isinstance(out, Mapping)):
+        return self._compute(out, values)
+
+    def _compute(self, out: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        if not (out is None or type(out) is dict or isinstance(out, Mapping)):
             raise SweepError(
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."

@@ -9,7 +9,7 @@ call, and arrays by name leave.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -66,11 +66,12 @@ class DirectCalls:
                 return None
         key = tuple(form)
         with self._lock:
-            if key not in self._forms:
+            try:
+                bound = self._forms[key]
+            except KeyError:
                 if len(self._forms) >= _FORMS_KEPT:
                     self._forms.clear()
-                self._forms[key] = self._bind(key)
-            bound = self._forms[key]
+                bound = self._forms[key] = self._bind(key)
             return None if bound is None else bound(values, out)
 
     def _bind(self, form: _Form) -> "_Small | _Large | None":
@@ -92,16 +93,6 @@ class DirectCalls:
         return (_Small if n_numbers <= _SMALL else _Large)(plan, leaves, changed)
 
 
-class _View(NamedTuple):
-    """Where a variable lies in the memory of all results."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    offset: int
-    strides: tuple[int, ...]
-
-
 class _Results:
     """The arrays of one form of call: what they are called, and their shapes in memory.
 
@@ -120,6 +111,7 @@ class _Results:
             for number, (result, dims) in enumerate(zip(plan.results, plan.dims))
             for view, order in views(result, len(dims))
         ]
+        self._is_shown_once = len(self._shown) == len(self.names)
         # Axes in the order in which they lie in memory, and where each stands in the array.
         self._memory = []
         for array in self.like:
@@ -135,23 +127,29 @@ class _Results:
             for shape, dtype, back in self._memory
         ]
 
-    def given(self, out: Mapping[str, Any], as_laid_out: bool) -> list[np.ndarray] | None:
-        """Return the caller's arrays, or None when they are not such as `allocate` gives."""
+    def given(self, out: Mapping[str, Any]) -> list[np.ndarray] | None:
+        """Return the caller's arrays, or None when they do not have the shapes of the results."""
         arrays = []
-        for name, (shape, dtype, strides) in zip(self.names, self._forms):
+        for name, (shape, dtype, _) in zip(self.names, self._forms):
             array = out.get(name)
             if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
-                return None
-            flags = array.flags
-            if not flags.writeable or (
-                as_laid_out and not (flags.aligned and array.strides == strides)
-            ):
                 return None
             arrays.append(array)
         return arrays if len({*map(id, arrays)}) == len(arrays) else None
 
+    def given_as_laid_out(self, out: Mapping[str, Any]) -> list[np.ndarray] | None:
+        """Return the caller's arrays, or None when they are not such as `allocate` gives."""
+        arrays = self.given(out)
+        for array, (_, _, strides) in zip(arrays or (), self._forms):
+            flags = array.flags
+            if not (flags.writeable and flags.aligned and array.strides == strides):
+                return None
+        return arrays
+
     def named(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return every variable of a call by name."""
+        if self._is_shown_once:
+            return dict(zip(self.names, arrays))
         return {
             name: arrays[number] if order is None else arrays[number].transpose(order)
             for name, number, order in self._shown
@@ -159,45 +157,32 @@ class _Results:
 
 
 class _Small:
-    """A kernel bound to arrays of its own, which values are copied into."""
+    """A kernel bound to arrays of its own, which values are copied into and results out of."""
 
     def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
         self._inputs: dict[str, Any] = {name: leaves[name].values for name in changed}
         self._results = _Results(plan)
-        like = self._results.like
-        n_words = [-(-array.nbytes // 8) for array in like]
-        starts = (8 * np.cumsum([0, *n_words])).tolist()
-        self._block = np.empty(starts[-1], np.uint8)
-        self._own = [
-            np.ndarray(array.shape, array.dtype, self._block, start, array.strides)
-            for array, start in zip(like, starts)
-        ]
-        block = address_of(self._block)
-        self._views = [
-            _View(name, v.shape, v.dtype, address_of(v) - block, v.strides)
-            for name, v in self._results.named(self._own).items()
-        ]
+        self._own = self._results.like
         kernel: Any = plan.branches[0].prepared.kernel
         self._run = kernel.bind(leaves, self._own)
 
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        given = None if out is None else self._results.given(out, as_laid_out=False)
+        given = None if out is None else self._results.given(out)
         if out is not None and given is None:
             return None  # the general way says what is wrong
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
-        if given is not None:
+        if given is None:
+            return self._results.named([own.copy("K") for own in self._own])
+        try:
             for array, own in zip(given, self._own):
                 array[...] = own
-            return self._results.named(given)
-        block = self._block.copy()
-        return {
-            name: np.ndarray(shape, dtype, block, offset, strides)
-            for name, shape, dtype, offset, strides in self._views
-        }
+        except ValueError:  # one cannot be written into
+            return None
+        return self._results.named(given)
 
 
 class _Large:
@@ -229,9 +214,7 @@ class _Large:
         given = [np.asarray(values[n], dtype) for n, dtype in zip(self._changed, self._dtypes)]
         if [array.strides for array in given] != self._strides:
             return None
-        arrays = (
-            self._results.allocate() if out is None else self._results.given(out, as_laid_out=True)
-        )
+        arrays = self._results.allocate() if out is None else self._results.given_as_laid_out(out)
         if arrays is None:
             return None  # the general way copies, or says what is wrong
         addresses = [address_of(array) for array in (*given, *arrays)]
