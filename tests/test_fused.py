@@ -420,7 +420,7 @@ def test_segments_hand_on_what_later_ones_read():
 
 
 def test_a_program_in_segments_agrees_with_the_reference(monkeypatch):
-    monkeypatch.setattr(schedule, "cut", lambda e, d: cut(e, d, length=30))
+    monkeypatch.setattr(schedule, "cut", lambda e, d, rows: cut(e, d, rows, length=30))
     program = chain(400)
     rng = np.random.default_rng(6)
     leaves = leaves_of(x=(("i",), rng.normal(size=37)), y=(("j",), rng.normal(size=3)))

@@ -12,15 +12,25 @@ that 0.0 * inf is still NaN.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from gradsweep.errors import NotAProgram
+from gradsweep.errors import NotAProgram, TooLong
+from gradsweep.loop import Loop, LoopResult
 from gradsweep.masks import find_mask
 from gradsweep.primitives import PRIMITIVES
-from gradsweep.program import Constant, Equation, Guard, Input, Output, Program
+from gradsweep.program import (
+    Constant,
+    Equation,
+    Guard,
+    Input,
+    Output,
+    Program,
+    ancestors,
+    renumbered,
+)
 from gradsweep.simplify import simplify
 
 __all__ = ["MAX_EQUATIONS", "Builder", "guards_of", "with_holds"]
@@ -34,22 +44,27 @@ class Builder:
 
     Attributes:
         masks: what a variable is zero for some values of, as `masks` defines it.
+        n_equations: how many it has written, whether or not an output needs them.
+        is_body: whether it writes the body of a Loop, which is the same at every step.
     """
 
-    def __init__(self, max_equations: int = MAX_EQUATIONS):
+    def __init__(self, max_equations: int = MAX_EQUATIONS, is_body: bool = False):
         self.max_equations = max_equations
+        self.is_body = is_body
         self.masks: dict[int, int] = {}
         self._definitions: list[Input | Constant | Equation] = []
         self._dtypes: list[str] = []
         self._numbers: dict[tuple, int] = {}
         self._structural_zeros: set[int] = set()
         self._guards: list[Guard] = []
-        self._n_equations = 0
+        self._loops: dict[tuple, Loop] = {}
+        self._results: dict[Loop, list[int]] = {}
+        self.n_equations = 0
 
     # -- leaves
 
     def input(self, leaf: str, element: int, dtype: str) -> int:
-        return self._intern(("input", leaf, element), Input(leaf, element, dtype), dtype)
+        return self._intern(("input", leaf, element), Input(leaf, element, dtype))
 
     def inputs(self, leaf: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         """Return the variables of every element of a leaf, in its shape."""
@@ -63,7 +78,7 @@ class Builder:
         scalar = np.dtype(dtype).type(value)
         # The bytes tell -0.0 from 0.0 and make NaN equal to itself.
         key = ("constant", dtype, scalar.tobytes())
-        return self._intern(key, Constant(scalar.item(), dtype), dtype)
+        return self._intern(key, Constant(scalar.item(), dtype))
 
     def constants(self, values: np.ndarray, dtype: str) -> np.ndarray:
         """Return the variables of an array of constants, in its shape."""
@@ -74,7 +89,7 @@ class Builder:
 
     def structural_zero(self, dtype: str) -> int:
         zero = np.dtype(dtype).type(0).item()
-        variable = self._intern(("structural zero", dtype), Constant(zero, dtype), dtype)
+        variable = self._intern(("structural zero", dtype), Constant(zero, dtype))
         self._structural_zeros.add(variable)
         return variable
 
@@ -120,6 +135,11 @@ class Builder:
         """Return x when the variable is -x."""
         return self.operand_of("neg", variable)
 
+    def inputs_of(self, variables: Sequence[int]) -> list[Input]:
+        """Return the inputs that some variables are computed from."""
+        reached = (self._definitions[v] for v in self._ancestors(variables))
+        return [definition for definition in reached if isinstance(definition, Input)]
+
     # -- equations
 
     def emit(self, name: str, *operands: int) -> int:
@@ -134,15 +154,50 @@ class Builder:
             operands = (operands[1], operands[0])
         if (name, operands) in self._numbers:
             return self._numbers[name, operands]
-        self._n_equations += 1
-        if self._n_equations > self.max_equations:
-            raise NotAProgram(f"it takes more than {self.max_equations:,} scalar equations")
+        self._count(1)
         dtype = self._result_dtype(name, operands)
-        variable = self._intern((name, operands), Equation(name, operands, dtype), dtype)
+        variable = self._intern((name, operands), Equation(name, operands, dtype))
         mask = find_mask(self, name, operands)
         if mask is not None:
             self.masks[variable] = mask
         return variable
+
+    def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
+        """Return the variables of every result of a Loop."""
+        operands = tuple(operands)
+        key = (loop.body.fingerprint, loop.n_steps, loop.n_given, loop.n_rows, operands)
+        if key not in self._loops:
+            self._count(loop.body.n_written + loop.n_results)
+            # A Loop stands for one run of it: with other operands it is another.
+            loop = self._loops[key] = replace(loop)
+            ports = [loop.body.dtype(variable) for variable in loop.ports]
+            self._results[loop] = [
+                self._append(Equation(LoopResult(loop, number), operands, ports[loop.port(number)]))
+                for number in range(loop.n_results)
+            ]
+        return self._results[self._loops[key]]
+
+    def again(
+        self, equation: Equation, new: Callable[[int], int], runs: dict[Loop, list[int]]
+    ) -> int:
+        """Return the variable of an equation of another Program, or of this one, written anew.
+
+        Args:
+            new: what its operands are now.
+            runs: the results of Loops that were written anew already.
+        """
+        primitive, operands, _ = equation
+        if isinstance(primitive, str):
+            return self.emit(primitive, *map(new, operands))
+        loop, number = primitive
+        if loop not in runs:
+            runs[loop] = self.results(loop, [*map(new, operands)])
+        return runs[loop][number]
+
+    def _count(self, n_equations: int) -> None:
+        self.n_equations += n_equations
+        if self.n_equations > self.max_equations:
+            raise TooLong(f"it takes more than {self.max_equations:,} scalar equations")
 
     def product(self, a: int, b: int) -> int:
         """Multiply entries of matrices: there, a constant zero is a structural one."""
@@ -172,12 +227,17 @@ class Builder:
             definition = self._definitions[variable]
             if isinstance(definition, Equation) and not reached.isdisjoint(definition.operands):
                 reached.add(variable)
-                order.append((variable, definition.primitive, definition.operands))
+                order.append((variable, definition))
         results = []
         for replacement in replacements:
             new = dict(replacement)
-            for variable, primitive, operands in order:
-                new[variable] = self.emit(primitive, *(new.get(o, o) for o in operands))
+            runs: dict[Loop, list[int]] = {}
+
+            def renamed(operand: int, new: Mapping[int, int] = new) -> int:
+                return new.get(operand, operand)
+
+            for variable, equation in order:
+                new[variable] = self.again(equation, renamed, runs)
             results.append([new.get(variable, variable) for variable in variables])
         return results
 
@@ -199,11 +259,7 @@ class Builder:
         return Program(
             inputs=tuple(d for d in definitions if isinstance(d, Input)),
             constants=tuple(d for d in definitions if isinstance(d, Constant)),
-            equations=tuple(
-                d._replace(operands=renumber(d.operands))
-                for d in definitions
-                if isinstance(d, Equation)
-            ),
+            equations=renumbered([d for d in definitions if isinstance(d, Equation)], number),
             outputs=tuple(o._replace(variables=renumber(o.variables)) for o in outputs),
             guards=tuple(
                 dict.fromkeys(g._replace(variable=number[g.variable]) for g in self._guards)
@@ -211,23 +267,20 @@ class Builder:
         )
 
     def _ancestors(self, roots: Sequence[int]) -> list[int]:
-        needed = bytearray(len(self._definitions))
-        for root in roots:
-            needed[root] = True
-        for variable in reversed(range(len(needed))):
-            definition = self._definitions[variable]
-            if needed[variable] and isinstance(definition, Equation):
-                for operand in definition.operands:
-                    needed[operand] = True
-        return [variable for variable, wanted in enumerate(needed) if wanted]
+        """Return, in order, the variables that some are computed from, themselves included."""
+        equations = [(v, d) for v, d in enumerate(self._definitions) if isinstance(d, Equation)]
+        return sorted(ancestors(equations, roots))
 
-    def _intern(self, key: tuple, definition: Input | Constant | Equation, dtype: str) -> int:
+    def _intern(self, key: tuple, definition: Input | Constant | Equation) -> int:
         variable = self._numbers.get(key)
         if variable is None:
-            variable = self._numbers[key] = len(self._definitions)
-            self._definitions.append(definition)
-            self._dtypes.append(dtype)
+            variable = self._numbers[key] = self._append(definition)
         return variable
+
+    def _append(self, definition: Input | Constant | Equation) -> int:
+        self._definitions.append(definition)
+        self._dtypes.append(definition.dtype)
+        return len(self._definitions) - 1
 
     def _result_dtype(self, name: str, operands: tuple[int, ...]) -> str:
         match PRIMITIVES[name].result:
@@ -261,8 +314,9 @@ def with_holds(program: Program) -> Program:
     b = Builder()
     numbers = [b.input(*entry) for entry in program.inputs]
     numbers += [b.constant(*constant) for constant in program.constants]
-    for primitive, operands, _ in program.equations:
-        numbers.append(b.emit(primitive, *(numbers[operand] for operand in operands)))
+    runs: dict[Loop, list[int]] = {}
+    for equation in program.equations:
+        numbers.append(b.again(equation, numbers.__getitem__, runs))
     holds = b.constant(True, "bool")
     for variable, expected, _ in program.guards:
         value = numbers[variable]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradsweep.leaf import Leaf
+from gradsweep.loop import Loop, LoopResult
 from gradsweep.program import Program
 from gradsweep.traced import Traced
 
@@ -35,11 +36,21 @@ def analyse(program: Program, leaves: Mapping[str, Leaf]) -> Dependence:
     axes += [frozenset()] * len(program.constants)
     # A long Program has few distinct sets: a union already made is looked up, not made again.
     unions: dict[frozenset[Axes], Axes] = {}
-    for equation in program.equations:
-        operands = frozenset([axes[operand] for operand in equation.operands])
-        if operands not in unions:
-            unions[operands] = frozenset().union(*operands)
-        axes.append(unions[operands])
+    # All numbers of a row depend on the same.
+    of_rows: dict[tuple[Loop, int], Axes] = {}
+    for primitive, operands, _ in program.equations:
+        if isinstance(primitive, LoopResult):
+            loop, number = primitive
+            port = loop, loop.port(number)
+            if port not in of_rows:
+                reached = loop.reached(number)
+                of_rows[port] = frozenset().union(*(axes[operands[i]] for i in reached))
+            axes.append(of_rows[port])
+            continue
+        found = frozenset([axes[operand] for operand in operands])
+        if found not in unions:
+            unions[found] = frozenset().union(*found)
+        axes.append(unions[found])
     return Dependence(tuple(axes))
 
 

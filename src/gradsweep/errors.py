@@ -75,6 +75,10 @@ class NotAProgram(GradsweepError):
     """A derivative cannot be written as a Program. Caught: it runs on its own framework."""
 
 
+class TooLong(NotAProgram):
+    """A derivative would take more equations than a Program may have."""
+
+
 class GradsweepWarning(UserWarning):
     """What gradsweep does is right but not what was hoped for."""
 

@@ -124,6 +124,7 @@ class _Case:
             return True, b.constant(-b.value(variable), b.dtype(variable))
         equation = b.equation(variable)
         if b.masks.get(variable) == self._w and equation:
+            assert isinstance(equation.primitive, str)  # nothing else is masked
             return self.combine(equation.primitive, *equation.operands)
         negated = b.negated(variable)
         return (False, variable) if negated is None else (True, negated)
@@ -146,7 +147,7 @@ def _compared(b: Builder, condition: int) -> int | None:
 
 def _holds(b: Builder, condition: int, value: float) -> bool:
     equation = b.equation(condition)
-    assert equation
+    assert equation and isinstance(equation.primitive, str)
     x, y = (
         b.value(o) if b.is_constant(o) else value if b.operand_of("abs", o) is None else abs(value)
         for o in equation.operands

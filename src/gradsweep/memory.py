@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.errors import MemoryLimitError
+from gradsweep.loop import reads
 from gradsweep.program import Program
 from gradsweep.stages import Stage
 
@@ -43,7 +44,8 @@ def project_bytes(program: Program, stages: Sequence[Stage], sizes: Mapping[str,
     Reference: Appel (1998), Modern Compiler Implementation, ch. 10, liveness.
     """
     order = [(v, equation, stage.axes) for stage in stages for v, equation in stage.equations]
-    last = {operand: v for v, equation, _ in order for operand in equation.operands}
+    read = {v: operands for v, _, operands in reads((v, equation) for v, equation, _ in order)}
+    last = {operand: variable for variable in read for operand in read[variable]}
     kept = {v for output in program.outputs for v in output.variables}
     alive: dict[int, int] = {}
     total = peak = 0
@@ -51,7 +53,7 @@ def project_bytes(program: Program, stages: Sequence[Stage], sizes: Mapping[str,
         alive[variable] = n_points(axes, sizes) * np.dtype(equation.dtype).itemsize
         total += alive[variable]
         peak = max(peak, total)
-        for operand in set(equation.operands):
+        for operand in set(read[variable]):
             if last[operand] == variable and operand not in kept:
                 total -= alive.pop(operand, 0)
     return peak

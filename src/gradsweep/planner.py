@@ -27,7 +27,6 @@ from gradsweep.memory import SCRATCH_BYTES, budget_bytes, choose_block, format_b
 from gradsweep.parts import Partition
 from gradsweep.plans import Plan, PlannedBranch, labels_of
 from gradsweep.prepared import Prepared, prepare
-from gradsweep.primitives import PRIMITIVES
 from gradsweep.request import Request
 from gradsweep.runs import Destination
 from gradsweep.stages import make_stages
@@ -295,9 +294,14 @@ def _trace_cheapest(
 
     if derivative.mode != "auto":
         return trace(derivative.mode)
+    n_inputs = sum(leaves[key].n_elements for key in derivative.wrt)
+    if derivative.quantity == "gradient":
+        reverse = trace("reverse")
+        if not _may_gain(reverse, n_inputs):
+            return reverse
+        return _cheaper(reverse, trace("forward"), leaves)
     if derivative.quantity not in ("jacobian", "contributions"):
         return trace("reverse")
-    n_inputs = sum(leaves[key].n_elements for key in derivative.wrt)
     if n_inputs == 1:
         return trace("forward")
     reverse = trace("reverse")
@@ -307,8 +311,27 @@ def _trace_cheapest(
     if n_inputs > 4 * n_outputs or n_outputs == 1:
         return reverse
     forward = trace("forward")
+    if forward.program is None and reverse.program is None:
+        return forward if n_inputs < n_outputs else reverse
+    return _cheaper(reverse, forward, leaves)
+
+
+# Of a gradient with more inputs than this, forward mode computes more than reverse mode.
+_FEW_INPUTS = 8
+
+
+def _may_gain(reverse: Traced, n_inputs: int) -> bool:
+    """Tell whether forward mode may be better for a gradient: it keeps nothing of a loop's steps,
+    where reverse mode reads them all again.
+    """
+    if reverse.program is None:
+        return reverse.is_too_long and n_inputs <= _FEW_INPUTS
+    return any(loop.n_rows_left for loop in reverse.program.loops) and n_inputs <= _FEW_INPUTS
+
+
+def _cheaper(reverse: Traced, forward: Traced, leaves: Mapping[str, Leaf]) -> Traced:
     if forward.program is None or reverse.program is None:
-        return forward if forward.program is not None or n_inputs < n_outputs else reverse
+        return reverse if forward.program is None else forward
     return min(reverse, forward, key=lambda traced: _total_flops(traced, leaves))
 
 
@@ -318,9 +341,8 @@ def _total_flops(traced: Traced, leaves: Mapping[str, Leaf]) -> int:
     assert program is not None
     sizes = {dim: size for leaf in leaves.values() for dim, size in leaf.sizes.items()}
     return sum(
-        PRIMITIVES[equation.primitive].flops * n_points(stage.axes, sizes)
+        stage.flops * n_points(stage.axes, sizes)
         for stage in make_stages(program, analyse(program, leaves))
-        for _, equation in stage.equations
     )
 
 
@@ -370,7 +392,7 @@ def _prepared(branch: Branch, options: Options) -> Prepared:
 def _magnitude(branch: Branch) -> int:
     """Return what of the number of points may decide the engine: whether there are few."""
     program = branch.traced.program
-    if program is None or len(program.equations) < _LONG_PROGRAM:
+    if program is None or program.n_computed < _LONG_PROGRAM:
         return 0
     return len(str(n_points(branch.axes, branch.axes)))
 

@@ -4,21 +4,34 @@ A Program is plain data. It can be printed, hashed, saved as JSON and sent to a 
 neither torch nor JAX. Variables are numbered: the inputs first, then the constants, then one for
 each equation, so an equation reads only variables with smaller numbers than its own.
 
+An equation is a primitive of its operands, or one result of a Loop of them.
+
 Knows nothing of frameworks, sweeps or engines.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradsweep.loop import Loop, LoopResult, reads
 from gradsweep.primitives import PRIMITIVES
 
-__all__ = ["Constant", "Equation", "Guard", "Input", "Output", "Program"]
+__all__ = [
+    "Constant",
+    "Equation",
+    "Guard",
+    "Input",
+    "Output",
+    "Program",
+    "ancestors",
+    "renumbered",
+    "total_flops",
+]
 
 
 class Input(NamedTuple):
@@ -35,11 +48,18 @@ class Constant(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """The variable numbered after it is `primitive` of the operands."""
+    """The variable numbered after it is `primitive` of the operands, or a Loop's result."""
 
-    primitive: str
+    primitive: str | LoopResult
     operands: tuple[int, ...]
     dtype: str
+
+    @property
+    def flops(self) -> int:
+        """Estimate the floating-point operations of one point; of a Loop, for all its results."""
+        if isinstance(self.primitive, LoopResult):
+            return self.primitive.loop.flops
+        return PRIMITIVES[self.primitive].flops
 
 
 class Output(NamedTuple):
@@ -97,25 +117,86 @@ class Program:
     @cached_property
     def flops(self) -> int:
         """Estimate the floating-point operations of one point, by the primitive table."""
-        return sum(PRIMITIVES[equation.primitive].flops for equation in self.equations)
+        return total_flops(self.equations)
+
+    @cached_property
+    def loops(self) -> dict[Loop, tuple[int, ...]]:
+        """Every Loop whose results are among the equations, with its operands."""
+        return {
+            equation.primitive.loop: equation.operands
+            for equation in self.equations
+            if isinstance(equation.primitive, LoopResult)
+        }
+
+    @cached_property
+    def n_written(self) -> int:
+        """Count the equations, the bodies of Loops once."""
+        return len(self.equations) + sum(loop.body.n_written for loop in self.loops)
+
+    @cached_property
+    def n_computed(self) -> int:
+        """Count the equations, the bodies of Loops once for every step."""
+        return len(self.equations) + sum(loop.steps * loop.body.n_computed for loop in self.loops)
+
+    @cached_property
+    def dtypes(self) -> frozenset[str]:
+        """The dtypes of what is read and computed."""
+        own = {entry.dtype for entry in self.inputs} | {e.dtype for e in self.equations}
+        return frozenset(own.union(*(loop.body.dtypes for loop in self.loops)))
+
+    @cached_property
+    def primitives(self) -> frozenset[tuple[str, str]]:
+        """The primitives that are used, each with the dtype of its last operand."""
+        own = {
+            (e.primitive, self.dtype(e.operands[-1]))
+            for e in self.equations
+            if isinstance(e.primitive, str)
+        }
+        return frozenset(own.union(*(loop.body.primitives for loop in self.loops)))
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash what the Program computes: equal Programs have equal fingerprints."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    def pruned(self, outputs: Sequence[Output]) -> "Program":
+        """Return a Program of these outputs alone, and of what they need."""
+        roots = {variable for output in outputs for variable in output.variables}
+        needed = sorted(ancestors(list(self.numbered()), roots))
+        number = {old: new for new, old in enumerate(needed)}
+        entries = [*self.inputs, *self.constants, *self.equations]
+        kept = [entries[variable] for variable in needed]
+        return Program(
+            inputs=tuple(entry for entry in kept if isinstance(entry, Input)),
+            constants=tuple(entry for entry in kept if isinstance(entry, Constant)),
+            equations=renumbered([e for e in kept if isinstance(e, Equation)], number),
+            outputs=tuple(
+                o._replace(variables=tuple(number[v] for v in o.variables)) for o in outputs
+            ),
+        )
+
     def to_json(self) -> str:
         """Write the Program as JSON, floats in hexadecimal so that no bit is lost."""
-        return json.dumps(
-            {
-                "inputs": self.inputs,
-                "constants": [[_text(c.value), c.dtype] for c in self.constants],
-                "equations": self.equations,
-                "outputs": self.outputs,
-                "guards": [[g.variable, _text(g.expected), g.where] for g in self.guards],
-            },
-            separators=(",", ":"),
-        )
+        return json.dumps(self._to_data(), separators=(",", ":"))
+
+    def _to_data(self) -> dict[str, Any]:
+        numbers = {loop: number for number, loop in enumerate(self.loops)}
+        return {
+            "inputs": self.inputs,
+            "constants": [[_text(c.value), c.dtype] for c in self.constants],
+            "loops": [
+                [loop.n_steps, loop.n_given, loop.n_rows, operands, loop.body._to_data()]
+                for loop, operands in self.loops.items()
+            ],
+            "equations": [
+                (p, operands, dtype)
+                if isinstance(p, str)
+                else ([numbers[p.loop], p.number], (), dtype)
+                for p, operands, dtype in self.equations
+            ],
+            "outputs": self.outputs,
+            "guards": [[g.variable, _text(g.expected), g.where] for g in self.guards],
+        }
 
     @classmethod
     def from_json(cls, text: str) -> "Program":
@@ -125,16 +206,35 @@ class Program:
             ValueError: when it names a primitive outside the table, or an equation reads a
                 variable that is not yet defined.
         """
-        data = json.loads(text)
+        return cls._from_data(json.loads(text))
+
+    @classmethod
+    def _from_data(cls, data: Mapping[str, Any]) -> "Program":
+        loops = [
+            (Loop(cls._from_data(body), *numbers), tuple(operands))
+            for *numbers, operands, body in data["loops"]
+        ]
+
+        def equation(primitive: Any, operands: Sequence[int], dtype: str) -> Equation:
+            if isinstance(primitive, str):
+                return Equation(primitive, tuple(operands), dtype)
+            loop, given = loops[primitive[0]]
+            return Equation(LoopResult(loop, primitive[1]), given, dtype)
+
         program = cls(
             inputs=tuple(Input(*row) for row in data["inputs"]),
             constants=tuple(Constant(_value(v), dtype) for v, dtype in data["constants"]),
-            equations=tuple(Equation(p, tuple(o), dtype) for p, o, dtype in data["equations"]),
+            equations=tuple(equation(*row) for row in data["equations"]),
             outputs=tuple(Output(n, tuple(s), tuple(v)) for n, s, v in data["outputs"]),
             guards=tuple(Guard(v, _value(e), where) for v, e, where in data["guards"]),
         )
-        for variable, (primitive, operands, _) in program.numbered():
-            if primitive not in PRIMITIVES:
+        for variable, (primitive, _, _), operands in reads(program.numbered()):
+            if isinstance(primitive, LoopResult):
+                loop, number = primitive
+                is_whole = not operands or len(operands) == loop.n_operands
+                if not is_whole or not 0 <= number < loop.n_results:
+                    raise ValueError(f"equation v{variable} is no result of its loop")
+            elif primitive not in PRIMITIVES:
                 raise ValueError(f"the Program uses {primitive!r}, which is no primitive")
             if not all(0 <= operand < variable for operand in operands):
                 raise ValueError(f"equation v{variable} reads a variable that is not yet defined")
@@ -144,18 +244,25 @@ class Program:
         return self.to_source([("", tuple(self.numbered()))])
 
     def to_source(self, stages: Iterable[tuple[str, Sequence[tuple[int, Equation]]]]) -> str:
-        """Write the Program as readable straight-line code.
+        """Write the Program as readable straight-line code, Loops where they are run.
 
         Args:
             stages: the equations with their numbers, in groups with a title each.
         """
         lines = []
+        names: dict[Loop, str] = {}
         for title, equations in stages:
             lines += [f"# {title}"] if title else []
-            lines += [
-                f"v{variable} = {_formula(primitive, [self._name(o) for o in operands])}"
-                for variable, (primitive, operands, _) in equations
-            ]
+            for variable, (primitive, operands, _) in equations:
+                if isinstance(primitive, LoopResult):
+                    loop, number = primitive
+                    if loop not in names:
+                        names[loop] = f"loop{len(names)}"
+                        lines += self._loop_source(names[loop], loop, operands)
+                    right = f"{names[loop]}[{number}]"
+                else:
+                    right = _formula(primitive, [*map(self._name, operands)])
+                lines.append(f"v{variable} = {right}")
         lines += [
             f"guard {self._name(guard.variable)} == {guard.expected!r}  # {guard.where}"
             for guard in self.guards
@@ -164,6 +271,16 @@ class Program:
             values = ", ".join(map(self._name, output.variables))
             lines.append(f"{output.name} = {values if output.shape == () else f'[{values}]'}")
         return "\n".join(lines)
+
+    def _loop_source(self, name: str, loop: Loop, operands: tuple[int, ...]) -> Iterator[str]:
+        """Yield the lines that say what a Loop begins with, and its body."""
+        often = "while going" if loop.n_steps is None else f"{loop.n_steps:,} times"
+        yield f"{name}: {often}, where"
+        for entry, places in sorted(zip(loop.body.inputs, loop.places)):
+            first, last = self._name(operands[places[0]]), self._name(operands[places[-1]])
+            values = f"{first} .. {last}" if len(places) > 1 else first
+            yield f"    {entry.leaf}[{entry.element}] = {values}"
+        yield from (f"    {line}" for line in str(loop.body).splitlines())
 
     def _name(self, variable: int) -> str:
         constant = self.constant(variable)
@@ -177,6 +294,53 @@ class Program:
     @cached_property
     def _array_leaves(self) -> frozenset[str]:
         return frozenset(entry.leaf for entry in self.inputs if entry.element > 0)
+
+
+def total_flops(equations: Iterable[Equation]) -> int:
+    """Estimate the floating-point operations of some equations at one point."""
+    loops: set[Loop] = set()
+    total = 0
+    for equation in equations:
+        if isinstance(equation.primitive, LoopResult):
+            if equation.primitive.loop in loops:
+                continue
+            loops.add(equation.primitive.loop)
+        total += equation.flops
+    return total
+
+
+def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int]) -> set[int]:
+    """Return the variables that some are computed from, themselves included.
+
+    Args:
+        equations: by the variable each defines, each after those that it reads.
+    """
+    needed = set(roots)
+    run: set[Loop] = set()
+    for variable, (primitive, operands, _) in reversed(equations):
+        if variable not in needed:
+            continue
+        if isinstance(primitive, LoopResult):
+            if primitive.loop in run:
+                continue
+            run.add(primitive.loop)
+        needed.update(operands)
+    return needed
+
+
+def renumbered(equations: Iterable[Equation], number: Mapping[int, int]) -> tuple[Equation, ...]:
+    """Return equations with operands numbered anew, which the results of a Loop share."""
+    found = []
+    of_loops: dict[Loop, tuple[int, ...]] = {}
+    for equation in equations:
+        primitive, operands, _ = equation
+        new = of_loops.get(primitive.loop) if isinstance(primitive, LoopResult) else None
+        if new is None:
+            new = tuple([number[operand] for operand in operands])
+        if isinstance(primitive, LoopResult):
+            of_loops[primitive.loop] = new
+        found.append(equation._replace(operands=new))
+    return tuple(found)
 
 
 _INFIX = {

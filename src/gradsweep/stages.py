@@ -6,10 +6,13 @@ per point of the axes it depends on, not once per point of the grid.
 Knows nothing of engines or memory.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradsweep.dependence import Axes, Dependence
-from gradsweep.program import Equation, Program
+from gradsweep.loop import Loop, LoopResult
+from gradsweep.program import Equation, Program, total_flops
 
 __all__ = ["Stage", "make_stages"]
 
@@ -27,6 +30,11 @@ class Stage:
     axes: Axes
     equations: tuple[tuple[int, Equation], ...]
 
+    @cached_property
+    def flops(self) -> int:
+        """Estimate the floating-point operations of one point."""
+        return total_flops(equation for _, equation in self.equations)
+
 
 def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:
     """Return the stages in an order in which they can run.
@@ -38,4 +46,29 @@ def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:
     for variable, equation in program.numbered():
         groups.setdefault(dependence.axes[variable], []).append((variable, equation))
     order = sorted(groups, key=lambda axes: (len(axes), sorted(axes)))
-    return tuple(Stage(axes, tuple(groups[axes])) for axes in order)
+    return tuple(Stage(axes, tuple(_without_other_results(groups[axes]))) for axes in order)
+
+
+def _without_other_results(
+    equations: Sequence[tuple[int, Equation]],
+) -> Iterator[tuple[int, Equation]]:
+    """Yield equations, Loops reduced to what these results of theirs depend on.
+
+    The others may vary with more axes, and so may operands that only they depend on.
+    """
+    wanted: dict[Loop, list[int]] = {}
+    operands_of: dict[Loop, tuple[int, ...]] = {}
+    for _, (primitive, operands, _) in equations:
+        if isinstance(primitive, LoopResult):
+            wanted.setdefault(primitive.loop, []).append(primitive.number)
+            operands_of[primitive.loop] = operands
+    parts = {loop: loop.only(numbers) for loop, numbers in wanted.items()}
+    taken = {
+        loop: tuple([operands_of[loop][i] for i in part.operands]) for loop, part in parts.items()
+    }
+    for variable, equation in equations:
+        if isinstance(equation.primitive, LoopResult):
+            loop, number = equation.primitive
+            result = LoopResult(parts[loop].loop, parts[loop].numbers[number])
+            equation = Equation(result, taken[loop], equation.dtype)
+        yield variable, equation

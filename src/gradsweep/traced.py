@@ -23,6 +23,7 @@ class Traced:
         results: the arrays it yields; the Program's outputs are in the same order.
         program: the Program, or None.
         reason: why there is no Program; "" when there is one.
+        is_too_long: whether that is its length, so that another mode may have one.
         depends: for each result, the keys of the leaves it may depend on. A leaf too many
             costs time; one missing would give wrong numbers.
         call: computes the results at one point with the framework's own operators, from its
@@ -45,4 +46,5 @@ class Traced:
     context: Callable[[], AbstractContextManager]
     seconds: float
     is_unbranched: bool = False
+    is_too_long: bool = False
     function: Any = None

@@ -144,9 +144,9 @@ class Problem:
             )
         if program.guards:
             raise Unavailable("the function has Python branches")
-        if len(program.equations) > _MOST_EQUATIONS:
+        if program.n_computed > _MOST_EQUATIONS:
             raise Unavailable(
-                f"its Program has {len(program.equations):,} equations, which {framework} would "
+                f"its Program has {program.n_computed:,} equations, which {framework} would "
                 f"take minutes to compile"
             )
         if len(traced.results) != 1 or traced.results[0].output:

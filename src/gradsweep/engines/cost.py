@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from gradsweep.engines.base import Job
 from gradsweep.memory import n_points
-from gradsweep.primitives import PRIMITIVES
 
 __all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds", "total_flops"]
 
@@ -22,17 +21,14 @@ _SECONDS_PER_NUMPY_FLOP = 1e-9
 
 def total_flops(job: Job, axes: Mapping[str, int]) -> int:
     """Count the flops of a Program over a sweep, each equation once per point of its stage."""
-    return sum(
-        n_points(stage.axes, axes) * sum(PRIMITIVES[e.primitive].flops for _, e in stage.equations)
-        for stage in job.stages
-    )
+    return sum(n_points(stage.axes, axes) * stage.flops for stage in job.stages)
 
 
 def compiling_seconds(job: Job) -> float:
     """Estimate compiling a Program."""
     program = job.traced.program
     assert program is not None
-    return _SECONDS_PER_MODULE + _SECONDS_PER_COMPILED_EQUATION * len(program.equations)
+    return _SECONDS_PER_MODULE + _SECONDS_PER_COMPILED_EQUATION * program.n_written
 
 
 def running_seconds(job: Job, axes: Mapping[str, int]) -> float:
@@ -44,6 +40,6 @@ def interpreting_seconds(job: Job, axes: Mapping[str, int]) -> float:
     """Estimate running a Program in NumPy, one call for each equation."""
     program = job.traced.program
     assert program is not None
-    return _SECONDS_PER_NUMPY_CALL * len(program.equations) + _SECONDS_PER_NUMPY_FLOP * total_flops(
+    return _SECONDS_PER_NUMPY_CALL * program.n_computed + _SECONDS_PER_NUMPY_FLOP * total_flops(
         job, axes
     )

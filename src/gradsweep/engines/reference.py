@@ -6,11 +6,13 @@ broadcasting computes it once per point of the axes it depends on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from gradsweep.engines.base import Job, Kernel, Leaves
 from gradsweep.leaf import Leaf
+from gradsweep.loop import Loop, iterate, reads
 from gradsweep.memory import project_bytes
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Equation, Program
@@ -61,26 +63,54 @@ def evaluate(
         For each wanted variable, an array with one dim for each axis, of length 1 where the
         variable does not vary.
     """
-    last = last_uses(order)
-    keep = set(wanted)
     values: dict[int, np.ndarray] = {}
     for variable, entry in enumerate(program.inputs):
         dims, array = leaves[entry.leaf].element(entry.element)
         values[variable] = _place(array, dims, axes)
-    for variable, constant in enumerate(program.constants, start=len(program.inputs)):
-        values[variable] = np.full((1,) * len(axes), constant.value, dtype=constant.dtype)
+    _add_constants(values, program, len(axes))
     with np.errstate(all="ignore"):
-        for variable, (primitive, operands, _) in order:
-            values[variable] = PRIMITIVES[primitive].numpy(*(values[o] for o in operands))
-            for operand in set(operands):
-                if last[operand] == variable and operand not in keep:
-                    del values[operand]
+        _compute(values, order, set(wanted))
     return values
+
+
+def _add_constants(values: dict[int, np.ndarray], program: Program, n_axes: int) -> None:
+    for variable, constant in enumerate(program.constants, start=len(program.inputs)):
+        values[variable] = np.full((1,) * n_axes, constant.value, dtype=constant.dtype)
+
+
+def _compute(
+    values: dict[int, np.ndarray], order: Sequence[tuple[int, Equation]], keep: set[int]
+) -> None:
+    """Add the values of equations to those that they read."""
+    last = last_uses(order)
+    of_loops: dict[Loop, list[np.ndarray]] = {}
+    for variable, (primitive, _, _), operands in reads(order):
+        if isinstance(primitive, str):
+            values[variable] = PRIMITIVES[primitive].numpy(*(values[o] for o in operands))
+        else:
+            loop, number = primitive
+            if loop not in of_loops:
+                given = [values[operand] for operand in operands]
+                step = partial(_step, n_axes=given[0].ndim)
+                of_loops[loop] = iterate(loop, given, step, np.any, np.where)
+            values[variable] = of_loops[loop][number]
+        for operand in set(operands):
+            if last[operand] == variable and operand not in keep:
+                del values[operand]
+
+
+def _step(body: Program, inputs: Sequence[np.ndarray], n_axes: int) -> list[np.ndarray]:
+    """Compute the outputs of a Loop's body."""
+    values = dict(enumerate(inputs))
+    _add_constants(values, body, n_axes)
+    wanted = [variable for output in body.outputs for variable in output.variables]
+    _compute(values, list(body.numbered()), {*wanted, *range(body.n_leading)})
+    return [values[variable] for variable in wanted]
 
 
 def last_uses(order: Sequence[tuple[int, Equation]]) -> dict[int, int]:
     """Return, for each variable that is read, the variable whose equation reads it last."""
-    return {operand: variable for variable, (_, operands, _) in order for operand in operands}
+    return {operand: variable for variable, _, operands in reads(order) for operand in operands}
 
 
 def _place(values: np.ndarray, dims: tuple[str, ...], axes: Sequence[str]) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradsweep.errors import EngineError
+from gradsweep.loop import Loop, iterate, reads
 from gradsweep.program import Constant, Program
 
 __all__ = ["evaluate"]
@@ -37,13 +38,41 @@ def evaluate(
     """
     if len(inputs) != len(program.inputs):
         raise ValueError(f"the Program has {len(program.inputs)} inputs; {len(inputs)} were given.")
-    missing = {equation.primitive for equation in program.equations} - operations.keys()
+    missing = {primitive for primitive, _ in program.primitives} - operations.keys()
     if missing:
         raise EngineError(
             f"the Program uses {', '.join(sorted(missing))}, for which the other system has no "
             f"operation."
         )
-    values = [*inputs, *map(constant, program.constants)]
-    for primitive, operands, _ in program.equations:
-        values.append(operations[primitive](*(values[operand] for operand in operands)))
+    values = _values(program, operations, inputs, constant)
     return [tuple(values[variable] for variable in output.variables) for output in program.outputs]
+
+
+def _values(
+    program: Program,
+    operations: Mapping[str, Callable],
+    inputs: Sequence[Any],
+    constant: Callable[[Constant], Any],
+) -> list[Any]:
+    """Compute every variable of a Program."""
+
+    def step(body: Program, inputs: Sequence[Any]) -> list[Any]:
+        within = _values(body, operations, inputs, constant)
+        return [within[variable] for output in body.outputs for variable in output.variables]
+
+    values = [*inputs, *map(constant, program.constants)]
+    of_loops: dict[Loop, list[Any]] = {}
+    for _, (primitive, _, _), operands in reads(program.numbered()):
+        given = [values[operand] for operand in operands]
+        if isinstance(primitive, str):
+            values.append(operations[primitive](*given))
+            continue
+        loop, number = primitive
+        if loop not in of_loops:
+            of_loops[loop] = iterate(loop, given, step, bool, _newer)
+        values.append(of_loops[loop][number])
+    return values
+
+
+def _newer(going: bool, new: Any, old: Any) -> Any:
+    return new  # at one point, a step that is not going is not taken

@@ -10,6 +10,7 @@ Knows nothing of machine code.
 
 from collections.abc import Collection, Mapping
 
+from gradsweep.loop import reads
 from gradsweep.program import Equation
 
 __all__ = ["Demand", "find_demands"]
@@ -41,7 +42,7 @@ def find_demands(
     def need(variable: int, demand: Demand) -> None:
         demands[variable] = demands.get(variable, demand) & demand
 
-    for variable, (primitive, operands, _) in reversed(list(equations.items())):
+    for variable, (primitive, _, _), operands in reads(reversed(list(equations.items()))):
         own = _ALWAYS if variable in leaving else demands.get(variable, _ALWAYS)
         demands[variable] = own
         if primitive == "select" and (operands[0] in equations or operands[0] in present):
@@ -50,6 +51,8 @@ def find_demands(
             need(if_true, own | {(condition, True)})
             need(if_false, own | {(condition, False)})
         else:
+            # A loop is run in any case, for all of its results.
+            demand = own if isinstance(primitive, str) else _ALWAYS
             for operand in operands:
-                need(operand, own)
+                need(operand, demand)
     return {variable: demands[variable] for variable in equations}

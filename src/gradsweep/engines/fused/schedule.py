@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple
 from gradsweep.dependence import Axes, Dependence, analyse
 from gradsweep.engines.base import Job
 from gradsweep.engines.fused.demand import Demand, find_demands
+from gradsweep.engines.fused.rows import Rows, place_rows, results_together
 from gradsweep.engines.fused.segments import Segment, cut
-from gradsweep.primitives import PRIMITIVES
-from gradsweep.program import Equation, Program
+from gradsweep.loop import reads
+from gradsweep.program import Equation, Program, ancestors, total_flops
 
 __all__ = ["Nest", "Schedule", "Slot", "make_schedule"]
 
@@ -55,7 +56,8 @@ class Nest:
         writes: the slots written, by number.
         demands: for equations that cost a call, the conditions without which it is skipped.
         segments: the equations cut into functions.
-        n_places: how many vectors have to be kept between segments.
+        rows: where the vectors are kept that the loops read and leave.
+        n_places: how many vectors have to be kept, those between segments among them.
     """
 
     axes: tuple[str, ...]
@@ -64,6 +66,7 @@ class Nest:
     writes: tuple[int, ...]
     demands: Mapping[int, Demand]
     segments: tuple[Segment, ...]
+    rows: Rows
     n_places: int
 
     def varies(self, slot: Slot) -> bool:
@@ -73,7 +76,7 @@ class Nest:
     @cached_property
     def flops(self) -> int:
         """Estimate the cost of one point, loads and stores included."""
-        computed = sum(PRIMITIVES[e.primitive].flops for e in self.equations.values())
+        computed = total_flops(self.equations.values())
         return computed + len(self.reads) + 2 * len(self.writes)
 
 
@@ -136,7 +139,8 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
             slots.append(slot)
         leaving = {slots[number].variable for number in writes}
         equations, demands = _in_sequence(computed[group], leaving, read[group])
-        segments, n_places = cut(equations, demands)
+        rows = place_rows(equations.items())
+        segments, n_places = cut(equations, demands, rows)
         nests.append(
             Nest(
                 axes=tuple(axis for axis in axes if axis in group),
@@ -145,6 +149,7 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
                 writes=tuple(writes),
                 demands=demands,
                 segments=segments,
+                rows=rows,
                 n_places=n_places,
             )
         )
@@ -153,11 +158,8 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
 
 def _needed(program: Program) -> set[int]:
     """Return the variables that the outputs depend on; what only guards read is not among them."""
-    needed = {variable for output in program.outputs for variable in output.variables}
-    for variable, equation in reversed(list(program.numbered())):
-        if variable in needed:
-            needed.update(equation.operands)
-    return needed
+    roots = {variable for output in program.outputs for variable in output.variables}
+    return ancestors(list(program.numbered()), roots)
 
 
 def _read(
@@ -167,7 +169,7 @@ def _read(
 
     Which it is must not depend on the order of the loops, or else so would the rounding.
     """
-    needed = {v for e in equations.values() for v in e.operands} | set(stored)
+    needed = {o for _, _, operands in reads(equations.items()) for o in operands} | set(stored)
     outside = sorted(v for v in needed if v not in equations and program.constant(v) is None)
     present = set(outside)
     again: dict[int, Equation] = {}
@@ -176,7 +178,7 @@ def _read(
             continue
         equation = program.equations[variable - program.n_leading]
         # One operation on what is at hand costs no more than the load that it saves.
-        if PRIMITIVES[equation.primitive].flops <= 1 and all(
+        if equation.flops <= 1 and all(
             operand in present or program.constant(operand) for operand in equation.operands
         ):
             again[variable] = equation
@@ -191,19 +193,30 @@ def _in_sequence(
     Calls come first, with what they read: whatever else is alive then has to be saved across them.
     Otherwise equations stay in the order in which they were traced. Also returns the conditions
     without which calls are skipped.
+
+    The results of a loop come one after another, since they are computed together.
     """
-    costly = [v for v, e in equations.items() if PRIMITIVES[e.primitive].flops >= _CALL_FLOPS]
+    costly = [v for v, equation in equations.items() if equation.flops >= _CALL_FLOPS]
     demands = find_demands(equations, leaving, present) if costly else {}
-    demands = {variable: demands[variable] for variable in costly if demands[variable]}
+    demands = {
+        variable: demands[variable]
+        for variable in costly
+        if demands[variable] and isinstance(equations[variable].primitive, str)
+    }
+    together = results_together(equations.items())
     ordered: dict[int, Equation] = {}
     waiting = [*costly, *equations][::-1]
     while waiting:
         variable = waiting[-1]
+        if variable in ordered:
+            waiting.pop()
+            continue
         before = list(equations[variable].operands)
         before += [condition for condition, _ in demands.get(variable, ())]
         missing = [v for v in before if v in equations and v not in ordered]
         waiting.extend(missing)
         if not missing:
             waiting.pop()
-            ordered.setdefault(variable, equations[variable])
+            for result in together.get(variable, [variable]):
+                ordered.setdefault(result, equations[result])
     return ordered, demands

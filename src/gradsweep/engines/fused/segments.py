@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.demand import Demand
+from gradsweep.engines.fused.rows import NO_ROWS, Rows, results_together
+from gradsweep.loop import reads
 from gradsweep.program import Equation
 
 __all__ = ["Segment", "cut"]
@@ -36,6 +38,7 @@ class Segment:
 def cut(
     equations: Mapping[int, Equation],
     demands: Mapping[int, Demand],
+    rows: Rows = NO_ROWS,
     length: int = _SEGMENT_EQUATIONS,
 ) -> tuple[tuple[Segment, ...], int]:
     """Return the segments, and how many places they need in between.
@@ -44,39 +47,51 @@ def cut(
 
     Args:
         demands: the conditions that an equation reads besides its operands.
+        rows: what is kept in any case, and where.
 
     Reference: Poletto and Sarkar (1999), Linear scan register allocation.
     """
     parts = list(_parts(equations, length))
     if len(parts) <= 1:
-        return (Segment(equations, {}, {}),), 0
+        return (Segment(equations, {}, {}),), rows.n_places
     home = {variable: number for number, part in enumerate(parts) for variable in part}
-    reads = [
-        {o for e in part.values() for o in e.operands}
+    read = [
+        {operand for _, _, operands in reads(part.items()) for operand in operands}
         | {condition for v in part for condition, _ in demands.get(v, ())}
         for part in parts
     ]
-    last_reader = {v: number for number, read in enumerate(reads) for v in read}
+    last_reader = {v: number for number, variables in enumerate(read) for v in variables}
     segments: list[Segment] = []
-    places: dict[int, int] = {}
+    places: dict[int, int] = dict(rows.places)
     free: list[int] = []
-    n_places = 0
+    n_places = rows.n_places
     for number, part in enumerate(parts):
-        read = {v for v in reads[number] if home.get(v, number) < number}
-        restored = {variable: places[variable] for variable in sorted(read)}
+        earlier = {v for v in read[number] if home.get(v, number) < number}
+        restored = {variable: places[variable] for variable in sorted(earlier)}
         kept = {}
         for variable in part:
-            if last_reader.get(variable, number) > number:
+            if last_reader.get(variable, number) > number and variable not in rows.places:
                 if not free:
                     free.append(n_places)
                     n_places += 1
                 kept[variable] = places[variable] = free.pop()
         segments.append(Segment(part, restored, kept))
-        free += [places[variable] for variable in read if last_reader[variable] == number]
+        free += [
+            places[variable]
+            for variable in earlier
+            if last_reader[variable] == number and variable not in rows.places
+        ]
     return tuple(segments), n_places
 
 
 def _parts(equations: Mapping[int, Equation], length: int) -> Iterator[dict[int, Equation]]:
-    pairs = list(equations.items())
-    for start in range(0, len(pairs), length):
-        yield dict(pairs[start : start + length])
+    """Yield the equations in parts of such a length, or longer where a loop's results end one."""
+    together = results_together(equations.items())
+    part: dict[int, Equation] = {}
+    for variable, equation in equations.items():
+        is_begun = variable in together and together[variable][0] != variable
+        if len(part) >= length and not is_begun:
+            yield part
+            part = {}
+        part[variable] = equation
+    yield part

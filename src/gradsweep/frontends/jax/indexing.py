@@ -35,6 +35,9 @@ def _at_start(b: Builder, start: Sequence[int], limits: Sequence[int], take: Tak
         [limit + 1 for variable, limit in zip(start, limits) if not b.is_constant(variable)],
         dtype=object,
     )
+    if b.is_body and n_positions > 1:
+        # Where the step decides, written out each is known; choosing at every step is slow.
+        raise NotAProgram("a long loop looks up what its steps compute the position of")
     if n_positions > _MAX_POSITIONS:
         raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
 

@@ -1,10 +1,9 @@
-"""Lower a jaxpr to a Program: nested jaxprs inlined, loops and small arrays unrolled.
+"""Lower a jaxpr to a Program: nested jaxprs inlined, short loops and small arrays unrolled.
 
 Knows nothing of derivatives or functions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,6 +16,7 @@ from gradsweep.frontends.jax.dtypes import program_dtype, require_dtype
 from gradsweep.frontends.jax.elementwise import ELEMENTWISE, Rule
 from gradsweep.frontends.jax.indexing import INDEXING
 from gradsweep.frontends.jax.linalg import LINALG
+from gradsweep.frontends.jax.loops import Known, Value, scan, while_
 from gradsweep.frontends.jax.nested import INLINED, is_signbit, needed, opened
 from gradsweep.frontends.jax.structure import STRUCTURE
 from gradsweep.program import Output, Program
@@ -25,16 +25,6 @@ from gradsweep.unroll import Variables, elementwise
 __all__ = ["RULES", "lower"]
 
 RULES: Mapping[str, Rule] = {**ELEMENTWISE, **STRUCTURE, **INDEXING, **LINALG}
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """An array of constants, of any dtype that JAX has, not yet made into variables."""
-
-    array: Any
-
-
-Value = Variables | Known
 
 
 def lower(
@@ -85,6 +75,10 @@ class _Lowering:
         return np.array(constants, dtype=aval.dtype).reshape(value.shape)
 
     # -- jaxprs
+
+    def within(self, builder: Builder) -> "_Lowering":
+        """Return what lowers jaxprs into another Builder."""
+        return _Lowering(builder)
 
     def inline(
         self, jaxpr: Any, operands: Sequence[Value], wanted: Sequence[bool] | None = None
@@ -189,73 +183,6 @@ def _cond(lowering: _Lowering, equation: Any, operands: list[Value], used: list[
     return results
 
 
-def _scan(lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
-    """Unroll a loop of known length."""
-    params = equation.params
-    n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
-    _refuse_long(lowering, length, params["jaxpr"])
-    atoms = equation.invars
-    constants, carry = operands[:n_consts], operands[n_consts : n_consts + n_carry]
-    rows = [
-        _rows(lowering, value, atom.aval)
-        for value, atom in zip(operands[n_consts + n_carry :], atoms[n_consts + n_carry :])
-    ]
-    wanted = [True] * n_carry + used[n_carry:]
-    steps: list[list[Any]] = []
-    for i in reversed(range(length)) if params["reverse"] else range(length):
-        row = [rows_of[i] for rows_of in rows]
-        results = lowering.inline(params["jaxpr"], [*constants, *carry, *row], wanted)
-        carry = results[:n_carry]
-        steps.append(results[n_carry:])
-    if params["reverse"]:
-        steps.reverse()
-    stacked: list[Any] = []
-    for position, variable in enumerate(equation.outvars[n_carry:]):
-        if not used[n_carry + position]:
-            stacked.append(None)
-            continue
-        aval = variable.aval
-        elements = [np.array(lowering.variables(step[position], aval)) for step in steps]
-        stacked.append(np.array(elements, dtype=np.int64).reshape(aval.shape))
-    return [*carry, *stacked]
-
-
-def _rows(lowering: _Lowering, value: Value, aval: Any) -> Sequence[Value]:
-    """Return the value that each step of a loop reads."""
-    if isinstance(value, Known) and program_dtype(aval.dtype) is None:
-        return [Known(row) for row in value.array]
-    return list(lowering.variables(value, aval))
-
-
-def _while(
-    lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]
-) -> list[Any]:
-    """Run a loop for as long as its condition is known."""
-    params = equation.params
-    condition, body = params["cond_jaxpr"], params["body_jaxpr"]
-    n_condition, n_body = params["cond_nconsts"], params["body_nconsts"]
-    condition_constants = operands[:n_condition]
-    body_constants = operands[n_condition : n_condition + n_body]
-    carry = list(operands[n_condition + n_body :])
-    n_steps = 0
-    while True:
-        (going_on,) = lowering.inline(condition, [*condition_constants, *carry])
-        known = lowering.known(going_on, opened(condition)[0].outvars[0].aval)
-        if known is None:
-            raise NotAProgram("it loops a number of times that depends on the values")
-        if not known:
-            return carry
-        n_steps += 1
-        _refuse_long(lowering, n_steps, body)
-        carry = lowering.inline(body, [*body_constants, *carry])
-
-
-def _refuse_long(lowering: _Lowering, n_steps: int, body: Any) -> None:
-    # Folded steps write no equations, so the builder's own limit does not see them.
-    if n_steps * max(1, len(opened(body)[0].eqns)) > lowering.builder.max_equations:
-        raise NotAProgram(f"it loops {n_steps:,} times")
-
-
 def _linear_solve(
     lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]
 ) -> list[Any]:
@@ -280,8 +207,8 @@ _Control = Callable[[_Lowering, Any, list[Value], list[bool]], list[Any]]
 
 _CONTROL: dict[str, _Control] = {
     "cond": _cond,
-    "scan": _scan,
-    "while": _while,
+    "scan": scan,
+    "while": while_,
     "custom_linear_solve": _linear_solve,
     "platform_index": _platform_index,
 }

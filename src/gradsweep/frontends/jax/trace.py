@@ -17,7 +17,7 @@ from jax.extend.core import ClosedJaxpr
 from gradsweep import tree
 from gradsweep.compose import compose
 from gradsweep.derivative import Derivative, Result
-from gradsweep.errors import NotAProgram, StatefulFunction
+from gradsweep.errors import NotAProgram, StatefulFunction, TooLong
 from gradsweep.frontends.jax.explain import explained, kept_value
 from gradsweep.frontends.jax.lower import lower
 from gradsweep.frontends.jax.operators import JaxAD, scoped_x64
@@ -74,18 +74,19 @@ def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.
         with explained(bound, point):
             _require_stateless(bound, leaves)
             closed = _jaxpr(at_point, leaves)
-        program, reason = _program(closed, leaves, len(rows))
+        program, failure = _program(closed, leaves, len(rows))
     return Traced(
         framework="jax",
         results=tuple(rows),
         program=program,
-        reason=reason,
+        reason=_reason(failure),
         depends=reach(closed, keys),
         call=at_point,
         eager=at_point,
         context=scoped_x64,
         seconds=time.perf_counter() - started,
         is_unbranched=True,
+        is_too_long=isinstance(failure, TooLong),
         function=bound.function,
     )
 
@@ -108,16 +109,20 @@ def _jaxpr(function: Callable, leaves: list[tuple[str, np.ndarray]]) -> ClosedJa
 
 def _program(
     closed: ClosedJaxpr, leaves: list[tuple[str, np.ndarray]], n_results: int
-) -> tuple[Program | None, str]:
-    """Return the Program, or why there is none."""
+) -> tuple[Program | None, Exception | None]:
+    """Return the Program, or what stood in its way."""
     try:
-        return lower(closed, leaves, [f"result {i}" for i in range(n_results)]), ""
-    except NotAProgram as error:
-        return None, str(error)
+        return lower(closed, leaves, [f"result {i}" for i in range(n_results)]), None
     except Exception as error:
-        # The parameters of an equation are JAX's own affair and change between its versions;
-        # JAX can still run what is not understood here.
-        return None, f"its jaxpr could not be read ({type(error).__name__}: {error})"
+        return None, error
+
+
+def _reason(failure: Exception | None) -> str:
+    if failure is None or isinstance(failure, NotAProgram):
+        return str(failure or "")
+    # The parameters of an equation are JAX's own affair and change between its versions;
+    # JAX can still run what is not understood here.
+    return f"its jaxpr could not be read ({type(failure).__name__}: {failure})"
 
 
 def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> None:
