@@ -26,6 +26,7 @@ from gradsweep.memory import format_bytes, n_points
 from gradsweep.parts import Part, Partition
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
+from gradsweep.program import count_written
 from gradsweep.runs import Destination, OnError, PartResult, PartWork, run
 from gradsweep.stores.base import ArrayBytes, Layout, seconds_to_store
 
@@ -448,12 +449,16 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
         yield f"    not {name}: {reason}"
     if traced.program is not None:
         yield (
-            f"  program      {_count(len(traced.program.equations), 'equation')}, "
+            f"  program      {_count(traced.program.n_written, 'equation')}, "
             f"about {_count(traced.program.flops, 'flop')} a point"
         )
+        for loop in traced.program.loops:
+            often = f"{loop.n_steps:,} times" if loop.n_steps else "as long as the point goes on"
+            yield f"    loop {often}: {_count(loop.body.n_written, 'equation')}"
         for stage in planned.prepared.job.stages:
             along = _along(stage.axes, planned.branch.axes)
-            yield f"    stage {along}: {_count(len(stage.equations), 'equation')}"
+            n_equations = count_written(equation for _, equation in stage.equations)
+            yield f"    stage {along}: {_count(n_equations, 'equation')}"
     else:
         yield f"  no program   {traced.reason}"
     chunks = planned.chunks

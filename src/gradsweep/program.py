@@ -29,6 +29,7 @@ __all__ = [
     "Output",
     "Program",
     "ancestors",
+    "count_written",
     "renumbered",
     "total_flops",
 ]
@@ -130,13 +131,14 @@ class Program:
 
     @cached_property
     def n_written(self) -> int:
-        """Count the equations, the bodies of Loops once."""
-        return len(self.equations) + sum(loop.body.n_written for loop in self.loops)
+        """Count what is computed as it is written: the body of a Loop in place of its results."""
+        return count_written(self.equations)
 
     @cached_property
     def n_computed(self) -> int:
-        """Count the equations, the bodies of Loops once for every step."""
-        return len(self.equations) + sum(loop.steps * loop.body.n_computed for loop in self.loops)
+        """Count what is computed as often as it is: the body of a Loop once for every step."""
+        own = sum(isinstance(equation.primitive, str) for equation in self.equations)
+        return own + sum(loop.steps * loop.body.n_computed for loop in self.loops)
 
     @cached_property
     def dtypes(self) -> frozenset[str]:
@@ -294,6 +296,14 @@ class Program:
     @cached_property
     def _array_leaves(self) -> frozenset[str]:
         return frozenset(entry.leaf for entry in self.inputs if entry.element > 0)
+
+
+def count_written(equations: Iterable[Equation]) -> int:
+    """Count equations, the body of a Loop in place of its results."""
+    primitives = [equation.primitive for equation in equations]
+    loops = {primitive.loop for primitive in primitives if isinstance(primitive, LoopResult)}
+    own = sum(isinstance(primitive, str) for primitive in primitives)
+    return own + sum(loop.body.n_written for loop in loops)
 
 
 def total_flops(equations: Iterable[Equation]) -> int:

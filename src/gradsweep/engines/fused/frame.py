@@ -162,11 +162,12 @@ def make_frames(
 def project_buffer_bytes(
     schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: int
 ) -> int:
-    """Return the bytes of everything that nests hand on, for all threads."""
+    """Return the bytes of everything that nests hand on or keep, for all threads."""
     lengths = {**lengths, _POINT: 1}
     cuts = _cut(schedule, lanes, lengths, n_threads)
     buffers = _lay_out_buffers(schedule, lanes, lengths, cuts)
-    return sum(buffers.shared.values()) + n_threads * sum(buffers.private.values())
+    kept = max((8 * lanes * nest.n_places for nest in schedule.nests), default=0)
+    return sum(buffers.shared.values()) + n_threads * (sum(buffers.private.values()) + kept)
 
 
 class _Words:
