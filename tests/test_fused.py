@@ -331,6 +331,24 @@ def test_a_point_has_the_same_bits_in_any_chunk():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("axes", [{"x": 200}, {"x": 200, "y": 1}])
+def test_difference_of_equal_products_is_zero(axes):
+    """Also where one of them is computed once for all points: sqrt(E² - m²) at rest."""
+    program = program_of(
+        lambda b, x, y: [
+            b.emit("sqrt", b.emit("sub", b.emit("mul", x, x), b.emit("mul", y, y))),
+            b.emit("add", b.emit("mul", x, y), b.emit("mul", b.emit("neg", y), x)),
+        ],
+        x="float64",
+        y="float64",
+    )
+    x = np.random.default_rng(0).uniform(0.1, 200, 200)
+    for at in range(0, 200, 40) if "y" in axes else [slice(None)]:
+        y = (("y",), x[at : at + 1]) if "y" in axes else (("x",), x)
+        for found in run(FUSED, program, leaves_of(x=(("x",), x), y=y), axes):
+            np.testing.assert_array_equal(found.reshape(200)[at], 0.0)
+
+
 def test_a_lane_does_not_see_its_neighbours():
     """NaN, infinities and huge numbers take slow paths, which must leave other lanes alone."""
     names = ["sin", "exp", "log", "pow", "erfc", "tan", "atanh", "cbrt", "log1p"]

@@ -113,3 +113,24 @@ def test_code_decides_the_framework_where_values_are_of_the_other():
     np.testing.assert_allclose(
         gs.gradient(lambda x: jnp.sin(x), gs.Sweep(x=torch.tensor(X))).df_dx, np.cos(X), rtol=1e-14
     )
+
+
+@pytest.mark.parametrize(("change", "is_state"), [(2.0**-50, False), (2.0**-30, True)])
+def test_roundings_that_differ_between_calls_are_no_state(change, is_state):
+    """LAPACK's last digits depend on where its arrays lie."""
+    calls = iter(range(1000))
+
+    def largest(x):
+        matrix = torch.stack([torch.stack([x, x**2]), torch.stack([x**2, 1 + x])])
+        return torch.linalg.eigvalsh(matrix)[1] * (1 + change * (next(calls) % 2))
+
+    def computed():
+        return gs.value(largest, gs.Sweep(x=[0.5, 1.5]), engine="torch").largest.values
+
+    if is_state:
+        with pytest.raises(StatefulFunction):
+            computed()
+    else:
+        x = np.array([0.5, 1.5])
+        expected = (1 + 2 * x + np.sqrt(1 + 4 * x**4)) / 2
+        np.testing.assert_allclose(computed(), expected, rtol=1e-14)

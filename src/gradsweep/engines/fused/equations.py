@@ -98,9 +98,22 @@ class EquationWriter:
                 s=text.suffix(last),
                 k=f"<{text.lanes} x {AS_INTEGER[last]}>",
                 b=text.type("bool"),
+                c=" contract" if self._may_contract(operands) else "",
                 u=text.type(dtype),
                 us=text.suffix(dtype),
             )
+        )
+
+    def _may_contract(self, operands: tuple[int, ...]) -> bool:
+        """Tell whether a product among the operands may be left unrounded when they are added.
+
+        Not where both are products: x * x - y * y is zero where x is y, and has to remain so.
+        """
+        program = self.program
+        first = program.n_leading
+        return not all(
+            operand >= first and program.equations[operand - first].primitive == "mul"
+            for operand in operands
         )
 
     def _evaluate(self, variable: int, primitive: str, dtype: str, values: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ Each row is a template. It is filled with {r}, the name of the result; {0}, {1},
 vector of integers as wide; {b}, a vector of truth values; {u}, the type of the result. Names that
 begin with {r} are local to the row.
 
-NaN, infinities and signed zeros come out as NumPy has them. `contract` lets a product and a sum
-become one fused multiply-add; no other licence is taken.
+NaN, infinities and signed zeros come out as NumPy has them. {c} is `contract` where a product and a
+sum may become one fused multiply-add; no other licence is taken.
 """
 
 import platform
@@ -56,8 +56,8 @@ _TO_INTEGER = (
 )
 
 _FLOAT: Rows = {
-    "add": _operation("fadd contract"),
-    "sub": _operation("fsub contract"),
+    "add": _operation("fadd{c}"),
+    "sub": _operation("fsub{c}"),
     "mul": _operation("fmul contract"),
     "div": _operation("fdiv"),
     "neg": "{r} = fneg {t} {0}",
