@@ -253,6 +253,11 @@ OPERATIONS = [
 ]
 
 
+def pair(x):
+    """Two matrices at once."""
+    return torch.stack([x, x[[1, 2, 0]] ** 2 + 0.1])
+
+
 OPERATIONS += rows(
     SQUARE,
     solve=lambda x: torch.linalg.solve(x, x[0] * x[1]),
@@ -262,7 +267,22 @@ OPERATIONS += rows(
     inverse=torch.linalg.inv,
     log_determinant=lambda x: torch.linalg.slogdet(x[[2, 1, 0]]).logabsdet,
     cholesky=lambda x: torch.linalg.cholesky(x @ x.T),
+    cholesky_upper=lambda x: torch.linalg.cholesky(x @ x.T, upper=True),
+    cholesky_solve=lambda x: torch.cholesky_solve(x[:, :2], torch.linalg.cholesky(x @ x.T)),
+    cholesky_solve_upper=lambda x: torch.cholesky_solve(
+        x[:, :2], torch.linalg.cholesky(x @ x.T, upper=True), upper=True
+    ),
+    cholesky_inverse=lambda x: torch.cholesky_inverse(torch.linalg.cholesky(x @ x.T)),
     triangular=lambda x: torch.linalg.solve_triangular(x, x[:, :2] ** 2, upper=True),
+    many_systems=lambda x: torch.linalg.solve(pair(x), x[:, :2] ** 2),
+    many_systems_of_vectors=lambda x: torch.linalg.solve(pair(x), pair(x)[:, 1]),
+    many_inverses=lambda x: torch.linalg.inv(pair(x)[None]),
+    many_log_determinants=lambda x: torch.linalg.slogdet(pair(x)).logabsdet,
+    many_cholesky_factors=lambda x: torch.linalg.cholesky(pair(x) @ pair(x).mT),
+    many_triangular_systems=lambda x: torch.linalg.solve_triangular(pair(x), x, upper=False),
+    normal_of_many_variables=lambda x: torch.distributions.MultivariateNormal(
+        x[0], scale_tril=torch.linalg.cholesky(x @ x.T)
+    ).log_prob(x[1:]),
 )
 
 
@@ -291,10 +311,14 @@ def test_running_logsumexp_has_torchs_own_gradient():
 
 def test_determinant_has_torchs_own_gradient():
     # torch writes its second derivative with a singular value decomposition: no Program.
-    def f(x):
+    def one(x):
         return torch.linalg.det(x[[1, 2, 0]])
 
-    assert_agrees(f, SQUARE, "gradient", torch.func.grad(f)(torch.tensor(SQUARE)).numpy())
+    def many(x):
+        return torch.linalg.det(pair(x)).sum()
+
+    for f in (one, many):
+        assert_agrees(f, SQUARE, "gradient", torch.func.grad(f)(torch.tensor(SQUARE)).numpy())
 
 
 @pytest.mark.parametrize(

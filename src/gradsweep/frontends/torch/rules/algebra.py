@@ -4,7 +4,7 @@ Elimination picks its pivots by selects rather than by branches, so that one Pro
 wherever the largest entry of a column stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -155,41 +155,85 @@ def _identity(like: Expression) -> Expression:
     return like.of(entries)
 
 
-def _stacked(pivots: list[Expression]) -> Expression:
-    return pivots[0].of(np.array([int(pivot.variables) for pivot in pivots]))
+def _of_each(core: Callable, *ranks: int) -> Callable:
+    """Return a rule that applies a function of single matrices to each of a batch of them.
+
+    Args:
+        ranks: how many dims each operand of the function has, the last of its array.
+    """
+
+    def rule(call, *arrays, **options):
+        operands = [call(array) for array in arrays]
+        n_batched = [len(o.shape) - rank for o, rank in zip(operands, ranks)]
+        batch = np.broadcast_shapes(*(o.shape[:n] for o, n in zip(operands, n_batched)))
+        if not batch:
+            return core(*operands, **options)
+        each = [
+            np.broadcast_to(o.variables, batch + o.shape[n:]) for o, n in zip(operands, n_batched)
+        ]
+        found = [
+            core(*(o.of(array[index]) for o, array in zip(operands, each)), **options)
+            for index in np.ndindex(*batch)
+        ]
+        if isinstance(found[0], Expression):
+            return _stacked(found, batch)
+        return tuple(_stacked(results, batch) for results in zip(*found))
+
+    return rule
+
+
+def _stacked(expressions: Sequence[Expression], batch: tuple[int, ...] | None = None) -> Expression:
+    array = np.stack([expression.variables for expression in expressions])
+    return expressions[0].of(array if batch is None else array.reshape(batch + array.shape[1:]))
 
 
 def _unstacked(pivots: Expression) -> list[Expression]:
     return [pivots[k] for k in range(pivots.shape[0])]
 
 
-def _solve_rule(call, a, b, *, left=True, check_errors=False) -> tuple:
-    rows, pivots = _factor(call(a))
-    return _solve(rows, pivots, call(b), left), _joined(rows), _stacked(pivots), call(0)
+def _no_error(like: Expression) -> Expression:
+    return Expression(like.builder, np.array(0), "int64").lift(0)
 
 
-def _lu_solve_rule(call, lu, pivots, b, *, left=True, adjoint=False) -> Expression:
-    return _solve(_rows(call(lu)), _unstacked(call(pivots)), call(b), left, adjoint)
+def _solved(a: Expression, b: Expression, *, left=True, check_errors=False) -> tuple:
+    rows, pivots = _factor(a)
+    return _solve(rows, pivots, b, left), _joined(rows), _stacked(pivots), _no_error(a)
 
 
-def _inverse_rule(call, a, *, check_errors=False) -> tuple:
-    rows, pivots = _factor(call(a))
-    return _solve(rows, pivots, _identity(call(a))), call(0)
+def _solve_rule(call, a, b, **options) -> tuple:
+    of_vectors = b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
+    return _of_each(_solved, 2, 1 if of_vectors else 2)(call, a, b, **options)
 
 
-def _as_torch_factors(call, a) -> Expression:
+def _solved_from_factors(
+    lu: Expression, pivots: Expression, b: Expression, *, left=True, adjoint=False
+) -> Expression:
+    return _solve(_rows(lu), _unstacked(pivots), b, left, adjoint)
+
+
+def _inverse(a: Expression, *, check_errors=False) -> tuple:
+    rows, pivots = _factor(a)
+    return _solve(rows, pivots, _identity(a)), _no_error(a)
+
+
+def _as_torch_factors(core: Callable) -> Callable:
     # torch factors the transpose of a contiguous matrix, and its derivative counts on that.
-    matrix = call(a)
-    return matrix.of(matrix.variables.T) if a.is_contiguous() else matrix
+    def rule(call, a):
+        def of_one(matrix: Expression) -> tuple:
+            return core(matrix.of(matrix.variables.T) if a.is_contiguous() else matrix)
+
+        return _of_each(of_one, 2)(call, a)
+
+    return rule
 
 
-def _determinant_rule(call, a) -> tuple:
-    rows, pivots = _factor(_as_torch_factors(call, a))
+def _with_factors(matrix: Expression) -> tuple:
+    rows, pivots = _factor(matrix)
     return _determinant(rows, pivots), _joined(rows), _stacked(pivots)
 
 
-def _log_determinant_rule(call, a) -> tuple:
-    rows, pivots = _factor(_as_torch_factors(call, a))
+def _log_determinant(matrix: Expression) -> tuple:
+    rows, pivots = _factor(matrix)
     determinant = _determinant(rows, pivots)
     size = abs(rows[0][0])
     total = log(size)
@@ -198,11 +242,13 @@ def _log_determinant_rule(call, a) -> tuple:
     return apply("sign", determinant), total, _joined(rows), _stacked(pivots)
 
 
-def _cholesky_rule(call, a, *, upper=False, check_errors=False) -> tuple:
-    matrix = call(a)
+def _cholesky(matrix: Expression, *, upper=False, check_errors=False) -> tuple:
+    """Return L with A = L L', or its transpose; of A, the lower triangle is read, or the upper."""
     n = matrix.shape[-1]
-    if matrix.shape != (n, n) or upper or not 0 < n <= _LARGEST_SYSTEM:
+    if matrix.shape != (n, n) or not 0 < n <= _LARGEST_SYSTEM:
         raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
+    if upper:
+        matrix = matrix.of(matrix.variables.T)
     zero = matrix.zeros()
     rows: Rows = [[zero] * n for _ in range(n)]
     for j in range(n):
@@ -211,13 +257,29 @@ def _cholesky_rule(call, a, *, upper=False, check_errors=False) -> tuple:
             for k in range(j):
                 entry = entry - rows[i][k] * rows[j][k]
             rows[i][j] = sqrt(entry) if i == j else entry / rows[j][j]
-    return _joined(rows), call(0)
+    factor = _joined(rows)
+    return (factor.of(factor.variables.T) if upper else factor), _no_error(matrix)
 
 
-def _triangular_rule(call, a, b, *, upper, left=True, unitriangular=False) -> Expression:
-    matrix, columns = call(a), call(b)
-    if len(matrix.shape) != 2 or len(columns.shape) != 2:
-        raise NotAProgram("it solves many triangular systems at once")
+def _cholesky_solved(b: Expression, factor: Expression, upper: bool = False) -> Expression:
+    """Return X with L L' X = B, or U' U X = B."""
+    if not 0 < factor.shape[-1] <= _LARGEST_SYSTEM:
+        raise NotAProgram(f"it solves a system of shape {factor.shape}")
+    rows, x = _rows(factor), _rows(b)
+    transposed = [list(column) for column in zip(*rows)]
+    first, second = (transposed, rows) if upper else (rows, transposed)
+    _substitute(first, x, lower=True, unit=False)
+    _substitute(second, x, lower=False, unit=False)
+    return _joined(x)
+
+
+def _cholesky_inverse(factor: Expression, upper: bool = False) -> Expression:
+    return _cholesky_solved(_identity(factor), factor, upper)
+
+
+def _triangular(
+    matrix: Expression, columns: Expression, *, upper, left=True, unitriangular=False
+) -> Expression:
     if not left:  # X A = B is A' X' = B'
         matrix, columns = matrix.of(matrix.variables.T), columns.of(columns.variables.T)
         upper = not upper
@@ -225,6 +287,17 @@ def _triangular_rule(call, a, b, *, upper, left=True, unitriangular=False) -> Ex
     _substitute(_rows(matrix), x, lower=not upper, unit=unitriangular)
     solution = _joined(x)
     return solution if left else solution.of(solution.variables.T)
+
+
+def _options_last(core: Callable, *ranks: int) -> Callable:
+    """The same for a function whose one option may be given by position."""
+
+    def rule(call, *arguments, **options):
+        arrays, rest = arguments[: len(ranks)], arguments[len(ranks) :]
+        of_one = (lambda *operands: core(*operands, *rest)) if rest else core
+        return _of_each(of_one, *ranks)(call, *arrays, **options)
+
+    return rule
 
 
 RULES: dict[str, Callable] = {
@@ -239,10 +312,12 @@ RULES: dict[str, Callable] = {
     "linear": _linear,
     "linalg_cross": _cross,
     "_linalg_solve_ex": _solve_rule,
-    "linalg_lu_solve": _lu_solve_rule,
-    "linalg_inv_ex": _inverse_rule,
-    "_linalg_det": _determinant_rule,
-    "_linalg_slogdet": _log_determinant_rule,
-    "linalg_cholesky_ex": _cholesky_rule,
-    "linalg_solve_triangular": _triangular_rule,
+    "linalg_lu_solve": _of_each(_solved_from_factors, 2, 1, 2),
+    "linalg_inv_ex": _of_each(_inverse, 2),
+    "_linalg_det": _as_torch_factors(_with_factors),
+    "_linalg_slogdet": _as_torch_factors(_log_determinant),
+    "linalg_cholesky_ex": _of_each(_cholesky, 2),
+    "cholesky_solve": _options_last(_cholesky_solved, 2, 2),
+    "cholesky_inverse": _options_last(_cholesky_inverse, 2),
+    "linalg_solve_triangular": _of_each(_triangular, 2, 2),
 }
