@@ -293,7 +293,6 @@ _ROWS = [
         },
         sizes=(1_000, 100_000),
         quick_sizes=(1_000,),
-        mode="forward",
         **_LOTKA_VOLTERRA,
     ),
 ]
