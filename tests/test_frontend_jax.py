@@ -727,3 +727,12 @@ def test_a_module_imported_inside_the_function_names_its_framework(quantity):
         np.testing.assert_allclose(found.df_dx, expected, rtol=1e-13)
     else:
         np.testing.assert_allclose(found.f, [0.0, math.sin(1.0)], atol=1e-15)
+
+
+def test_function_applied_to_an_entry_is_left_to_jax():
+    def applied(x):
+        return jnp.stack([x, 2 * x]).at[1].apply(jnp.sin)
+
+    found = gs.value(applied, gs.Sweep(x=[0.5, 1.0]))
+    assert found.engine == "xla"
+    np.testing.assert_allclose(found.applied[:, 1], np.sin([1.0, 2.0]), rtol=1e-15)

@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import gradsweep as gs  # noqa: E402
 from gradsweep.derivative import Derivative  # noqa: E402
 from gradsweep.errors import OutputError, StatefulFunction  # noqa: E402
 from gradsweep.frontends.torch import Float64Mode, trace  # noqa: E402
@@ -248,6 +249,10 @@ OPERATIONS = [
         interpolation=lambda x: (
             torch.tensor([1.0, 4.0, 9.0])[torch.searchsorted(torch.tensor([-0.5, 0.5]), x)] * x
         ),
+        interpolate=lambda x: F.interpolate(x[None], size=5, mode="linear"),
+        pixel_unshuffle=lambda x: F.pixel_unshuffle(x[None, :, :2].reshape(1, 1, 2, 2), 2),
+        pixel_shuffle=lambda x: F.pixel_shuffle(x.T[:, :, None].reshape(1, 1, 3, 2), 1),
+        reshape_of_a_transpose=lambda x: x.T.reshape(-1) ** 2,
         searched_table=lambda x: torch.bucketize(x, torch.tensor([0.0, 1.0])) * x,
     ),
 ]
@@ -652,3 +657,41 @@ def test_forward_and_reverse_give_the_same_jacobian():
         found.append(jacobian)
     np.testing.assert_allclose(*found, rtol=1e-12)
     np.testing.assert_allclose(found[0], torch.func.jacrev(f)(torch.tensor(VECTOR)), rtol=1e-12)
+
+
+def test_search_takes_nan_for_the_largest_number():
+    def entry(x):
+        return torch.tensor([10.0, 20.0, 30.0])[torch.bucketize(x, torch.tensor([0.0, 1.0]))]
+
+    found = gs.value(entry, gs.Sweep(x=[-1.0, np.nan, 1.0, 2.0])).entry
+    np.testing.assert_array_equal(found, [10.0, 30.0, 20.0, 30.0])
+
+
+def test_reverse_mode_is_taken_where_torch_has_no_forward_rule():
+    points = np.random.default_rng(0).normal(size=(2, 3, 2))
+
+    def attention(a):
+        return F.scaled_dot_product_attention(a[None], a[None] ** 2, a[None])[0]
+
+    found = gs.jacobian(attention, gs.Sweep(a=("s", points))).dattention_da
+    expected = [torch.autograd.functional.jacobian(attention, torch.tensor(p)) for p in points]
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
+def test_what_torch_maps_wrongly_is_not_mapped():
+    """torch.vmap of forward mode of `solve` takes one matrix's pivots for all (torch 2.13)."""
+    rng = np.random.default_rng(1)
+    n, p = 20, 9
+    fixed, slopes = torch.tensor(rng.normal(size=(n, n))), torch.tensor(rng.normal(size=(p, n, n)))
+    side, points = torch.tensor(rng.normal(size=n)), rng.normal(size=(3, p))
+
+    def state(x):
+        return torch.linalg.solve(fixed + torch.tensordot(x, slopes, 1), side)
+
+    found = gs.jacobian(state, gs.Sweep(x=("s", points))).dstate_dx
+    for jacobian, point in zip(found, points):
+        matrix = (fixed + torch.tensordot(torch.tensor(point), slopes, 1)).numpy()
+        inverse = np.linalg.inv(matrix)
+        expected = -np.einsum("ij,pjk,k->ip", inverse, slopes, inverse @ side.numpy())
+        np.testing.assert_allclose(jacobian, expected, rtol=1e-8, atol=1e-10)

@@ -310,10 +310,21 @@ def _trace_cheapest(
     # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
     if n_inputs > 4 * n_outputs or n_outputs == 1:
         return reverse
-    forward = trace("forward")
+    try:
+        forward = trace("forward")
+    except (NotImplementedError, RuntimeError) as error:
+        # torch has no forward rule for some operations.
+        if not _has_no_rule(error):
+            raise
+        return reverse
     if forward.program is None and reverse.program is None:
         return forward if n_inputs < n_outputs else reverse
     return _cheaper(reverse, forward, leaves)
+
+
+def _has_no_rule(error: Exception) -> bool:
+    message = str(error)
+    return "derivative for" in message or "forward AD" in message
 
 
 # Of a gradient with more inputs than this, forward mode computes more than reverse mode.

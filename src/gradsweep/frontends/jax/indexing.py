@@ -179,6 +179,11 @@ def _fill_value(b: Builder, equation: Any) -> int:
     return b.constant(value, require_dtype(dtype))
 
 
+def _applies(jaxpr: Any) -> bool:
+    """Tell whether a scatter puts something other than the update in an entry's place."""
+    return jaxpr is not None and jaxpr.outvars[0] is not jaxpr.invars[1]
+
+
 def _scatter(
     combine: str,
     b: Builder,
@@ -187,6 +192,8 @@ def _scatter(
     indices: Variables,
     updates: Variables,
 ) -> Variables:
+    if not combine and _applies(equation.params.get("update_jaxpr")):
+        raise NotAProgram("it applies a function to entries of an array")
     dims = equation.params["dimension_numbers"]
     dropped = {*dims.inserted_window_dims, *dims.operand_batching_dims}
     lengths = iter([updates.shape[dim] for dim in dims.update_window_dims])

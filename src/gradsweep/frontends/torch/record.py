@@ -185,7 +185,7 @@ class Recorder(private.FastDispatchMode):
         if operation.written:
             return self._write(operation, args, kwargs)
         out = op(*plain(args), **plain(kwargs))
-        if operation.is_view:
+        if operation.is_view and _lies_in(args, out):
             return self._view(args, out)
         return self._record(operation, out, args, kwargs)
 
@@ -332,6 +332,16 @@ class Recorder(private.FastDispatchMode):
         for tensor in tensors_in(tree):
             if isinstance(tensor, RecordedTensor) and tensor.depends:
                 yield tensor.depends
+
+
+def _lies_in(args: tuple, out: Any) -> bool:
+    """Tell whether what may be a view is one: `contiguous`, `reshape` and `to` copy at times."""
+    base = next(tensors_in(plain(args)), None)
+    return base is not None and all(
+        tensor.dtype == base.dtype
+        and tensor.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
+        for tensor in tensors_in((out,))
+    )
 
 
 # Operations whose answer goes to Python, or into a shape.

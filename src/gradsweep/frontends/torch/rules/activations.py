@@ -95,7 +95,7 @@ def _hardsigmoid(x: E) -> E:
 
 def _hardswish_backward(g: E, x: E) -> E:
     middle = where(x < 3.0, g * (x / 3.0 + 0.5), g)
-    return where(x < -3.0, 0.0, middle)
+    return where(x <= -3.0, 0.0, middle)
 
 
 def _log_sigmoid(x: E) -> E:

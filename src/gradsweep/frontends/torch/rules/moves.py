@@ -284,7 +284,8 @@ def _searchsorted(call, sequence, values, *, right=False, **options) -> Expressi
         raise NotAProgram("it searches many sorted sequences at once")
     dtype = call.promoted(sequence, values)
     knots, x = knots.cast(dtype), x.cast(dtype).expand_dims([-1])
-    before = apply("le" if right else "lt", knots, x)
+    # Not after it, since NaN counts as larger than every number.
+    before = ~apply("gt" if right else "ge", knots, x)
     return before.cast("int64").reduce("add", [-1])
 
 
