@@ -1,7 +1,5 @@
 """Loops of a Program: against closed forms, on every engine that runs Programs."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,11 +19,6 @@ from gradsweep.stages import make_stages
 from gradsweep.transcription import evaluate
 from tests.controls import must_fail
 from tests.programs import leaves_of, program_of, run
-
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
-if importlib.util.find_spec("jax") is not None:
-    import jax
-    import jax.numpy as jnp
 
 ENGINES = {"reference": ReferenceEngine(), "fused": FusedEngine(threads=1)}
 N = 57
@@ -433,9 +426,16 @@ def test_control_a_loop_that_is_run_once_too_few_is_noticed(monkeypatch):
 # -- loops of JAX
 
 
-@needs_jax
-def test_long_loop_of_jax_runs_fused():
+@pytest.fixture
+def jax():
+    return pytest.importorskip("jax")
+
+
+@pytest.mark.jax
+def test_long_loop_of_jax_runs_fused(jax):
     """(1 + x / n)^n is e^x but for O(1 / n): a million steps, and exact by expm1 and log1p."""
+    jnp = jax.numpy
+
     n = 10**6
 
     def power(x):
@@ -449,9 +449,10 @@ def test_long_loop_of_jax_runs_fused():
     np.testing.assert_allclose(found.dpower_dx, exact / (1 + x / n), rtol=1e-9)
 
 
-@needs_jax
+@pytest.mark.jax
 @pytest.mark.parametrize("quantity", ["gradient", "hessian"])
-def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch):
+def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch, jax):
+    jnp = jax.numpy
     from gradsweep.frontends.jax import loops
 
     def oscillator(k, m, data):
@@ -480,9 +481,10 @@ def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch):
         np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-11, atol=1e-13)
 
 
-@needs_jax
-def test_kepler_by_newton_in_a_while_loop_runs_fused():
+@pytest.mark.jax
+def test_kepler_by_newton_in_a_while_loop_runs_fused(jax):
     """E - e sin E = M; dE/dM = 1 / (1 - e cos E), dE/de = sin E / (1 - e cos E)."""
+    jnp = jax.numpy
 
     def anomaly(M, e):
         def going(E):
@@ -502,9 +504,11 @@ def test_kepler_by_newton_in_a_while_loop_runs_fused():
     np.testing.assert_allclose(found.danomaly_de, np.sin(E) / (1 - e * np.cos(E)), rtol=1e-12)
 
 
-@needs_jax
-def test_long_trajectory_is_fused_in_reverse():
+@pytest.mark.jax
+def test_long_trajectory_is_fused_in_reverse(jax):
     """x' = -x by Euler's method: x_k = x0 (1 - h)^k, of which all 3,000 are read."""
+    jnp = jax.numpy
+
     n, h = 3_000, 1e-3
 
     def area(x0):
@@ -518,8 +522,9 @@ def test_long_trajectory_is_fused_in_reverse():
     np.testing.assert_allclose(found.darea_dx0, slope * np.array([0.5, 2.0, 3.0]), rtol=1e-10)
 
 
-@needs_jax
-def test_loop_that_looks_up_its_own_step_is_written_out():
+@pytest.mark.jax
+def test_loop_that_looks_up_its_own_step_is_written_out(jax):
+    jnp = jax.numpy
     table = jnp.arange(40.0)
 
     def total(x):
