@@ -687,3 +687,21 @@ def test_a_file_with_a_header_alone_is_an_empty_sweep(model, run):
 def test_the_value_that_is_no_number_is_shown(model, refuse):
     Path("quotes.csv").write_text("width,height\n1,4\n2,tall\n")
     assert "it has 'tall'" in refuse("value", "model.py:area", "--from", "quotes.csv")
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_output_is_readable_where_the_terminal_has_few_characters(words):
+    command = ["gradient", "examples/question.py:f", "--over", "x0=1:9:30"]
+    fixed = [word for i in range(1, 5) for word in ("--at", f"x{i}=1")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
+    done = process(*command, *fixed, *words, env=environment, capture_output=True)
+    assert done.returncode == 0 and not done.stderr
+    if words:
+        found = json.loads(done.stdout)["variables"]["df_dx0"]
+        assert found["attrs"]["long_name"] == "∂f/∂x0" and found["data"][-1] == 18.0
+
+
+def test_arguments_may_have_greek_names(tmp_path, run):
+    (tmp_path / "model.py").write_text("def f(σ, μ):\n    return σ * μ**2\n")
+    found = run("gradient", f"{tmp_path}/model.py:f", "--over", "σ=1,2", "--at", "μ=3", "--json")
+    assert variables(found)["df_dμ"].tolist() == [6.0, 12.0]

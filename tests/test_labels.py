@@ -50,6 +50,16 @@ def test_units_of_the_function_are_used():
     assert gs.hessian(cost, gs.Sweep(S=spots)).d2cost_dS_dS.attrs["units"] == "EUR/(kg·kg)"
 
 
+@pytest.mark.parametrize("units", ["m/s", "W/m2/K", "kg m-3", "m·s", "m*s"])
+def test_compound_units_are_divided_by_as_a_whole(units):
+    def drag(v):
+        return 0.5 * v**2
+
+    drag.units = "N"
+    speeds = xr.DataArray([1.0, 2.0], dims="t", attrs={"units": units})
+    assert gs.gradient(drag, gs.Sweep(v=speeds)).ddrag_dv.attrs["units"] == f"N/({units})"
+
+
 @pytest.mark.parametrize(
     "make, name",
     [

@@ -82,3 +82,7 @@ def test_an_array_of_zarr_is_no_container_where_its_dim_is_named():
 
     found = gs.gradient(square, gs.Sweep(q=("time", zarr.array(values))))
     np.testing.assert_allclose(found.dsquare_dq, 2 * values)
+
+
+def test_a_range_is_the_same_whether_its_ends_are_integers_or_floats():
+    assert gs.linspace(50, 150, 7).written == gs.linspace(50.0, 150.0, 7).written

@@ -676,3 +676,17 @@ def test_what_outlives_its_run_writes_nothing_any_more(path):
     with pytest.raises(StoreError, match="could not write chunk"):
         late.write(PARTITION[5], compute(PARTITION[5]))
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
+
+
+def test_resuming_computes_chunks_again_that_are_gone_or_truncated(tmp_path):
+    whole, mended = tmp_path / "whole.zarr", tmp_path / "mended.zarr"
+    complete(whole)
+    complete(mended)
+    chunks = sorted(path for path in (mended / "delta" / "c").rglob("*") if path.is_file())
+    chunks[0].unlink()
+    chunks[-1].write_bytes(chunks[-1].read_bytes()[:-5])
+    complete(mended, resume=True)
+    assert verify(mended).is_sound and verify(mended).is_complete
+    of_arrays = {key for key in contents(whole) if "/c/" in key}
+    assert len(of_arrays) > 10
+    assert {k: contents(mended)[k] for k in of_arrays} == {k: contents(whole)[k] for k in of_arrays}

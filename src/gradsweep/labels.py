@@ -309,7 +309,8 @@ def _quotient(value: str, per: str, output: str) -> str:
         return ""
     value = _of_difference(value)
     # Without the units of the value, its name in brackets stands for them.
-    return f"{value or f'[{output}]'}/{f'({per})' if '·' in per else per}"
+    is_compound = any(sign in per for sign in "·/ *")
+    return f"{value or f'[{output}]'}/{f'({per})' if is_compound else per}"
 
 
 def _coordinates(

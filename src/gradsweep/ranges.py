@@ -67,7 +67,7 @@ class Range(Lazy):
         self.shape = (self._window.stop - self._window.start,)
         self.dtype = np.dtype(np.float64)
         name = "geomspace" if log else "linspace"
-        self.written = f"{name}({start!r}, {stop!r}, {num})"
+        self.written = f"{name}({float(start)!r}, {float(stop)!r}, {num})"
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, tuple):

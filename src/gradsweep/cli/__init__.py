@@ -7,6 +7,7 @@ store that is damaged or incomplete; 2 the command was not understood; 130 Ctrl-
 """
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -39,6 +40,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed the help, or what is wrong
         return stop.code if isinstance(stop.code, int) else 2
     code = 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # "∂" where the terminal has no such character is written as JSON writes it, \\u2202.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:

@@ -17,7 +17,7 @@ from gradsweep.written import components
 
 __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
 
-_NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>\d+)\])?(@(?P<dim>\w+))?", re.ASCII)
+_NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
 # How a word is read where the parameter says its type; other words are numbers if they can be.
 _BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {

@@ -101,7 +101,9 @@ def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
                 f"Name the others with variables=[...]."
             )
         for entry in _split(ds, variable):
-            key = (entry.variable if not entry.wrt else "", entry.of, frozenset(entry.wrt))
+            statistic = str(variable.attrs.get("cell_methods", ""))
+            name = entry.variable if not entry.wrt else statistic
+            key = (name, entry.of, frozenset(entry.wrt))
             kind = _suffix(str(variable.attrs.get("long_name", "")))
             found.setdefault((key, kind), entry)
     return tuple(sorted(found.values(), key=lambda entry: bool(entry.wrt)))

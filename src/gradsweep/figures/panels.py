@@ -129,7 +129,7 @@ def _say_constant(axes: "Axes", entry: Entry, values: np.ndarray) -> None:
         return
     low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
     room = 0.35 * ((high - low) or 1.0)
-    axes.set_ylim(low - (room if low < 0 else 0.0), high + (room if high > 0 else 0.0))
+    axes.set_ylim(low - (room if low < 0 else 0.0), high + (room if high > 0 or high == low else 0))
     if len(values) == 1:
         above = finite[0] >= 0
         axes.annotate(

@@ -41,6 +41,7 @@ __all__ = [
     "read",
     "rebuild",
     "stamps_of_parts",
+    "unfinished",
 ]
 
 _PREFIX = b'{"crc32":"'
@@ -170,6 +171,29 @@ def stamps_of_parts(folder: Path, history: History) -> Iterator[tuple[int, dict[
             file.seek(history.parts[number][0])
             chunks = _record(file.readline(_LONGEST_LINE_BYTES))["chunks"]
             yield number, {name: _stamp(written) for name, written in chunks.items()}
+
+
+def unfinished(folder: Path, history: History) -> list[int]:
+    """Return the parts that are not all there, by the lengths of their chunks.
+
+    To tell that the bytes are the same takes reading them, which is what `verify` is for.
+    """
+    found = []
+    for number, stamps in stamps_of_parts(folder, history):
+        part = history.run.partition[number]
+        for array in history.run.yielded(part):
+            stamp = stamps.get(array.name)
+            if stamp is None or _length(folder / array.key(array.index(part))) != stamp.n_bytes:
+                found.append(number)
+                break
+    return found
+
+
+def _length(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return -1
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

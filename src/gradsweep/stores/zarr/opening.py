@@ -38,7 +38,8 @@ def open_dataset(path: str | os.PathLike[str]) -> "xarray.Dataset":
         os.fspath(path), chunks=chunks, consolidated=True, create_default_indexes=False
     )
     short = {
-        name: coordinate.variable.load()
+        # In this thread: a forked child has none of the threads that dask began before.
+        name: coordinate.variable.load(scheduler="synchronous")
         for name, coordinate in dataset.coords.items()
         if coordinate.dims == (name,) and coordinate.size <= _LONGEST_INDEX
     }

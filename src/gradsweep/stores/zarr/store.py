@@ -21,7 +21,7 @@ from gradsweep.stores.base import ArrayBytes, Layout, Variable
 from gradsweep.stores.zarr.arrays import Array, Run, run_of
 from gradsweep.stores.zarr.coding import coded, encode, plain
 from gradsweep.stores.zarr.disk import Stamp, attempt, put, stamp_of, walk
-from gradsweep.stores.zarr.ledger import History, Ledger, read
+from gradsweep.stores.zarr.ledger import History, Ledger, read, unfinished
 from gradsweep.stores.zarr.lock import Lock
 from gradsweep.stores.zarr.metadata import KEPT, RUN_FOLDER, check_documents, documents
 from gradsweep.stores.zarr.opening import open_dataset
@@ -251,6 +251,9 @@ class ZarrStore:
                 )
             _clean(self._folder)
             self._ledger = Ledger(self._folder, history.end)
+            for number in unfinished(self._folder, history):
+                self._ledger.strike_part(number)
+                del history.parts[number]
         else:
             if found is not Standing.VACANT:
                 _discard(self._folder)
