@@ -610,3 +610,16 @@ def test_the_command_names_the_extra_without_matplotlib(model, capsys, monkeypat
 def test_a_figure_shows_itself_in_a_notebook_without_pyplot():
     figure = gs.plot(gs.gradient(lambda x: x**2, gs.Sweep(x=np.linspace(0, 1, 5))))
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_every_statistic_of_a_derivative_is_drawn():
+    def f(x, y):
+        return x**2 * y
+
+    ds = gs.gradient(
+        f, gs.Sweep(x=np.linspace(1, 2, 5), y=[1.0, 2.0, 3.0]), reduce=["mean", "max"], dims="x"
+    )
+    drawn = {entry.variable for entry in entries_of(ds)}
+    assert drawn >= {"df_dx_mean", "df_dx_max", "df_dy_mean", "df_dy_max"}
+    title = gs.plot(ds).get_suptitle()
+    assert title.startswith("Gradient of $f$") and "max_at" not in title

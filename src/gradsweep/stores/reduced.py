@@ -261,6 +261,8 @@ class Reduced:
             values: Any = np.asarray(index)
             own = coordinates.get(dim)
             attrs = {"long_name": f"{dim} where {variable.name} is {REDUCTIONS[name].meaning}"}
+            if "of" in variable.attrs:
+                attrs["of"] = variable.attrs["of"]
             if own is not None and own[0] == (dim,) and partition.axes[dim]:
                 flat = [np.asarray(own[1][int(i)]) for i in values.ravel()]
                 values = np.array(flat).reshape(values.shape)
