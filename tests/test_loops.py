@@ -542,3 +542,25 @@ def test_programs_count_what_loops_hold():
     program = program_of(affine, a="float64", c="float64")
     assert program.n_written == 2  # a product and a sum
     assert program.n_computed == 2 * N
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(("n_inputs", "leaves_rows"), [(1, False), (6, True)])
+def test_cheaper_mode_is_taken_for_a_gradient(n_inputs, leaves_rows, jax):
+    """Forward mode carries a derivative for each input along; reverse mode leaves rows."""
+    jnp = jax.numpy
+    names = [f"a{i}" for i in range(n_inputs)]
+
+    def end(**a):
+        def step(x, _):
+            for value in a.values():
+                x = x + 1e-3 * jnp.tanh(value * x)
+            return x, None
+
+        return jax.lax.scan(step, a["a0"], None, length=2_500)[0]
+
+    sweep = gs.Sweep(
+        **{name: np.linspace(0.1, 0.2, 3) for name in names[:1]}, **dict.fromkeys(names[1:], 0.3)
+    )
+    traced = gs.plan(gs.gradient, end, sweep).branches[0].branch.traced
+    assert any(loop.n_rows_left for loop in traced.program.loops) == leaves_rows
