@@ -156,7 +156,10 @@ def test_a_part_with_data_and_no_record_is_computed_again(path, undisturbed):
     assert resume(path) == undisturbed
 
 
-def test_control_records_before_data_lose_a_part(path, undisturbed):
+def test_control_records_before_data_lose_a_part(path, undisturbed, monkeypatch):
+    """But for the look that resuming takes at the lengths of chunks, which is taken away too."""
+    monkeypatch.setattr("gradsweep.stores.zarr.store.unfinished", lambda folder, history: [])
+
     class KilledBeforeData(RecordsFirst):
         def write(self, part, arrays):
             if part.number == 5:
