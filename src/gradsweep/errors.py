@@ -5,6 +5,8 @@ Knows nothing of the rest of the package.
 """
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "SweepError",
     "nearest",
     "require",
+    "warn",
 ]
 
 
@@ -132,3 +135,11 @@ def nearest(name: object, names: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def warn(message: str) -> None:
+    """Warn of something, at the line outside gradsweep that led to it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "gradsweep":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, GradsweepWarning, stacklevel=level)
