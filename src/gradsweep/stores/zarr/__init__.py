@@ -8,8 +8,7 @@
       .gradsweep/run/zarr.json       an empty array, for the same reason
       .gradsweep/run/ledger.jsonl    what is finished: see `ledger`
       .gradsweep/run/lock            who is writing: see `lock`
-      .gradsweep/run/partial/        files that are being written, in a folder of each session
-      .gradsweep/run/trash/          what `overwrite` is deleting
+      .gradsweep/run/partial/        what is being written or removed, in a folder of each session
 
 Everything but `.gradsweep` is an ordinary Zarr store: `xarray.open_zarr(path)` reads it, and the
 package `zarr` is needed for nothing else. What is read here (by `show`, `verify`, `unlock` and a

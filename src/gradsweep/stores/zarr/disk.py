@@ -2,21 +2,38 @@
 
 Paths and bytes enter and leave. Every failure is a StoreError that says what was being written and
 what to do. Knows nothing of arrays or ledgers.
+
+Writing is a rename out of a scratch folder, and removing one into it: where that folder is gone,
+neither can be done any more (see `scratch`).
 """
 
+import contextlib
 import errno
 import os
 import stat
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from gradsweep.errors import StoreError
 
-__all__ = ["Stamp", "append", "attempt", "open_plain", "put", "read_plain", "stamp_of", "walk"]
+__all__ = [
+    "REMOVED",
+    "Stamp",
+    "append",
+    "attempt",
+    "not_plain",
+    "open_plain",
+    "put",
+    "put_open",
+    "read_plain",
+    "stamp_of",
+    "take_out",
+    "walk",
+]
 
 _T = TypeVar("_T")
 
@@ -35,6 +52,9 @@ _WHAT_TO_DO = {
     errno.EFBIG: _FULL,
 }
 _OTHERWISE = "Once it is mended, run again with resume=True: what is finished is kept."
+
+# How the names of what was removed end, in a scratch folder.
+REMOVED = ".removed"
 
 # Neither follow a link, nor wait for whoever is at the other end of a pipe.
 _NO_FOLLOW = (
@@ -95,21 +115,87 @@ def put(path: Path, data: bytes, scratch: Path, what: str) -> None:
 
 
 def _put_once(path: Path, data: bytes, scratch: Path) -> None:
-    partial = scratch / f"{uuid.uuid4().hex}.partial"
+    partial, descriptor = _begin_partial(scratch)
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o666)
         try:
             _write_all(descriptor, data)
         finally:
             os.close(descriptor)
         try:
             os.replace(partial, path)
-        except FileNotFoundError:  # the first chunk of its row
-            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:
+            if not os.path.lexists(partial):  # nor is the scratch folder
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)  # the first chunk of its row
             os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def put_open(
+    path: Path, pieces: Callable[[], Iterable[bytes]], scratch: Path, is_flushed: bool, what: str
+) -> int:
+    """Write a file as `put` does, and return it open, to append to.
+
+    What is appended goes to this very file, also where another has been put in its place.
+
+    Args:
+        pieces: what it holds, from the beginning each time it is called.
+        is_flushed: whether its bytes are on the device before it takes the place of another.
+    """
+    return attempt(lambda: _put_open_once(path, pieces, scratch, is_flushed), what)
+
+
+def _put_open_once(
+    path: Path, pieces: Callable[[], Iterable[bytes]], scratch: Path, is_flushed: bool
+) -> int:
+    partial, descriptor = _begin_partial(scratch, os.O_APPEND)
+    try:
+        for piece in pieces():
+            _write_all(descriptor, piece)
+        if is_flushed:
+            os.fsync(descriptor)
+        if os.name == "nt":  # which renames no file that is open
+            os.close(descriptor)
+            os.replace(partial, path)
+            return os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.replace(partial, path)
+        return descriptor
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _begin_partial(scratch: Path, flags: int = 0) -> tuple[Path, int]:
+    partial = scratch / f"{uuid.uuid4().hex}.partial"
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
+    return partial, os.open(partial, flags, 0o666)
+
+
+def take_out(path: Path, scratch: Path, what: str) -> Path | None:
+    """Remove a file or a folder by a rename into a scratch folder, to be deleted there.
+
+    Returns:
+        Where it is now; None when it is not there.
+
+    Raises:
+        StoreError: also when the scratch folder is not there.
+    """
+    return attempt(lambda: _take_out_once(path, scratch), what)
+
+
+def _take_out_once(path: Path, scratch: Path) -> Path | None:
+    removed = scratch / f"{uuid.uuid4().hex}{REMOVED}"
+    try:
+        os.replace(path, removed)
+    except FileNotFoundError:
+        if not os.path.lexists(scratch):
+            raise
+        return None
+    return removed
 
 
 def append(descriptor: int, data: bytes, size: int, what: str) -> None:
@@ -143,10 +229,10 @@ def open_plain(path: Path) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise _not_plain(path) from None
+        raise not_plain(path) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _not_plain(path)
+        raise not_plain(path)
     return descriptor
 
 
@@ -168,22 +254,26 @@ def read_plain(path: Path, most: int) -> bytes | None:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield every file under a folder.
+    """Yield every file under a folder; what vanishes meanwhile may be left out.
 
     Raises:
         StoreError: at a symbolic link or a special file, which could lead anywhere.
     """
-    with os.scandir(folder) as entries:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from walk(Path(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 yield Path(entry.path)
             else:
-                raise _not_plain(Path(entry.path))
+                raise not_plain(Path(entry.path))
 
 
-def _not_plain(path: Path) -> StoreError:
+def not_plain(path: Path) -> StoreError:
     return StoreError(
         f"{path} is no plain file but a link or the like, which gradsweep never writes. "
         "The store is not to be trusted; remove it by hand if it is yours."

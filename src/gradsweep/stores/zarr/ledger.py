@@ -4,7 +4,14 @@ A text file of JSON, one record to a line, only ever appended to, in one write, 
 it speaks of is in place. So a process killed at any moment leaves a ledger that is true. Every line
 begins with the CRC-32 of the rest of it, from after the comma on:
 
-    {"crc32":"1c291ca3","kind":"part","part":3,"chunks":{"dprice_dS":[8012,"9ae0daaf"]}}
+    {"crc32":"1c291ca3","kind":"part","holder":1,"part":3,"chunks":{"dprice_dS":[8012,"9ae0daaf"]}}
+
+A session writes to a file of its own: a copy of what was there, which takes the ledger's place
+when the session begins. So what a session that has been superseded still writes is in a file that
+nobody reads, whatever the file system makes of two writers. Every record has its holder's number as
+well, which is one more than that of any session before; a record with a lower number than one that
+stands before it is of a holder that had been superseded, and is ignored. Where a record has no
+number, it is 0.
 
 The kinds of records:
 
@@ -20,7 +27,6 @@ a kill and is ignored; any other line that is not as it was written makes the le
 """
 
 import os
-import shutil
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -30,7 +36,7 @@ from typing import Any
 
 from gradsweep.errors import StoreError
 from gradsweep.stores.zarr.arrays import Run
-from gradsweep.stores.zarr.disk import Stamp, append, attempt, open_plain, put
+from gradsweep.stores.zarr.disk import Stamp, append, attempt, open_plain, put, put_open
 from gradsweep.stores.zarr.metadata import RUN_FOLDER, dump, parse
 
 __all__ = [
@@ -47,6 +53,8 @@ __all__ = [
 _PREFIX = b'{"crc32":"'
 _CHECKED_FROM = len(_PREFIX) + 8 + 2
 _LONGEST_LINE_BYTES = 2**26
+_PIECE_BYTES = 2**20
+_MOST_HOLDERS = 2**53
 
 
 # What reading a record that was not written by us may raise.
@@ -66,6 +74,7 @@ class History:
         frame: the stamp of each metadata document; None while the frame is not finished.
         coordinates: the stamp of each chunk of a coordinate, by name and place.
         parts: for each finished part, where its record starts, and the bytes stored for it.
+        holder: the highest number of a holder.
         end: where the last whole record ends.
     """
 
@@ -74,6 +83,7 @@ class History:
     frame: dict[str, Stamp] | None = None
     coordinates: dict[tuple[str, tuple[int, ...]], Stamp] = field(default_factory=dict)
     parts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    holder: int = 0
     end: int = 0
 
 
@@ -123,8 +133,11 @@ def _corrupt(path: Path, what: str) -> CorruptLedger:
     )
 
 
-def rebuild(folder: Path) -> int:
+def rebuild(folder: Path, scratch: Path) -> int:
     """Write a corrupt ledger again from its whole records, and keep the old one beside it.
+
+    Args:
+        scratch: the folder of the session.
 
     Returns:
         How many records were lost.
@@ -159,8 +172,10 @@ def rebuild(folder: Path) -> int:
         except _MALFORMED:
             n_lost += 1
     what = "rebuild the ledger"
-    attempt(lambda: shutil.copyfile(path, path.with_suffix(".jsonl.corrupt")), what)
-    put(path, b"".join(kept), path.parent, what)
+    size = attempt(lambda: path.stat().st_size, what)
+    beside = path.with_suffix(".jsonl.corrupt")
+    os.close(put_open(beside, lambda: _pieces(path, size), scratch, False, what))
+    put(path, b"".join(kept), scratch, what)
     return n_lost
 
 
@@ -187,6 +202,13 @@ def unfinished(folder: Path, history: History) -> list[int]:
                 found.append(number)
                 break
     return found
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    with open(open_plain(path), "rb") as file:
+        while piece := file.read(min(size, _PIECE_BYTES)):
+            size -= len(piece)
+            yield piece
 
 
 def _length(path: Path) -> int:
@@ -225,6 +247,12 @@ def _record(line: bytes) -> dict[str, Any]:
 
 def _take(history: History, record: dict[str, Any], start: int) -> None:
     """Add one record to what is known."""
+    number = record.get("holder", 0)
+    if type(number) is not int or not 0 <= number < _MOST_HOLDERS:
+        raise ValueError("its holder has no number")
+    if _is_superseded(number, history):
+        return
+    history.holder = number
     match record["kind"]:
         case "session":
             history.sessions.append({key: str(record[key])[:200] for key in _SESSION})
@@ -250,6 +278,11 @@ def _take(history: History, record: dict[str, Any], start: int) -> None:
             history.frame = None
         case kind:
             raise ValueError(f"its kind is {str(kind)[:40]!r}, which this version does not know")
+
+
+def _is_superseded(number: int, history: History) -> bool:
+    """Whether a holder had been followed by another before it wrote."""
+    return number < history.holder
 
 
 _SESSION = ("host", "pid", "since", "gradsweep")
@@ -283,23 +316,30 @@ def _stamp(written: Any) -> Stamp:
 class Ledger:
     """A ledger that is being written, by the one process that holds the lock."""
 
-    def __init__(self, folder: Path, size: int):
-        path = ledger_path(folder)
+    def __init__(self, descriptor: int, size: int, holder: int):
+        self._descriptor, self._size, self._holder = descriptor, size, holder
         self._writing = threading.Lock()
-        self._size = size
-        # What stands after the last whole record was torn by a kill.
-        self._descriptor = attempt(
-            lambda: os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)),
-            "open the ledger",
-        )
-        attempt(lambda: os.ftruncate(self._descriptor, size), "mend the ledger")
 
     @classmethod
     def create(cls, folder: Path, run: Run, scratch: Path) -> "Ledger":
         """Start a ledger; before this returns there is none, and afterwards a whole one."""
         first = _line({"kind": "run", **run.to_json()})
-        put(ledger_path(folder), first + first, scratch, "begin the ledger")
-        return cls(folder, 2 * len(first))
+        descriptor = put_open(
+            ledger_path(folder), lambda: [first, first], scratch, False, "begin the ledger"
+        )
+        return cls(descriptor, 2 * len(first), 1)
+
+    @classmethod
+    def resume(cls, folder: Path, history: History, scratch: Path) -> "Ledger":
+        """Continue a ledger, in a copy: without what a kill has torn, or others may still append.
+
+        It is flushed, so that no power cut leaves less than there was.
+        """
+        path = ledger_path(folder)
+        descriptor = put_open(
+            path, lambda: _pieces(path, history.end), scratch, True, "continue the ledger"
+        )
+        return cls(descriptor, history.end, history.holder + 1)
 
     def session(self, who: Mapping[str, str]) -> None:
         self._append({"kind": "session", **{key: who[key] for key in _SESSION}}, "a session")
@@ -325,7 +365,8 @@ class Ledger:
         self._append(record, f"the damage to coordinate {name!r}")
 
     def _append(self, record: Mapping[str, Any], what: str) -> None:
-        line = _line(record)
+        kind, *others = record.items()
+        line = _line(dict([kind, ("holder", self._holder), *others]))
         with self._writing:
             append(self._descriptor, line, self._size, f"record {what} in the ledger")
             self._size += len(line)

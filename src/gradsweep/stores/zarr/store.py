@@ -5,8 +5,6 @@ comes first, then its record in the ledger: what is recorded is complete.
 """
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.errors import StoreError, require
+from gradsweep.errors import StoreError, require, warn
 from gradsweep.parts import Part, Partition
 from gradsweep.stores.base import ArrayBytes, Layout, Variable
 from gradsweep.stores.zarr.arrays import Array, Run, run_of
 from gradsweep.stores.zarr.coding import coded, encode, plain
-from gradsweep.stores.zarr.disk import Stamp, attempt, put, stamp_of, walk
-from gradsweep.stores.zarr.ledger import History, Ledger, read, unfinished
+from gradsweep.stores.zarr.disk import Stamp, attempt, put, stamp_of, take_out, walk
+from gradsweep.stores.zarr.lease import Lease
+from gradsweep.stores.zarr.ledger import History, Ledger, ledger_path, read, unfinished
 from gradsweep.stores.zarr.lock import Lock
 from gradsweep.stores.zarr.metadata import KEPT, RUN_FOLDER, check_documents, documents
 from gradsweep.stores.zarr.opening import open_dataset
+from gradsweep.stores.zarr.scratch import empty
 from gradsweep.stores.zarr.standing import Standing, is_place_of_ours, standing
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class ChunkWriter:
 
     It can be pickled. Parts may be written by any process that sees the folder, each part by one at
     a time; a part written twice leaves the same bytes. Once `scratch`, which belongs to one
-    session, is gone, nothing more can be written: a task that outlives its run is too late.
+    session, is gone, nothing more can be written: a task that outlives its run is too late, and so
+    is a run whose lock was taken over.
     """
 
     folder: Path
@@ -84,7 +85,16 @@ class ChunkWriter:
         """Write one chunk, whole or not at all."""
         data = encode(values, array.dtype, array.chunk)
         key = array.key(index)
-        put(self.folder / key, data, self.scratch, f"write chunk {key}{whose}")
+        try:
+            put(self.folder / key, data, self.scratch, f"write chunk {key}{whose}")
+        except StoreError as error:
+            if os.path.lexists(self.scratch):
+                raise
+            raise StoreError(
+                f"could not write chunk {key}{whose}: this run has ended, or another has taken "
+                f"{self.folder} over from it. What is finished is kept; run again with "
+                "resume=True when nobody else writes."
+            ) from error
         return stamp_of(data)
 
 
@@ -95,20 +105,27 @@ class ZarrStore:
         path: the folder, on a local or shared file system; its parent must be there.
         resume: continue a run with the same fingerprint; begin one where there is none.
         overwrite: delete the store that is there first; nothing but a store of gradsweep is.
+        lease: how often the run shows others that it is there, and after how long without that they
+            may take it for gone; by default every 15 s, and 60 s.
     """
 
-    def __init__(self, path: str | os.PathLike[str], resume: bool = False, overwrite: bool = False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        resume: bool = False,
+        overwrite: bool = False,
+        lease: Lease | None = None,
+    ):
         if resume and overwrite:
             raise StoreError(
                 f"resume=True keeps what is in {os.fspath(path)} and overwrite=True deletes it; "
                 "give one of them."
             )
         self._folder = Path(path)
-        self._resume, self._overwrite = resume, overwrite
+        self._resume, self._overwrite, self._lease = resume, overwrite, lease
         self._lock: Lock | None = None
         self._ledger: Ledger | None = None
         self._writer: ChunkWriter | None = None
-        self._session: Path | None = None
         self._finished: set[int] = set()
 
     @property
@@ -141,6 +158,8 @@ class ZarrStore:
     def begin(self, layout: Layout) -> frozenset[int]:
         """Make room or continue, and return the numbers of the parts that are there already.
 
+        Takes over from a run that is gone and left its lock, and warns of that.
+
         Raises:
             StoreError: when the layout cannot be stored, the folder cannot be written to, another
                 writes to it, or what is there may not be continued or replaced.
@@ -148,27 +167,31 @@ class ZarrStore:
         """
         require("zarr", "writing a Zarr store")
         run = run_of(layout)
-        found = self._allowed()
+        self._allowed()
         attempt(lambda: (self._folder / RUN_FOLDER).mkdir(parents=True, exist_ok=True), self._what)
-        self._lock = Lock.take(self._folder)
+        self._lock = Lock.take(self._folder, self._lease)
         try:
-            found = self._allowed()  # another may have come and gone before the lock was ours
-            history = self._prepare(found, run)
-            self._session = _scratch(self._folder) / uuid.uuid4().hex
-            attempt(self._session.mkdir, self._what)
-            # A worker of a cluster may have been started in another folder.
-            folder, session = self._folder.absolute(), self._session.absolute()
-            writer = ChunkWriter(folder, run, layout.variables, session)
-            self._writer = writer
-            if history.frame is None:
-                self._write_frame(writer, layout, history)
-            else:
-                check_documents(self._folder, run)
+            if self._lock.taken_over:
+                warn(self._lock.taken_over)
+            with self._lock.explaining():
+                history = self._begin(self._lock, layout, run)
         except BaseException:
             self.abandon()
             raise
         self._finished = set(history.parts)
         return frozenset(self._finished)
+
+    def _begin(self, lock: Lock, layout: Layout, run: Run) -> History:
+        found = self._allowed()  # another may have come and gone before the lock was ours
+        history = self._prepare(lock, found, run)
+        # A worker of a cluster may have been started in another folder.
+        folder, scratch = self._folder.absolute(), lock.scratch.absolute()
+        self._writer = writer = ChunkWriter(folder, run, layout.variables, scratch)
+        if history.frame is None:
+            self._write_frame(writer, layout, history)
+        else:
+            check_documents(self._folder, run)
+        return history
 
     def write(self, part: Part, arrays: Sequence[np.ndarray]) -> None:
         """Write a part's chunks, then record it. Several threads may call this at once.
@@ -177,12 +200,9 @@ class ZarrStore:
             StoreError: when a chunk or the record could not be written.
             ValueError: when the part or its arrays are not those of the run.
         """
-        try:
+        assert self._lock is not None, "begin comes first"
+        with self._lock.explaining():
             stamps = self.writer.write(part, arrays)
-        except StoreError:
-            assert self._lock is not None
-            self._lock.check()  # who took the lock has cleared our files away
-            raise
         self.record(part, stamps)
 
     def record(self, part: Part, stamps: Mapping[str, Stamp]) -> None:
@@ -196,20 +216,22 @@ class ZarrStore:
         """Let go, when a run ends early: what was recorded stays, and can be resumed."""
         if self._ledger is not None:
             self._ledger.close()
-        if self._session is not None:
-            shutil.rmtree(self._session, ignore_errors=True)
         if self._lock is not None:
             self._lock.release()
-        self._ledger = self._lock = self._session = None
+        self._ledger = self._lock = None
 
     def finish(self) -> "xarray.Dataset":
         """Return everything as a lazily opened Dataset.
 
         Raises:
-            StoreError: when parts are missing.
+            StoreError: when parts are missing, or the store has become another run's.
         """
         n_parts = self.writer.run.partition.n_parts
-        self.abandon()
+        try:
+            if self._lock is not None:
+                self._lock.check()
+        finally:
+            self.abandon()
         if len(self._finished) < n_parts:
             raise StoreError(
                 f"{self._folder} is not finished: {len(self._finished):,} of {n_parts:,} parts "
@@ -238,9 +260,8 @@ class ZarrStore:
                 )
         return found
 
-    def _prepare(self, found: Standing, run: Run) -> History:
+    def _prepare(self, lock: Lock, found: Standing, run: Run) -> History:
         """Clear away what a kill or another run left, and open the ledger."""
-        assert self._lock is not None
         if found is Standing.STORE and self._resume:
             history = read(self._folder)
             if difference := history.run.difference(run):
@@ -249,18 +270,18 @@ class ZarrStore:
                     f"{self._folder} holds another run, which cannot be continued:\n{lines}\n"
                     "Ask for the run that is stored, or replace it with overwrite=True."
                 )
-            _clean(self._folder)
-            self._ledger = Ledger(self._folder, history.end)
+            _clean(self._folder, lock.scratch)
+            self._ledger = Ledger.resume(self._folder, history, lock.scratch)
             for number in unfinished(self._folder, history):
                 self._ledger.strike_part(number)
                 del history.parts[number]
         else:
             if found is not Standing.VACANT:
-                _discard(self._folder)
-            _clean(self._folder)
-            self._ledger = Ledger.create(self._folder, run, _scratch(self._folder))
+                _discard(self._folder, lock.scratch)
+            _clean(self._folder, lock.scratch)
+            self._ledger = Ledger.create(self._folder, run, lock.scratch)
             history = History(run)
-        self._ledger.session(self._lock.session)
+        self._ledger.session(lock.session)
         return history
 
     def _write_frame(self, writer: ChunkWriter, layout: Layout, history: History) -> None:
@@ -291,35 +312,37 @@ class ZarrStore:
             list(threads.map(write_share, range(_N_THREADS_FOR_COORDINATES)))
         texts = documents(writer.run, layout.attrs, of_arrays)
         for key, text in texts.items():
-            put(folder / key, text, _scratch(folder), f"write {key} of {folder}")
+            put(folder / key, text, writer.scratch, f"write {key} of {folder}")
         _refuse_shared_folders(folder, writer.run)
         ours = f"{KEPT}/"
         ledger.frame({k: stamp_of(t) for k, t in texts.items() if not k.startswith(ours)})
 
 
-def _scratch(folder: Path) -> Path:
-    return folder / RUN_FOLDER / "partial"
-
-
-def _clean(folder: Path) -> None:
+def _clean(folder: Path, scratch: Path) -> None:
     """Remove what was being written when a run was killed; refuse links."""
 
     def clean() -> None:
         for path in walk(folder):
-            if path.name.endswith(".partial"):
-                path.unlink(missing_ok=True)
-        _scratch(folder).mkdir(exist_ok=True)
-        for session in _scratch(folder).iterdir():
-            session.rmdir()
+            # Beside our own folder there are at most those of sessions that come after this one.
+            if path.name.endswith(".partial") and scratch.parent not in path.parents:
+                take_out(path, scratch, f"remove {path}")
 
     attempt(clean, f"clean {folder}")
+    for left in (_mark(folder), folder / RUN_FOLDER / "trash"):
+        take_out(left, scratch, f"clean {folder}")
+    empty(scratch)
 
 
-def _discard(folder: Path) -> None:
+def _mark(folder: Path) -> Path:
+    """Where it is said that a store is being overwritten."""
+    return folder / RUN_FOLDER / "overwritten"
+
+
+def _discard(folder: Path, scratch: Path) -> None:
     """Delete a store but for its lock.
 
-    The ledger goes first, by becoming a mark that the store is being overwritten, so that no kill
-    in between leaves a ledger that speaks of chunks that are gone.
+    The ledger goes first, with a mark in its place that the store is being overwritten, so that no
+    kill in between leaves a ledger that speaks of chunks that are gone.
     """
     for path in walk(folder):  # refuses links, before anything is deleted
         if not is_place_of_ours(path.relative_to(folder).parts):
@@ -327,21 +350,15 @@ def _discard(folder: Path) -> None:
                 f"{folder} is not overwritten: it holds {path}, which no store of gradsweep does. "
                 "Move it elsewhere first."
             )
-    kept = folder / RUN_FOLDER
-    attempt(lambda: _discard_once(folder, kept), f"overwrite {folder}")
-
-
-def _discard_once(folder: Path, kept: Path) -> None:
-    mark, trash = kept / "overwritten", kept / "trash"
-    if (ledger := kept / "ledger.jsonl").exists():
-        os.replace(ledger, mark)
-    trash.mkdir(exist_ok=True)
-    for entry in folder.iterdir():
-        if entry != kept.parent:
-            os.replace(entry, trash / uuid.uuid4().hex)
-    shutil.rmtree(trash)
-    (kept / "ledger.jsonl.corrupt").unlink(missing_ok=True)
-    mark.unlink(missing_ok=True)
+    what = f"overwrite {folder}"
+    put(_mark(folder), b"", scratch, what)
+    take_out(ledger_path(folder), scratch, what)
+    for entry in attempt(lambda: list(folder.iterdir()), what):
+        if entry.name != KEPT:
+            take_out(entry, scratch, what)
+    take_out(ledger_path(folder).with_suffix(".jsonl.corrupt"), scratch, what)
+    empty(scratch)
+    take_out(_mark(folder), scratch, what)
 
 
 def _refuse_shared_folders(folder: Path, run: Run) -> None:

@@ -11,8 +11,9 @@ from typing import Literal
 
 from gradsweep.parts import Part
 from gradsweep.stores.zarr.arrays import Array
+from gradsweep.stores.zarr.holder import Holder
 from gradsweep.stores.zarr.ledger import read
-from gradsweep.stores.zarr.lock import Holder, holder_of
+from gradsweep.stores.zarr.lock import holder_of
 from gradsweep.stores.zarr.metadata import check_documents
 from gradsweep.stores.zarr.standing import require_store
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsweep.errors import StoreError
+from gradsweep.errors import StoreError, warn
 from gradsweep.parts import Part
-from gradsweep.stores.zarr.disk import Stamp, open_plain, walk
+from gradsweep.stores.zarr.disk import Stamp, open_plain, take_out, walk
 from gradsweep.stores.zarr.ledger import (
     CorruptLedger,
     History,
@@ -133,24 +133,31 @@ def verify(path: str | os.PathLike[str], repair: bool = False) -> Report:
     """
     folder = require_store(path)
     if not repair:
-        return _check(folder, read(folder), 0, False)
+        return _check(folder, read(folder), 0, None)
     lock = Lock.take(folder)
     try:
-        n_records_lost = 0
-        try:
-            history = read(folder)
-        except CorruptLedger:
-            n_records_lost = rebuild(folder)
-            history = read(folder)
-        report = _check(folder, history, n_records_lost, True)
-        _strike(folder, history, report)
-        return report
+        if lock.taken_over:
+            warn(lock.taken_over)
+        with lock.explaining():
+            return _repair(folder, lock)
     finally:
         lock.release()
 
 
-def _check(folder: Path, history: History, n_records_lost: int, repair: bool) -> Report:
-    strays, strangers = _others(folder, history, repair)
+def _repair(folder: Path, lock: Lock) -> Report:
+    n_records_lost = 0
+    try:
+        history = read(folder)
+    except CorruptLedger:
+        n_records_lost = rebuild(folder, lock.scratch)
+        history = read(folder)
+    report = _check(folder, history, n_records_lost, lock)
+    _strike(folder, history, report, lock)
+    return report
+
+
+def _check(folder: Path, history: History, n_records_lost: int, lock: Lock | None) -> Report:
+    strays, strangers = _others(folder, history, lock)
     damages, n_files, n_bytes = [*strangers], 0, 0
     for expected, stamp in _files(folder, history):
         problem = "not in the ledger" if stamp is None else _problem(folder / expected.key, stamp)
@@ -174,9 +181,9 @@ def _check(folder: Path, history: History, n_records_lost: int, repair: bool) ->
         n_files=n_files,
         n_bytes=n_bytes,
         damages=tuple(damages),
-        n_strays=strays,
+        n_strays=strays + (lock.n_strays if lock else 0),
         n_records_lost=n_records_lost,
-        is_repaired=repair,
+        is_repaired=lock is not None,
     )
 
 
@@ -216,8 +223,8 @@ def _problem(path: Path, stamp: Stamp) -> str:
     return "" if f"{crc32:08x}" == stamp.crc32 else "changed"
 
 
-def _others(folder: Path, history: History, remove: bool) -> tuple[int, list[Damage]]:
-    """Count, and remove if asked to, files that were being written; find those that are nobody's.
+def _others(folder: Path, history: History, lock: Lock | None) -> tuple[int, list[Damage]]:
+    """Count, and remove under a lock, files that were being written; find those that are nobody's.
 
     Raises:
         StoreError: at a link.
@@ -228,15 +235,15 @@ def _others(folder: Path, history: History, remove: bool) -> tuple[int, list[Dam
         parts = path.relative_to(folder).parts
         if path.name.endswith(".partial"):
             n_strays += 1
-            if remove:
-                path.unlink(missing_ok=True)
+            if lock is not None:
+                take_out(path, lock.scratch, f"remove {path}")
         elif not is_place_of_ours(parts) or (len(parts) > 1 and parts[0] not in {*names, KEPT}):
             strangers.append(Damage("/".join(parts), "not of this store; remove it by hand"))
     return n_strays, strangers
 
 
-def _strike(folder: Path, history: History, report: Report) -> None:
-    ledger = Ledger(folder, history.end)
+def _strike(folder: Path, history: History, report: Report, lock: Lock) -> None:
+    ledger = Ledger.resume(folder, history, lock.scratch)
     try:
         if any(damage.is_metadata for damage in report.damages):
             ledger.strike_frame()
