@@ -50,7 +50,8 @@ class RunOptions(TypedDict, total=False):
             of what is free. What cannot fit is refused before anything is computed.
         store: a path ending in `.zarr`, to which results are written as they are computed, or in
             `.nc`. The Dataset that comes back reads from it when it is used.
-        resume: go on with an unfinished store of the same run.
+        resume: go on with an unfinished store of the same run, or begin one. The same call
+            continues a run that was killed: it takes over from a process that is gone, and warns.
         overwrite: replace a store that is there.
         reduce: `"mean"`, `"variance"`, `"min"`, `"max"`, `"quantile"`, `"mean_square"`, or several:
             only these statistics are kept.

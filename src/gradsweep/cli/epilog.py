@@ -25,10 +25,10 @@ gradsweep gradient examples/black_scholes.py:price --with-value \\
     --over S=50:150:101 --over sigma=0.1,0.2,0.3 \\
     --at K=100 --at T=1 --at r=0.05 \\
     --plot greeks.pdf""",
-        "more points than memory holds; add --resume to go on after an interruption": """\
+        "more points than memory holds; the same words go on after an interruption": """\
 gradsweep gradient examples/black_scholes.py:price \\
     --over S=50:150:100000 --over sigma=0.1:0.5:10000 \\
-    --at K=100 --at T=1 --at r=0.05 --store greeks.zarr""",
+    --at K=100 --at T=1 --at r=0.05 --store greeks.zarr --resume""",
     },
     "jacobian": {
         "the 3 x 6 matrix of a robot arm, while its shoulder turns": """\
@@ -78,7 +78,10 @@ gradsweep compare examples/black_scholes.py:price --over S=50:150:101 \\
     },
     "show": {"how far a store is": "gradsweep show greeks.zarr"},
     "verify": {"whether its chunks are as they were written": "gradsweep verify greeks.zarr"},
-    "unlock": {"after its process was killed": "gradsweep unlock greeks.zarr"},
+    "unlock": {
+        "after its process was killed": "gradsweep unlock greeks.zarr",
+        "after its host was lost, without waiting": "gradsweep unlock greeks.zarr --force",
+    },
 }
 
 # Those that the general help shows.

@@ -51,8 +51,8 @@ STORE_COMMANDS = {
         ("--repair", "mark what is damaged, so that a run with --resume computes it again"),
     ),
     "unlock": (
-        "remove the lock that a killed process left on a store",
-        ("--force", "even if its process ran on another host, where it cannot be looked for"),
+        "remove the lock of a process that is gone, which --resume does by itself",
+        ("--force", "even where it cannot be told whether its process is gone"),
     ),
 }
 
@@ -210,7 +210,11 @@ def _add_destination(command: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="write results to a .zarr store while they are computed, or to a .nc file",
     )
-    group.add_argument("--resume", action="store_true", help="go on with an unfinished .zarr store")
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an unfinished .zarr store, or begin one: after a kill, the same words",
+    )
     group.add_argument(
         "--reduce",
         metavar="A,B",
