@@ -1,11 +1,9 @@
 """Whole runs of the command line that are killed, terminated or interrupted, and continued."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -13,33 +11,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests import kill_campaign
 from tests.controls import must_fail
+from tests.kill_campaign import MODEL, RUN, WORDS, campaign, chunks
 
 zarr = pytest.importorskip("zarr")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
 
-# Slow enough to be killed while it runs: parts of a few thousand numbers.
-_RUN = """
-import sys
-from gradsweep import cli, destinations
-destinations._STORED_PART_BYTES = 2**15
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-_MODEL = """
-def price(S, sigma, K):
-    return S**2 * sigma + K * sigma**3 / S
-"""
-
-WORDS = [
-    "gradient", "model.py:price", "--over", "S=50:150:3000", "--over", "sigma=0.1:0.5:700",
-    "--at", "K=100", "--store", "greeks.zarr", "--no-progress",
-]  # fmt: skip
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "model.py").write_text(textwrap.dedent(_MODEL))
+    (tmp_path / "model.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -49,26 +31,15 @@ _LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handl
 
 
 def start(*more):
-    command = [sys.executable, "-c", _LISTENS + _RUN, *WORDS, *more]
+    command = [sys.executable, "-c", _LISTENS + RUN, *WORDS, *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def gradsweep(*words):
-    command = [sys.executable, "-m", "gradsweep", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def chunks(store: Path) -> dict[str, bytes]:
-    """Return every file of data, with its bytes."""
-    files = (p for p in store.rglob("*") if p.is_file() and ".gradsweep" not in p.parts)
-    return {str(p.relative_to(store)): p.read_bytes() for p in files}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "model.py").write_text(textwrap.dedent(_MODEL))
-    command = [sys.executable, "-c", _RUN, *WORDS]
+    (folder / "model.py").write_text(MODEL)
+    command = [sys.executable, "-c", RUN, *WORDS]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return chunks(folder / "greeks.zarr")
 
@@ -88,23 +59,20 @@ def wait_for_parts(n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_runs_end_in_the_very_bytes_of_an_undisturbed_one(seed, folder, undisturbed):
-    generator = random.Random(seed)
-    more: list[str] = []
-    for _ in range(4):
-        process = start(*more)
-        wait_for_parts(generator.randint(1, 30))
-        process.kill()
-        process.communicate()
-        assert "(100.0%)" not in gradsweep("show", "greeks.zarr").stdout
-        assert gradsweep("unlock", "greeks.zarr").returncode == 0
-        more = ["--resume"]
-    process = start(*more)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert chunks(folder / "greeks.zarr") == undisturbed
-    assert gradsweep("verify", "greeks.zarr").returncode == 0
+@pytest.mark.timeout(1800)
+def test_50_runs_killed_at_random_and_the_very_same_command_end_in_the_undisturbed_bytes(tmp_path):
+    found = campaign(tmp_path, n_kills=50, seed=0)
+    assert found["killed"] == 50 and found["took over"] > 10 and found["finished"] > 1
+
+
+@pytest.mark.slow
+def test_control_without_looking_for_the_process_the_same_command_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        kill_campaign,
+        "RUN",
+        "from gradsweep.stores.zarr.holder import Holder\nHolder.state = 'alive'\n" + RUN,
+    )
+    must_fail(campaign, tmp_path, 5, 0)
 
 
 @pytest.mark.slow
@@ -138,7 +106,7 @@ def test_control_a_run_that_does_not_end_in_order_keeps_its_lock(
     taken_away = (
         f"from gradsweep import runs\nfrom gradsweep.stores.zarr import ZarrStore\n{away}\n"
     )
-    monkeypatch.setattr(sys.modules[__name__], "_RUN", taken_away + _RUN)
+    monkeypatch.setattr(sys.modules[__name__], "RUN", taken_away + RUN)
     must_fail(test_a_run_that_is_asked_to_end_can_be_resumed, number, code, folder, undisturbed)
 
 
@@ -201,7 +169,7 @@ def test_control_a_run_that_lets_nothing_go_is_not_resumed_after_its_scheduler_w
     folder, undisturbed, monkeypatch
 ):
     keeps = "from gradsweep.stores.zarr import ZarrStore\nZarrStore.abandon = lambda self: None\n"
-    monkeypatch.setattr(sys.modules[__name__], "_RUN", keeps + _RUN)
+    monkeypatch.setattr(sys.modules[__name__], "RUN", keeps + RUN)
     must_fail(test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger, folder, undisturbed)
 
 
