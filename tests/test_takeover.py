@@ -177,6 +177,20 @@ def test_whoever_takes_over_may_be_killed_at_any_step_and_the_next_goes_on(
     assert not [*(path / RUN / "partial").iterdir(), *(path / RUN).glob("taking.*")]
 
 
+@on_posix
+def test_control_a_killed_taker_that_is_not_looked_for_stops_everybody(
+    path, undisturbed, n_operations, monkeypatch
+):
+    monkeypatch.setattr(Holder, "state", "alive")
+    must_fail(
+        test_whoever_takes_over_may_be_killed_at_any_step_and_the_next_goes_on,
+        path,
+        (17,),
+        undisturbed,
+        n_operations,
+    )
+
+
 # ---- several at once
 
 

@@ -4,7 +4,7 @@ A text file of JSON, one record to a line, only ever appended to, in one write, 
 it speaks of is in place. So a process killed at any moment leaves a ledger that is true. Every line
 begins with the CRC-32 of the rest of it, from after the comma on:
 
-    {"crc32":"1c291ca3","kind":"part","holder":1,"part":3,"chunks":{"dprice_dS":[8012,"9ae0daaf"]}}
+    {"crc32":"0ded73ec","kind":"part","holder":1,"part":3,"chunks":{"dprice_dS":[8012,"9ae0daaf"]}}
 
 A session writes to a file of its own: a copy of what was there, which takes the ledger's place
 when the session begins. So what a session that has been superseded still writes is in a file that
