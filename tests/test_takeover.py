@@ -303,6 +303,30 @@ def test_control_a_folder_that_is_moved_and_kept_lets_such_a_rename_go_on(path, 
     must_fail(test_a_rename_that_had_looked_its_folder_up_is_too_late_as_well, path)
 
 
+def test_a_run_whose_store_was_unlocked_by_force_writes_nothing_more(path):
+    first = held_elsewhere(path, Lease(60, 0.02))
+    assert unlock(path, force=True).host == "elsewhere"  # without waiting for its lease
+    with pytest.raises(StoreError, match="was taken from this run by `gradsweep unlock`"):
+        first.write(PARTITION[0], compute(PARTITION[0]))
+    first.abandon()
+    complete(path, resume=True)
+
+
+def test_who_is_taking_over_is_seen_before_who_is_gone(path):
+    held_elsewhere(path, Lease(60, 1000))
+    gone = read_holder(path / LOCK)
+    assert gone is not None
+    taker = this_process(60.0)
+    (path / RUN / "partial" / taker.token).mkdir()
+    (path / RUN / f"taking.{gone.token}").write_bytes(taker.to_json())
+    assert holder_of(path) == taker
+    with pytest.raises(StoreError, match=rf"locked by process {os.getpid()} .* is running"):
+        ZarrStore(path, resume=True).begin(layout())
+    holder.forget(taker)  # as if it had been killed
+    unlock(path, force=True)
+    complete(path, resume=True)
+
+
 def test_nor_does_it_let_go_of_the_lock_of_another(path):
     first = held_elsewhere(path, Lease(0.2, 1000))
     other = take_over(path)

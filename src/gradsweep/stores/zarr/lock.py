@@ -118,12 +118,13 @@ class Lock:
         """
         while True:
             chain = _chain(folder)
-            reasons = [_why_gone(folder, holder, force) for holder in chain]
+            # The last one first: it is the one that may be at work.
+            reasons = [_why_gone(folder, holder, force) for holder in reversed(chain)]
             if None in reasons:
                 continue
             if (lock := cls._try(folder, chain, lease or Lease())) is not None:
                 if chain:
-                    lock.former, lock.why = chain[-1], str(reasons[-1])
+                    lock.former, lock.why = chain[-1], str(reasons[0])
                 return lock
 
     @classmethod
