@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from gradsweep.stores.zarr.lock import holder_of
 from tests import kill_campaign
 from tests.controls import must_fail
 from tests.kill_campaign import MODEL, RUN, WORDS, campaign, chunks
@@ -84,7 +85,7 @@ def test_a_run_that_is_asked_to_end_can_be_resumed(number, code, folder, undistu
     _, errors = process.communicate()
     assert process.returncode == code, errors
     assert "Traceback" not in errors
-    # It has let go of its lock.
+    assert holder_of(folder / "greeks.zarr") is None
     process = start("--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -154,6 +155,7 @@ def test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger(folder, undi
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 1, errors
         assert "resume" in errors
+        assert holder_of(folder / "greeks.zarr") is None
     finally:
         worker.kill()
         worker.wait()
