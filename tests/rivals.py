@@ -27,6 +27,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gradsweep.errors import StoreError
@@ -99,7 +100,7 @@ def leave_a_lock(folder: Path) -> None:
     assert exit_of(fork(hold)) == -signal.SIGKILL
 
 
-def take_naively(folder: Path) -> Lock:
+def take_naively(folder: Path) -> None:
     holder = holder_of(folder)
     if holder is not None and holder.state != "gone":
         raise StoreError("it is held")
@@ -111,11 +112,10 @@ def take_naively(folder: Path) -> Lock:
         os.link(whole, folder / RUN_FOLDER / "lock")
     except FileExistsError:
         raise StoreError("another was first") from None
-    return None  # type: ignore[return-value]
 
 
-def race(folder: Path, take: Callable[[Path], Lock], seed: int | None) -> tuple[int, int]:
-    """Return how many got the lock, and whether the next could have it.
+def race(folder: Path, take: Callable[[Path], Lock | None], seed: int | None) -> tuple[int, int]:
+    """Return how many got the lock, and how many were refused.
 
     Args:
         seed: chooses when every other one is killed; None to kill nobody.
@@ -141,11 +141,11 @@ def race(folder: Path, take: Callable[[Path], Lock], seed: int | None) -> tuple[
             held.release()
 
     moments = [choose.randint(1, 20) if seed is not None and n % 2 else 0 for n in range(_N_RIVALS)]
-    rivals = [fork(lambda moment=moment: rival(moment)) for moment in moments]  # type: ignore[misc]
+    rivals = [fork(partial(rival, moment)) for moment in moments]
     os.close(told[1])
     os.write(begin[1], b"!" * _N_RIVALS)
     answers, n_gone = b"", 0
-    # Who was killed tells nothing: the pipe ends with the last of them.
+    # Who was killed has told nothing.
     while len(answers) + n_gone < _N_RIVALS:
         os.set_blocking(told[0], False)
         try:
@@ -188,9 +188,10 @@ def run(path: Path, another: bool, same: bool, host: str = "") -> None:
     begun.finish()
 
 
-def stop_and_continue(folder: Path, moment: int, same: bool, killed: bool) -> dict[str, object]:
+def stop_and_continue(
+    path: Path, moment: int, same: bool, killed: bool, wholes: dict[str, dict[str, bytes]]
+) -> dict[str, object]:
     """Stop a run at its nth operation, and say what is there when another and it have ended."""
-    path = folder / f"{moment}.zarr"
     begun = ZarrStore(path)
     write_all(begun, parts=list(PARTITION)[:9])
     begun.abandon()
@@ -221,18 +222,18 @@ def stop_and_continue(folder: Path, moment: int, same: bool, killed: bool) -> di
         "exits": [own, other],
         "is_sound": report.is_sound and report.is_complete,
         "is_free": holder_of(path) is None,
-        "is_of": [name for name, whole in _wholes(folder).items() if found == whole],
+        "is_of": [name for name, whole in wholes.items() if found == whole],
     }
 
 
-def _wholes(folder: Path, known: dict[str, dict[str, bytes]] = {}) -> dict[str, dict[str, bytes]]:  # noqa: B006
+def undisturbed(folder: Path) -> dict[str, dict[str, bytes]]:
     """Return what each of the two runs leaves when nobody disturbs it."""
+    found = {}
     for name in ("first", "other"):
-        if name not in known:
-            path = folder / f"{name}.zarr"
-            assert exit_of(fork(lambda: run(path, name == "other", same=True))) == 0  # noqa: B023
-            known[name] = contents(path)
-    return known
+        path = folder / f"{name}.zarr"
+        assert exit_of(fork(partial(run, path, name == "other", same=True))) == 0
+        found[name] = contents(path)
+    return found
 
 
 def _main() -> None:
@@ -258,15 +259,12 @@ def _main() -> None:
         store.open_dataset = lambda folder: None  # type: ignore[assignment]
         if options.unended:
             scratch.end = lock.scratches.end = lambda session, scratch: 0
-        moments = [int(moment) for moment in options.at.split(",")]
-        print(
-            json.dumps(
-                [
-                    stop_and_continue(options.folder, m, options.same, options.killed)
-                    for m in moments
-                ]
-            )
-        )
+        same, killed, wholes = options.same, options.killed, undisturbed(options.folder)
+        found = [
+            stop_and_continue(options.folder / f"{n}.zarr", n, same, killed, wholes)
+            for n in map(int, options.at.split(","))
+        ]
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
