@@ -10,7 +10,9 @@ next step fails for want of the folder.
 
 To move the folder is not enough. A rename that has looked its folder up already goes on in it,
 wherever it is by then; so the folder is emptied and deleted as well, and in a deleted folder
-nothing is found and nothing can be put. Only when that is done has the session ended.
+nothing is found and nothing can be put. Only when that is done has the session ended. What it had
+changed by then, whoever comes next finds as after any kill, and deals with it as such: nothing is
+read before.
 
 Paths enter; nothing leaves but counts. Knows nothing of who holds what.
 """
