@@ -87,7 +87,9 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
             _wait(process, share * whole_seconds)
         else:
             _wait_for_lock(store, process)
-            _wait(process, share * (0.1 if kind == 1 else held_seconds * _share_left(store)))
+            # To begin takes its time also where few parts are left.
+            work_seconds = held_seconds * min(1.0, _share_left(store) + 0.3)
+            _wait(process, share * (0.1 if kind == 1 else work_seconds))
         process.kill()
         if process.wait() == -signal.SIGKILL:
             counts["killed"] += 1
