@@ -19,7 +19,7 @@ from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.derivative import QUANTITIES
 from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.planner import Options
-from gradsweep.primitives import PRIMITIVES
+from gradsweep.primitives import INTEGER_ONLY, PRIMITIVES
 from gradsweep.request import make_request
 
 
@@ -484,6 +484,9 @@ def test_primitives_mean_in_a_framework_what_they_mean_in_numpy(name, framework)
     low, high = _DOMAINS.get(name, (-3, 3))
     values = np.random.default_rng(0).uniform(low, high, size=(primitive.n_inputs, 20))
     operands = list(values)
+    if name in INTEGER_ONLY:
+        operands = list((values * 1000).astype("int64"))
+        operands[-1][:3] = 0, -1, 2**40 + 3
     if name in ("and", "or", "xor", "not", "select"):
         operands[: 1 if name == "select" else 2] = [
             v > 0 for v in operands[: 1 if name == "select" else 2]

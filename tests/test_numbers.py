@@ -7,7 +7,7 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.engines.reference import evaluate
-from gradsweep.primitives import PRIMITIVES
+from gradsweep.primitives import INTEGER_ONLY, PRIMITIVES
 from gradsweep.program import Constant, Equation, Input, Output, Program
 from gradsweep.sweep import Sweep
 from gradsweep.testing import array_namespace
@@ -128,6 +128,7 @@ def test_no_global_flag_is_touched(framework):
 SPECIAL = np.array(
     [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, -5e-324, 1.0, -1.0, 1e308, 0.5]
 )
+SPECIAL_INTEGERS = np.array([0, 1, -1, 127, 128, -129, 2**31, -(2**31) - 1, 2**52 + 1, -(2**52)])
 
 UNARY = [name for name, row in PRIMITIVES.items() if row.n_inputs == 1 and name != "not"]
 
@@ -135,15 +136,20 @@ UNARY = [name for name, row in PRIMITIVES.items() if row.n_inputs == 1 and name 
 @pytest.mark.parametrize("name", UNARY)
 def test_special_values_go_through_unary_primitives_as_numpy_has_them(name):
     row = PRIMITIVES[name]
-    dtype = "float64" if row.result == "same" else row.result
-    program = Program(
-        (Input("x", 0, "float64"),), (), (Equation(name, (0,), dtype),), (Output("y", (), (1,)),)
-    )
-    leaves = {leaf.key: leaf for leaf in Sweep(x=SPECIAL).leaves}
-    found = evaluate(program, leaves, ("x",), list(program.numbered()), [1])[1]
+    special, read = SPECIAL, ()
+    if name in INTEGER_ONLY:  # of which an argument is never one
+        special, read = SPECIAL_INTEGERS, (Equation("to_int64", (0,), "int64"),)
+    dtype = str(special.dtype) if row.result == "same" else row.result
+    equations = (*read, Equation(name, (len(read),), dtype))
+    outputs = (Output("y", (), (len(equations),)),)
+    program = Program((Input("x", 0, "float64"),), (), equations, outputs)
+    leaves = {leaf.key: leaf for leaf in Sweep(x=special).leaves}
+    order = list(program.numbered())
+    result = len(equations)
+    found = evaluate(program, leaves, ("x",), order, [result])[result]
     # One value at a time, so that no vectorised path of NumPy decides.
     with np.errstate(all="ignore"):
-        expected = np.array([row.numpy(np.array([value]))[0] for value in SPECIAL])
+        expected = np.array([row.numpy(np.array([value]))[0] for value in special])
     np.testing.assert_array_equal(found, expected)
     if found.dtype.kind == "f":
         number = ~np.isnan(expected)

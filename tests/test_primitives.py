@@ -14,7 +14,7 @@ from gradsweep.engines.fused.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.libm import ROUTINES
 from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.reference import ReferenceEngine
-from gradsweep.primitives import PRIMITIVES
+from gradsweep.primitives import PRIMITIVES, WRAPS
 from tests.programs import leaves_of, one_equation, run
 
 ENGINES = {"reference": ReferenceEngine(), "fused": FusedEngine(threads=1)}
@@ -169,7 +169,7 @@ CASES = {
 EXACT = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "trunc", "copysign", "eq", "ne",
     "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select",
-    "to_float64", "to_float32", "to_int64", "to_bool",
+    "to_float64", "to_float32", "to_int64", "to_bool", "quotient", *WRAPS.values(),
 }  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def has_machine_code(primitive: str, dtype: str) -> bool:
 
 def test_every_primitive_of_floats_has_machine_code():
     missing = {name for name in PRIMITIVES if not has_machine_code(name, "float64")}
-    assert missing == {"and", "or", "xor", "not"}
+    assert missing == {"and", "or", "xor", "not", "quotient", *WRAPS.values()}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -275,7 +275,10 @@ SPECIAL = {
         math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, -1e-45, 1e-40, 1.0, -1.0, 0.5, -0.5,
         2.0, -2.0, 3.0, 3e38, -3e38, -104.0, 89.0, 1e22, -1e22,
     ],
-    "int64": [0, 1, -1, 2, -2, 3, 7, -7, 2**62, -(2**62), 2**63 - 1, -(2**63)],
+    "int64": [
+        0, 1, -1, 2, -2, 3, 7, -7, 127, 128, -129, 2**31, 2**32 - 1,
+        -(2**31) - 1, 2**62, -(2**62), 2**63 - 1, -(2**63),
+    ],
     "bool": [False, True],
 }  # fmt: skip
 
@@ -324,6 +327,23 @@ def test_special_values_come_out_of_machine_code_as_numpy_has_them(name, dtype):
         if not same:
             assert math.isfinite(got) and math.isfinite(want), f"{name}{point}: {got} != {want}"
             assert ulps(got, mpmath.mpf(want), result) <= 2 * BOUND[dtype], f"{name}{point}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", WRAPS)
+def test_an_integer_wraps_around_as_its_type_does(dtype, engine):
+    x = np.array(SPECIAL["int64"])
+    n = np.iinfo(dtype).bits
+    low = np.array([int(value) % 2**n for value in x], dtype=object)
+    if dtype.startswith("int"):
+        low = np.where(low >= 2 ** (n - 1), low - 2**n, low)
+    (found,) = run(
+        ENGINES[engine],
+        one_equation(WRAPS[dtype], 1, "int64", "int64"),
+        leaves_of(x0=(("i",), x)),
+        {"i": len(x)},
+    )
+    assert found.tolist() == low.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "bool"])

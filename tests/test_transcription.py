@@ -9,7 +9,7 @@ import pytest
 import sympy
 
 from gradsweep.errors import EngineError
-from gradsweep.primitives import PRIMITIVES
+from gradsweep.primitives import PRIMITIVES, WRAPS
 from gradsweep.program import Constant, Equation, Input, Output, Program
 from gradsweep.transcription import evaluate
 from gradsweep.transcription.mpmath import CONTEXT, OPERATIONS, constant, number
@@ -88,7 +88,7 @@ INVERSES = {
 PLAIN = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "trunc", "copysign", "eq", "ne",
     "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select",
-    "to_float64", "to_float32", "to_int64", "to_bool",
+    "to_float64", "to_float32", "to_int64", "to_bool", "quotient", *WRAPS.values(),
 }  # fmt: skip
 
 
@@ -147,6 +147,8 @@ def test_special_values_are_numpys(name):
     values = MILD if name in SLOW else SPECIAL
     if name in ("and", "or", "xor", "not"):
         values = [False, True]
+    if name == "quotient" or name in WRAPS.values():
+        values = [0, 1, -1, 7, -7, 127, 128, -129, 2**31, 2**32 - 1, -(2**31) - 1]
     for point in itertools.product(values, repeat=row.n_inputs):
         if name == "to_int64" and not abs(point[0]) < 2**63:
             continue  # undefined

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["DTYPES", "PRIMITIVES", "Primitive"]
+__all__ = ["DTYPES", "PRIMITIVES", "WRAPS", "Primitive"]
 
 DTYPES = ("float64", "float32", "int64", "bool")
 
@@ -59,6 +59,18 @@ def _cast(dtype: str) -> Callable[..., np.ndarray]:
             return np.asarray(x).astype(dtype)
 
     return call
+
+
+def _wrap(dtype: str) -> Callable[..., np.ndarray]:
+    return lambda x: np.asarray(x).astype(dtype).astype("int64")
+
+
+def _quotient(x, y):
+    # The largest negative number divided by -1 wraps around; by 0 it is 0, as NumPy has it.
+    y = np.asarray(y)
+    by_one = np.where((y == 0) | (y == -1), 1, y)
+    whole = (x - np.fmod(x, by_one)) // by_one
+    return np.where(y == 0, 0, np.where(y == -1, -np.asarray(x), whole))
 
 
 def _select(condition, if_true, if_false):
@@ -131,6 +143,12 @@ _ROWS = [
     Primitive("i0e", 1, _special("i0e"), flops=30),
     Primitive("i1", 1, _special("i1"), flops=30),
     Primitive("i1e", 1, _special("i1e"), flops=30),
+    # integers
+    Primitive("quotient", 2, _quotient, flops=20),  # C's: towards zero
+    *(
+        Primitive(f"wrap_{dtype}", 1, _wrap(dtype))  # the number of that type with the same bits
+        for dtype in ("int8", "int16", "int32", "uint8", "uint16", "uint32")
+    ),
     # comparisons
     Primitive("eq", 2, np.equal, "bool", commutes=True),
     Primitive("ne", 2, np.not_equal, "bool", commutes=True),
@@ -154,3 +172,10 @@ _ROWS = [
 ]
 
 PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _ROWS}
+
+# The primitives that make of an integer one of a narrower type, by its name. A Program computes in
+# int64, and what a narrower type cannot hold wraps around after every operation.
+WRAPS = {name.removeprefix("wrap_"): name for name in PRIMITIVES if name.startswith("wrap_")}
+
+# The primitives whose operands are integers, never floats.
+INTEGER_ONLY = frozenset({"quotient", *WRAPS.values()})

@@ -12,11 +12,13 @@ Knows nothing of frameworks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradsweep.masks import merge
+from gradsweep.primitives import WRAPS
 from gradsweep.program import Equation
 
 if TYPE_CHECKING:
@@ -176,6 +178,30 @@ def _simplify_not(b: Builder, x: int) -> int | None:
     return b.operand_of("not", x)
 
 
+# How many selects are looked through for what an integer can be.
+_DEEPEST_RANGE = 4
+
+
+def _wrapped(dtype: str, b: Builder, x: int) -> int | None:
+    limits = np.iinfo(dtype)
+    return x if _lies_between(b, x, int(limits.min), int(limits.max)) else None
+
+
+def _lies_between(b: Builder, variable: int, low: int, high: int, depth: int = 0) -> bool:
+    """Tell whether an integer is sure to lie within bounds."""
+    if b.is_constant(variable):
+        return low <= b.value(variable) <= high
+    match b.equation(variable):
+        case Equation("to_int64", (x,)) if b.dtype(x) == "bool":
+            return low <= 0 and high >= 1
+        case Equation("select", (_, x, y)) if depth < _DEEPEST_RANGE:
+            return all(_lies_between(b, side, low, high, depth + 1) for side in (x, y))
+        case Equation(str(name), _) if name.startswith("wrap_"):
+            limits = np.iinfo(name.removeprefix("wrap_"))
+            return low <= limits.min and limits.max <= high
+    return False
+
+
 _RULES: dict[str, Callable[..., int | None]] = {
     "add": _simplify_add,
     "sub": _simplify_sub,
@@ -187,4 +213,5 @@ _RULES: dict[str, Callable[..., int | None]] = {
     "and": _simplify_and,
     "or": _simplify_or,
     "not": _simplify_not,
+    **{name: partial(_wrapped, dtype) for dtype, name in WRAPS.items()},
 }

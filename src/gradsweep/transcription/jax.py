@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gradsweep.errors import require
+from gradsweep.primitives import WRAPS
 from gradsweep.program import Constant
 
+lax = require("jax.lax", "evaluating a Program in JAX")
 jnp = require("jax.numpy", "evaluating a Program in JAX")
 special = require("jax.scipy.special", "evaluating a Program in JAX")
 
@@ -15,6 +17,10 @@ __all__ = ["OPERATIONS", "constant"]
 def constant(entry: Constant) -> Any:
     """Return the value of a Program's constant."""
     return jnp.asarray(entry.value, entry.dtype)
+
+
+def _wrap(dtype: str) -> Callable[..., Any]:
+    return lambda x: x.astype(dtype).astype("int64")
 
 
 _SAME_NAME = """
@@ -63,4 +69,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "to_float32": lambda x: jnp.asarray(x, "float32"),
     "to_int64": lambda x: jnp.asarray(x, "int64"),
     "to_bool": lambda x: jnp.asarray(x, "bool"),
+    "quotient": lambda x, y: jnp.where(y == 0, 0, lax.div(x, jnp.where(y == 0, 1, y))),
+    **{name: _wrap(dtype) for dtype, name in WRAPS.items()},
 }

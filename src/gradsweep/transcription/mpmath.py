@@ -152,6 +152,18 @@ def _to_int64(x: Any) -> Any:
     return _trunc(CONTEXT.mpf(x))
 
 
+def _quotient(x: Any, y: Any) -> Any:
+    return _trunc(x / y) if y else CONTEXT.mpf(0)
+
+
+def _wrap(bits: int, is_signed: bool) -> Operation:
+    def wrap(x: Any) -> Any:
+        low = int(x) % 2**bits
+        return CONTEXT.mpf(low - 2**bits if is_signed and low >= 2 ** (bits - 1) else low)
+
+    return wrap
+
+
 # Defined for NaN and infinity as they stand.
 _PLAIN: dict[str, Operation] = {
     "add": lambda x, y: x + y,
@@ -179,6 +191,10 @@ _PLAIN: dict[str, Operation] = {
     "to_float64": lambda x: CONTEXT.mpf(x),
     "to_float32": lambda x: CONTEXT.mpf(x),
     "to_bool": lambda x: bool(x != 0),
+    # Of integers alone.
+    "quotient": _quotient,
+    **{f"wrap_int{bits}": _wrap(bits, True) for bits in (8, 16, 32)},
+    **{f"wrap_uint{bits}": _wrap(bits, False) for bits in (8, 16, 32)},
 }
 
 # Functions of finite numbers.

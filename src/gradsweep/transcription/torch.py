@@ -29,6 +29,11 @@ def _polygamma(order: Any, x: Any) -> Any:
     return torch.polygamma(int(order), x)
 
 
+def _wrap(bits: int, is_signed: bool) -> Callable[..., Any]:
+    half = 2 ** (bits - 1) if is_signed else 0
+    return lambda x: torch.remainder(x + half, 2**bits) - half
+
+
 _SAME_NAME = """
 add sub mul div neg abs floor ceil round trunc copysign pow sqrt hypot exp exp2 expm1 log log1p log2
 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma
@@ -57,4 +62,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "to_float32": lambda x: x.to(torch.float32),
     "to_int64": lambda x: x.to(torch.int64),
     "to_bool": lambda x: x.to(torch.bool),
+    "quotient": lambda x, y: torch.where(
+        y == 0, 0, torch.div(x, torch.where(y == 0, 1, y), rounding_mode="trunc")
+    ),
+    **{f"wrap_int{bits}": _wrap(bits, True) for bits in (8, 16, 32)},
+    **{f"wrap_uint{bits}": _wrap(bits, False) for bits in (8, 16, 32)},
 }

@@ -113,6 +113,24 @@ _INTEGER: Rows = {
         "{r}.d = select {b} {r}.c, {t} splat (i64 1), {t} {1}\n"
         "{r} = srem {t} {0}, {r}.d"
     ),
+    # The same two divisors again.
+    "quotient": (
+        "{r}.m = add {t} {1}, splat (i64 1)\n"
+        "{r}.c = icmp ult {t} {r}.m, splat (i64 2)\n"
+        "{r}.d = select {b} {r}.c, {t} splat (i64 1), {t} {1}\n"
+        "{r}.q = sdiv {t} {0}, {r}.d\n"
+        "{r}.n = mul {t} {0}, {1}\n"
+        "{r} = select {b} {r}.c, {t} {r}.n, {t} {r}.q"
+    ),
+    # Shifted up and down again, which fills with the sign or with zeros.
+    **{
+        f"wrap_{sign}int{n}": (
+            f"{{r}}.s = shl {{t}} {{0}}, splat (i64 {64 - n})\n"
+            f"{{r}} = {shift} {{t}} {{r}}.s, splat (i64 {64 - n})"
+        )
+        for n in (8, 16, 32)
+        for sign, shift in (("", "ashr"), ("u", "lshr"))
+    },
     **dict.fromkeys(["floor", "ceil", "round", "trunc"], _SAME),
     "eq": _operation("icmp eq"),
     "ne": _operation("icmp ne"),
