@@ -12,7 +12,8 @@ that 0.0 * inf is still NaN.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,11 @@ __all__ = ["MAX_EQUATIONS", "Builder", "guards_of", "with_holds"]
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 50_000
 
+# So many terms may be looked at for each equation, and so many rules may be applied one inside
+# another: what simplifies takes time in proportion to what is written.
+_CREDIT = 100
+_DEEPEST = 32
+
 
 class Builder:
     """Grow a Program. Variables are handed out as integers, in order of creation.
@@ -46,12 +52,16 @@ class Builder:
         masks: what a variable is zero for some values of, as `masks` defines it.
         n_equations: how many it has written, whether or not an output needs them.
         is_body: whether it writes the body of a Loop, which is the same at every step.
+        credit: how many terms `masks` may look at: so many for each equation that is asked for.
     """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS, is_body: bool = False):
         self.max_equations = max_equations
         self.is_body = is_body
         self.masks: dict[int, int] = {}
+        self.credit = 0
+        self._depth = 0
+        self._earns = True
         self._definitions: list[Input | Constant | Equation] = []
         self._dtypes: list[str] = []
         self._numbers: dict[tuple, int] = {}
@@ -147,9 +157,16 @@ class Builder:
         primitive = PRIMITIVES[name]
         if self.is_constant(operands[0]) and all(map(self.is_constant, operands)):
             return self._fold(name, operands)
-        simpler = simplify(self, name, operands)
-        if simpler is not None:
-            return simpler
+        if self._earns:
+            self.credit += _CREDIT
+        if self._depth < _DEEPEST:
+            self._depth += 1
+            try:
+                simpler = simplify(self, name, operands)
+            finally:
+                self._depth -= 1
+            if simpler is not None:
+                return simpler
         if primitive.commutes and operands[0] > operands[1]:
             operands = (operands[1], operands[0])
         if (name, operands) in self._numbers:
@@ -161,6 +178,15 @@ class Builder:
         if mask is not None:
             self.masks[variable] = mask
         return variable
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Earn no credit for equations that a rule asks for."""
+        earns, self._earns = self._earns, False
+        try:
+            yield
+        finally:
+            self._earns = earns
 
     def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
         """Return the variables of every result of a Loop."""

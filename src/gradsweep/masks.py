@@ -49,46 +49,57 @@ def find_mask(b: Builder, name: str, operands: tuple[int, ...]) -> int | None:
 
 
 def merge(b: Builder, name: str, x: int, y: int) -> int | None:
-    """Return the variable that x + y or x - y is in every case, where that is one and the same."""
+    """Return the variable that x + y or x - y is in every case, where that is one and the same.
+
+    What is looked at is paid from `b.credit`, which grows with every equation that is asked for: so
+    the time that merging takes is linear, whatever the terms consist of.
+    """
     w = b.masks.get(x)
-    if w is None or w != b.masks.get(y):
+    if w is None or w != b.masks.get(y) or b.credit <= 0:
         return None
-    found: set[tuple[bool, int]] = set()
+    found: set[tuple[bool, _Node]] = set()
     dropped: set[int] = set()
     try:
         for value in _representatives(b, w, (x, y)):
-            term = _Case(b, w, value, dropped).combine(name, x, y)
+            case = _Case(b, w, value, dropped)
+            term = case.combine(name, x, y)
+            b.credit -= case.n_visited
             found |= {term} if term else set()
-            if term is None or len(found) > 1:
+            if term is None or len(found) > 1 or b.credit <= 0:
                 return None
     except _TooLong:
+        b.credit -= _MOST_VISITED
         return None
-    ((is_negative, variable),) = found
-    # A zero times what is not finite would have been NaN.
-    if not all(_is_finite(b, factor, variable) for factor in dropped):
-        return None
-    return b.emit("neg", variable) if is_negative else variable
+    ((is_negative, node),) = found
+    with b.spending():
+        variable = _written(b, node)
+        # A zero times what is not finite would have been NaN.
+        if not all(_is_finite(b, factor, variable) for factor in dropped):
+            return None
+        return b.emit("neg", variable) if is_negative else variable
 
 
 class _TooLong(Exception):
     pass
 
 
+# A variable, or what is to be written: a primitive and its operands.
+_Node = int | tuple[str, "_Node", "_Node"]
 # A term, and whether it is subtracted; None is zero.
-_Term = tuple[bool, int] | None
+_Term = tuple[bool, _Node] | None
 
 
 class _Case:
-    """What variables are for one value of w."""
+    """What variables are for one value of w. Nothing is written before all cases agree."""
 
     def __init__(self, b: Builder, w: int, value: float, dropped: set[int]):
         self._b, self._w, self._value, self._dropped = b, w, value, dropped
-        self._n_visited = 0
+        self.n_visited = 0
 
     def combine(self, name: str, *operands: int) -> _Term:
         """Return what an equation's result is."""
-        self._n_visited += 1
-        if self._n_visited > _MOST_VISITED:
+        self.n_visited += 1
+        if self.n_visited > _MOST_VISITED:
             raise _TooLong
         if name == "select":
             condition, if_true, if_false = operands
@@ -99,11 +110,12 @@ class _Case:
                 return _negated(term)
             case "mul", [None, None]:
                 return None
-            case "mul", [(_, factor), None] | [None, (_, factor)]:
-                self._dropped.add(factor)
+            case "mul", [None, (_, factor)] | [(_, factor), None]:
+                kept = operands[0] if terms[1] is None else operands[1]
+                self._dropped.add(factor if isinstance(factor, int) else kept)
                 return None
             case "mul", [(x_negative, x), (y_negative, y)]:
-                return x_negative != y_negative, self._b.emit("mul", x, y)
+                return x_negative != y_negative, _node(self._b, "mul", x, y)
             case (("add" | "sub"), [x_term, y_term]):
                 return self._sum(x_term, _negated(y_term) if name == "sub" else y_term)
         raise AssertionError(name)
@@ -112,9 +124,9 @@ class _Case:
         if x is None or y is None:
             return x or y
         if x[0] == y[0]:
-            return x[0], self._b.emit("add", x[1], y[1])
+            return x[0], _node(self._b, "add", x[1], y[1])
         added, subtracted = (y, x) if x[0] else (x, y)
-        return False, self._b.emit("sub", added[1], subtracted[1])
+        return False, _node(self._b, "sub", added[1], subtracted[1])
 
     def _term(self, variable: int) -> _Term:
         b = self._b
@@ -132,6 +144,26 @@ class _Case:
 
 def _negated(term: _Term) -> _Term:
     return term and (not term[0], term[1])
+
+
+def _node(b: Builder, name: str, x: _Node, y: _Node) -> _Node:
+    """Return what is to be written, alike for operands in either order."""
+    if isinstance(x, int) and isinstance(y, int):
+        if b.is_constant(x) and b.is_constant(y):
+            return b.emit(name, x, y)
+        for one, other in ((x, y), (y, x)):
+            if name == "mul" and b.equals(other, 1.0):
+                return one
+    if name != "sub" and str(x) > str(y):
+        x, y = y, x
+    return name, x, y
+
+
+def _written(b: Builder, node: _Node) -> int:
+    if isinstance(node, int):
+        return node
+    name, x, y = node
+    return b.emit(name, _written(b, x), _written(b, y))
 
 
 def _compared(b: Builder, condition: int) -> int | None:
@@ -194,7 +226,13 @@ def _is_finite(b: Builder, factor: int, product: int) -> bool:
 
 
 def _is_factor(b: Builder, factor: int, product: int) -> bool:
-    equation = b.equation(product)
-    if factor == product or equation is None or equation.primitive != "mul":
-        return factor == product
-    return any(_is_factor(b, factor, operand) for operand in equation.operands)
+    waiting, seen = [product], set[int]()
+    while waiting and len(seen) < _MOST_VISITED:
+        variable = waiting.pop()
+        if variable == factor:
+            return True
+        equation = b.equation(variable)
+        if variable not in seen and equation is not None and equation.primitive == "mul":
+            waiting += equation.operands
+        seen.add(variable)
+    return False
