@@ -9,11 +9,14 @@ Knows nothing of sweeps or Programs.
 """
 
 import collections
+import datetime
 import functools
 import hashlib
 import inspect
+import os
 import sys
 import sysconfig
+import time
 import types
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
@@ -51,6 +54,17 @@ _DESCRIPTORS = (
 # Names by which code reaches what it does not name.
 _DYNAMIC = {"globals", "vars", "eval", "exec", "__import__", "importlib"}
 
+# What answers otherwise each time it is asked. Files make events (see `outside`), these do not.
+_OUTSIDE = {
+    time.time, time.time_ns, time.perf_counter, time.perf_counter_ns, time.monotonic,
+    time.monotonic_ns, time.process_time, time.process_time_ns, time.thread_time, time.localtime,
+    time.gmtime, time.ctime, time.strftime, time.asctime, os.stat, os.lstat, os.access, os.getcwd,
+    os.getpid, os.getenv, os.path.exists, os.path.isfile, os.path.isdir, os.path.getmtime,
+    os.path.getsize,
+}  # fmt: skip
+_CLOCKS = (datetime.date, datetime.datetime)
+_TELLS_TIME = {"now", "today", "utcnow"}
+
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 # Set for types made in C, whose objects may hold what Python cannot see.
@@ -86,11 +100,18 @@ def identity(value: Any) -> Hashable:
     Raises:
         Unknown: when the function refers to something whose state cannot be read.
     """
-    return _identity(value, 0, {})
+    try:
+        return _identity(value, 0, {})
+    except Unknown:
+        raise
+    except Exception as error:  # from code of the user's own, such as a property that raises
+        raise Unknown(f"it refers to something that cannot be read ({error})") from error
 
 
 def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hashable:
     kind = type(value)
+    if kind in (types.FunctionType, types.BuiltinFunctionType) and value in _OUTSIDE:
+        raise Unknown(f"it reads what is outside the program, by {value.__name__}")
     if value is None or kind in _SCALARS:
         # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
         return kind, repr(value) if kind is float else value
@@ -251,6 +272,8 @@ def _function(value: types.FunctionType, below: Callable[[Any], Hashable]) -> Ha
 def _reached(found: Any, names: tuple[str, ...]) -> list[Any]:
     """Return a value, and of a module of the user's whatever code may take from it."""
     reached, modules = [found], [found]
+    if not _TELLS_TIME.isdisjoint(names) and any(found in (clock, datetime) for clock in _CLOCKS):
+        raise Unknown("it reads the clock")
     for module in modules:
         if not isinstance(module, types.ModuleType) or _is_library(module.__name__):
             continue

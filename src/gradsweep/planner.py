@@ -22,6 +22,7 @@ from gradsweep.labels import require_distinct_names
 from gradsweep.leaf import Leaf
 from gradsweep.memory import SCRATCH_BYTES, budget_bytes, choose_block, format_bytes, n_points
 from gradsweep.modes import trace_cheapest
+from gradsweep.outside import watched
 from gradsweep.parts import Partition
 from gradsweep.plans import Plan, PlannedBranch, labels_of
 from gradsweep.prepared import Prepared, prepare
@@ -74,7 +75,7 @@ def make_plan(
     bound, leaves, axes = request.bound, request.leaves, request.axes
     anew = partial(_trace_named, request, options.framework)
     if known is not None:
-        trace = _reusing(known, anew, bound.function)
+        trace = _reusing(known, anew, bound.function, is_kernel=True)
     else:
         trace = _remembering(anew, request, options)
     if destination is not None:
@@ -167,6 +168,8 @@ def _plan_parts(
         # One kernel all the same, which tells where it does not hold: mostly nowhere.
         checked = replace(branch, traced=replace(traced, program=with_holds(program)))
     prepared = _prepared(checked, options)
+    if not prepared.choice.engine.runs_programs:
+        prepared = _prepared(branch, options)  # nothing else tells where a Program holds
     if prepared.choice.engine.name == "fused" and not destination.travels:
         # Parts side by side, each on one thread, wait for each other less than threads of a part.
         destination = replace(destination, n_at_once=options.threads or available_threads())
@@ -250,15 +253,22 @@ def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
     return _reusing(TRACES.get(key, list), trace, request.bound.function)
 
 
-def _reusing(known: list[Traced], trace: Trace, function: Any) -> Trace:
+def _reusing(known: list[Traced], trace: Trace, function: Any, is_kernel: bool = False) -> Trace:
+    """Return a `trace` that hands out what is known where it holds, and adds to it.
+
+    Args:
+        is_kernel: whether what a function read of files and the like is kept too.
+    """
+
     def reused(point: Mapping[str, np.ndarray]) -> Traced:
         for traced in known:
             # torch calls the function itself, where there is no Program: it must be this one.
             is_called = traced.program is None and traced.framework == "torch"
             if (traced.function is function or not is_called) and holds_at(traced, point):
                 return traced
-        traced = trace(point)
-        if holds_elsewhere(traced):
+        with watched() as read:
+            traced = trace(point)
+        if holds_elsewhere(traced) and (is_kernel or not read):
             known.append(traced)
             del known[:-_MOST_TRACES]
         return traced
