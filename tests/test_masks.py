@@ -1,5 +1,6 @@
 """Sums of masked terms: one term where that is right in every case, untouched where it is not."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gradsweep as gs
 from gradsweep.builder import Builder
 from gradsweep.engines.reference import evaluate
 from gradsweep.primitives import PRIMITIVES
@@ -169,3 +171,141 @@ def test_sums_of_masked_terms_are_what_numpy_makes_of_them(terms):
         total = p.emit("add" if is_added else "sub", total, term) if total else term
     found, _ = p.run(total[0])
     np.testing.assert_allclose(found, total[1], rtol=1e-14, atol=1e-15)
+
+
+# -- time
+
+
+def bisected(xp, n_steps):
+    """The square root of a by bisection: two states that are exchanged at every step."""
+
+    def f(a):
+        low, high = 0 * a, a + 1.0
+        for _ in range(n_steps):
+            middle = (low + high) / 2
+            above = middle * middle - a > 0
+            low, high = xp.where(above, low, middle), xp.where(above, middle, high)
+        return (low + high) / 2 * a
+
+    return f
+
+
+def switched(xp, n_steps):
+    """Two states that change places where they are above a bound."""
+
+    def f(a):
+        one, other = a, 0.5 * a
+        for _ in range(n_steps):
+            above = one > 0.7
+            one, other = (
+                xp.where(above, other, one + 0.3 * other),
+                xp.where(above, one - 0.2 * other, other),
+            )
+        return one * other
+
+    return f
+
+
+class Exploded(BaseException):
+    """More equations were asked for than a test has patience for."""
+
+
+def n_emitted(f, framework, monkeypatch, mode="reverse", most=10**6):
+    """Return how often an equation is asked for while a derivative is traced."""
+    n = 0
+    emit = Builder.emit
+
+    def counted(self, *arguments):
+        nonlocal n
+        n += 1
+        if n > most:
+            raise Exploded
+        return emit(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Builder, "emit", counted)
+        gs.plan(gs.gradient, f, gs.Sweep(a=AT), framework=framework, mode=mode)
+    return n
+
+
+AT = np.array([0.9, 2.0, 5.0])
+FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
+
+
+def namespace(framework):
+    return pytest.importorskip({"torch": "torch", "jax": "jax.numpy"}[framework])
+
+
+@pytest.mark.parametrize("make", [bisected, switched])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_tracing_pairs_of_where_takes_time_in_proportion_to_their_number(
+    framework, make, monkeypatch
+):
+    xp = namespace(framework)
+    once, twice, four = (n_emitted(make(xp, n), framework, monkeypatch) for n in (10, 20, 40))
+    assert four - twice < 2.5 * (twice - once)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_budget_that_never_ends_lets_time_explode(framework, monkeypatch):
+    """The control: terms are combined whatever it costs, and written as they are looked at."""
+    xp = namespace(framework)
+    monkeypatch.setattr("gradsweep.builder._CREDIT", 10**9)
+    monkeypatch.setattr(Builder, "spending", lambda self: contextlib.nullcontext())
+    monkeypatch.setattr("gradsweep.masks._node", lambda b, name, x, y: b.emit(name, x, y))
+    most = 20 * n_emitted(bisected(xp, 2), framework, monkeypatch)
+    with pytest.raises(Exploded):
+        n_emitted(bisected(xp, 8), framework, monkeypatch, most=most)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_60_steps_of_bisection_and_40_of_a_switch_have_the_frameworks_own_derivative(framework):
+    xp = namespace(framework)
+    for f in (bisected(xp, 60), switched(xp, 40)):
+        f.__name__ = "f"
+        for mode in ("reverse", "forward"):
+            found = gs.gradient(f, gs.Sweep(a=AT), framework=framework, mode=mode).df_da
+            np.testing.assert_allclose(found, _own_slope(f, framework), rtol=1e-12)
+
+
+def _own_slope(f, framework):
+    if framework == "torch":
+        import torch
+
+        points = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in AT]
+        return [torch.autograd.grad(f(a), a)[0].item() for a in points]
+    import jax
+
+    with jax.enable_x64(True):
+        return [float(jax.grad(f)(a)) for a in AT]
+
+
+@pytest.mark.jax
+def test_a_loop_of_either_has_jaxs_own_derivative():
+    jax, jnp = pytest.importorskip("jax"), pytest.importorskip("jax.numpy")
+
+    def looped(a):
+        def step(_, state):
+            low, high = state
+            middle = (low + high) / 2
+            above = middle * middle - a > 0
+            return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+        low, high = jax.lax.fori_loop(0, 60, step, (0 * a, a + 1.0))
+        return (low + high) / 2 * a
+
+    def exchanged(a):
+        def step(_, state):
+            one, other = state
+            above = one > 0.7
+            return (
+                jnp.where(above, other, one + 0.3 * other),
+                jnp.where(above, one - 0.2 * other, other),
+            )
+
+        one, other = jax.lax.fori_loop(0, 40, step, (a, 0.5 * a))
+        return one * other
+
+    for f in (looped, exchanged):
+        found = gs.gradient(f, gs.Sweep(a=AT)).to_array()[0]
+        np.testing.assert_allclose(found, _own_slope(f, "jax"), rtol=1e-12)

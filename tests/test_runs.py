@@ -149,6 +149,25 @@ def test_any_point_may_be_masked_the_first_too(points, options):
         gs.gradient(root, gs.Sweep(x=[-1.0, -2.0]), on_error="mask")
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("quantity", [gs.value, gs.gradient, gs.hessian, gs.jacobian])
+@pytest.mark.parametrize("fails", [(3,), (0, 3), (1, 2), (0, 1, 2)])
+def test_a_plain_loop_masks_the_points_that_fail_and_no_others(quantity, fails):
+    points = np.array([0.5, 1.0, 2.0, 3.0])
+
+    def squared(x):
+        if float(x) in points[list(fails)]:
+            raise ValueError("not this one")
+        return x**2
+
+    expected = {gs.value: points**2, gs.hessian: 2 + 0 * points}.get(quantity, 2 * points)
+    expected[list(fails)] = np.nan
+    options = {"engine": "loop", "framework": "torch", "on_error": "mask"}
+    with pytest.warns(GradsweepWarning, match="could not be computed"):
+        (found,) = quantity(squared, gs.Sweep(x=points), **options).values()
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.jax
 @pytest.mark.parametrize("y", [[-1.0, 1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 2.0, -1.0]])
 def test_a_masked_point_takes_no_result_along_that_does_not_depend_on_it(y):
@@ -203,7 +222,7 @@ def test_any_attribute_goes_into_a_netcdf_file_as_text_if_need_be(tmp_path):
 
 def refuses_above(limit):
     def f(x, y):
-        if float(x) > limit:
+        if x > limit:
             raise ValueError("too large")
         return x * x * y
 

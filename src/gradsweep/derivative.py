@@ -54,6 +54,7 @@ class Derivative:
         wrt: the keys of the leaves that are differentiated.
         with_value: whether the function's value is wanted too.
         mode: forward or reverse accumulation of a first derivative.
+        outer: the same for the derivative of a gradient; "auto" for the framework's usual way.
         along: the keys of the arguments or the names of the outputs that have a direction;
             the others' is zero. The leaf that holds it is called `direction_key` of it.
     """
@@ -62,6 +63,7 @@ class Derivative:
     wrt: tuple[str, ...]
     with_value: bool = False
     mode: Mode = "auto"
+    outer: Mode = "auto"
     along: tuple[str, ...] = ()
 
     @property
@@ -86,6 +88,7 @@ class Result:
         output_shape: the shape of that output, or () where the quantity sums over it.
         wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's.
         is_bool: whether it is a truth value; every other result is a floating number.
+        is_symmetric: whether it stands for both orders of two arguments: a block of a Hessian.
     """
 
     kind: str
@@ -94,6 +97,7 @@ class Result:
     output_shape: tuple[int, ...]
     wrt_shapes: tuple[tuple[int, ...], ...]
     is_bool: bool = False
+    is_symmetric: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

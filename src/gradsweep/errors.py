@@ -13,17 +13,20 @@ __all__ = [
     "ArgumentError",
     "BranchError",
     "ClusterError",
+    "DerivativeError",
     "EngineError",
     "GradsweepError",
     "GradsweepWarning",
     "MemoryLimitError",
     "MissingPackage",
+    "MissingRule",
     "NotAProgram",
     "NotAStore",
     "OutputError",
     "StatefulFunction",
     "StoreError",
     "SweepError",
+    "UntraceableError",
     "nearest",
     "require",
     "warn",
@@ -56,6 +59,18 @@ class StatefulFunction(GradsweepError, ValueError):
 
 class EngineError(GradsweepError, ValueError):
     """The engine asked for cannot run this function."""
+
+
+class DerivativeError(GradsweepError, ValueError):
+    """A derivative ends where the function has one, or the framework has no rule for it."""
+
+
+class MissingRule(DerivativeError):
+    """A framework has no derivative in one mode. Caught: another mode may have it."""
+
+
+class UntraceableError(GradsweepError, ValueError):
+    """The function gives a traced value to code that needs the numbers themselves."""
 
 
 class MemoryLimitError(GradsweepError, MemoryError):
@@ -103,6 +118,7 @@ _INSTALL_LINES = {
     "crick": "pip install 'gradsweep[quantile]'",
     "matplotlib": "pip install 'gradsweep[plot]'",
     "rich": "pip install 'gradsweep[cli]'",
+    "hypothesis": "pip install 'gradsweep[test]'",
 }
 
 

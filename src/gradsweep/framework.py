@@ -26,7 +26,10 @@ def framework_of(value: Any) -> str:
     """Return the framework that a value is made of, by its module and its type; "" for none."""
     if isinstance(value, types.ModuleType):
         modules = [value.__name__]
-    elif isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+    elif isinstance(value, types.FunctionType):
+        # What a transformation makes of a function says that it is the function's own module's.
+        modules = [value.__module__, value.__globals__.get("__name__", "")]
+    elif isinstance(value, types.BuiltinFunctionType | type):
         modules = [value.__module__]
     else:
         modules = [kind.__module__ for kind in type(value).__mro__]

@@ -67,7 +67,7 @@ class BoundFunction:
         if self.parameters is None:
             return self.function(*given.values())
         positional, keywords = [], {}
-        unpacks = any(p.kind is p.VAR_POSITIONAL and p.name in given for p in self.parameters)
+        by_position = _takes_positions(self.function)
         for parameter in self.parameters:
             if parameter.name not in given:
                 continue
@@ -77,7 +77,7 @@ class BoundFunction:
                     positional.extend(value)
                 case _Parameter.POSITIONAL_ONLY:
                     positional.append(value)
-                case _Parameter.POSITIONAL_OR_KEYWORD if unpacks:
+                case _Parameter.POSITIONAL_OR_KEYWORD if by_position:
                     positional.append(value)
                 case _:
                     keywords[parameter.name] = value
@@ -116,6 +116,7 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
     Raises:
         ArgumentError: when a name is unknown or a parameter without a default is missing.
     """
+    function = _uncompiled(function)
     if not callable(function):
         raise ArgumentError(f"expected a function, got {type(function).__name__}: {function!r}")
     if not isinstance(sweep, Sweep):
@@ -144,6 +145,15 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
     if list(arguments.values()) != list(sweep.arguments.values()):
         sweep = Sweep.from_arguments(arguments.values())
     return BoundFunction(function, name, sweep, parameters)
+
+
+def _uncompiled(function: Any) -> Any:
+    """Return the function that torch.compile was given: what it makes cannot be followed."""
+    held = getattr(function, "__dict__", {})
+    modules = held.get("_modules") or {}
+    if "_orig_mod" in modules:
+        return modules["_orig_mod"]
+    return held.get("_torchdynamo_orig_callable", function)
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -179,6 +189,17 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
         return tuple(inspect.signature(target).parameters.values())
     except (ValueError, TypeError):
         return None
+
+
+def _takes_positions(function: Callable[..., Any]) -> bool:
+    """Tell whether a call may give parameters by position, as jax.grad's must: nearly always."""
+    try:
+        # A decorator's own parameters, whatever it says that it wraps.
+        own = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (ValueError, TypeError):
+        return True
+    by_name = (_Parameter.KEYWORD_ONLY, _Parameter.VAR_KEYWORD)
+    return not all(parameter.kind in by_name for parameter in own)
 
 
 def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sweep) -> None:

@@ -230,7 +230,7 @@ def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | No
         n_swept: how many swept axes lead the array.
     """
     yield result, None
-    if result.kind != "second" or result.wrt[0] == result.wrt[1]:
+    if not result.is_symmetric or result.wrt[0] == result.wrt[1]:
         return
     (a, b), (a_shape, b_shape) = result.wrt, result.wrt_shapes
     lead = n_swept + len(result.output_shape)

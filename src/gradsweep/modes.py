@@ -3,14 +3,18 @@
 A Request and a point enter, the derivative traced in one of them leaves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from gradsweep import frontends
-from gradsweep.dependence import analyse
-from gradsweep.derivative import Mode
+from gradsweep.dependence import analyse, result_dims
+from gradsweep.derivative import QUANTITIES, Derivative, Mode
+from gradsweep.engines import is_mapped
+from gradsweep.engines.base import Job
+from gradsweep.errors import MissingRule
 from gradsweep.leaf import Leaf
 from gradsweep.memory import n_points
 from gradsweep.request import Request
@@ -23,58 +27,96 @@ __all__ = ["trace_cheapest"]
 def trace_cheapest(
     request: Request, framework: str | None, point: Mapping[str, np.ndarray]
 ) -> Traced:
-    """Trace a derivative, in forward or reverse mode as costs less over this sweep."""
+    """Trace a derivative, in forward or reverse mode as costs less over this sweep.
+
+    Where a framework has no rule for one way of differentiating, another is tried.
+
+    Raises:
+        DerivativeError: when it has none in any mode, as it says of the first.
+    """
     derivative, leaves = request.derivative, request.leaves
 
-    def trace(mode: Mode) -> Traced:
-        return frontends.trace(request.bound, replace(derivative, mode=mode), point, framework)
+    def trace(mode: Mode, outer: Mode = "auto") -> Traced:
+        asked = replace(derivative, mode=mode, outer=outer)
+        return frontends.trace(request.bound, asked, point, framework)
 
+    if derivative.quantity == "value":
+        return trace("auto")
+    if QUANTITIES[derivative.quantity].order > 1:
+        inner: tuple[Mode, ...] = ("reverse", "forward")
+        if derivative.mode != "auto":
+            inner = (derivative.mode,)
+        pairs: list[tuple[Mode, Mode]] = [(i, "auto") for i in inner]
+        pairs += [(i, o) for i in inner for o in ("reverse", "forward")]
+        return _first_that_has_rules([partial(trace, *pair) for pair in pairs])
     if derivative.mode != "auto":
-        return trace(derivative.mode)
+        try:
+            return trace(derivative.mode)
+        except MissingRule as error:
+            raise MissingRule(f"{error}\nLeave mode out to have one picked.") from error
     n_inputs = sum(leaves[key].n_elements for key in derivative.wrt)
-    if derivative.quantity == "gradient":
-        reverse = trace("reverse")
-        if not _may_gain(reverse, n_inputs):
-            return reverse
-        return _cheaper(reverse, trace("forward"), leaves)
-    if derivative.quantity not in ("jacobian", "contributions"):
-        return trace("reverse")
-    if n_inputs == 1:
-        return trace("forward")
-    reverse = trace("reverse")
-    shapes = {r.output: r.output_shape for r in reverse.results}
-    n_outputs = sum(int(np.prod(shape)) for shape in shapes.values())
-    # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
-    if n_inputs > 4 * n_outputs or n_outputs == 1:
-        return reverse
+    n_outputs = 0
+    modes: tuple[Mode, Mode] = ("reverse", "forward")
+    if derivative.quantity == "jvp" or (derivative.quantity in _FULL and n_inputs == 1):
+        modes = ("forward", "reverse")
+    first = _first_that_has_rules([partial(trace, mode) for mode in modes])
+    if derivative.quantity in _FULL and modes[0] == "reverse":
+        shapes = {r.output: r.output_shape for r in first.results}
+        n_outputs = sum(int(np.prod(shape)) for shape in shapes.values())
+    if first.mode != modes[0]:
+        return first
+    is_slow = first.program is None and not _is_mapped(first, request)
+    if not is_slow and not _may_gain(first, derivative, n_inputs, n_outputs):
+        return first
     try:
-        forward = trace("forward")
-    except (NotImplementedError, RuntimeError) as error:
-        # torch has no forward rule for some operations.
-        if not _has_no_rule(error):
-            raise
-        return reverse
-    if forward.program is None and reverse.program is None:
-        return forward if n_inputs < n_outputs else reverse
-    return _cheaper(reverse, forward, leaves)
+        other = trace(modes[1])
+    except MissingRule:
+        return first
+    if first.program is not None or other.program is not None:
+        return _cheaper(first, other, leaves)
+    if is_slow:
+        return other if _is_mapped(other, request) else first
+    return other if n_inputs < n_outputs and _is_mapped(other, request) else first
 
 
-def _has_no_rule(error: Exception) -> bool:
-    message = str(error)
-    return "derivative for" in message or "forward AD" in message
+def _is_mapped(traced: Traced, request: Request) -> bool:
+    """Tell whether a derivative without a Program runs over many points at once."""
+    few = {key: leaf.head(3) for key, leaf in request.leaves.items()}
+    axes = tuple(request.axes)
+    return is_mapped(Job(traced, few, axes, result_dims(traced, None, few, axes), ()))
+
+
+# Whose rows and columns are all computed, so that forward mode may take fewer of them.
+_FULL = ("jacobian", "contributions")
+
+
+def _first_that_has_rules(ways: Sequence[Callable[[], Traced]]) -> Traced:
+    """Return what the first way yields that the framework has rules for."""
+    missing: MissingRule | None = None
+    for way in ways:
+        try:
+            return way()
+        except MissingRule as error:
+            missing = missing or error
+    assert missing is not None
+    raise missing
 
 
 # Of a gradient with more inputs than this, forward mode computes more than reverse mode.
 _FEW_INPUTS = 8
 
 
-def _may_gain(reverse: Traced, n_inputs: int) -> bool:
-    """Tell whether forward mode may be better for a gradient: it keeps nothing of a loop's steps,
-    where reverse mode reads them all again.
-    """
-    if reverse.program is None:
-        return reverse.is_too_long and n_inputs <= _FEW_INPUTS
-    return any(loop.n_rows_left for loop in reverse.program.loops) and n_inputs <= _FEW_INPUTS
+def _may_gain(traced: Traced, derivative: Derivative, n_inputs: int, n_outputs: int) -> bool:
+    """Tell whether the other mode may be better than the first."""
+    if derivative.quantity in _FULL and n_outputs > 1:
+        # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
+        return n_inputs <= 4 * n_outputs
+    if derivative.quantity != "gradient" or n_inputs > _FEW_INPUTS:
+        return False
+    # Forward mode keeps nothing of a loop's steps, where reverse mode reads them all again.
+    if traced.program is None:
+        return traced.is_too_long
+    return any(loop.n_rows_left for loop in traced.program.loops)
 
 
 def _cheaper(reverse: Traced, forward: Traced, leaves: Mapping[str, Leaf]) -> Traced:

@@ -233,7 +233,7 @@ class Plan:
         if self.replan is not None:
             anew = partial(_replanned, self.replan)
             work = PartWork(self.leaves, results, anew, on_error)
-            if first.branch.traced.program is not None:
+            if first.prepared.choice.engine.runs_programs:
                 checked = partial(_checked, first.prepared, anew)
                 work = PartWork(self.leaves, results, checked, on_error, n_at_once)
                 work.portable = PartWork(self.leaves, results, anew, on_error)
@@ -378,7 +378,7 @@ def _parts(plan: Plan, partition: Partition) -> str:
     n_bytes = plan.with_axes(partition.block).result_bytes
     branches = ""
     if plan.replan is not None:
-        is_kernel = plan.branches[0].branch.traced.program is not None
+        is_kernel = plan.branches[0].prepared.choice.engine.runs_programs
         branches = "; each is " + ("checked for other branches" if is_kernel else "traced anew")
     line = (
         f"  parts        {partition.n_parts:,} of {block or 'one point'}, "

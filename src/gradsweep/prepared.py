@@ -75,6 +75,6 @@ def prepare(
     dependence = analyse(program, leaves) if program else None
     stages = make_stages(program, dependence) if program and dependence else ()
     dims = result_dims(traced, dependence, leaves, tuple(axes))
-    few = {key: leaf.head(2) for key, leaf in leaves.items()}
+    few = {key: leaf.head(3) for key, leaf in leaves.items()}
     job = Job(traced, few, tuple(axes), dims, stages)
     return Prepared(job, engines.choose(job, axes, options))

@@ -87,7 +87,7 @@ def make_request(
     dtype = working_dtype(leaves)
     return Request(
         bound=bound,
-        derivative=Derivative(quantity, keys, with_value, mode, tuple(directions)),
+        derivative=Derivative(quantity, keys, with_value, mode, along=tuple(directions)),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes_of(leaves),
         dtype=dtype,

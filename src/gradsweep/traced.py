@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from gradsweep.derivative import Result
+from gradsweep.derivative import Mode, Result
 from gradsweep.program import Program
 
 __all__ = ["Traced"]
@@ -28,9 +28,11 @@ class Traced:
             costs time; one missing would give wrong numbers.
         call: computes the results at one point with the framework's own operators, from its
             own arrays by leaf key, in a form that the framework can vectorise.
-        eager: the same in plain Python, for a loop over points: whatever the function does.
+        eager: the same at one point and no more, for a loop over points: whatever the function
+            does.
         context: what `call` and `eager` must run under, such as JAX's scoped x64.
         seconds: how long tracing took.
+        mode: forward or reverse accumulation, as it was traced.
         is_unbranched: whether no Python code of the function read a traced value, so that it does
             the same at every point, Program or not.
         function: the user's, which `call` and `eager` call.
@@ -45,6 +47,7 @@ class Traced:
     eager: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     context: Callable[[], AbstractContextManager]
     seconds: float
+    mode: Mode = "auto"
     is_unbranched: bool = False
     is_too_long: bool = False
     function: Any = None

@@ -59,10 +59,14 @@ def _open(tree: Any) -> _Container | None:
     is_array = hasattr(tree, "__array__")  # zarr's are dataclasses
     if registered is None and _is_instance_of_dataclass(tree) and not is_array:
         names = [field.name for field in dataclasses.fields(tree) if field.init]
-        return _Container(
-            [((name,), getattr(tree, name)) for name in names],
-            lambda children: dataclasses.replace(tree, **dict(zip(names, children))),
-        )
+        named = [((name,), getattr(tree, name)) for name in names]
+
+        def rebuild(children: list) -> Any:
+            if all(new is old for new, (_, old) in zip(children, named)):
+                return tree  # to make an object anew may do more than to copy it
+            return dataclasses.replace(tree, **dict(zip(names, children)))
+
+        return _Container(named, rebuild)
     return registered
 
 

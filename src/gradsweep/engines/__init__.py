@@ -14,7 +14,7 @@ from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
 from gradsweep.errors import ArgumentError, EngineError, nearest
 
-__all__ = ["ENGINES", "Choice", "EngineOptions", "choose"]
+__all__ = ["ENGINES", "Choice", "EngineOptions", "choose", "is_mapped"]
 
 # In order of preference: the first that does not refuse is the one.
 ENGINES: dict[str, Engine] = {
@@ -85,6 +85,12 @@ def choose(job: Job, axes: Mapping[str, int], options: EngineOptions) -> Choice:
             f"engine={wanted!r} cannot run this: {reason}.\nUse engine='auto' to have one picked."
         )
     return Choice(engines[wanted], {})
+
+
+def is_mapped(job: Job) -> bool:
+    """Tell whether the function's own framework runs it over many points at once."""
+    own = ENGINES["xla" if job.traced.framework == "jax" else "torch"]
+    return not own.refuses(job)
 
 
 def _with_options(options: EngineOptions) -> dict[str, Engine]:

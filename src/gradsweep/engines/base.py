@@ -55,6 +55,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def runs_programs(self) -> bool:
+        """Whether it runs the Program, and not the function that the Program was made of."""
+        ...
+
     def refuses(self, job: Job) -> str:
         """Return why this engine cannot run the job, as a clause, or "" when it can."""
         ...

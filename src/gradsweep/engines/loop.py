@@ -16,6 +16,7 @@ __all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
 
 class LoopEngine:
     name = "loop"
+    runs_programs = False
 
     def refuses(self, job: Job) -> str:
         return ""

@@ -22,6 +22,7 @@ __all__ = ["ReferenceEngine", "evaluate", "last_uses"]
 
 class ReferenceEngine:
     name = "reference"
+    runs_programs = True
 
     def refuses(self, job: Job) -> str:
         return "" if job.traced.program is not None else job.traced.reason

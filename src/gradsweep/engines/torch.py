@@ -3,7 +3,7 @@
 Results that vary with the same axes are computed together, vectorised over just those axes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -38,6 +38,10 @@ class TorchEngine:
     def name(self) -> str:
         return "torch"
 
+    @property
+    def runs_programs(self) -> bool:
+        return False
+
     def refuses(self, job: Job) -> str:
         if job.traced.framework != "torch":
             return f"the function is written for {job.traced.framework}"
@@ -49,7 +53,9 @@ class TorchEngine:
             for dims, positions in groups_by_dims(job):
                 function = vectorised(job, dims, positions, torch.func.vmap)
                 results = _run(job, dims, function, job.leaves)
-                if dims and not _agree(results, _at_last_point(job, dims, positions)):
+                if not all(
+                    _agree(results, *pair) for pair in _at_some_points(job, dims, positions)
+                ):
                     return "torch.vmap gives other numbers than torch itself"
         except Exception as error:
             return f"torch.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
@@ -106,28 +112,38 @@ def _run(job: Job, dims: tuple[str, ...], function, leaves: Leaves) -> tuple:
         return function(values)
 
 
-def _at_last_point(job: Job, dims: tuple[str, ...], positions: list[int]) -> tuple:
-    """Compute some results at the last point of every axis, without vmap."""
+def _at_some_points(
+    job: Job, dims: tuple[str, ...], positions: list[int]
+) -> Iterator[tuple[tuple[int, ...], tuple]]:
+    """Yield some points, no two with a coordinate in common, and the results there.
+
+    They are computed one by one, without vmap and torch.func.
+    """
     import torch
 
-    with job.traced.context():
-        values = {}
-        for key, leaf in job.leaves.items():
-            own, array = reduced(leaf, dims)
-            values[key] = torch.from_numpy(np.array(array[(-1,) * len(own)]))
-        results = job.traced.call(values)
-    return tuple(results[position] for position in positions)
+    placed = {key: reduced(leaf, dims) for key, leaf in job.leaves.items()}
+    lengths = {dim: n for own, array in placed.values() for dim, n in zip(own, array.shape)}
+    for step in range(min(lengths.values(), default=1)):
+        point = tuple(lengths[dim] - 1 - step for dim in dims)
+        with job.traced.context():
+            where = dict(zip(dims, point))
+            values = {
+                key: torch.from_numpy(np.array(array[tuple(where[dim] for dim in own)]))
+                for key, (own, array) in placed.items()
+            }
+            results = job.traced.eager(values)
+        yield point, tuple(results[position] for position in positions)
 
 
 # torch's own roundings differ between one matrix and many; what is wrong is wrong by far more.
 _TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
-def _agree(over_points: Sequence[Any], at_last: Sequence[Any]) -> bool:
-    """Tell whether results over several axes end with those at the last point."""
-    for mapped, single in zip(over_points, at_last):
+def _agree(over_points: Sequence[Any], point: tuple[int, ...], at_point: Sequence[Any]) -> bool:
+    """Tell whether results over several axes hold at a point what was computed there."""
+    for mapped, single in zip(over_points, at_point):
         expected = single.detach().numpy()
-        found = mapped.detach().numpy()[(-1,) * (mapped.ndim - expected.ndim)]
+        found = mapped.detach().numpy()[point]
         tolerance = _TOLERANCE.get(expected.dtype.name, 0.0)
         scale = np.max(np.abs(expected), where=np.isfinite(expected), initial=0.0)
         if not np.allclose(found, expected, rtol=0.0, atol=tolerance * scale, equal_nan=True):

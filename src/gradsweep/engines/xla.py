@@ -24,17 +24,18 @@ __all__ = ["XlaEngine"]
 
 class XlaEngine:
     name = "xla"
+    runs_programs = False
 
     def refuses(self, job: Job) -> str:
         if job.traced.framework != "jax":
             return f"the function is written for {job.traced.framework}"
         jax = require("jax", "the xla engine")
-        # Abstract evaluation meets a missing batching rule without compiling anything.
+        # Lowering meets missing rules, of vmap and of XLA, without compiling anything.
         try:
             with job.traced.context():
                 for dims, positions in groups_by_dims(job):
                     values = {k: reduced(leaf, dims)[1] for k, leaf in job.leaves.items()}
-                    jax.eval_shape(vectorised(job, dims, positions, jax.vmap), values)
+                    jax.jit(vectorised(job, dims, positions, jax.vmap)).lower(values)
         except Exception as error:
             return f"jax.vmap fails on it ({type(error).__name__}: {str(error).splitlines()[0]})"
         return ""

@@ -36,6 +36,7 @@ def trace(
         )
     candidates = (framework,) if framework else candidate_frameworks(bound)
     missing: MissingPackage | None = None
+    failure: Exception | None = None
     found: Traced | None = None
     for candidate in candidates:
         try:
@@ -45,9 +46,10 @@ def trace(
             continue
         try:
             traced = frontend.trace(bound, derivative, point)
-        except Exception:
-            if found is None:
+        except Exception as error:
+            if found is None and not _is_of_another(error):
                 raise
+            failure = failure or error
             continue
         if traced.program is not None:
             return traced
@@ -56,6 +58,8 @@ def trace(
         found = traced
     if found is not None:
         return found
+    if failure is not None:
+        raise failure
     if len(candidates) > 1:
         raise MissingPackage(
             f"tracing {bound.name} needs torch or jax, and neither is installed.\n"
@@ -63,3 +67,14 @@ def trace(
         )
     assert missing is not None
     raise missing
+
+
+def _is_of_another(error: Exception) -> bool:
+    """Tell whether a function asks an array for what this framework's arrays do not have."""
+    return (
+        isinstance(error, AttributeError) and isinstance(error.name, str) and _is_array(error.obj)
+    )
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__array__")

@@ -36,6 +36,10 @@ class FusedEngine:
     def name(self) -> str:
         return "fused"
 
+    @property
+    def runs_programs(self) -> bool:
+        return True
+
     def refuses(self, job: Job) -> str:
         program = job.traced.program
         if program is None:

@@ -26,12 +26,7 @@ _LOGIC = {"add": "or", "mul": "and", "max": "or", "min": "and"}
 
 def _primitive(name: str, b: Builder, equation: Any, *operands: Variables) -> Variables:
     dtype = equation.outvars[0].aval.dtype
-    result = elementwise(b, _LOGIC.get(name, name) if dtype.kind == "b" else name, *operands)
-    if dtype.kind != "u":
-        return result
-    if name == "mul":
-        raise NotAProgram("it multiplies unsigned integers, whose product int64 cannot hold")
-    return by_element(partial(_wrap, 1 << 8 * dtype.itemsize), b, result)
+    return elementwise(b, _LOGIC.get(name, name) if dtype.kind == "b" else name, *operands)
 
 
 def _logic(name: str, b: Builder, equation: Any, *operands: Variables) -> Variables:
@@ -55,12 +50,6 @@ def _formula(function: Callable[..., int]) -> Rule:
 
 
 # Formulas of scalars.
-
-
-def _wrap(modulus: int, b: Builder, x: int) -> int:
-    """Return x modulo the number of values of an unsigned integer, which the Program's is not."""
-    n = b.constant(modulus, "int64")
-    return b.emit("rem", b.emit("add", b.emit("rem", x, n), n), n)
 
 
 def exceeds(name: str, b: Builder, x: int, y: int) -> int:
@@ -96,8 +85,17 @@ def _add_cotangents(b: Builder, x: int, y: int) -> int:
 def _divide(b: Builder, x: int, y: int) -> int:
     if b.dtype(x) != "int64":
         return b.emit("div", x, y)
-    quotient = b.emit("div", b.cast(x, "float64"), b.cast(y, "float64"))
-    return b.cast(b.emit("trunc", quotient), "int64")
+    zero = b.constant(0, "int64")
+    # What XLA has for a division by 0: all bits of the quotient are set.
+    by_zero = b.emit("eq", y, zero)
+    return b.emit("select", by_zero, b.constant(-1, "int64"), b.emit("quotient", x, y))
+
+
+def _remainder(b: Builder, x: int, y: int) -> int:
+    remainder = b.emit("rem", x, y)
+    if b.dtype(x) != "int64":
+        return remainder
+    return b.emit("select", b.emit("eq", y, b.constant(0, "int64")), x, remainder)
 
 
 def _square(b: Builder, x: int) -> int:
@@ -158,7 +156,22 @@ def _round(b: Builder, equation: Any, x: Variables) -> Variables:
 
 
 def _convert(b: Builder, equation: Any, x: Variables) -> Variables:
-    return cast(b, x, require_dtype(equation.params["new_dtype"]))
+    new = equation.params["new_dtype"]
+    if equation.invars[0].aval.dtype.kind == "f" and new.kind in "iu":
+        return by_element(partial(_saturated, np.iinfo(new)), b, x)
+    return cast(b, x, require_dtype(new))
+
+
+def _saturated(limits: np.iinfo, b: Builder, x: int) -> int:
+    """Return the integer next to a float towards zero, within limits; 0 for NaN."""
+    dtype = b.dtype(x)
+    low, high = (b.constant(limit, "int64") for limit in (limits.min, limits.max))
+    result = b.emit("to_int64", x)
+    # 2**63 - 1 is no float: what rounds to it is too large.
+    above = b.emit("ge", x, b.constant(float(limits.max) + (limits.bits < 53), dtype))
+    below = b.emit("le", x, b.constant(float(limits.min) - (limits.bits < 53), dtype))
+    result = b.emit("select", above, high, b.emit("select", below, low, result))
+    return b.emit("select", b.emit("ne", x, x), b.constant(0, "int64"), result)
 
 
 def _reduce_precision(b: Builder, equation: Any, x: Variables) -> Variables:
@@ -185,7 +198,7 @@ def _identity(b: Builder, equation: Any, *operands: Variables) -> list[Variables
 
 # Primitives that the table has too; where the names differ, ours comes second.
 _SAME = """
-    add sub mul neg abs sign max min rem floor ceil sqrt cbrt exp exp2 expm1 log log1p
+    add sub mul neg abs sign max min floor ceil sqrt cbrt exp exp2 expm1 log log1p
     sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh
     erf erfc lgamma digamma polygamma zeta igamma igammac eq ne lt le gt ge
 """.split()
@@ -197,6 +210,7 @@ ELEMENTWISE: dict[str, Rule] = {
     **{name: partial(_logic, name) for name in ("and", "or", "xor", "not")},
     "add_any": _formula(_add_cotangents),
     "div": _formula(_divide),
+    "rem": _formula(_remainder),
     "square": _formula(_square),
     "rsqrt": _formula(_rsqrt),
     "logistic": _formula(_logistic),

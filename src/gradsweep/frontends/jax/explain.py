@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 import gradsweep
-from gradsweep.errors import BranchError, GradsweepError, StatefulFunction
+from gradsweep.errors import BranchError, GradsweepError, StatefulFunction, UntraceableError
 from gradsweep.function import BoundFunction
 
 __all__ = ["explained", "kept_value"]
@@ -63,6 +63,12 @@ def explained(bound: BoundFunction, point: Mapping[str, Any]) -> Iterator[None]:
     except tuple(_ADVICE) as error:
         raise BranchError(_describe(bound, error)) from error
     except jax.errors.UnexpectedTracerError as error:
+        if "nondiff_argnums" in str(error):
+            raise UntraceableError(
+                f"{bound.name} passes a traced value to a custom rule as an argument that "
+                f"nondiff_argnums names{_at(error.__traceback__)}.\nJAX takes such an argument for "
+                f"static: leave it out of nondiff_argnums, and give it a derivative in the rule."
+            ) from error
         raise kept_value(bound, _at(error.__traceback__)) from error
     except Exception as error:
         error.add_note(f"while tracing {bound.name} at {bound.describe(point)}")

@@ -4,51 +4,26 @@ Knows of lowering only what `Lowering` says.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from gradsweep.builder import Builder
 from gradsweep.errors import NotAProgram, TooLong
 from gradsweep.frontends.jax.dtypes import program_dtype
+from gradsweep.frontends.jax.lowering import Known, Lowering, Value
 from gradsweep.frontends.jax.nested import opened
+from gradsweep.frontends.jax.refs import Ref, contents, refs_among
 from gradsweep.rolling import Body, Step, find_body
 from gradsweep.unroll import Variables
 
-__all__ = ["Known", "Value", "scan", "while_"]
+__all__ = ["scan", "while_"]
 
 # So many equations are written out: then constants are folded, and step overlaps with step.
 _MOST_UNROLLED = 2_000
 
 # Of so few equations of the jaxpr, it is not asked how many they become.
 _SHORT = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """An array of constants, of any dtype that JAX has, not yet made into variables."""
-
-    array: Any
-
-
-Value = Variables | Known
-
-
-class Lowering(Protocol):
-    """What lowers a jaxpr into a Builder; the methods are those of `lower`."""
-
-    builder: Builder
-
-    def variables(self, value: Value, aval: Any) -> Variables: ...
-
-    def known(self, value: Value, aval: Any) -> Any | None: ...
-
-    def inline(
-        self, jaxpr: Any, operands: Sequence[Value], wanted: Sequence[bool] | None = None
-    ) -> list[Any]: ...
-
-    def within(self, builder: Builder) -> "Lowering": ...
 
 
 def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
@@ -59,6 +34,8 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
     n_rows = n_constants + n_carry
     constants, carry, rows = operands[:n_constants], operands[n_constants:n_rows], operands[n_rows:]
     avals = [atom.aval for atom in equation.invars]
+    if refs_among([*carry, *rows]):
+        raise NotAProgram("it loops over refs")
     order = np.arange(length)[:: -1 if params["reverse"] else 1]
     # Carries are needed from step to step, rows where they are read.
     wanted = [True] * n_carry + used[n_carry:]
@@ -91,7 +68,7 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
             operands = [*loop.values(carries, given), *_shaped(row, row_shapes)]
             results = within.inline(jaxpr, operands, wanted)
             return Step(
-                _flat(within, results[:n_carry], loop.avals),
+                loop.left(within, results[:n_carry]),
                 _flat(within, [results[k] for k in left], left_avals),
             )
 
@@ -112,7 +89,7 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
     is_short = length * len(opened(jaxpr)[0].eqns) <= _SHORT
     if is_short or _all_known(lowering, operands, avals):
         return unrolled()
-    return _first_that_can(rolled, unrolled)
+    return _first_that_can(refs_among(constants), rolled, unrolled)
 
 
 def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
@@ -150,7 +127,7 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
             going = within.inline(condition, [*values[:n_condition], *now])
             results = within.inline(body, values[n_condition:])
             (goes_on,) = _flat(within, going, [going_aval])
-            return Step(_flat(within, results, loop.avals), [], goes_on)
+            return Step(loop.left(within, results), [], goes_on)
 
         carries, _ = loop.body(write, [], None, used, 0).roll(lowering.builder)
         return loop.results(carries, used)
@@ -158,35 +135,56 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
     most = lowering.builder.max_equations
     if _all_known(lowering, operands, avals):
         return unrolled(most)
-    return _first_that_can(lambda: unrolled(_MOST_UNROLLED), rolled, lambda: unrolled(most))
+    refs = refs_among(constants)
+    return _first_that_can(refs, lambda: unrolled(_MOST_UNROLLED), rolled, lambda: unrolled(most))
 
 
 class _Arrays:
     """The arrays that a loop's steps read, and the numbers that they consist of.
 
+    What refs hold, which a step reads and writes, is carried from step to step before all else.
+
     Attributes:
-        avals: of the carries.
+        avals: of the carries, without those.
     """
 
     def __init__(
         self,
         lowering: Lowering,
-        constants: Sequence[Value],
+        constants: Sequence[Any],
         carry: Sequence[Value],
         avals: Sequence[Any],
     ):
         self.avals = avals
         self._lowering = lowering
         self._constants = constants
-        self._initial = _flat(lowering, carry, avals)
-        self._traced = [value for value in constants if not isinstance(value, Known)]
+        self._refs = refs_among(constants)
+        self._of_refs = [ref.aval for ref in self._refs]
+        self._within: list[Ref] = []
+        self._initial = _flat(lowering, [*contents(self._refs), *carry], self._all_avals)
+        self._traced = [value for value in constants if isinstance(value, np.ndarray)]
         self._given = [v for array in self._traced for v in array.ravel().tolist()]
 
-    def values(self, carries: list[int], given: list[int]) -> list[Value]:
+    @property
+    def _all_avals(self) -> list[Any]:
+        return [*self._of_refs, *self.avals]
+
+    def values(self, carries: list[int], given: list[int]) -> list[Any]:
         """Return the constants and the carries, of the variables that they have within a step."""
         traced = iter(_shaped(given, [array.shape for array in self._traced]))
-        constants = [v if isinstance(v, Known) else next(traced) for v in self._constants]
-        return [*constants, *_shaped(carries, [aval.shape for aval in self.avals])]
+        arrays = _shaped(carries, [aval.shape for aval in self._all_avals])
+        n_refs = len(self._refs)
+        self._within = [Ref(array, aval) for array, aval in zip(arrays, self._of_refs)]
+        inner = dict(zip(self._refs, self._within))
+        constants = [
+            inner[v] if isinstance(v, Ref) else v if isinstance(v, Known) else next(traced)
+            for v in self._constants
+        ]
+        return [*constants, *arrays[n_refs:]]
+
+    def left(self, within: Lowering, results: Sequence[Value]) -> list[int]:
+        """Return the variables that a step leaves for the next."""
+        return _flat(within, [*contents(self._within), *results], self._all_avals)
 
     def body(
         self,
@@ -197,7 +195,8 @@ class _Arrays:
         n_left: int,
     ) -> Body:
         """Write a step; `used` tells which carries are read after the loop."""
-        each = [is_used for is_used, aval in zip(used, self.avals) for _ in range(aval.size)]
+        every = [*(True for _ in self._refs), *used]
+        each = [is_used for is_used, aval in zip(every, self._all_avals) for _ in range(aval.size)]
         return find_body(
             self._lowering.builder,
             write,
@@ -210,16 +209,25 @@ class _Arrays:
         )
 
     def results(self, carries: dict[int, int], used: Sequence[bool]) -> list[Any]:
-        """Return the carries in the end, None for those that are not used."""
+        """Return the carries in the end, None for those that are not used; refs get theirs."""
         numbers = [carries.get(k, 0) for k in range(len(self._initial))]
-        arrays = _shaped(numbers, [aval.shape for aval in self.avals])
+        arrays = _shaped(numbers, [aval.shape for aval in self._all_avals])
+        for ref in self._refs:
+            ref.content = arrays.pop(0)
         return [array if is_used else None for array, is_used in zip(arrays, used)]
 
 
-def _first_that_can(*ways: Callable[[], list[Any] | None]) -> list[Any]:
-    """Return what the first way gives that can; the error of the last but one where none can."""
+def _first_that_can(refs: Sequence[Ref], *ways: Callable[[], list[Any] | None]) -> list[Any]:
+    """Return what the first way gives that can; the error of the last but one where none can.
+
+    Args:
+        refs: what the ways may write to.
+    """
     failures: list[NotAProgram] = []
+    before = contents(refs)
     for way in ways:
+        for ref, content in zip(refs, before):
+            ref.content = content
         try:
             results = way()
         except NotAProgram as error:

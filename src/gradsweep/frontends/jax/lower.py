@@ -3,7 +3,8 @@
 Knows nothing of derivatives or functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,13 +17,16 @@ from gradsweep.frontends.jax.dtypes import program_dtype, require_dtype
 from gradsweep.frontends.jax.elementwise import ELEMENTWISE, Rule
 from gradsweep.frontends.jax.indexing import INDEXING
 from gradsweep.frontends.jax.linalg import LINALG
-from gradsweep.frontends.jax.loops import Known, Value, scan, while_
-from gradsweep.frontends.jax.nested import INLINED, is_signbit, needed, opened
+from gradsweep.frontends.jax.loops import scan, while_
+from gradsweep.frontends.jax.lowering import Control, Known, Lowering, Value
+from gradsweep.frontends.jax.nested import INLINED, has_effects, is_signbit, needed, opened
+from gradsweep.frontends.jax.refs import REFS, Ref, refs_among, run_each
 from gradsweep.frontends.jax.structure import STRUCTURE
+from gradsweep.primitives import WRAPS
 from gradsweep.program import Output, Program
 from gradsweep.unroll import Variables, elementwise
 
-__all__ = ["RULES", "lower"]
+__all__ = ["RULES", "WITHOUT_MEANING", "lower"]
 
 RULES: Mapping[str, Rule] = {**ELEMENTWISE, **STRUCTURE, **INDEXING, **LINALG}
 
@@ -68,6 +72,8 @@ class _Lowering:
         """Return a value as an array of constants, or None when it is traced."""
         if isinstance(value, Known):
             return value.array
+        if isinstance(value, Ref):
+            return None
         numbers = value.ravel().tolist()
         if not all(map(self.builder.is_constant, numbers)):
             return None
@@ -103,7 +109,8 @@ class _Lowering:
         return [read(a) if is_wanted else None for a, is_wanted in zip(jaxpr.outvars, wanted)]
 
     def _equation(self, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
-        if any(_is_foreign(operand, a) for operand, a in zip(operands, equation.invars)):
+        is_pure = not has_effects(equation)
+        if is_pure and any(map(_is_foreign, operands, equation.invars)):
             # A key or a word of random bits can only be a constant, and JAX knows what of.
             constants = self._evaluate(equation, operands)
             if constants is not None:
@@ -120,6 +127,8 @@ class _Lowering:
                 return _CONTROL[name](self, equation, operands, used)
             return self._apply_rule(equation, operands)
         except NotAProgram:
+            if not is_pure:
+                raise
             constants = self._evaluate(equation, operands)
             if constants is None:
                 raise
@@ -134,8 +143,17 @@ class _Lowering:
             if result.aval.size > self.builder.max_equations:
                 raise NotAProgram(f"it computes an array of {result.aval.size:,} elements")
         variables = [self.variables(v, a.aval) for v, a in zip(operands, equation.invars)]
-        results = RULES[name](self.builder, equation, *variables)
-        return results if isinstance(results, list) else [results]
+        asked = _Asked(equation)
+        results = RULES[name](self.builder, asked, *variables)
+        if unread := asked.unread:
+            raise NotAProgram(f"it uses {name} with {', '.join(unread)}")
+        results = results if isinstance(results, list) else [results]
+        return [self._fitted(array, v.aval.dtype) for array, v in zip(results, equation.outvars)]
+
+    def _fitted(self, variables: Variables, dtype: Any) -> Variables:
+        """Return integers as their type holds them, which the Program's int64 is not."""
+        wrap = WRAPS.get(dtype.name)
+        return elementwise(self.builder, wrap, variables) if wrap else variables
 
     def _evaluate(self, equation: Any, operands: list[Value]) -> list[Value] | None:
         """Compute an equation of constants with JAX itself; None when an operand is traced."""
@@ -151,15 +169,49 @@ class _Lowering:
         return [Known(r) for r in (results if primitive.multiple_results else [results])]
 
 
+class _Asked:
+    """An equation whose parameters are counted as they are read: none may be ignored."""
+
+    def __init__(self, equation: Any):
+        self.invars, self.outvars = equation.invars, equation.outvars
+        self.primitive, self.params = equation.primitive, _Counted(equation.params)
+
+    @property
+    def unread(self) -> list[str]:
+        given = {key for key, value in self.params.items() if value is not None}
+        return sorted(given - self.params.read - WITHOUT_MEANING)
+
+
+class _Counted(dict):
+    def __init__(self, items: Mapping[str, Any]):
+        super().__init__(items)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+
+# Parameters that rules need not read: promises, hints of where and how fast to compute, and what
+# the shape and dtype of the result tell as well.
+WITHOUT_MEANING = frozenset(
+    """
+    accuracy broadcast_dimensions conjugate_a fill_value index_dtype indices_are_sorted is_stable
+    new_sizes out_sharding precision preferred_element_type sharding unique_indices update_consts
+    update_jaxpr weak_type
+    """.split()
+)
+
+
 def _is_foreign(value: Value, atom: Any) -> bool:
     return isinstance(value, Known) and program_dtype(atom.aval.dtype) is None
 
 
-# Control flow. A rule takes the lowering, the equation, the values of its operands and which of
-# its results are used, and returns the results.
-
-
-def _cond(lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
+def _cond(lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
     """Lower every branch, and choose by the index."""
     index_atom, *_ = equation.invars
     branches = equation.params["branches"]
@@ -168,23 +220,25 @@ def _cond(lowering: _Lowering, equation: Any, operands: list[Value], used: list[
         chosen = branches[int(np.clip(index, 0, len(branches) - 1))]
         return lowering.inline(chosen, operands[1:], used)
     which = lowering.variables(operands[0], index_atom.aval)
-    ways = [lowering.inline(branch, operands[1:], used) for branch in branches]
-    results: list[Any] = []
-    for position, variable in enumerate(equation.outvars):
-        if not used[position]:
-            results.append(None)
-            continue
-        result, *others = [lowering.variables(way[position], variable.aval) for way in ways[::-1]]
+
+    def choose(each: Sequence[Value], aval: Any) -> Variables:
+        result, *others = [lowering.variables(value, aval) for value in each[::-1]]
         for i, other in reversed([*enumerate(others[::-1])]):
             b = lowering.builder
             here = elementwise(b, "le", which, np.array(b.constant(i, "int64")))
             result = elementwise(b, "select", here, other, result)
-        results.append(result)
-    return results
+        return result
+
+    inlined = [partial(lowering.inline, branch, operands[1:], used) for branch in branches]
+    ways = run_each(refs_among(operands), inlined, choose)
+    return [
+        choose([way[position] for way in ways], variable.aval) if used[position] else None
+        for position, variable in enumerate(equation.outvars)
+    ]
 
 
 def _linear_solve(
-    lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]
+    lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]
 ) -> list[Any]:
     """Inline the solver that comes with a linear system."""
     lengths, jaxprs = equation.params["const_lengths"], equation.params["jaxprs"]
@@ -195,7 +249,7 @@ def _linear_solve(
 
 
 def _platform_index(
-    lowering: _Lowering, equation: Any, operands: list[Value], used: list[bool]
+    lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]
 ) -> list[Any]:
     """Choose among the ways that something is written for different hardware: here, the CPU."""
     platforms = equation.params["platforms"]
@@ -203,12 +257,11 @@ def _platform_index(
     return [np.array(lowering.builder.constant(index, "int64"))]
 
 
-_Control = Callable[[_Lowering, Any, list[Value], list[bool]], list[Any]]
-
-_CONTROL: dict[str, _Control] = {
+_CONTROL: dict[str, Control] = {
     "cond": _cond,
     "scan": scan,
     "while": while_,
     "custom_linear_solve": _linear_solve,
     "platform_index": _platform_index,
+    **REFS,
 }

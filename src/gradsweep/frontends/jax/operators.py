@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from gradsweep.derivative import Mode
 from gradsweep.errors import OutputError
 
 __all__ = ["JaxAD", "scoped_x64"]
@@ -36,14 +37,22 @@ class JaxAD:
     Args:
         dtype: the floating dtype of the point: that of every output which is not a bool.
         keeps_bools: whether an output may be a truth value, which has no derivative.
+        is_symmetric: whether Hessians are.
     """
 
-    def __init__(self, dtype: str, keeps_bools: bool):
+    outer: Mode = "forward"
+
+    def __init__(self, dtype: str, keeps_bools: bool, is_symmetric: bool = True):
         self.dtype = dtype
         self.keeps_bools = keeps_bools
+        self.is_symmetric = is_symmetric
 
     def jvp(self, function: Callable, x: tuple, v: tuple) -> tuple[tuple, tuple]:
         return jax.jvp(function, x, v)
+
+    def columns(self, function: Callable, x: tuple) -> tuple[tuple, list[tuple]]:
+        columns = self.over_basis(lambda v: self.jvp(function, x, v)[1], x)
+        return function(*x), columns
 
     def vjp(self, function: Callable, x: tuple) -> tuple[tuple, Callable[[tuple], tuple]]:
         return jax.vjp(function, *x)
@@ -87,10 +96,16 @@ class JaxAD:
             raise OutputError(_not_a_number(what, value))
         return array.astype(self.dtype)
 
+    def total(self, array: Array, axes: Sequence[int]) -> Array:
+        return jnp.sum(array, tuple(axes)) if axes else array
+
     def zeros_like(self, array: Array) -> Array:
         # A scalar zero is made from an array of zeros, which is how lowering tells one that
         # stands for nothing from a number that the user wrote.
         return jnp.reshape(lax.full((1, *array.shape), 0, array.dtype), array.shape)
+
+    def nothing_like(self, array: Array) -> Array:
+        return self.zeros_like(array)
 
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array:
         return jnp.moveaxis(array, tuple(source), tuple(target))

@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Literal
 
-from gradsweep.frontends.jax.nested import INLINED, opened
+from gradsweep.frontends.jax.nested import INLINED, is_ref, opened
 
 __all__ = ["reach"]
 
@@ -30,8 +30,14 @@ def _walk(jaxpr: Any, operands: Sequence[Keys]) -> list[Keys]:
         return frozenset() if isinstance(atom, Literal) else found[atom]
 
     for equation in jaxpr.eqns:
-        results = _equation(equation, [read(atom) for atom in equation.invars])
-        found |= zip(equation.outvars, results)
+        operands = [read(atom) for atom in equation.invars]
+        refs = [atom for atom in equation.invars if is_ref(atom)]
+        if not refs:
+            found |= zip(equation.outvars, _equation(equation, operands))
+            continue
+        # What is read of a ref depends on all that was written to it, and so does the ref.
+        everything = frozenset[str]().union(*operands)
+        found |= dict.fromkeys([*equation.outvars, *refs], everything)
     return [read(atom) for atom in jaxpr.outvars]
 
 

@@ -81,7 +81,14 @@ def _split(b: Builder, equation: Any, operand: Variables) -> list[Variables]:
 
 
 def _reshape(b: Builder, equation: Any, operand: Variables) -> Variables:
+    order = equation.params.get("dimensions")
+    if order is not None:
+        operand = operand.transpose(order)
     return operand.reshape(equation.outvars[0].aval.shape)
+
+
+def _squeeze(b: Builder, equation: Any, operand: Variables) -> Variables:
+    return np.squeeze(operand, tuple(equation.params["dimensions"]))
 
 
 def _tile(b: Builder, equation: Any, operand: Variables) -> Variables:
@@ -173,7 +180,7 @@ STRUCTURE: dict[str, Rule] = {
     "slice": _slice,
     "split": _split,
     "reshape": _reshape,
-    "squeeze": _reshape,
+    "squeeze": _squeeze,
     "tile": _tile,
     "transpose": _transpose,
     "rev": _reverse,

@@ -5,7 +5,8 @@ The jaxpr of the derivative is JAX's own; what becomes of it is in `lower` and `
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,23 @@ from jax.extend.core import ClosedJaxpr
 
 from gradsweep import tree
 from gradsweep.compose import compose
-from gradsweep.derivative import Derivative, Result
-from gradsweep.errors import NotAProgram, StatefulFunction, TooLong
+from gradsweep.derivative import QUANTITIES, Derivative, Result
+from gradsweep.errors import (
+    DerivativeError,
+    GradsweepError,
+    MissingRule,
+    NotAProgram,
+    StatefulFunction,
+    TooLong,
+)
 from gradsweep.frontends.jax.explain import explained, kept_value
 from gradsweep.frontends.jax.lower import lower
+from gradsweep.frontends.jax.nested import (
+    every_constant,
+    every_equation,
+    has_effects,
+    has_own_rules,
+)
 from gradsweep.frontends.jax.operators import JaxAD, scoped_x64
 from gradsweep.frontends.jax.reach import reach
 from gradsweep.function import BoundFunction
@@ -44,24 +58,13 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.n
         BranchError: when Python code of the function needs the value of a traced number.
         StatefulFunction: when two calls with the same arguments differ.
         OutputError: when the function returns something that is no array of real numbers.
+        MissingRule: when JAX has no rule for this way of differentiating.
     """
-    try:
-        return _trace(bound, derivative, point)
-    except ValueError as error:
-        # JAX transposes no loop of unknown length; forward mode gives the same derivative.
-        if not str(error).startswith(_NO_REVERSE) or derivative.direction == "cotangent":
-            raise
-    return _trace(bound, replace(derivative, mode="forward"), point)
-
-
-_NO_REVERSE = "Reverse-mode differentiation does not work for lax.while_loop"
-
-
-def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Traced:
     started = time.perf_counter()
     leaves = [(key, np.asarray(value)) for key, value in point.items()]
     keys = [key for key, _ in leaves]
     ad = JaxAD(_floating_dtype(leaves), keeps_bools=derivative.quantity == "value")
+    order = QUANTITIES[derivative.quantity].order
     rows: list[Result] = []
 
     def at_point(values: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -72,8 +75,17 @@ def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.
 
     with scoped_x64():
         with explained(bound, point):
-            _require_stateless(bound, leaves)
-            closed = _jaxpr(at_point, leaves)
+            value = _require_stateless(bound, leaves)
+            ad.is_symmetric = order < 2 or not has_own_rules(value)
+            with _refused(bound, derivative) if order else nullcontext():
+                closed = _jaxpr(at_point, leaves)
+                _require_executable(closed)
+            if _holds_tracers(closed):
+                raise DerivativeError(
+                    f"a derivative of {bound.name} was asked for, and a custom rule in it "
+                    f"(jax.custom_jvp, jax.custom_vjp) uses a traced value that is none of its "
+                    f"arguments.\nPass it to the rule as an argument that has a derivative."
+                )
         program, failure = _program(closed, leaves, len(rows))
     return Traced(
         framework="jax",
@@ -82,13 +94,49 @@ def _trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.
         reason=_reason(failure),
         depends=reach(closed, keys),
         call=at_point,
-        eager=at_point,
+        eager=_eager(at_point, closed),
         context=scoped_x64,
         seconds=time.perf_counter() - started,
+        mode=derivative.mode,
         is_unbranched=True,
         is_too_long=isinstance(failure, TooLong),
         function=bound.function,
     )
+
+
+def _eager(at_point: Callable, closed: ClosedJaxpr) -> Callable:
+    """Return what computes the results at one point after another.
+
+    It is jitted: operations called one by one are compiled one by one. What writes to refs is not,
+    since JAX cannot compile all that it can run.
+    """
+    has_any = any(map(has_effects, every_equation(closed)))
+    return at_point if has_any else jax.jit(at_point)
+
+
+@contextmanager
+def _refused(bound: BoundFunction, derivative: Derivative) -> Iterator[None]:
+    """Say that JAX has no derivative where it raises, though the function has a value."""
+    try:
+        yield
+    except (GradsweepError, jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+        raise
+    except Exception as error:
+        raise MissingRule(
+            f"JAX has no {derivative.quantity} of {bound.name} in {derivative.mode} mode: "
+            f"{str(error).partition(chr(10))[0]}"
+        ) from error
+
+
+def _require_executable(closed: ClosedJaxpr) -> None:
+    """Refuse the forward derivative of a custom_vjp, which JAX itself refuses when it is run."""
+    if any(equation.primitive.name == "custom_lin" for equation in every_equation(closed)):
+        raise TypeError("can't apply forward-mode autodiff (jvp) to a custom_vjp function.")
+
+
+def _holds_tracers(closed: ClosedJaxpr) -> bool:
+    """Tell whether a jaxpr holds values that belong to another trace."""
+    return any(isinstance(constant, jax.core.Tracer) for constant in every_constant(closed))
 
 
 def _floating_dtype(leaves: list[tuple[str, np.ndarray]]) -> str:
@@ -125,23 +173,27 @@ def _reason(failure: Exception | None) -> str:
     return f"its jaxpr could not be read ({type(failure).__name__}: {failure})"
 
 
-def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> None:
-    """Trace the plain function twice and compare."""
+def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> ClosedJaxpr:
+    """Trace the plain function twice and compare; return its jaxpr."""
     function: Any = bound.function
     if type(function).__name__ == "PjitFunction":
         # jit would hand out its first trace again, with the state of then frozen in it.
         bound = replace(bound, function=function.__wrapped__)
-    if _signature(bound, leaves) != _signature(bound, leaves):
+    (value, first), (_, second) = (_signature(bound, leaves) for _ in range(2))
+    if first != second:
         raise StatefulFunction(
             f"{bound.name} gives different results for the same arguments: it keeps state, or "
             f"draws random numbers.\n"
             f"Pass what varies in as an argument: a random number is a value like any other, and "
             f"jax.random with a fixed key is always the same."
         )
+    return value
 
 
-def _signature(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> tuple:
-    """Return something that is equal for equal computations."""
+def _signature(
+    bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]
+) -> tuple[ClosedJaxpr, tuple]:
+    """Return the jaxpr of the function, and something that is equal for equal computations."""
     paths: list[tree.Path] = []
 
     def outputs(values: Mapping[str, Array]) -> list[Array]:
@@ -150,14 +202,15 @@ def _signature(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> tu
         return [value for _, value in named if isinstance(value, _NUMERIC)]
 
     closed = _jaxpr(outputs, leaves)
-    if any(isinstance(constant, jax.core.Tracer) for constant in closed.consts):
+    if _holds_tracers(closed):
         raise kept_value(bound)
     program, _ = _program(closed, leaves, len(closed.jaxpr.outvars))
     if program is not None:
-        return tuple(paths), program.fingerprint
+        return closed, (tuple(paths), program.fingerprint)
     # Functions that the jaxpr refers to are printed with their addresses.
     text = re.sub(r" at 0x[0-9a-f]+", "", str(closed.jaxpr))
-    return tuple(paths), text, tuple(_bytes(constant) for constant in closed.consts)
+    constants = tuple(_bytes(constant) for constant in closed.consts)
+    return closed, (tuple(paths), text, constants)
 
 
 def _bytes(constant: Array) -> bytes:

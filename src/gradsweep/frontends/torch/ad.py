@@ -2,6 +2,12 @@
 
 Each implements `compose.AD`. TorchAD goes through autograd: it is what is recorded, and what the
 loop engine runs. FunctionalAD goes through torch.func, which vmap can vectorise.
+
+A derivative means what torch's backward says, in every mode: torch's forward formulas differ from
+it for what is under `no_grad`, for matrices that are taken to be symmetric, at some kinks, and
+where an autograd.Function has no `jvp`. So the pushforward is the transpose of the pullback. Where
+the pullback cannot be differentiated, or may be no linear function, its rows take the place of
+that; and torch's forward formulas are used where there is no backward at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,11 +16,25 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
+from gradsweep.derivative import Mode
 from gradsweep.errors import OutputError
+from gradsweep.frontends.torch.linear import (
+    Seeds,
+    Tensors,
+    basis_first,
+    contracted,
+    filled,
+    is_differentiable,
+    require_transpose,
+    shaped,
+    standard_basis,
+)
+from gradsweep.frontends.torch.meaning import Watch
 
 __all__ = ["FunctionalAD", "TorchAD", "float_dtype"]
 
-Tensors = tuple[torch.Tensor, ...]
+# What torch raises where it has no rule.
+_REFUSALS = (NotImplementedError, RuntimeError)
 
 # Up to so many basis vectors are followed one by one. Under the vmap over points, a second one over
 # a basis makes of a product of matrices many small ones, which takes up to five times as long.
@@ -28,10 +48,68 @@ def float_dtype(dtypes: Sequence[str]) -> torch.dtype:
 
 
 class _Arrays:
-    """What both forms have in common: how a torch array is handled."""
+    """What both forms have in common: how a torch array is handled.
 
-    def __init__(self, dtype: torch.dtype):
-        self.dtype = dtype
+    Args:
+        dtype: of floating results.
+    """
+
+    outer: Mode = "reverse"
+
+    def __init__(self, dtype: torch.dtype, is_symmetric: bool = True):
+        self.dtype, self.is_symmetric = dtype, is_symmetric
+
+    def jvp(self, function: Callable, x: Tensors, v: Seeds) -> tuple[Tensors, Tensors]:
+        try:
+            y, push = self._transposed(function, x)
+            return y, push(v)
+        except _REFUSALS as error:
+            refusal = error
+        try:
+            y, rows = self._rows(function, x)
+        except _REFUSALS:
+            return self._by_forward_formulas(function, x, refusal)(v)
+        return y, tuple(contracted(row, v) for row in rows)
+
+    def columns(self, function: Callable, x: Tensors) -> tuple[Tensors, list[Tensors]]:
+        try:
+            y, push = self._transposed(function, x)
+            return y, self.over_basis(push, x)
+        except _REFUSALS as error:
+            refusal = error
+        try:
+            y, rows = self._rows(function, x)
+        except _REFUSALS:
+            push = self._by_forward_formulas(function, x, refusal)
+            return tuple(function(*x)), self.over_basis(lambda v: push(v)[1], x)
+        return y, [tuple(basis_first(row[i], x[i].ndim) for row in rows) for i in range(len(x))]
+
+    def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
+        """Return y and v -> J v: the derivative along v of w J, which is linear in w.
+
+        Reference: Townsend (2017), "A new trick for calculating Jacobian vector products".
+
+        Raises:
+            _REFUSALS: when torch cannot differentiate w J, or a rule of the function's own may
+                make something of w that is not linear.
+        """
+        raise NotImplementedError
+
+    def _by_forward_formulas(
+        self, function: Callable, x: Tensors, refusal: Exception
+    ) -> Callable[[Seeds], tuple[Tensors, Tensors]]:
+        """Return v -> (y, J v) by torch's forward formulas; without those, it raises `refusal`."""
+        raise NotImplementedError
+
+    def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
+        raise NotImplementedError
+
+    def over_basis(self, function: Callable, like: Tensors) -> list[Tensors]:
+        raise NotImplementedError
+
+    def _rows(self, function: Callable, x: Tensors) -> tuple[Tensors, list[Tensors]]:
+        y, pull = self.vjp(function, x)
+        return y, self.over_basis(pull, y)
 
     def as_output(self, path: str, value: Any) -> torch.Tensor:
         if isinstance(value, torch.Tensor) or hasattr(value, "__array__"):
@@ -57,6 +135,12 @@ class _Arrays:
     def zeros_like(self, array: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(array)
 
+    def nothing_like(self, array: torch.Tensor) -> None:
+        return None
+
+    def total(self, array: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        return array.sum(tuple(axes)) if axes else array
+
     def moveaxis(
         self, array: torch.Tensor, source: Sequence[int], target: Sequence[int]
     ) -> torch.Tensor:
@@ -71,55 +155,63 @@ def _described(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _basis(like: Tensors) -> list[torch.Tensor]:
-    """Return, for each array, its standard basis as the rows of a matrix."""
-    return [torch.eye(array.numel(), dtype=array.dtype) for array in like]
-
-
-def _shaped(results: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
-    """Give the results for each basis vector of an array the array's own dims first."""
-    return results.reshape((*array.shape, *results.shape[1:]))
-
-
 class TorchAD(_Arrays):
-    """autograd and dual numbers.
+    """autograd.
 
     Args:
-        dtype: of floating results.
         twice: whether what `vjp` returns is differentiated again.
+        is_symmetric: whether Hessians are; None to find out.
+        watch: what is seen of the function, while that is found out.
     """
 
-    def __init__(self, dtype: torch.dtype, twice: bool):
-        super().__init__(dtype)
-        self.twice = twice
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        twice: bool,
+        is_symmetric: bool | None = None,
+        watch: Watch | None = None,
+    ):
+        super().__init__(dtype, is_symmetric is not False)
+        self.twice, self._watch = twice, watch
+        self._looks_for_rules = is_symmetric is None
 
-    def jvp(self, function: Callable, x: Tensors, v: Tensors) -> tuple[Tensors, Tensors]:
-        try:
-            with forward_ad.dual_level():
-                duals = tuple(map(forward_ad.make_dual, x, v))
-                unpacked = [forward_ad.unpack_dual(y) for y in function(*duals)]
-        except (NotImplementedError, RuntimeError):
-            # An operation with a backward formula alone, such as an autograd.Function.
-            return self._jvp_by_transposing(function, x, v)
-        y = tuple(pair.primal for pair in unpacked)
-        tangents = (pair.tangent for pair in unpacked)
-        return y, tuple(torch.zeros_like(p) if t is None else t for p, t in zip(y, tangents))
-
-    def _jvp_by_transposing(
-        self, function: Callable, x: Tensors, v: Tensors
-    ) -> tuple[Tensors, Tensors]:
-        """Return J v as the derivative along v of w J, which is linear in w.
-
-        Reference: Townsend (2017), "A new trick for calculating Jacobian vector products".
-        """
+    def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         twice, self.twice = self.twice, True
         try:
             y, pull = self.vjp(function, x)
-            w = tuple(torch.zeros_like(array).requires_grad_(_differentiable(array)) for array in y)
-            _, transposed = self._vjp_at(lambda *w: pull(w), w)
+            if not self.is_symmetric:
+                raise _no_linear_function()
+            # Whatever w is, the result is the same; but some rules take the logarithm of w.
+            w = tuple(
+                torch.ones_like(array).requires_grad_(is_differentiable(array)) for array in y
+            )
+            pulled, transposed = self._vjp_at(lambda *w: pull(w), w)
         finally:
             self.twice = twice
-        return y, transposed(v)
+
+        def push(v: Seeds) -> Tensors:
+            pushed = transposed(v)
+            require_transpose(x, y, v, pulled, pushed)
+            return pushed
+
+        return y, push
+
+    def _by_forward_formulas(
+        self, function: Callable, x: Tensors, refusal: Exception
+    ) -> Callable[[Seeds], tuple[Tensors, Tensors]]:
+        def push(v: Seeds) -> tuple[Tensors, Tensors]:
+            with forward_ad.dual_level():
+                duals = map(forward_ad.make_dual, x, filled(v, x))
+                try:
+                    pairs = [forward_ad.unpack_dual(y) for y in function(*duals)]
+                except _REFUSALS:
+                    raise refusal from None
+            return tuple(pair.primal for pair in pairs), tuple(
+                torch.zeros_like(pair.primal) if pair.tangent is None else pair.tangent
+                for pair in pairs
+            )
+
+        return push
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         with torch.enable_grad():
@@ -132,15 +224,20 @@ class TorchAD(_Arrays):
     def _vjp_at(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         with torch.enable_grad():
             y = tuple(function(*x))
+        if self._looks_for_rules:
+            is_hooked = self._watch is not None and self._watch.is_hooked
+            self.is_symmetric &= not (_uses_own_rules(y) or is_hooked)
         connected = [i for i, array in enumerate(y) if array.requires_grad]
         wanted = [i for i, array in enumerate(x) if array.requires_grad]
 
-        def pull(w: Tensors) -> Tensors:
+        def pull(w: Seeds) -> Tensors:
             found: dict[int, torch.Tensor | None] = {}
-            if connected and wanted:
+            # Zero times the infinite slope of another output would be NaN.
+            pulled = [(y[i], w[i]) for i in connected if w[i] is not None]
+            if pulled and wanted:
                 # w given as `grad_outputs` makes torch import its symbolic shapes: 0.4 s.
                 with torch.enable_grad():
-                    product = sum((y[i] * w[i]).sum() for i in connected)
+                    product = sum((output * weight).sum() for output, weight in pulled)
                 gradients = torch.autograd.grad(
                     product,
                     [x[i] for i in wanted],
@@ -155,52 +252,104 @@ class TorchAD(_Arrays):
         return y, pull
 
     def over_basis(self, function: Callable, like: Tensors) -> list[Tensors]:
-        zeros = [torch.zeros_like(array) for array in like]
         tables = []
-        for position, (array, basis) in enumerate(zip(like, _basis(like))):
+        for position, (array, basis) in enumerate(zip(like, standard_basis(like))):
             rows = []
             for vector in basis.unbind():
-                seeds = list(zeros)
+                seeds: list[torch.Tensor | None] = [None] * len(like)
                 seeds[position] = vector.reshape(array.shape)
-                rows.append(function(tuple(seeds)))
+                rows.append(function(seeds))
             if not rows:  # an array without elements: the shapes still have to be right
-                rows, kept = [function(tuple(zeros))], 0
+                rows, kept = [function([None] * len(like))], 0
             else:
                 kept = len(rows)
-            tables.append(
-                tuple(_shaped(torch.stack(column)[:kept], array) for column in zip(*rows))
-            )
+            tables.append(tuple(shaped(torch.stack(column)[:kept], array) for column in zip(*rows)))
         return tables
 
 
-def _differentiable(array: torch.Tensor) -> bool:
-    return array.is_floating_point()
+def _no_linear_function() -> NotImplementedError:
+    return NotImplementedError(
+        "a rule of the function's own for the gradient may be no linear function of it"
+    )
+
+
+def _uses_own_rules(outputs: Tensors) -> bool:
+    """Tell whether an autograd.Function lies in the graph, whose rule may not be a derivative.
+
+    Raises:
+        NotImplementedError: when a rule must not be differentiated, of which torch says nothing
+            where another way leads to the arguments.
+    """
+    waiting = [array.grad_fn for array in outputs]
+    seen, is_own = set(), False
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if type(node).__name__ == "Error":
+            raise NotImplementedError(
+                "an autograd.Function is marked with once_differentiable, and a second derivative "
+                "was asked for."
+            )
+        is_own |= isinstance(node, torch.autograd.function.BackwardCFunction)
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return is_own
 
 
 class FunctionalAD(_Arrays):
     """torch.func: the same, in a form that torch.func.vmap and torch.compile accept."""
 
-    def jvp(self, function: Callable, x: Tensors, v: Tensors) -> tuple[Tensors, Tensors]:
-        y, tangents = torch.func.jvp(lambda *x: tuple(function(*x)), x, v)
-        return y, tangents
+    def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
+        if not self.is_symmetric:
+            raise _no_linear_function()
+        y = tuple(function(*x))
+
+        def pulled(*w: torch.Tensor) -> Tensors:
+            return self.vjp(function, x)[1](w)
+
+        results, transposed = torch.func.vjp(pulled, *map(torch.ones_like, y))
+        return y, lambda v: transposed(filled(v, results))
+
+    def _by_forward_formulas(
+        self, function: Callable, x: Tensors, refusal: Exception
+    ) -> Callable[[Seeds], tuple[Tensors, Tensors]]:
+        def push(v: Seeds) -> tuple[Tensors, Tensors]:
+            try:
+                return torch.func.jvp(lambda *x: tuple(function(*x)), x, filled(v, x))
+            except _REFUSALS:
+                raise refusal from None
+
+        return push
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
-        return torch.func.vjp(lambda *x: tuple(function(*x)), *x)
+        y, pull_all = torch.func.vjp(lambda *x: tuple(function(*x)), *x)
+        if len(y) == 1:
+            return y, lambda w: pull_all(filled(w, y))
+        # One by one: zero times the infinite slope of another output would be NaN.
+        pulls = [torch.func.vjp(lambda *x, o=o: function(*x)[o], *x)[1] for o in range(len(y))]
+
+        def pull(w: Seeds) -> Tensors:
+            rows = [pulled(weight) for pulled, weight in zip(pulls, w) if weight is not None]
+            if not rows:
+                return tuple(torch.zeros_like(array) for array in x)
+            return tuple(sum(column[1:], column[0]) for column in zip(*rows))
+
+        return y, pull
 
     def over_basis(self, function: Callable, like: Tensors) -> list[Tensors]:
-        zeros = [torch.zeros_like(array) for array in like]
         tables = []
-        for position, (array, basis) in enumerate(zip(like, _basis(like))):
+        for position, (array, basis) in enumerate(zip(like, standard_basis(like))):
 
             def apply(vector: torch.Tensor, position=position, array=array) -> Tensors:
-                seeds = list(zeros)
+                seeds: list[torch.Tensor | None] = [None] * len(like)
                 seeds[position] = vector.reshape(array.shape)
-                return function(tuple(seeds))
+                return function(seeds)
 
             if 0 < array.numel() <= _FEW_VECTORS:
                 rows = [apply(vector) for vector in basis.unbind()]
                 columns = tuple(torch.stack(column) for column in zip(*rows))
             else:
                 columns = torch.func.vmap(apply)(basis)
-            tables.append(tuple(_shaped(column, array) for column in columns))
+            tables.append(tuple(shaped(column, array) for column in columns))
         return tables

@@ -6,12 +6,15 @@ basis vector, whose zeros are structural. The function's own operations run once
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from gradsweep.derivative import Mode
 from gradsweep.errors import NotAProgram
 from gradsweep.frontends.torch.ad import Tensors, TorchAD
+from gradsweep.frontends.torch.meaning import Watch
 from gradsweep.frontends.torch.record import SEED, ReadsSeed, Recorder
 from gradsweep.frontends.torch.tensor import RecordedTensor, from_numpy
 
@@ -21,16 +24,19 @@ __all__ = ["RecordedAD"]
 class RecordedAD(TorchAD):
     """autograd while a Recorder is active."""
 
-    def __init__(self, recorder: Recorder, dtype: torch.dtype, twice: bool):
-        super().__init__(dtype, twice)
+    # A column of a Hessian is recorded once for all, and takes fewer equations than a row.
+    outer: Mode = "forward"
+
+    def __init__(self, recorder: Recorder, dtype: torch.dtype, twice: bool, watch: Watch):
+        super().__init__(dtype, twice, watch=watch)
         self.recorder = recorder
         # Inside another derivative the results carry a graph, which new equations would lose.
         self._is_inside = False
 
-    def jvp(self, function: Callable, x: Tensors, v: Tensors) -> tuple[Tensors, Tensors]:
+    def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         outside, self._is_inside = self._is_inside, True
         try:
-            return super().jvp(function, x, v)
+            return super().vjp(function, x)
         finally:
             self._is_inside = outside
 
@@ -45,7 +51,7 @@ class RecordedAD(TorchAD):
     def _over_unknowns(self, function: Callable, like: Tensors) -> list[Tensors]:
         seeds = self._unknowns(like)
         results = [self.recorder.recorded(tensor) for tensor in function(tuple(seeds))]
-        every = [seeds[i].storage for i in range(len(seeds))]
+        every = [None if seed.cells is None else seed.cells.variables for seed in seeds]
         tables = []
         for array, own in zip(like, every):
             written = self._for_each(own, every, results)
@@ -65,9 +71,11 @@ class RecordedAD(TorchAD):
         seeds, start = [], 0
         for array in like:
             stop = start + array.numel()
-            storage = None if flat.storage is None else flat.storage[start:stop].copy()
             value = from_numpy(np.ones(tuple(array.shape), dtype))
-            seeds.append(RecordedTensor(value, storage, {SEED}))
+            cells = flat.cells
+            if cells is not None:
+                cells = replace(cells, variables=cells.variables[start:stop].copy())
+            seeds.append(RecordedTensor(value, cells, {SEED}))
             start = stop
         return [
             seed if seed.dtype == array.dtype else seed.to(array.dtype)

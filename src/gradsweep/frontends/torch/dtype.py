@@ -48,10 +48,6 @@ class Float64Mode(TorchFunctionMode):
 
 
 def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
-    if function in (torch.tensor, torch.as_tensor) and args and _holds_tensors(args[0]):
-        # torch reads such numbers one by one; stacking them keeps what they depend on.
-        stacked = _stack(args[0], detach=function is torch.tensor)
-        return stacked.to(**kwargs) if kwargs.get("dtype") is not None else stacked
     asked = kwargs.get("dtype")
     if asked is torch.get_default_dtype() and _caller_is_distributions():
         asked = None
@@ -65,8 +61,15 @@ def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
 
 def _caller_is_distributions() -> bool:
     # torch.distributions turns Normal(0.1, 0.3) into tensors of the default dtype, by name.
-    frame = sys._getframe(3)
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
     return frame.f_globals.get("__name__", "").startswith("torch.distributions")
+
+
+def _is_between(module: str) -> bool:
+    """Tell whether a module's code stands between a mode and the code that called torch."""
+    return module.startswith((__package__, "torch.overrides", "torch.functional"))
 
 
 def _names_a_dtype(args: tuple, kwargs: dict) -> bool:
@@ -79,21 +82,3 @@ def _widen(value: Any) -> Any:
 
 def _widen_number(value: Any) -> Any:
     return torch.tensor(value, dtype=torch.float64) if isinstance(value, float) else value
-
-
-def _holds_tensors(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensors, value))
-    return isinstance(value, torch.Tensor)
-
-
-def _stack(value: Any, detach: bool) -> torch.Tensor:
-    if isinstance(value, list | tuple):
-        rows = [_stack(row, detach) for row in value]
-        dtype = rows[0].dtype
-        for row in rows[1:]:
-            dtype = torch.promote_types(dtype, row.dtype)
-        return torch.stack([row.to(dtype) for row in rows])
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone() if detach else value
-    return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)

@@ -7,10 +7,23 @@ Nothing else in the package touches a name of torch that begins with an undersco
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
+from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
-__all__ = ["FastDispatchMode", "decomposition", "schema", "without_dispatch", "without_override"]
+__all__ = [
+    "FastDispatchMode",
+    "decomposition",
+    "ends_derivatives",
+    "has_tangent",
+    "higher_order_name",
+    "is_wrapped",
+    "schema",
+    "set_grad_enabled",
+    "without_dispatch",
+    "without_override",
+]
 
 
 class FastDispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
@@ -25,6 +38,10 @@ class FastDispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
 # What makes a subclass pass through torch functions as a plain tensor does; without it, each
 # call goes through Python twice.
 without_override = torch._C._disabled_torch_function_impl
+
+
+# What no_grad and its like call when they begin and end; modes of torch functions see it too.
+set_grad_enabled = torch._C._set_grad_enabled
 
 
 def without_dispatch() -> AbstractContextManager:
@@ -47,3 +64,25 @@ def decomposition(op: torch._ops.OpOverload) -> Callable | None:
     from torch._decomp import decomposition_table
 
     return decomposition_table.get(op)
+
+
+def is_wrapped(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is one that a transformation of torch.func computes with."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def ends_derivatives(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a node in autograd's graph that stands for a missing rule."""
+    return type(tensor.grad_fn).__name__ in ("NotImplemented", "WarnNotImplemented")
+
+
+def higher_order_name(function: Any) -> str:
+    """Return the name of an operator that takes functions, such as torch.cond's; "" of others."""
+    is_one = isinstance(function, torch._ops.HigherOrderOperator)
+    return function.name() if is_one else ""
+
+
+def has_tangent(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a dual number."""
+    level = forward_ad._current_level
+    return level >= 0 and forward_ad.unpack_dual(tensor, level=level).tangent is not None

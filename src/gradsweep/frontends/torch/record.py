@@ -8,29 +8,33 @@ the rest. Views share storage, so writing through one shows in the others, as in
 Knows nothing of derivatives or sweeps; what each operation means stands in `rules`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from gradsweep.builder import Builder
-from gradsweep.errors import NotAProgram, StatefulFunction
+from gradsweep.errors import NotAProgram, StatefulFunction, UntraceableError
 from gradsweep.frontends.torch import private
-from gradsweep.frontends.torch.expression import Expression
+from gradsweep.frontends.torch.call import Call
+from gradsweep.frontends.torch.expression import Expression, apply, where
 from gradsweep.frontends.torch.operation import Operation, describe
 from gradsweep.frontends.torch.rules import CONSTANTS, UNINITIALISED, ZEROS
 from gradsweep.frontends.torch.source import user_line
 from gradsweep.frontends.torch.tensor import (
     DTYPES,
+    Cells,
     RecordedTensor,
     from_numpy,
     map_tensors,
     plain,
     tensors_in,
 )
+from gradsweep.primitives import WRAPS
+from gradsweep.program import Output
 
-__all__ = ["SEED", "Call", "ReadsSeed", "Recorder"]
+__all__ = ["SEED", "ReadsSeed", "Recorder"]
 
 # The leaf that stands for every vector of a basis at once; no argument has this name.
 SEED = "basis vector"
@@ -40,54 +44,6 @@ class ReadsSeed(Exception):
     """Python code branches on a seed, so that a trace holds for one basis vector alone."""
 
 
-class Call:
-    """One operation being recorded: what a rule reads its operands with."""
-
-    def __init__(self, recorder: "Recorder", op: Callable, out: Any):
-        self.recorder = recorder
-        self.op = op
-        self.builder = recorder.builder
-        self.out = out
-
-    @property
-    def dtype(self) -> str:
-        """The dtype of the result, or of the first of them."""
-        first = self.out if isinstance(self.out, torch.Tensor) else self.out[0]
-        return self.recorder.dtype_of(first)
-
-    def __call__(self, operand: Any, dtype: str | None = None) -> Expression:
-        """Return an operand as variables: a tensor, or a number as a constant."""
-        if isinstance(operand, torch.Tensor):
-            own = self.recorder.dtype_of(operand)
-            expression = Expression(self.builder, self.recorder.variables_of(operand), own)
-            return expression.cast(dtype or own)
-        dtype = dtype or {bool: "bool", int: "int64"}.get(type(operand), "float64")
-        return Expression(self.builder, np.array(self.builder.constant(operand, dtype)), dtype)
-
-    def out_like(self, expression: Expression) -> Expression:
-        """Spread an expression over the shape of the result."""
-        return expression.of(np.broadcast_to(expression.variables, tuple(self.out.shape)))
-
-    def promoted(self, *operands: Any) -> str:
-        """Return the dtype in which torch computes with operands."""
-        dtype = torch.result_type(*(plain(operand) for operand in operands[:2]))
-        return DTYPES.get(dtype, "float64")
-
-    def is_traced(self, operand: Any) -> bool:
-        """Tell whether an index, say, depends on the leaves at all."""
-        if not isinstance(operand, RecordedTensor):
-            return False
-        constants = map(self.builder.is_constant, operand.variables.ravel().tolist())
-        return not all(constants)
-
-    def known(self, operand: Any) -> torch.Tensor:
-        """Return a tensor's value, which the Program holds for from now on."""
-        if isinstance(operand, RecordedTensor):
-            self.recorder.guard(operand)
-            return operand.value
-        return operand
-
-
 class Recorder(private.FastDispatchMode):
     """While active, every operation is computed on concrete values and written as equations.
 
@@ -95,30 +51,45 @@ class Recorder(private.FastDispatchMode):
         builder: where the equations go.
         reason: why the trace is no Program, or "".
         has_branches: whether Python code has read a traced value.
+        has_cuts: whether a derivative ended somewhere.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.builder = Builder()
         self.reason = ""
-        self.has_branches = False
+        self.has_branches = self.has_cuts = False
         self._guarded: set[int] = set()
         self._constants: dict[int, tuple[torch.Tensor, int, np.ndarray]] = {}
 
     def input(self, key: str, value: np.ndarray) -> RecordedTensor:
         """Return a leaf as a tensor to trace with."""
         tensor = from_numpy(np.array(value, order="C"))
-        storage = None
+        cells = None
         try:
             inputs = self.builder.inputs(key, tuple(tensor.shape), self.dtype_of(tensor))
-            storage = inputs.reshape(-1)
+            cells = Cells(inputs.reshape(-1), tensor.dtype)
         except NotAProgram as error:
             self.refuse(str(error))
-        return RecordedTensor(tensor, storage, {key})
+        return RecordedTensor(tensor, cells, {key})
 
     def recorded(self, tensor: torch.Tensor) -> RecordedTensor:
         """Return any tensor as a recorded one: what is not yet, is a constant."""
         return tensor if isinstance(tensor, RecordedTensor) else self._created(tensor.detach())
+
+    def outputs(self, names: Sequence[str], tensors: Sequence[RecordedTensor]) -> list[Output]:
+        """Return results as outputs of the Program; none when there is no Program."""
+        if self.reason:
+            return []
+        try:
+            numbers = [tensor.variables for tensor in tensors]
+        except NotAProgram as error:
+            self.refuse(str(error))
+            return []
+        return [
+            Output(name, variables.shape, tuple(variables.ravel().tolist()))
+            for name, variables in zip(names, numbers)
+        ]
 
     def refuse(self, reason: str) -> None:
         """Give the Program up; values and dependence are still followed."""
@@ -134,10 +105,17 @@ class Recorder(private.FastDispatchMode):
         if self.reason:
             return
         where = user_line()
-        for variable, value in zip(tensor.variables.ravel().tolist(), tensor.value.reshape(-1)):
+        try:
+            variables = tensor.variables.ravel().tolist()
+        except NotAProgram as error:
+            self.refuse(str(error))
+            return
+        value = tensor.value
+        numbers = torch.view_as_real(value) if value.is_complex() else value
+        for variable, number in zip(variables, numbers.reshape(-1)):
             if variable not in self._guarded:  # derivatives read it again, from another line
                 self._guarded.add(variable)
-                self.builder.guard(variable, value.item(), where)
+                self.builder.guard(variable, number.item(), where)
 
     def dtype_of(self, tensor: torch.Tensor) -> str:
         dtype = DTYPES.get(tensor.dtype)
@@ -157,8 +135,13 @@ class Recorder(private.FastDispatchMode):
 
     def constants(self, value: torch.Tensor, structural: bool = False) -> np.ndarray:
         """Return a value as constants, its zeros structural or not."""
-        dtype = self.dtype_of(value)
-        array = value.detach().numpy()
+        dtype = DTYPES.get(value.dtype.to_real()) or self.dtype_of(value)
+        if value._is_zerotensor():  # no memory, and a zero that stands for nothing
+            shape = (*value.shape, 2) if value.is_complex() else tuple(value.shape)
+            return np.full(shape, self.builder.structural_zero(dtype))
+        array = plain(plain(value.detach().resolve_conj()).resolve_neg()).numpy()
+        if value.is_complex():
+            array = np.stack([array.real, array.imag], axis=-1)
         variables = self.builder.constants(array, dtype)
         if structural:
             variables[array == 0] = self.builder.structural_zero(dtype)
@@ -167,6 +150,27 @@ class Recorder(private.FastDispatchMode):
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operation = describe(op)
+        _require_memory((args, kwargs))
+        out = self._dispatched(operation, args, kwargs)
+        if self.has_cuts:
+            self._carry_cuts(operation, args, kwargs, out)
+        return out
+
+    def _carry_cuts(self, operation: Operation, args: tuple, kwargs: dict, out: Any) -> None:
+        """Note of results where the derivatives of what they are computed from ended."""
+        if operation.packet == "detach":
+            return  # a constant is meant
+        given = [t for t in tensors_in((args, kwargs)) if isinstance(t, RecordedTensor)]
+        cuts = set[Hashable]().union(*(tensor.cuts for tensor in given))
+        targets = [args[w] if isinstance(w, int) else kwargs.get(w) for w in operation.written]
+        for tensor in tensors_in((out, targets)):
+            # What compares or counts has no derivative to lose.
+            if tensor.is_floating_point() or tensor.is_complex():
+                if isinstance(tensor, RecordedTensor):
+                    tensor.cuts |= cuts
+
+    def _dispatched(self, operation: Operation, args: tuple, kwargs: dict) -> Any:
+        op = operation.op
         if operation.draws(args):
             raise StatefulFunction(
                 f"the function draws random numbers: torch.{operation.packet.rstrip('_')}, at "
@@ -186,7 +190,7 @@ class Recorder(private.FastDispatchMode):
             return self._write(operation, args, kwargs)
         out = op(*plain(args), **plain(kwargs))
         if operation.is_view and _lies_in(args, out):
-            return self._view(args, out)
+            return self._view(operation, args, out)
         return self._record(operation, out, args, kwargs)
 
     def _answer(self, operation: Operation, args: tuple, kwargs: dict) -> Any:
@@ -207,14 +211,16 @@ class Recorder(private.FastDispatchMode):
         answer = operation.op(*plain(args), **plain(kwargs))
         return self._created(answer) if isinstance(answer, torch.Tensor) else answer
 
-    def _view(self, args: tuple, out: Any) -> Any:
+    def _view(self, operation: Operation, args: tuple, out: Any) -> Any:
         base = next(tensors_in(args), None)
         if not isinstance(base, RecordedTensor):
             return out
+        # What is detached is meant to be a constant.
+        cuts = None if operation.packet == "detach" else base.cuts
 
         def wrap(value: Any) -> Any:
             if isinstance(value, torch.Tensor):
-                return RecordedTensor(value, base.storage, base.depends)
+                return RecordedTensor(value, base.cells, base.depends, cuts)
             return type(value)(map(wrap, value))
 
         return wrap(out)
@@ -227,6 +233,8 @@ class Recorder(private.FastDispatchMode):
             return out
         if operation.packet in UNINITIALISED:
             return self._created(torch.zeros_like(out), structural=True)
+        if all(tensor._is_zerotensor() for tensor in tensors):
+            return out
         if operation.packet in ZEROS or operation.packet in CONSTANTS:
             return self._created(out, structural=operation.packet in ZEROS)
         depends = set().union(*self._depends((args, kwargs)))
@@ -255,7 +263,7 @@ class Recorder(private.FastDispatchMode):
         expressions = iter(results if isinstance(results, tuple) else (results,))
 
         def wrap(value: torch.Tensor) -> RecordedTensor:
-            expression = next(expressions).cast(self.dtype_of(value))
+            expression = self._fitted(next(expressions), value)
             return self._stored(value, expression.variables, set(depends))
 
         return map_tensors(wrap, out)
@@ -286,10 +294,7 @@ class Recorder(private.FastDispatchMode):
             result = self._record(describe(operation.functional), out, args, kwargs)
             if tuple(result.shape) == tuple(written.shape):
                 if not self.reason:
-                    cast = Call(self, operation.op, written.value)(
-                        result, self.dtype_of(written.value)
-                    )
-                    written.variables[...] = cast.variables
+                    self._overwrite(operation, written, result)
                 written.value.copy_(plain(result))
                 written.depends |= result.depends
                 return written
@@ -299,6 +304,28 @@ class Recorder(private.FastDispatchMode):
         for tensor in tensors_in(targets):
             tensor.depends |= depends
         return targets[0] if len(targets) == 1 else tuple(targets)
+
+    def _overwrite(
+        self, operation: Operation, written: RecordedTensor, result: torch.Tensor
+    ) -> None:
+        """Put what an operation in place results in where it is written."""
+        try:
+            fitted = self._fitted(Call(self, operation.op, written.value)(result), written.value)
+            written.variables[...] = fitted.variables
+        except NotAProgram as error:
+            self.refuse(str(error))
+
+    def _fitted(self, expression: Expression, like: torch.Tensor) -> Expression:
+        """Return numbers as a tensor of its dtype holds them."""
+        result = expression.cast(self.dtype_of(like))
+        wrap = WRAPS.get(str(like.dtype).removeprefix("torch."))
+        if wrap is None:
+            return result
+        if expression.is_floating:
+            # Through 32 bits, of which what does not fit has the first alone: as x86-64 has it.
+            fits = (result >= -(2**31)) & (result < 2**31)
+            result = where(fits, result, -(2**31))
+        return apply(wrap, result)
 
     def made(
         self, value: torch.Tensor, variables: np.ndarray | None, depends: set[str]
@@ -323,8 +350,7 @@ class Recorder(private.FastDispatchMode):
     ) -> RecordedTensor:
         if any(stride == 0 for stride in value.stride()) or value.storage_offset():
             value = value.clone(memory_format=torch.contiguous_format)
-        storage = np.zeros(_extent(value), dtype=np.int64)
-        tensor = RecordedTensor(value, storage, depends)
+        tensor = RecordedTensor(value, Cells.of(value), depends)
         tensor.variables[...] = variables
         return tensor
 
@@ -334,24 +360,32 @@ class Recorder(private.FastDispatchMode):
                 yield tensor.depends
 
 
+def _require_memory(tree: Any) -> None:
+    """Refuse a tensor that another library made of the memory of a traced one, which has none."""
+    for tensor in tensors_in(tree):
+        if isinstance(tensor, RecordedTensor) or tensor.device.type != "cpu" or not tensor.numel():
+            continue
+        if not tensor._is_zerotensor() and tensor.data_ptr() == 0:
+            raise UntraceableError(
+                f"the function uses the memory of a traced tensor through another library, at "
+                f"{user_line()}.\nA tensor has no memory while the function is traced: compute "
+                f"with torch's own functions."
+            )
+
+
 def _lies_in(args: tuple, out: Any) -> bool:
     """Tell whether what may be a view is one: `contiguous`, `reshape` and `to` copy at times."""
     base = next(tensors_in(plain(args)), None)
-    return base is not None and all(
-        tensor.dtype == base.dtype
-        and tensor.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
+    if base is None or base._is_zerotensor():
+        return False
+    return all(
+        tensor.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
         for tensor in tensors_in((out,))
     )
 
 
 # Operations whose answer goes to Python, or into a shape.
 _QUESTIONS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "item"}
-
-
-def _extent(value: torch.Tensor) -> int:
-    if value.numel() == 0:
-        return 0
-    return 1 + sum((n - 1) * stride for n, stride in zip(value.shape, value.stride()))
 
 
 def _is_floating(out: Any) -> bool:

@@ -3,18 +3,17 @@
 Knows nothing of how operations are recorded.
 """
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from gradsweep.errors import GradsweepWarning, StatefulFunction
+from gradsweep.errors import NotAProgram, StatefulFunction
 from gradsweep.frontends.torch import private
-from gradsweep.frontends.torch.source import user_line
 
-__all__ = ["DTYPES", "RecordedTensor", "from_numpy", "map_tensors", "plain", "tensors_in"]
+__all__ = ["DTYPES", "Cells", "RecordedTensor", "from_numpy", "map_tensors", "plain", "tensors_in"]
 
 # Narrow integers hold indices; a Program has one integer dtype.
 DTYPES = {
@@ -29,22 +28,68 @@ DTYPES = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The memory that a tensor and its views share: a variable for each number in it.
+
+    Attributes:
+        dtype: of the numbers: those of a complex tensor are its real and imaginary parts.
+    """
+
+    variables: np.ndarray
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, value: torch.Tensor) -> "Cells":
+        """Return cells for the memory that a tensor spans from its first element on."""
+        last = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride()))
+        n_cells = 0 if value.numel() == 0 else (last + 1) * (2 if value.is_complex() else 1)
+        return cls(np.zeros(n_cells, dtype=np.int64), value.dtype.to_real())
+
+    def seen_as(self, value: torch.Tensor) -> np.ndarray:
+        """Return the variables of a tensor that lies in this memory; writing there writes here.
+
+        A complex tensor has a last dim more, of real and imaginary parts.
+
+        Raises:
+            NotAProgram: when it takes the memory for numbers of another type.
+        """
+        if value.dtype.to_real() is not self.dtype:
+            name = str(value.dtype).removeprefix("torch.")
+            raise NotAProgram(f"it looks at memory as {name} that holds other numbers")
+        if value.is_conj() or value.is_neg():
+            raise NotAProgram("it looks at numbers through a conjugation")
+        n_bytes, width = self.variables.itemsize, 2 if value.is_complex() else 1
+        shape, strides = tuple(value.shape), tuple(width * n_bytes * s for s in value.stride())
+        if value.is_complex():
+            shape, strides = (*shape, 2), (*strides, n_bytes)
+        offset = width * n_bytes * value.storage_offset()
+        return np.ndarray(shape, np.int64, self.variables.data, offset, strides)
+
+
 class RecordedTensor(torch.Tensor):
     """A tensor without data, while a function is traced.
 
     Attributes:
         value: its concrete value; a view of the value of what it is a view of.
-        storage: the variable of each element of the value's storage; None when the trace is
-            no Program any more.
+        cells: the variables in the value's memory; None when the trace is no Program any more.
         depends: the leaves it may depend on, shared with what it is a view of.
+        cuts: where derivatives ended that its value depends on, shared likewise.
     """
 
     value: torch.Tensor
-    storage: np.ndarray | None
+    cells: Cells | None
     depends: set[str]
+    cuts: set[Hashable]
 
     @staticmethod
-    def __new__(cls, value: torch.Tensor, storage: np.ndarray | None, depends: set[str]):
+    def __new__(
+        cls,
+        value: torch.Tensor,
+        cells: Cells | None,
+        depends: set[str],
+        cuts: set[Hashable] | None = None,
+    ):
         tensor = torch.Tensor._make_wrapper_subclass(
             cls,
             value.shape,
@@ -53,34 +98,17 @@ class RecordedTensor(torch.Tensor):
             dtype=value.dtype,
             device=value.device,
         )
-        tensor.value, tensor.storage, tensor.depends = value, storage, depends
+        tensor.value, tensor.cells, tensor.depends = value, cells, depends
+        tensor.cuts = set() if cuts is None else cuts
         return tensor
 
     __torch_function__ = private.without_override
 
     @property
     def variables(self) -> np.ndarray:
-        """The variable of each element; writing into it writes into the storage."""
-        assert self.storage is not None
-        value, n_bytes = self.value, self.storage.itemsize
-        return np.ndarray(
-            tuple(value.shape),
-            self.storage.dtype,
-            self.storage.data,
-            value.storage_offset() * n_bytes,
-            tuple(n_bytes * stride for stride in value.stride()),
-        )
-
-    def __float__(self) -> float:
-        if self.requires_grad:
-            warnings.warn(
-                f"a traced number becomes a Python float at {user_line()}, and no derivative "
-                f"passes through it. Write torch.sin, say, for math.sin; or x.item(), if a "
-                f"constant is meant.",
-                GradsweepWarning,
-                stacklevel=2,
-            )
-        return super().__float__() if not self.requires_grad else float(self.detach())
+        """The variable of each element; writing into it writes into the memory."""
+        assert self.cells is not None
+        return self.cells.seen_as(self.value)
 
     def __repr__(self, **_) -> str:
         return f"<traced {self.value!r}>"
@@ -124,4 +152,6 @@ def map_tensors(function: Callable, out: Any) -> Any:
         return function(out)
     if isinstance(out, tuple | list):
         return type(out)([map_tensors(function, item) for item in out])
+    if isinstance(out, dict):
+        return {key: map_tensors(function, item) for key, item in out.items()}
     return out

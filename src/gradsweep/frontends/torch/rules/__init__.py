@@ -16,7 +16,7 @@ ZEROS = {"zeros", "zeros_like", "new_zeros", "zero", "eye"}
 # Memory without values is zeroed too, so that a trace is the same twice.
 UNINITIALISED = {
     "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided",
-    "_efficientzerotensor", "_new_zeros_with_same_feature_meta",
+    "_new_zeros_with_same_feature_meta",
 }  # fmt: skip
 
 RULES = {

@@ -81,7 +81,7 @@ def _mover(moved: tuple[int, ...]) -> Callable:
 
 
 def _cast(call, x, *args, **kwargs) -> Expression:
-    return call(x, call.dtype)
+    return call(x)  # a result is cast to its own dtype
 
 
 def _fill(call, x, value) -> Expression:
@@ -268,11 +268,16 @@ def _unfold_backward(call, g, sizes, dim, size, step) -> Expression:
 
 
 def _embedding_backward(call, g, indices, n_rows, padding_idx, scale) -> Expression:
-    if scale:
-        raise NotAProgram("it scales gradients by frequency")
-    entries = call(g)
+    entries, rows = call(g), call.known(indices).reshape(-1)
+    entries = entries.of(entries.variables.reshape(len(rows), -1))
+    kept = np.flatnonzero(rows.numpy() != padding_idx)
+    entries, rows = entries[kept], rows[kept]
+    if scale and len(rows):
+        counts = torch.bincount(rows, minlength=n_rows)[rows].tolist()
+        scaled = [(entries[i] / float(n)).variables for i, n in enumerate(counts)]
+        entries = entries.of(np.stack(scaled))
     target = entries.zeros((n_rows, entries.shape[-1]))
-    return _accumulate(target, _places(target)[call.known(indices)], entries)
+    return _accumulate(target, _places(target)[rows], entries)
 
 
 def _searchsorted(call, sequence, values, *, right=False, **options) -> Expression:
@@ -296,7 +301,7 @@ def _bucketize(call, values, boundaries, *, right=False, **options) -> Expressio
 RULES: dict[str, Callable] = {
     **{name: _mover(moved) for name, moved in _MOVES.items()},
     "_to_copy": _cast,
-    "copy": lambda call, x, source, non_blocking=False: call.out_like(call(source, call.dtype)),
+    "copy": lambda call, x, source, non_blocking=False: call.out_like(call(source)),
     "fill": _fill,
     "constant_pad_nd": _constant_pad,
     "where": _where,
