@@ -247,10 +247,9 @@ def test_what_is_cut_off_from_the_graph_is_found(framework):
 
 
 @pytest.mark.torch
-@pytest.mark.filterwarnings("ignore:Converting a tensor")
 def test_a_value_frozen_by_python_is_found_by_calling_the_function():
     def frozen(x, y):
-        return y * x * float(x)
+        return y * x * x.item()
 
     check = gs.check(frozen, GRID)
     assert verdicts(check) == {"dfrozen_dx": {"differs"}, "dfrozen_dy": {"agrees"}}
@@ -596,3 +595,58 @@ def test_an_unknown_estimate_is_a_usage_error(capsys):
     words += [word for i in range(1, 5) for word in ("--at", f"x{i}=1")]
     assert main([*words, "--estimates", "guess"]) == 2
     assert "there is no estimate 'guess'" in capsys.readouterr().err
+
+
+# -- functions written for Python's own numbers
+
+
+def by_division(x):
+    try:
+        return 1.0 / (x - 1.0)
+    except ZeroDivisionError:
+        return 0.0 * x
+
+
+def by_power(x):
+    try:
+        return (x - 1.0) ** -2
+    except ZeroDivisionError:
+        return 0.0 * x
+
+
+def by_remainder(x):
+    try:
+        return x % (x - 1.0) + x
+    except ZeroDivisionError:
+        return 0.0 * x
+
+
+def by_a_helper(x):
+    try:
+        return _reciprocal(x - 1.0)
+    except ArithmeticError:
+        return 0.0 * x
+
+
+def _reciprocal(x):
+    return 1.0 / x
+
+
+FOR_FLOATS = [by_division, by_power, by_remainder, by_a_helper]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("f", FOR_FLOATS, ids=lambda f: f.__name__)
+def test_a_branch_that_only_floats_can_take_is_told(f):
+    check = gs.check(f, gs.Sweep(x=[0.5, 1.0, 2.0]), framework="torch")
+    (note,) = check.notes
+    assert "at x=1, Python's own numbers raise ZeroDivisionError at test_check.py" in note
+    assert "the branch that catches it can no longer be taken" in note
+    # Results stay as they are: what the framework computes.
+    assert not np.isfinite(gs.value(f, gs.Sweep(x=[1.0, 2.0]), framework="torch").to_array()[0, 0])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("f", FOR_FLOATS, ids=lambda f: f.__name__)
+def test_where_floats_do_not_raise_nothing_is_told(f):
+    assert gs.check(f, gs.Sweep(x=[0.5, 1.5, 2.0]), framework="torch").notes == ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradsweep import api
 from gradsweep.checks import differences, other, precision
+from gradsweep.checks.floats import raised_by_floats
 from gradsweep.checks.judgement import Tolerance
 from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
 from gradsweep.checks.reading import Estimate, Estimated, Unavailable
@@ -98,6 +99,9 @@ def check(
     plan = make_plan(request.with_leaves(few), running)
     positions = draw(plan.axes, n_points, generator)
     problem, notes = _pose(plan, positions, generator)
+    described = tuple(_described(plan, point) for point in problem.points)
+    arguments = [{k: p.values[k] for k in problem.function_keys} for p in problem.points]
+    notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
     made = {_shown(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
     return Check(
         function=plan.bound.name,
@@ -105,10 +109,8 @@ def check(
         framework=plan.framework,
         engine=plan.engine,
         n_sweep_points=n_sweep_points,
-        points=tuple(
-            {key: point.values[key] for key in problem.function_keys} for point in problem.points
-        ),
-        described=tuple(_described(plan, point) for point in problem.points),
+        points=tuple(arguments),
+        described=described,
         estimates=tuple(_note(name, found) for name, found in made.items()),
         rows=tuple(rows_of(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
         notes=notes,
