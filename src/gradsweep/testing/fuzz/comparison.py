@@ -1,0 +1,245 @@
+"""Compare a result with what the framework finds at every point.
+
+A Dataset and the reference enter; disagreements leave, and how many points were excluded by which
+rule. A number is excluded only where the framework itself does not settle it, and only after it
+was found to differ:
+
+- the framework's own derivative is not finite there: zeros that mean "nothing here" annihilate;
+- it is as far from itself at arguments a few roundings away: ill-conditioned, or rounding decides
+  a comparison (arguments with few digits stay as they are, so that a kink is looked at);
+- it is the framework's own forward mode, where that was asked for or where there are two orders,
+  and the derivative jumps there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradsweep.testing.fuzz.arguments import Arguments
+from gradsweep.testing.fuzz.combinations import Combination
+from gradsweep.testing.fuzz.counts import Counts
+from gradsweep.testing.fuzz.expected import expected_at
+from gradsweep.testing.fuzz.reference import At, Reference
+
+__all__ = ["Judge"]
+
+_RTOL = {False: 1e-9, True: 1e-3}
+
+# What is this small beside the largest number of all may be the rounding of others.
+_SMALL = 1e-3
+
+# How far arguments are moved to see what rounding does, relative to their size.
+_ROUNDINGS = {False: 2.0**-50, True: 2.0**-21}
+_N_MOVES = 6
+
+# What is this many times closer than the framework is to itself, is the same.
+_TRUST = 32.0
+
+
+@dataclass(eq=False)
+class Judge:
+    """Tells whether results are right.
+
+    Attributes:
+        is_single: whether anything is computed in single precision.
+    """
+
+    arguments: Arguments
+    reference: Reference
+    is_single: bool
+    counts: Counts
+    cuts: bool = False
+
+    def __post_init__(self) -> None:
+        self._points = self.arguments.points()
+        self._known: dict[tuple[int, int], At] = {}
+
+    def at(self, number: int, order: int) -> At:
+        """Return what the framework finds at a point."""
+        for higher in range(order, 3):
+            if (number, higher) in self._known:
+                return self._known[number, higher]
+        found = self.reference.at(self.arguments.at(self._points[number]), order)
+        self._known[number, order] = found
+        return found
+
+    def disagreement(self, combination: Combination, ds: Any) -> str:
+        """Return what is wrong with a Dataset, or ""."""
+        order = combination.order
+        rows = [
+            expected_at(combination, self.at(n, order), self.arguments, where)
+            for n, where in enumerate(self._points)
+        ]
+        if set(ds.data_vars) != set(rows[0]):
+            return f"found the variables {sorted(ds.data_vars)}, expected {sorted(rows[0])}"
+        axes = self.arguments.axes
+        found: dict[str, np.ndarray] = {}
+        for name in rows[0]:
+            found[name] = whole(ds[name], axes)
+            shape = (*axes.values(), *rows[0][name].shape)
+            if found[name].shape != shape:
+                dims = dict(ds[name].sizes)
+                return f"{name} has dims {dims}: over the whole sweep {found[name].shape}, {shape}"
+        sizes = {name: _size([row[name] for row in rows]) for name in rows[0]}
+        largest = max(sizes.values())
+        for n, where in enumerate(self._points):
+            self.counts.n_points += 1
+            for name, expected in rows[n].items():
+                here = found[name][tuple(where.values())]
+                scale = max(sizes[name], _SMALL * max(largest, 1.0))
+                if _agree(here, expected, _RTOL[self.is_single], scale):
+                    continue
+                reason = self._excuse(combination, n, name, here, expected, largest)
+                if not reason:
+                    plain = self._plainly(combination, n)[name]
+                    if _agree(here, plain, _RTOL[self.is_single], scale):
+                        reason = "the framework compiled differs from itself"
+                if not reason:
+                    return self.told(n, name, here, expected, list(ds[name].dims))
+                self.counts.excluded[reason] += 1
+        return ""
+
+    def _plainly(self, combination: Combination, n: int) -> dict[str, np.ndarray]:
+        at = self.reference.plainly_at(self.arguments.at(self._points[n]), combination.order)
+        return expected_at(combination, at, self.arguments, self._points[n])
+
+    def told(
+        self, n: int, name: str, found: np.ndarray, expected: np.ndarray, dims: list[str]
+    ) -> str:
+        point = {key: _plain(v) for key, v in self.arguments.at(self._points[n]).items()}
+        return (
+            f"{name} at {point}:\nfound    {_plain(found)}, with dims {dims}\n"
+            f"expected {_plain(expected)}"
+        )
+
+    def _excuse(
+        self,
+        combination: Combination,
+        n: int,
+        name: str,
+        found: np.ndarray,
+        expected: np.ndarray,
+        largest: float,
+    ) -> str:
+        """Return the rule by which a number is excluded, or ""."""
+        where = self._points[n]
+
+        def of(at: At) -> np.ndarray:
+            y = at.y or self.at(n, combination.order).y
+            J = at.J or self.at(n, combination.order).J
+            full = At(y, J, at.H)
+            return expected_at(combination, full, self.arguments, where)[name]
+
+        is_value = combination.quantity == "value" or name in self._value_names(combination, n)
+        if not is_value and not np.all(np.isfinite(expected)):
+            return "not finite in the framework"
+        if self.is_unsettled(n, found, expected, of, combination.order):
+            return "unsettled by rounding"
+        if is_value or (combination.mode == "reverse" and combination.order < 2):
+            return ""
+        forward = self._forward(n, max(1, combination.order))
+        if forward is None:
+            return ""
+        other = of(forward)
+        if not np.all(np.isfinite(other)) and not np.all(np.isfinite(found)):
+            return "not finite in the framework's forward mode"
+        agrees = _agree(found, other, _RTOL[self.is_single], largest)
+        if agrees and not self.cuts and self._jumps(n, expected, of, combination.order):
+            return "a kink where the framework's modes differ"
+        return ""
+
+    def _value_names(self, combination: Combination, n: int) -> set[str]:
+        if not combination.with_value:
+            return set()
+        value = Combination("value")
+        return set(expected_at(value, self.at(n, 0), self.arguments, self._points[n]))
+
+    def is_unsettled(
+        self,
+        n: int,
+        found: np.ndarray,
+        expected: np.ndarray,
+        of: Callable[[At], np.ndarray],
+        order: int,
+    ) -> bool:
+        """Tell whether the framework is as far from itself, a few roundings away."""
+        values = self.arguments.at(self._points[n])
+        apart = np.zeros(np.shape(expected))
+        for moved in self._moved(values, _ROUNDINGS[self.is_single], keeps_special=True):
+            nearby = of(self.reference.at(moved, order))
+            if _agree(found, nearby, _RTOL[self.is_single], _size([nearby])):
+                return True
+            with np.errstate(all="ignore"):
+                apart = np.fmax(apart, np.abs(_float(nearby) - _float(expected)))
+        with np.errstate(all="ignore"):
+            return bool(np.all(np.abs(_float(found) - _float(expected)) <= _TRUST * apart.max()))
+
+    def _jumps(
+        self, n: int, expected: np.ndarray, of: Callable[[At], np.ndarray], order: int
+    ) -> bool:
+        """Tell whether the derivative is another on some side of a point."""
+        values = self.arguments.at(self._points[n])
+        for moved in self._moved(values, 2.0**-30, keeps_special=False):
+            nearby = of(self.reference.at(moved, order))
+            if not _agree(nearby, expected, 1e-6, _size([nearby, expected])):
+                return True
+        return False
+
+    def _moved(self, values: Mapping[str, Any], by: float, keeps_special: bool):
+        """Yield the arguments moved a little, each time another way."""
+        rng = np.random.default_rng(0)
+        for _ in range(_N_MOVES):
+            moved = dict(values)
+            for name, value in values.items():
+                array = np.asarray(value)
+                if isinstance(value, int) or array.dtype.kind != "f":
+                    continue
+                step = rng.choice([-4.0, -1.0, 0.0, 1.0, 4.0], array.shape) * by
+                size = np.maximum(np.abs(array), 1e-3)
+                if keeps_special:
+                    step = np.where(array * 4 == np.round(array * 4), 0.0, step)
+                moved[name] = np.asarray(array + step * size, array.dtype)
+            yield moved
+
+    def _forward(self, n: int, order: int) -> At | None:
+        try:
+            return self.reference.forward_at(self.arguments.at(self._points[n]), order)
+        except Exception:
+            return None
+
+
+def whole(variable: Any, axes: Mapping[str, int]) -> np.ndarray:
+    """Return a variable of a Dataset over all axes, these first."""
+    own = [dim for dim in variable.dims if dim not in axes]
+    return (
+        variable.variable.set_dims({**axes, **{d: variable.sizes[d] for d in own}})
+        .transpose(*axes, *own)
+        .values
+    )
+
+
+def _float(array: Any) -> np.ndarray:
+    return np.asarray(array).astype(np.float64)
+
+
+def _size(arrays: list[np.ndarray]) -> float:
+    """Return the largest finite magnitude."""
+    every = np.concatenate([np.abs(_float(a)).ravel() for a in arrays])
+    finite = every[np.isfinite(every)]
+    return float(finite.max()) if len(finite) else 0.0
+
+
+def _agree(found: np.ndarray, expected: np.ndarray, rtol: float, scale: float) -> bool:
+    found, expected = _float(found), _float(expected)
+    if found.shape != expected.shape:
+        return False
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    with np.errstate(all="ignore"):
+        close = np.abs(found - expected) <= rtol * scale
+    return bool(np.all(same | close))
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,0 +1,52 @@
+"""What a campaign has tried, and what it left out and why."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+__all__ = ["Counts"]
+
+
+@dataclass
+class Counts:
+    """Numbers of a campaign.
+
+    Attributes:
+        n_functions: that the framework itself differentiates.
+        n_points: of their sweeps, each with every number of every derivative asked for.
+        n_programs: that mpmath has evaluated.
+        n_growths: bodies that were traced at three lengths.
+        excluded: points at which nothing can be said, by the rule that says so.
+        refused: what gradsweep refused, by the first line of its message.
+        drawn_again: functions that the framework refused, by its error.
+        n_answered: those of them that gradsweep was asked about, and refused too.
+    """
+
+    n_functions: int = 0
+    n_points: int = 0
+    n_combinations: int = 0
+    n_programs: int = 0
+    n_growths: int = 0
+    n_failures: int = 0
+    n_refused_too: int = 0
+    excluded: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    drawn_again: Counter[str] = field(default_factory=Counter)
+    features: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def line(self) -> str:
+        """Everything in one line."""
+        return (
+            f"{self.n_functions:,} functions, {self.n_combinations:,} combinations, "
+            f"{self.n_points:,} points, {self.n_programs:,} Programs in mpmath, "
+            f"{self.n_growths:,} growths; {self.n_failures} wrong; "
+            f"excluded {_told(self.excluded)}; refused in words {_told(self.refused)}; "
+            f"drawn again {_told(self.drawn_again)}"
+        )
+
+
+def _told(counter: Counter[str]) -> str:
+    if not counter:
+        return "0"
+    parts = ", ".join(f"{n:,} {reason}" for reason, n in counter.most_common())
+    return f"{counter.total():,} ({parts})"

@@ -1,0 +1,98 @@
+"""The Programs of a function in mpmath, beside what the framework finds.
+
+A Program enters as a frontend writes it, before any engine has it; what differs leaves as text.
+What is found here is in the Program; what only an engine gets wrong is not found here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradsweep import api, frontends
+from gradsweep.derivative import Derivative, Result
+from gradsweep.errors import EngineError, GradsweepError
+from gradsweep.testing.fuzz.comparison import Judge
+from gradsweep.testing.fuzz.counts import Counts
+from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.reference import At
+from gradsweep.transcription import evaluate
+from gradsweep.transcription import mpmath as mp
+
+__all__ = ["check_programs"]
+
+_DIGITS = 50
+
+# Rounding is no part of a Program's meaning there, and is one of the framework's.
+_RTOL = {False: 1e-8, True: 1e-2}
+
+
+def check_programs(
+    function: Callable[..., Any], drawn: DrawnFunction, judge: Judge, counts: Counts
+) -> str:
+    """Return what differs at the first point that Programs of value and Jacobian hold at."""
+    try:
+        request, _, _ = api.requested("jacobian", function, drawn.arguments.sweep, (), {})
+    except GradsweepError:
+        return ""
+    where = drawn.arguments.points()[0]
+    point = {
+        key: np.asarray(leaf.at({dim: where[dim] for dim in leaf.dims}))
+        for key, leaf in request.leaves.items()
+    }
+    for derivative in (
+        Derivative("value", ()),
+        Derivative("jacobian", request.derivative.wrt, mode="reverse"),
+    ):
+        try:
+            traced = frontends.trace(request.bound, derivative, point, drawn.framework)
+        except Exception:
+            return ""  # what cannot be traced is judged where it is asked for
+        if traced.program is None:
+            continue
+        with mp.CONTEXT.workdps(_DIGITS):
+            inputs = [
+                mp.number(np.ravel(point[entry.leaf])[entry.element])
+                for entry in traced.program.inputs
+            ]
+            try:
+                found = evaluate(traced.program, mp.OPERATIONS, inputs, mp.constant)
+            except (EngineError, mp.CONTEXT.NoConvergence):
+                continue
+        counts.n_programs += 1
+        for result, values in zip(traced.results, found):
+            array = np.array([_float(v) for v in values]).reshape(result.shape)
+            told = _differs(result, array, judge, drawn)
+            if told:
+                return told
+    return ""
+
+
+def _differs(result: Result, found: np.ndarray, judge: Judge, drawn: DrawnFunction) -> str:
+    def of(at: At) -> np.ndarray:
+        if result.kind == "value":
+            return np.asarray(at.y[result.output]).astype(np.float64)
+        return at.J[result.output, result.wrt[0]]
+
+    expected = of(judge.at(0, 1))
+    with np.errstate(all="ignore"):
+        apart = np.abs(found - expected)
+        scale = np.max(np.abs(expected), initial=1e-3)
+    if np.all((apart <= _RTOL[drawn.is_single] * scale) | ~np.isfinite(expected)):
+        return ""
+    values = drawn.arguments.at(drawn.arguments.points()[0])
+    if any(np.any(np.asarray(value) == 0) for value in values.values()):
+        judge.counts.excluded["a zero, of which mpmath has one"] += 1
+        return ""
+    if judge.is_unsettled(0, found, expected, of, 1):
+        judge.counts.excluded["unsettled by rounding, in mpmath"] += 1
+        return ""
+    name = "y" if result.kind == "value" else f"dy/d{result.wrt[0]}"
+    return "in mpmath, the Program's " + judge.told(0, name, found, expected, [])
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf

@@ -1,0 +1,59 @@
+"""Leave out of a failing function whatever it fails without.
+
+hypothesis shrinks what was drawn; here lines are left out of what was written.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.wrong import Wrong
+
+__all__ = ["reduced"]
+
+
+def reduced(
+    wrong: Wrong, again: Callable[[DrawnFunction, Wrong], Wrong | None], until: float
+) -> Wrong:
+    """Return the failure of a function with fewer lines.
+
+    Args:
+        again: what is wrong with a function, of the same kind as the failure; or None.
+        until: when to stop, by the clock of `time.monotonic`.
+    """
+    is_done = False
+    while not is_done:
+        is_done = True
+        for smaller in _smaller(wrong.drawn):
+            if time.monotonic() > until:
+                return wrong
+            found = again(smaller, wrong) if _is_closed(smaller) else None
+            if found is not None:
+                wrong, is_done = found, False
+                break
+    return wrong
+
+
+def _smaller(drawn: DrawnFunction) -> Iterator[DrawnFunction]:
+    for position in reversed(range(len(drawn.statements))):
+        yield drawn.without(position)
+    for position in reversed(range(len(drawn.statements))):
+        yield from drawn.bypassing(position)
+    for position in reversed(range(len(drawn.statements))):
+        for line in range(len(drawn.statements[position].lines)):
+            if len(drawn.statements[position].lines) > 1:
+                yield drawn.without(position, line)
+    terms = drawn.result.split(" + ")
+    if len(terms) > 1 and not drawn.result.startswith(("{", "(")):
+        for left_out in range(len(terms)):
+            kept = [term for place, term in enumerate(terms) if place != left_out]
+            yield drawn.returning(" + ".join(kept))
+    for position in range(len(drawn.module)):
+        yield drawn.without_module(position)
+
+
+def _is_closed(drawn: DrawnFunction) -> bool:
+    try:
+        return drawn.is_closed
+    except SyntaxError:
+        return False

@@ -1,0 +1,191 @@
+"""Put one function on trial: run what is asked of it, and judge what comes back.
+
+A DrawnFunction enters; nothing leaves but counts, or a `Wrong` is raised. Whatever the framework
+itself differentiates, gradsweep has to compute rightly, or refuse in words.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradsweep import api
+from gradsweep.errors import GradsweepError
+from gradsweep.testing.fuzz.combinations import Combination
+from gradsweep.testing.fuzz.comparison import Judge
+from gradsweep.testing.fuzz.counts import Counts
+from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.limits import Late, at_most
+from gradsweep.testing.fuzz.precision import check_programs
+from gradsweep.testing.fuzz.reference import ByForwardMode, make_reference
+from gradsweep.testing.fuzz.wrong import kind_of
+
+__all__ = ["Limits", "Refused", "Trial", "refuses_too"]
+
+# A derivative that is meant to be cut off somewhere, where modes may differ by design.
+_CUTTING = {"no_grad", "other_rules", "detach", "stop_gradient", "numbers", "numpy", "out"}
+
+
+class Refused(Exception):
+    """The framework does not differentiate the function."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Attributes:
+    seconds: that one combination may take.
+    """
+
+    seconds: float = 20.0
+
+
+class Trial:
+    """One function, what the framework says of it, and what is asked.
+
+    Raises:
+        Refused: when the framework does not differentiate it.
+    """
+
+    def __init__(self, drawn: DrawnFunction, counts: Counts, limits: Limits):
+        self.drawn, self.counts, self.limits = drawn, counts, limits
+        self.function = drawn.make()
+        names = [argument.name for argument in drawn.arguments.differentiated]
+        reference = make_reference(drawn.framework, self.function, names, drawn.dtype)
+        self.judge = Judge(
+            drawn.arguments,
+            reference,
+            drawn.is_single,
+            counts,
+            cuts=bool(drawn.features & _CUTTING),
+        )
+        n_points = len(drawn.arguments.points())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                shapes = [self._shapes(n) for n in range(n_points)]
+            except Exception as error:
+                raise Refused(f"{type(error).__name__}: {_first_line(error)}") from error
+        if any(shape != shapes[0] for shape in shapes):
+            raise Refused("outputs of other shapes at other points")
+        self.outputs = shapes[0]
+
+    def _shapes(self, n: int) -> dict[str, tuple[int, ...]]:
+        return {path: np.shape(y) for path, y in self.judge.at(n, 1).y.items()}
+
+    @property
+    def is_scalar(self) -> bool:
+        return all(shape == () for shape in self.outputs.values())
+
+    def run(self, combination: Combination) -> None:
+        """Ask for one thing and judge it.
+
+        Raises:
+            Wrong: when it is not what it should be.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if combination.order > 1 and not self._has_second():
+                return
+            self.counts.n_combinations += 1
+            ds = self._asked(combination)
+            if ds is None:
+                return
+            told = self.judge.disagreement(combination, ds)
+        if told:
+            raise kind_of("number")(self.drawn, combination, told)
+
+    def _has_second(self) -> bool:
+        try:
+            for n in range(len(self.drawn.arguments.points())):
+                self.judge.at(n, 2)
+        except Exception as error:
+            self.counts.drawn_again[f"second order: {type(error).__name__}"] += 1
+            return False
+        return True
+
+    def _asked(self, combination: Combination) -> Any:
+        """Return the Dataset, or None where gradsweep or the framework refuses it in words."""
+        quantity: Callable[..., Any] = getattr(api, combination.quantity)
+        drawn = self.drawn
+        try:
+            with at_most(self.limits.seconds):
+                return quantity(
+                    self.function,
+                    drawn.arguments.sweep,
+                    *combination.directions,
+                    framework=drawn.framework,
+                    **combination.options,
+                )
+        except Late as late:
+            raise kind_of("time")(drawn, combination, f"took {late}") from None
+        except GradsweepError as error:
+            self.counts.refused[f"{type(error).__name__}: {_first_line(error)}"] += 1
+            return None
+        except Exception as error:
+            if self._forward_refuses(combination, error):
+                self.counts.refused["the framework's own forward mode raises"] += 1
+                return None
+            told = f"raised {type(error).__name__}: {_first_line(error)}"
+            raise kind_of(f"error {type(error).__name__}")(drawn, combination, told) from error
+
+    def _forward_refuses(self, combination: Combination, error: Exception) -> bool:
+        if combination.mode != "forward":
+            return False
+        try:
+            values = self.drawn.arguments.at(self.drawn.arguments.points()[0])
+            self.judge.reference.forward_at(values, max(1, combination.order))
+        except Exception as own:
+            return type(own) is type(error)
+        return False
+
+    def check_precisely(self) -> None:
+        """Evaluate the Programs of the value and of the first derivative in fifty digits."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                with at_most(self.limits.seconds):
+                    told = check_programs(self.function, self.drawn, self.judge, self.counts)
+            except Late:
+                self.counts.refused["mpmath: took too long"] += 1
+                return
+        if told:
+            raise kind_of("number in mpmath")(self.drawn, None, told)
+
+
+def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
+    """Check that gradsweep refuses the first derivative of what the framework refuses.
+
+    It may answer as the framework's forward mode does, where that has a derivative.
+
+    Raises:
+        Wrong: when it answers something else, or does not return.
+    """
+    function = drawn.make()
+    combination = Combination("jacobian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with at_most(limits.seconds):
+                ds = api.jacobian(function, drawn.arguments.sweep, framework=drawn.framework)
+        except Late as late:
+            raise kind_of("time")(drawn, combination, f"took {late}") from None
+        except Exception:
+            counts.n_refused_too += 1
+            return
+        names = [argument.name for argument in drawn.arguments.differentiated]
+        forward = ByForwardMode(make_reference(drawn.framework, function, names, drawn.dtype))
+        judge = Judge(drawn.arguments, forward, drawn.is_single, counts)
+        try:
+            told = judge.disagreement(combination, ds)
+        except Exception as error:
+            name = next(iter(ds.data_vars))
+            told = f"found {name} = {ds[name].values.tolist()}, and the framework raises\n{error}"
+    if told:
+        raise kind_of("answer")(drawn, combination, told)
+    counts.n_refused_too += 1
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
