@@ -38,4 +38,4 @@ def test_each_quick_start_is_one_command():
     setups = [block for block in blocks("sh") if "-m venv" in block]
     assert [block.count("\n") for block in setups] == [1, 1]
     assert setups[0].strip().endswith("-m examples")
-    assert setups[1].strip().endswith("-m pytest -n auto --dist loadfile")
+    assert setups[1].strip().endswith("-m pytest -n auto --dist worksteal")
