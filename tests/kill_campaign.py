@@ -22,6 +22,7 @@ import tempfile
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from gradsweep.stores.zarr import verify
@@ -59,18 +60,21 @@ def chunks(store: Path) -> dict[str, bytes]:
     return {str(p.relative_to(store)): p.read_bytes() for p in files}
 
 
-def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
+def campaign(
+    folder: Path, n_kills: int, seed: int, words: Sequence[str] = WORDS
+) -> dict[str, object]:
     """Kill so many runs, and make sure that whatever comes to an end has the right bytes.
 
     Args:
         folder: an empty one.
+        words: the command, but for --resume.
 
     Returns:
         How many were killed, in which state of the store, and what else was counted.
     """
     (folder / "model.py").write_text(MODEL)
     store, choose = folder / "greeks.zarr", random.Random(seed)
-    began, process = time.monotonic(), _start(folder)
+    began, process = time.monotonic(), _start(folder, words)
     _wait_for_lock(store, process)
     held = time.monotonic()
     _finish(process, store, None, None)
@@ -81,7 +85,7 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
     counts: Counter[str] = Counter()
     while counts["killed"] < n_kills:
         left = _pid_in_lock(store)
-        process = _start(folder)
+        process = _start(folder, words)
         kind, share = choose.randrange(4), choose.random()
         if kind == 0:
             _wait(process, share * whole_seconds)
@@ -103,15 +107,15 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
             counts["took over"] += left is not None
             shutil.rmtree(store)
     left = _pid_in_lock(store)
-    _finish(_start(folder), store, left, expected)
+    _finish(_start(folder, words), store, left, expected)
     counts["finished"] += 1
     counts["took over"] += left is not None
     return {"seed": seed, "files": len(expected), **counts}
 
 
-def _start(folder: Path) -> subprocess.Popen:
+def _start(folder: Path, words: Sequence[str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, *WORDS, "--resume"],
+        [sys.executable, "-c", RUN, *words, "--resume"],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -237,7 +237,7 @@ SOME = (1, 8, 12, 16, 25, 40, 70, 150, 260)
 
 @on_posix
 @pytest.mark.parametrize(
-    "moments", [SOME, pytest.param(range(1, 330, 3), marks=pytest.mark.slow)], ids=["some", "all"]
+    "moments", [SOME, pytest.param(range(1, 330, 6), marks=pytest.mark.slow)], ids=["some", "all"]
 )
 @pytest.mark.parametrize("options", [(), ("--same",), ("--killed",)], ids=lambda o: o[:1] or "")
 def test_a_run_that_was_stopped_anywhere_changes_nothing_once_another_has_come(
