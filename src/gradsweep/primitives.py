@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["DTYPES", "PRIMITIVES", "WRAPS", "Primitive"]
+__all__ = ["DTYPES", "INTEGER_ONLY", "PRIMITIVES", "WRAPS", "Primitive"]
 
 DTYPES = ("float64", "float32", "int64", "bool")
 
