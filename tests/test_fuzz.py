@@ -228,7 +228,7 @@ def test_the_kink_of_a_special_point_is_judged():
     """An excuse would hide that a frontend takes another value there."""
     drawn = drawn_function("torch", [], "torch.relu(x)", x=np.array([-1.0, 0.0, 2.0]))
     reference = make_reference("torch", drawn.make(), ["x"], "float64")
-    judge = Judge(drawn.arguments, reference, False, Counts())
+    judge = Judge(drawn.arguments, reference, 8, Counts())
     combination = Combination("gradient", mode="reverse")
     ds = gs.gradient(drawn.make(), drawn.arguments.sweep)
     assert judge.disagreement(combination, ds) == ""
@@ -243,7 +243,7 @@ def test_what_rounding_decides_is_excluded_and_counted():
     drawn = drawn_function("torch", lines, "v", x=np.array([0.1, 0.7, -0.4]))
     reference = make_reference("torch", drawn.make(), ["x"], "float64")
     counts = Counts()
-    judge = Judge(drawn.arguments, reference, False, counts)
+    judge = Judge(drawn.arguments, reference, 8, counts)
     ds = gs.gradient(drawn.make(), drawn.arguments.sweep)
     ds["df_dx"] = ds.df_dx.copy(data=[-1.0, 1.0, -1.0])
     assert judge.disagreement(Combination("gradient"), ds) == ""

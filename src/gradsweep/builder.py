@@ -53,6 +53,7 @@ class Builder:
         n_equations: how many it has written, whether or not an output needs them.
         is_body: whether it writes the body of a Loop, which is the same at every step.
         credit: how many terms `masks` may look at: so many for each equation that is asked for.
+        is_transposing: whether the transpose of a linear map is being written.
     """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS, is_body: bool = False):
@@ -60,6 +61,7 @@ class Builder:
         self.is_body = is_body
         self.masks: dict[int, int] = {}
         self.credit = 0
+        self.is_transposing = False
         self._depth = 0
         self._earns = True
         self._definitions: list[Input | Constant | Equation] = []
@@ -187,6 +189,15 @@ class Builder:
             yield
         finally:
             self._earns = earns
+
+    @contextmanager
+    def transposing(self) -> Iterator[None]:
+        """Write the transpose of a linear map: there, what is chosen in its place is nothing."""
+        outside, self.is_transposing = self.is_transposing, True
+        try:
+            yield
+        finally:
+            self.is_transposing = outside
 
     def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
         """Return the variables of every result of a Loop."""

@@ -77,6 +77,10 @@ def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
     inner = b.operand_of("abs", x)
     if x == y and inner is not None:
         return b.emit("mul", inner, inner)
+    for one, other in ((x, y), (y, x)):
+        chosen = _inside_choice(b, "mul", one, other)
+        if chosen is not None:
+            return chosen
     return None
 
 
@@ -87,7 +91,31 @@ def _simplify_div(b: Builder, x: int, y: int) -> int | None:
         return x
     if b.is_constant(y) and _has_exact_reciprocal(b.value(y), b.dtype(y)):
         return b.emit("mul", x, b.constant(1.0 / b.value(y), b.dtype(y)))
+    return _inside_choice(b, "div", x, y)
+
+
+def _inside_choice(b: Builder, name: str, x: int, factor: int) -> int | None:
+    """Multiply what a choice between x and nothing is of, so that nothing stays nothing.
+
+    A formula for a derivative may end in such a choice, because its factors are infinite where
+    nothing is chosen. Transposed it begins with the choice, and the factors would come after.
+    """
+    if not b.is_transposing or not _may_be_infinite(b, factor):
+        return None
+    match b.equation(x):
+        case Equation("select", (condition, *sides)) if any(map(b.is_structural_zero, sides)):
+            return b.emit(
+                "select",
+                condition,
+                *(s if b.is_structural_zero(s) else b.emit(name, s, factor) for s in sides),
+            )
     return None
+
+
+def _may_be_infinite(b: Builder, factor: int) -> bool:
+    if b.is_constant(factor):
+        return not np.isfinite(b.value(factor))
+    return b.equation(factor) is not None  # arguments are finite
 
 
 def _has_exact_reciprocal(value: float, dtype: str) -> bool:
@@ -123,6 +151,11 @@ def power(b: Builder, x: int, exponent: int) -> int:
 
 
 def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
+    if b.is_transposing and b.dtype(if_true).startswith("float"):
+        nothing = b.structural_zero(b.dtype(if_true))
+        sides = [nothing if b.is_zero(side) else side for side in (if_true, if_false)]
+        if sides != [if_true, if_false]:
+            return b.emit("select", condition, *sides)
     if if_true == if_false:
         return if_true
     if b.is_structural_zero(if_true) and b.is_structural_zero(if_false):

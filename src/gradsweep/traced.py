@@ -30,6 +30,7 @@ class Traced:
             own arrays by leaf key, in a form that the framework can vectorise.
         eager: the same at one point and no more, for a loop over points: whatever the function
             does.
+        by_rows: the same as `call` at points where that is NaN and need not be; or None.
         context: what `call` and `eager` must run under, such as JAX's scoped x64.
         seconds: how long tracing took.
         mode: forward or reverse accumulation, as it was traced.
@@ -50,4 +51,5 @@ class Traced:
     mode: Mode = "auto"
     is_unbranched: bool = False
     is_too_long: bool = False
+    by_rows: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = None
     function: Any = None

@@ -4,7 +4,7 @@ Results that vary with the same axes are computed together, vectorised over just
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -53,6 +53,7 @@ class TorchEngine:
             for dims, positions in groups_by_dims(job):
                 function = vectorised(job, dims, positions, torch.func.vmap)
                 results = _run(job, dims, function, job.leaves)
+                results = _with_rows(job, dims, positions, job.leaves, results)
                 if not all(
                     _agree(results, *pair) for pair in _at_some_points(job, dims, positions)
                 ):
@@ -75,7 +76,9 @@ class TorchEngine:
             for dims, positions, function in functions:
                 if arrays[positions[0]].size == 0:
                     continue
-                for position, result in zip(positions, _run(job, dims, function, leaves)):
+                results = _run(job, dims, function, leaves)
+                results = _with_rows(job, dims, positions, leaves, results)
+                for position, result in zip(positions, results):
                     arrays[position][...] = result.detach().numpy()
 
         return kernel
@@ -110,6 +113,24 @@ def _run(job: Job, dims: tuple[str, ...], function, leaves: Leaves) -> tuple:
             key: torch.from_numpy(np.array(reduced(leaf, dims)[1])) for key, leaf in leaves.items()
         }
         return function(values)
+
+
+def _with_rows(
+    job: Job, dims: tuple[str, ...], positions: list[int], leaves: Leaves, results: tuple
+) -> tuple:
+    """Take what is NaN from the rows of the derivative, where it need not be."""
+    import torch
+
+    by_rows = job.traced.by_rows
+    if by_rows is None or not any(result.isnan().any() for result in results):
+        return results
+    other = replace(job, traced=replace(job.traced, call=by_rows))
+    function = vectorised(other, dims, positions, torch.func.vmap)
+    try:
+        rows = _run(other, dims, function, leaves)
+    except (NotImplementedError, RuntimeError):  # there are none
+        return results
+    return tuple(torch.where(a.isnan(), b, a) for a, b in zip(results, rows))
 
 
 def _at_some_points(

@@ -11,6 +11,7 @@ that; and torch's forward formulas are used where there is no backward at all.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -190,11 +191,16 @@ class TorchAD(_Arrays):
             self.twice = twice
 
         def push(v: Seeds) -> Tensors:
-            pushed = transposed(v)
+            with self._transposing():
+                pushed = transposed(v)
             require_transpose(x, y, v, pulled, pushed)
             return pushed
 
         return y, push
+
+    def _transposing(self) -> AbstractContextManager[None]:
+        """Return what the transpose of a pullback is computed under."""
+        return nullcontext()
 
     def _by_forward_formulas(
         self, function: Callable, x: Tensors, refusal: Exception

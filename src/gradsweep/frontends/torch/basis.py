@@ -6,6 +6,7 @@ basis vector, whose zeros are structural. The function's own operations run once
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,9 @@ class RecordedAD(TorchAD):
         self.recorder = recorder
         # Inside another derivative the results carry a graph, which new equations would lose.
         self._is_inside = False
+
+    def _transposing(self) -> AbstractContextManager[None]:
+        return self.recorder.builder.transposing()
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         outside, self._is_inside = self._is_inside, True

@@ -8,6 +8,7 @@ Never sees a sweep's axes, nor an engine.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -69,14 +70,22 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
         if order:
             require_whole(bound, watch, partial(run, VALUE))
     symmetric = recording.is_symmetric
+    call = _at_point(bound, derivative, FunctionalAD(dtype, symmetric))
+    eager = _at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric))
+    by_rows = None
+    if _is_transposed(derivative):
+        rows = replace(derivative, mode="reverse", outer="reverse")
+        by_rows = _at_point(bound, rows, FunctionalAD(dtype, symmetric))
+        eager = _with_rows(eager, _at_point(bound, rows, TorchAD(dtype, order > 1, symmetric)))
     return Traced(
         framework="torch",
         results=recording.results,
         program=recording.program,
         reason=recording.reason,
         depends=recording.depends,
-        call=_at_point(bound, derivative, FunctionalAD(dtype, symmetric)),
-        eager=_at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric)),
+        call=call,
+        eager=eager,
+        by_rows=by_rows,
         context=context,
         seconds=time.perf_counter() - start,
         mode=derivative.mode,
@@ -114,6 +123,35 @@ def _at_point(bound: BoundFunction, derivative: Derivative, ad: AD) -> Call:
         return tuple(array for _, array in compose(derivative, function, ad, values))
 
     return call
+
+
+def _is_transposed(derivative: Derivative) -> bool:
+    """Tell whether a derivative takes pushforwards, which are transposes of pullbacks.
+
+    A formula of torch's may end in a choice, because its factors are NaN where nothing is chosen:
+    sinc's at 0, a norm's of zeros. Its transpose begins with the choice, and then it is NaN.
+    """
+    if derivative.quantity == "jvp":
+        return derivative.mode != "reverse"
+    if derivative.quantity == "hvp":
+        return "forward" in (derivative.mode, derivative.outer) or derivative.outer == "auto"
+    return "forward" in (derivative.mode, derivative.outer)
+
+
+def _with_rows(call: Call, by_rows: Call) -> Call:
+    """Return a call that takes what is NaN from the rows of the derivative."""
+
+    def filled(values: Values) -> tuple[torch.Tensor, ...]:
+        results = call(values)
+        if not any(bool(result.isnan().any()) for result in results):
+            return results
+        try:
+            rows = by_rows(values)
+        except (NotImplementedError, RuntimeError):  # there are none
+            return results
+        return tuple(torch.where(a.isnan(), b, a) for a, b in zip(results, rows))
+
+    return filled
 
 
 @contextmanager

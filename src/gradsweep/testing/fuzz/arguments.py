@@ -96,13 +96,12 @@ class Arguments:
 
     @property
     def is_single(self) -> bool:
-        """Whether a sweep of them is computed in single precision."""
-        kinds = {
-            np.asarray(a.values).dtype.name
-            for a in self.every
-            if np.asarray(a.values).dtype.kind == "f" and (a.dims or np.ndim(a.values))
-        }
-        return kinds == {"float32"}
+        """Whether a sweep of them is computed in single precision: swept integers are doubles."""
+        arrays = [(bool(a.dims), np.asarray(a.values)) for a in self.every]
+        floats = {v.dtype.name for swept, v in arrays if v.dtype.kind == "f" and (swept or v.ndim)}
+        return floats == {"float32"} and not any(
+            swept and v.dtype.kind == "i" for swept, v in arrays
+        )
 
     @property
     def sweep(self) -> Sweep:

@@ -25,13 +25,14 @@ from gradsweep.testing.fuzz.reference import At, Reference
 
 __all__ = ["Judge"]
 
-_RTOL = {False: 1e-9, True: 1e-3}
+# By the width of the narrowest floats. A framework's modes round different things to it.
+_RTOL = {8: 1e-9, 4: 1e-3, 2: 2e-2}
 
 # What is this small beside the largest number of all may be the rounding of others.
 _SMALL = 1e-3
 
 # How far arguments are moved to see what rounding does, relative to their size.
-_ROUNDINGS = {False: 2.0**-50, True: 2.0**-21}
+_ROUNDINGS = {8: 2.0**-50, 4: 2.0**-21, 2: 2.0**-21}
 _N_MOVES = 6
 
 # What is this many times closer than the framework is to itself, is the same.
@@ -43,12 +44,12 @@ class Judge:
     """Tells whether results are right.
 
     Attributes:
-        is_single: whether anything is computed in single precision.
+        n_bytes: the width of the narrowest floats that anything is computed with.
     """
 
     arguments: Arguments
     reference: Reference
-    is_single: bool
+    n_bytes: int
     counts: Counts
     cuts: bool = False
 
@@ -89,12 +90,12 @@ class Judge:
             for name, expected in rows[n].items():
                 here = found[name][tuple(where.values())]
                 scale = max(sizes[name], _SMALL * max(largest, 1.0))
-                if _agree(here, expected, _RTOL[self.is_single], scale):
+                if _agree(here, expected, _RTOL[self.n_bytes], scale):
                     continue
                 reason = self._excuse(combination, n, name, here, expected, largest)
                 if not reason:
                     plain = self._plainly(combination, n)[name]
-                    if _agree(here, plain, _RTOL[self.is_single], scale):
+                    if _agree(here, plain, _RTOL[self.n_bytes], scale):
                         reason = "the framework compiled differs from itself"
                 if not reason:
                     return self.told(n, name, here, expected, list(ds[name].dims))
@@ -145,7 +146,7 @@ class Judge:
         other = of(forward)
         if not np.all(np.isfinite(other)) and not np.all(np.isfinite(found)):
             return "not finite in the framework's forward mode"
-        agrees = _agree(found, other, _RTOL[self.is_single], largest)
+        agrees = _agree(found, other, _RTOL[self.n_bytes], largest)
         if agrees and not self.cuts and self._jumps(n, expected, of, combination.order):
             return "a kink where the framework's modes differ"
         return ""
@@ -167,9 +168,9 @@ class Judge:
         """Tell whether the framework is as far from itself, a few roundings away."""
         values = self.arguments.at(self._points[n])
         apart = np.zeros(np.shape(expected))
-        for moved in self._moved(values, _ROUNDINGS[self.is_single], keeps_special=True):
+        for moved in self._moved(values, _ROUNDINGS[self.n_bytes], keeps_special=True):
             nearby = of(self.reference.at(moved, order))
-            if _agree(found, nearby, _RTOL[self.is_single], _size([nearby])):
+            if _agree(found, nearby, _RTOL[self.n_bytes], _size([nearby])):
                 return True
             with np.errstate(all="ignore"):
                 apart = np.fmax(apart, np.abs(_float(nearby) - _float(expected)))

@@ -31,7 +31,8 @@ REPEATED = "for _ in range({}):"
 _MOST_STATEMENTS = 13
 _MOST_OF_A_BODY = 5
 
-_SINGLE = re.compile(r"float32|float16|\.float\(\)|complex64|\bint32\)\.to")
+_HALF = re.compile(r"float16|\.half\(\)")
+_SINGLE = re.compile(r"float32|\.float\(\)|complex64|\bint32\)\.to")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,11 @@ class DrawnFunction:
         return "\n".join([*dialect_of(self.framework).imports, "", "import gradsweep as gs"])
 
     @property
-    def is_single(self) -> bool:
-        """Whether anything in it is of single precision."""
-        return self.arguments.is_single or bool(_SINGLE.search(self.definition))
+    def n_bytes(self) -> int:
+        """The width of the narrowest floats in it."""
+        if _HALF.search(self.definition):
+            return 2
+        return 4 if self.arguments.is_single or _SINGLE.search(self.definition) else 8
 
     @property
     def is_closed(self) -> bool:

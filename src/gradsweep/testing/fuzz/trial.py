@@ -56,7 +56,7 @@ class Trial:
         self.judge = Judge(
             drawn.arguments,
             reference,
-            drawn.is_single,
+            drawn.n_bytes,
             counts,
             cuts=bool(drawn.features & _CUTTING),
         )
@@ -176,7 +176,7 @@ def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
             return
         names = [argument.name for argument in drawn.arguments.differentiated]
         forward = ByForwardMode(make_reference(drawn.framework, function, names, drawn.dtype))
-        judge = Judge(drawn.arguments, forward, drawn.is_single, counts)
+        judge = Judge(drawn.arguments, forward, drawn.n_bytes, counts)
         try:
             told = judge.disagreement(combination, ds)
         except Exception as error:

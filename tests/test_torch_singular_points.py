@@ -1,0 +1,102 @@
+"""Forward mode where a formula of torch's ends in a choice, since its factors are NaN there.
+
+torch's backward for sinc at 0, a norm of zeros or 0**y is 0, chosen in place of a NaN. Forward
+mode transposes that formula: it must come to the same number.
+"""
+
+import contextlib
+import importlib
+import math
+
+import numpy as np
+import pytest
+
+import gradsweep as gs
+from gradsweep.builder import Builder
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+ENGINES = ["auto", "reference", "loop", "torch"]
+
+# Each at 0 and at 2, with its derivative there.
+FUNCTIONS = {
+    "sinc": (lambda x: torch.sinc(x), [0.0, 0.5]),
+    "sinc of several": (
+        lambda x: torch.sinc(torch.stack([0.0 * x, x, x / 4])).sum(),
+        [0.0, 0.5 - 1 / math.pi],
+    ),
+    "norm": (lambda x: torch.linalg.vector_norm(torch.stack([x, 2 * x])), [0.0, math.sqrt(5)]),
+    "std": (lambda x: torch.stack([x, 2 * x, 3 * x]).std(), [0.0, 1.0]),
+    "std_mean": (lambda x: sum(torch.std_mean(torch.stack([x, 2 * x, 3 * x]))), [2.0, 3.0]),
+    "dist": (
+        lambda x: torch.dist(torch.stack([x, x]), torch.stack([2 * x, x])),
+        [0.0, 1.0],
+    ),
+    "power": (lambda x: x ** (x * 2) + 3 * x, [3.0, 32 * (math.log(2) + 1) + 3]),
+    "power of zeros": (
+        lambda x: torch.pow(torch.stack([x, x + 1]), torch.stack([x * 0, x])).sum(),
+        [math.log(1), 9 * (math.log(3) + 2 / 3)],
+    ),
+    "float_power": (lambda x: torch.float_power(x, x + 0 * x), [0.0, 4 * (math.log(2) + 1)]),
+    "times what is large": (lambda x: torch.exp(3 * x) * torch.sinc(x), [3.0, math.exp(6) * 0.5]),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("first", [0, 1], ids=["zero-first", "zero-second"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_forward_mode_is_what_backward_is(name, first, engine):
+    f, expected = FUNCTIONS[name]
+    order = [first, 1 - first]
+    sweep = gs.Sweep(x=np.array([0.0, 2.0])[order])
+    expected = np.array(expected)[order]
+    reverse = gs.gradient(f, sweep, mode="reverse", engine=engine)
+    forward = gs.gradient(f, sweep, mode="forward", engine=engine)
+    (product,) = gs.jvp(f, sweep, {"x": 2.0}, engine=engine).data_vars.values()
+    np.testing.assert_allclose(reverse.df_dx, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(forward.df_dx, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(product, 2 * expected, rtol=1e-12, atol=1e-12)
+
+
+def several(x, y):
+    r = torch.stack([x, 2 * x])
+    return {"near": torch.sinc(x) * y + y, "r": r / (1 + r.norm()), "root": torch.sqrt(y) + r.std()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_results_that_are_right_stay_as_they_are(engine):
+    """A NaN of one result, or at one point, changes no other."""
+    sweep = gs.Sweep(x=[0.0, 1.0], y=[4.0, -1.0])
+    forward = gs.broadcast(gs.jacobian(several, sweep, mode="forward", engine=engine))
+    np.testing.assert_allclose(forward.dnear_dx, [[0, 0], [-4, 1]], rtol=1e-12, atol=1e-12)
+    root = [[0, math.sqrt(0.5)], [0, math.sqrt(0.5)]]
+    np.testing.assert_allclose(forward.droot_dx.transpose("y", "x"), root, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(forward.droot_dy.isel(x=0), [0.25, np.nan], rtol=1e-12)
+    np.testing.assert_allclose(forward.dr_dx.isel(x=0, y=0), [1.0, 2.0], rtol=1e-12)
+
+
+def test_a_zero_that_is_computed_hides_no_nan():
+    """Only what is chosen in a derivative is nothing: 0 times infinity of the function's is NaN."""
+
+    def f(x):
+        return torch.where(x > 1, x, 0.0) / x
+
+    found = gs.gradient(f, gs.Sweep(x=[0.0, 2.0]), mode="forward", with_value=True)
+    np.testing.assert_array_equal(found.f, [np.nan, 1.0])
+
+
+def test_a_program_transposed_without_it_is_found(monkeypatch):
+    monkeypatch.setattr(Builder, "transposing", lambda self: contextlib.nullcontext())
+    found = gs.gradient(lambda x: torch.sinc(x), gs.Sweep(x=[2.0, 0.0]), mode="forward")
+    assert np.isnan(found.df_dx[1])
+
+
+@pytest.mark.parametrize("engine", ["loop", "torch"])
+def test_a_call_transposed_without_its_rows_is_found(monkeypatch, engine):
+    module = importlib.import_module("gradsweep.frontends.torch.trace")
+    monkeypatch.setattr(module, "_is_transposed", lambda derivative: False)
+    # Both forms are NaN at the first point, so that they agree.
+    sweep = gs.Sweep(x=[0.0, 0.0])
+    found = gs.gradient(lambda x: torch.sinc(x) + x, sweep, mode="forward", engine=engine)
+    assert np.isnan(found.df_dx).all()
