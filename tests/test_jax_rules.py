@@ -158,6 +158,18 @@ def test_a_jacobian_with_its_value_is_found_through_a_reverse_rule(engine, mode)
     np.testing.assert_allclose(found["dcubed_dx"], 3 * POINTS**2, rtol=1e-14)
 
 
+def test_a_mode_that_is_never_given_up_is_found(monkeypatch):
+    monkeypatch.setattr("gradsweep.modes._first_that_has_rules", lambda ways: ways[0]())
+
+    @jax.custom_vjp
+    def fourth(x):
+        return x**4
+
+    fourth.defvjp(lambda x: (x**4, x), lambda x, g: (4 * x**3 * g,))
+    with pytest.raises(DerivativeError, match="forward"):
+        gs.jacobian(lambda x: fourth(x), SWEEP, with_value=True)
+
+
 def test_forward_mode_of_a_reverse_rule_is_refused_when_it_is_asked_for():
     with pytest.raises(DerivativeError, match=r"forward"):
         gs.jacobian(cubed, SWEEP, mode="forward")
@@ -240,3 +252,9 @@ def test_functions_that_jax_returns_are_given_their_arguments_by_position():
     np.testing.assert_allclose(both["product_1"], 4 * POINTS)
     (second,) = gs.gradient(jax.grad(product, argnums=1), sweep, wrt="x").values()
     np.testing.assert_allclose(second, 2 * POINTS)
+
+
+def test_names_where_positions_are_wanted_are_found(monkeypatch):
+    monkeypatch.setattr("gradsweep.function._takes_positions", lambda function: False)
+    with pytest.raises(TypeError, match="positional"):
+        gs.gradient(jax.grad(lambda x, y: x**2 * y), gs.Sweep(x=POINTS, y=2.0))

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
+from gradsweep import engines
 from gradsweep.errors import ArgumentError, SweepError
 
 
@@ -87,3 +88,41 @@ def test_a_sweep_can_be_sent_to_another_process(transfer):
         x=np.array([1.0, 2.0]), q=("pose", np.ones((3, 2))), c=gs.components(("u", [1.0, 2.0]), 3.0)
     )
     assert repr(transfer(sweep)) == repr(sweep)
+
+
+def overflows(x, y):
+    return (x * x + 1) ** (x**6 + 1) + y * y
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize(
+    "framework, engine",
+    [
+        pytest.param(framework, engine, marks=getattr(pytest.mark, framework))
+        for framework, engines in {"torch": ["torch", "loop"], "jax": ["xla", "loop"]}.items()
+        for engine in (*engines, "reference")
+    ],
+)
+def test_a_point_that_overflows_takes_no_derivative_of_another_argument_along(
+    framework, engine, mode
+):
+    """Frameworks compute 0 times infinity there: NaN, at the point that stands for the axis."""
+    pytest.importorskip(framework)
+    options = {"framework": framework, "engine": engine, "mode": mode}
+    sweep = gs.Sweep(x=[4.0, 1.0], y=[1.0, 2.0], z=3.0)
+    ds = gs.gradient(lambda x, y, z: overflows(x, y), sweep, **options)
+    assert ds.df_dy.dims == ("y",)
+    np.testing.assert_array_equal(ds.df_dy, [2.0, 4.0])
+    np.testing.assert_array_equal(ds.df_dz, 0.0)
+    # 2 x (x^6 + 1) (x^2 + 1)^(x^6) + 6 x^5 log(x^2 + 1) (x^2 + 1)^(x^6 + 1)
+    np.testing.assert_allclose(ds.df_dx, [np.inf, 8 + 24 * np.log(2)], rtol=1e-13)
+
+
+@pytest.mark.jax
+def test_a_point_that_takes_a_derivative_along_is_found(monkeypatch):
+    """The control."""
+    pytest.importorskip("jax")
+    monkeypatch.setattr(engines, "make_kernel", lambda engine, job: engine.prepare(job))
+    sweep = gs.Sweep(x=[4.0, 1.0], y=[1.0, 2.0])
+    ds = gs.gradient(overflows, sweep, framework="jax", engine="xla", mode="forward")
+    assert np.isnan(ds.doverflows_dy).all()

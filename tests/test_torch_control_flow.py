@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
+from gradsweep.errors import DerivativeError
 from tests.plain_loop import POINTS, assert_as_a_loop, in_torch
 
 torch = pytest.importorskip("torch")
@@ -53,6 +54,16 @@ def test_control_flow_of_torch_is_followed(f, expected):
     for engine in ("auto", "loop"):
         found = gs.gradient(f, SWEEP, engine=engine).to_array()[0]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_control_flow_that_torch_compiles_is_found(monkeypatch):
+    """The control of what is above, and of the scan below."""
+    monkeypatch.setattr("gradsweep.frontends.torch.meaning.control_flow", lambda function: None)
+    with pytest.raises(DerivativeError, match="has no len"):  # inside torch's own
+        test_control_flow_of_torch_is_followed(
+            lambda x: torch.cond(x > 1.0, lambda y: y**2, lambda y: 3 * y**3, (x,)),
+            np.where(POINTS > 1, 2 * POINTS, 9 * POINTS**2),
+        )
 
 
 def test_a_scan_of_torch_is_followed():
@@ -115,6 +126,12 @@ def test_functions_that_take_their_arguments_by_position_are_given_them_so():
     np.testing.assert_allclose(both.to_array()[0], 3 * POINTS**2)
     scaled = functools.partial(torch.func.grad(lambda x, y: y * x**3), y=2.0)
     np.testing.assert_allclose(gs.gradient(scaled, SWEEP, wrt="x").to_array()[0], 12 * POINTS)
+
+
+def test_names_where_positions_are_wanted_are_found(monkeypatch):
+    monkeypatch.setattr("gradsweep.function._takes_positions", lambda function: False)
+    with pytest.raises(RuntimeError, match="positional"):
+        gs.gradient(torch.func.grad(lambda x: x**4 + x), SWEEP)
 
 
 def test_decorators_that_pass_names_on_are_given_names():

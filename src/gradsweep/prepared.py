@@ -42,7 +42,7 @@ class Prepared:
 
     @cached_property
     def kernel(self) -> Kernel:
-        return self.choice.engine.prepare(self.job)
+        return engines.make_kernel(self.choice.engine, self.job)
 
     @property
     def compile_seconds(self) -> float:

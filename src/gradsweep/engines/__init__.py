@@ -1,11 +1,13 @@
 """The engines, and the choice among them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
-from gradsweep.engines.base import Engine, Job
+import numpy as np
+
+from gradsweep.engines.base import Engine, Job, Kernel, Leaves
 from gradsweep.engines.cost import compiling_seconds, interpreting_seconds, running_seconds
 from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.loop import LoopEngine
@@ -14,7 +16,7 @@ from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
 from gradsweep.errors import ArgumentError, EngineError, nearest
 
-__all__ = ["ENGINES", "Choice", "EngineOptions", "choose", "is_mapped"]
+__all__ = ["ENGINES", "Choice", "EngineOptions", "choose", "is_mapped", "make_kernel"]
 
 # In order of preference: the first that does not refuse is the one.
 ENGINES: dict[str, Engine] = {
@@ -91,6 +93,30 @@ def is_mapped(job: Job) -> bool:
     """Tell whether the function's own framework runs it over many points at once."""
     own = ENGINES["xla" if job.traced.framework == "jax" else "torch"]
     return not own.refuses(job)
+
+
+def make_kernel(engine: Engine, job: Job) -> Kernel:
+    """Prepare an engine for a job.
+
+    One that runs the function itself computes a result at the first point of each axis that it
+    does not vary with. Zero times infinity may be NaN there, and nothing in the Program, which
+    knows that the zero is structural: a NaN of such a result is what the Program says.
+    """
+    kernel = engine.prepare(job)
+    is_held = [len(dims) < len(job.axes) for dims in job.dims]
+    if engine.runs_programs or job.traced.program is None or not any(is_held):
+        return kernel
+
+    def settled(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
+        kernel(leaves, arrays)
+        chosen = [k for k, array in enumerate(arrays) if is_held[k] and array.dtype.kind == "f"]
+        if any(np.isnan(arrays[k]).any() for k in chosen):
+            found = [np.empty_like(array) for array in arrays]
+            ENGINES["reference"].prepare(job)(leaves, found)
+            for k in chosen:
+                np.copyto(arrays[k], found[k], where=np.isnan(arrays[k]))
+
+    return settled
 
 
 def _with_options(options: EngineOptions) -> dict[str, Engine]:

@@ -174,6 +174,9 @@ def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
         except Exception:
             counts.n_refused_too += 1
             return
+        if "no_grad" in drawn.features:
+            counts.excluded["under no_grad, which the framework's forward mode ignores"] += 1
+            return
         names = [argument.name for argument in drawn.arguments.differentiated]
         forward = ByForwardMode(make_reference(drawn.framework, function, names, drawn.dtype))
         judge = Judge(drawn.arguments, forward, drawn.n_bytes, counts)
