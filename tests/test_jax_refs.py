@@ -183,3 +183,20 @@ def test_equations_without_effects_lose_what_is_written(monkeypatch):
 
     with pytest.raises(AssertionError, match="fresh"):
         assert_as_a_loop(fresh, "jax")
+
+
+@pytest.mark.parametrize("quantity", [gs.gradient, gs.hessian])
+def test_a_loop_over_points_calls_what_writes_to_refs_once_for_all_of_them(quantity):
+    """It is compiled as a whole: its operations one by one took a minute."""
+    calls = []
+
+    def f(x):
+        calls.append(x)
+        return an_entry(x)
+
+    n_calls = []
+    for n in (2, 7):
+        calls.clear()
+        quantity(lambda x: f(x) + n, gs.Sweep(x=np.linspace(1.0, 2.0, n)), engine="loop")
+        n_calls.append(len(calls))
+    assert n_calls[0] == n_calls[1] > 0

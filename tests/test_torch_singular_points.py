@@ -76,6 +76,21 @@ def test_results_that_are_right_stay_as_they_are(engine):
     np.testing.assert_allclose(forward.dr_dx.isel(x=0, y=0), [1.0, 2.0], rtol=1e-12)
 
 
+def beside_what_overflows(x, y):
+    v = (x * y) ** 4
+    return {"p": torch.cosh(((v + 0.3) ** v).clamp(-2.0, 2.0)), "q": x, "r": torch.relu(v - v) * x}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_an_output_takes_no_nan_from_the_formulas_of_another(mode, engine):
+    sweep = gs.Sweep(x=[1.0, 4.0], y=[3.0, 1.0])
+    ds = gs.gradient(beside_what_overflows, sweep, mode=mode, engine=engine)
+    assert ds.dq_dx.dims == ds.dq_dy.dims == ()
+    assert (ds.dq_dx, ds.dq_dy) == (1.0, 0.0)
+    np.testing.assert_array_equal(gs.broadcast(ds).dr_dy, 0.0)
+
+
 def test_a_zero_that_is_computed_hides_no_nan():
     """Only what is chosen in a derivative is nothing: 0 times infinity of the function's is NaN."""
 
@@ -87,7 +102,7 @@ def test_a_zero_that_is_computed_hides_no_nan():
 
 
 def test_a_program_transposed_without_it_is_found(monkeypatch):
-    monkeypatch.setattr(Builder, "transposing", lambda self: contextlib.nullcontext())
+    monkeypatch.setattr(Builder, "linear", lambda self, transposed=False: contextlib.nullcontext())
     found = gs.gradient(lambda x: torch.sinc(x), gs.Sweep(x=[2.0, 0.0]), mode="forward")
     assert np.isnan(found.df_dx[1])
 
@@ -100,3 +115,42 @@ def test_a_call_transposed_without_its_rows_is_found(monkeypatch, engine):
     sweep = gs.Sweep(x=[0.0, 0.0])
     found = gs.gradient(lambda x: torch.sinc(x) + x, sweep, mode="forward", engine=engine)
     assert np.isnan(found.df_dx).all()
+
+
+# -- zeros that have no memory, which torch makes where a slope has no slope
+
+KINKED = {
+    "lerp": (lambda x: torch.lerp(x * x, x, 2.0).abs(), lambda x: -2 * np.sign(2 * x - x * x)),
+    "sub": (lambda x: torch.sub(x * x, x, alpha=3.0).abs(), lambda x: 2 * np.sign(x * x - 3 * x)),
+    "addcmul": (
+        lambda x: torch.addcmul(x, x, x, value=-2.0).abs(),
+        lambda x: -4 * np.sign(x - 2 * x * x),
+    ),
+    "sign": (lambda x: torch.sign(x * x - 1) * x**3, lambda x: 6 * x * np.sign(x * x - 1)),
+    "power": (lambda x: torch.pow(torch.abs(x), 3.0), lambda x: 6 * np.abs(x)),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("name", KINKED)
+def test_the_second_derivative_of_a_kinked_function_is_found(name, mode, engine):
+    """torch's kernels read the memory that such zeros lack: the process ended."""
+    f, second = KINKED[name]
+    x = np.array([1.2893, -0.5618, 2.6353])
+    options = {"mode": mode, "engine": engine}
+    (hessian,) = gs.hessian(f, gs.Sweep(x=x), **options).data_vars.values()
+    (product,) = gs.hvp(f, gs.Sweep(x=x), {"x": 2.0}, **options).data_vars.values()
+    np.testing.assert_allclose(np.broadcast_to(hessian, 3), second(x), rtol=1e-12)
+    np.testing.assert_allclose(np.broadcast_to(product, 3), 2 * second(x), rtol=1e-12)
+
+
+def test_no_zero_without_memory_is_recorded():
+    from gradsweep.frontends.torch.record import Recorder
+
+    make = torch.ops.aten._efficientzerotensor.default
+    assert make([3], dtype=torch.float64)._is_zerotensor()
+    with Recorder() as recorder:
+        made = make([3], dtype=torch.float64)
+        assert not made._is_zerotensor() and made.shape == (3,)
+    assert all(map(recorder.builder.is_structural_zero, made.variables.tolist()))

@@ -53,7 +53,9 @@ class Builder:
         n_equations: how many it has written, whether or not an output needs them.
         is_body: whether it writes the body of a Loop, which is the same at every step.
         credit: how many terms `masks` may look at: so many for each equation that is asked for.
-        is_transposing: whether the transpose of a linear map is being written.
+        is_linear: whether what is written is linear in seeds, so that a zero chosen in place of
+            one is structural.
+        is_transposing: whether it is the transpose of a linear map.
     """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS, is_body: bool = False):
@@ -61,7 +63,7 @@ class Builder:
         self.is_body = is_body
         self.masks: dict[int, int] = {}
         self.credit = 0
-        self.is_transposing = False
+        self.is_linear = self.is_transposing = False
         self._depth = 0
         self._earns = True
         self._definitions: list[Input | Constant | Equation] = []
@@ -191,13 +193,17 @@ class Builder:
             self._earns = earns
 
     @contextmanager
-    def transposing(self) -> Iterator[None]:
-        """Write the transpose of a linear map: there, what is chosen in its place is nothing."""
-        outside, self.is_transposing = self.is_transposing, True
+    def linear(self, transposed: bool = False) -> Iterator[None]:
+        """Write a linear map of seeds, or the transpose of one.
+
+        In a transpose, what multiplies a choice between x and nothing multiplies x.
+        """
+        outside = self.is_linear, self.is_transposing
+        self.is_linear, self.is_transposing = True, transposed
         try:
             yield
         finally:
-            self.is_transposing = outside
+            self.is_linear, self.is_transposing = outside
 
     def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
         """Return the variables of every result of a Loop."""
@@ -256,27 +262,32 @@ class Builder:
     def substitute(
         self, variables: Sequence[int], replacements: Sequence[Mapping[int, int]]
     ) -> list[list[int]]:
-        """Write `variables` anew for each mapping, with other variables in place of some."""
-        replaced = set().union(*replacements)
-        reached = set(replaced)
+        """Write `variables`, linear in some others, anew for each mapping of those."""
+        reached = set().union(*replacements)
         order = []
         for variable in self._ancestors(variables):
             definition = self._definitions[variable]
             if isinstance(definition, Equation) and not reached.isdisjoint(definition.operands):
                 reached.add(variable)
                 order.append((variable, definition))
-        results = []
-        for replacement in replacements:
-            new = dict(replacement)
-            runs: dict[Loop, list[int]] = {}
+        with self.linear():
+            return [self._written(variables, order, replaced) for replaced in replacements]
 
-            def renamed(operand: int, new: Mapping[int, int] = new) -> int:
-                return new.get(operand, operand)
+    def _written(
+        self,
+        variables: Sequence[int],
+        order: Sequence[tuple[int, Equation]],
+        replaced: Mapping[int, int],
+    ) -> list[int]:
+        new = dict(replaced)
+        runs: dict[Loop, list[int]] = {}
 
-            for variable, equation in order:
-                new[variable] = self.again(equation, renamed, runs)
-            results.append([new.get(variable, variable) for variable in variables])
-        return results
+        def renamed(operand: int) -> int:
+            return new.get(operand, operand)
+
+        for variable, equation in order:
+            new[variable] = self.again(equation, renamed, runs)
+        return [*map(renamed, variables)]
 
     # -- the end
 

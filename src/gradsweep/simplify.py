@@ -151,7 +151,7 @@ def power(b: Builder, x: int, exponent: int) -> int:
 
 
 def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
-    if b.is_transposing and b.dtype(if_true).startswith("float"):
+    if b.is_linear and b.dtype(if_true).startswith("float"):
         nothing = b.structural_zero(b.dtype(if_true))
         sides = [nothing if b.is_zero(side) else side for side in (if_true, if_false)]
         if sides != [if_true, if_false]:

@@ -107,11 +107,24 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.n
 def _eager(at_point: Callable, closed: ClosedJaxpr) -> Callable:
     """Return what computes the results at one point after another.
 
-    It is jitted: operations called one by one are compiled one by one. What writes to refs is not,
-    since JAX cannot compile all that it can run.
+    It is jitted: operations called one by one are compiled one by one. Of what writes to refs JAX
+    cannot compile all that it can run.
     """
-    has_any = any(map(has_effects, every_equation(closed)))
-    return at_point if has_any else jax.jit(at_point)
+    compiled = jax.jit(at_point)
+    if not any(map(has_effects, every_equation(closed))):
+        return compiled
+    is_refused = False
+
+    def run(values: Mapping[str, Any]) -> Any:
+        nonlocal is_refused
+        if not is_refused:
+            try:
+                return compiled(values)
+            except Exception:
+                is_refused = True
+        return at_point(values)
+
+    return run
 
 
 @contextmanager

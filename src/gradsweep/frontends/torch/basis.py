@@ -35,7 +35,7 @@ class RecordedAD(TorchAD):
         self._is_inside = False
 
     def _transposing(self) -> AbstractContextManager[None]:
-        return self.recorder.builder.transposing()
+        return self.recorder.builder.linear(transposed=True)
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         outside, self._is_inside = self._is_inside, True

@@ -234,7 +234,8 @@ class Recorder(private.FastDispatchMode):
         if operation.packet in UNINITIALISED:
             return self._created(torch.zeros_like(out), structural=True)
         if all(tensor._is_zerotensor() for tensor in tensors):
-            return out
+            # They have no memory, and torch reads it where autograd multiplies them by a number.
+            return map_tensors(lambda value: self._created(_zeros(value), structural=True), out)
         if operation.packet in ZEROS or operation.packet in CONSTANTS:
             return self._created(out, structural=operation.packet in ZEROS)
         depends = set().union(*self._depends((args, kwargs)))
@@ -382,6 +383,10 @@ def _lies_in(args: tuple, out: Any) -> bool:
         tensor.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
         for tensor in tensors_in((out,))
     )
+
+
+def _zeros(like: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(like.shape, dtype=like.dtype)
 
 
 # Operations whose answer goes to Python, or into a shape.

@@ -31,7 +31,7 @@ REPEATED = "for _ in range({}):"
 _MOST_STATEMENTS = 13
 _MOST_OF_A_BODY = 5
 
-_HALF = re.compile(r"float16|\.half\(\)")
+_HALF = re.compile(r"float16|reduce_precision|\.half\(\)")
 _SINGLE = re.compile(r"float32|\.float\(\)|complex64|\bint32\)\.to")
 
 
