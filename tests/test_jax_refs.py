@@ -197,6 +197,6 @@ def test_a_loop_over_points_calls_what_writes_to_refs_once_for_all_of_them(quant
     n_calls = []
     for n in (2, 7):
         calls.clear()
-        quantity(lambda x: f(x) + n, gs.Sweep(x=np.linspace(1.0, 2.0, n)), engine="loop")
+        quantity(lambda x, n=n: f(x) + n, gs.Sweep(x=np.linspace(1.0, 2.0, n)), engine="loop")
         n_calls.append(len(calls))
     assert n_calls[0] == n_calls[1] > 0

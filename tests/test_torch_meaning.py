@@ -259,6 +259,10 @@ def through_a_list(x):
     return x * sum(torch.stack([x, x * x]).tolist())
 
 
+def through_text(x):
+    return x * float(f"{x:.3f}")
+
+
 def through_an_array_and_back(x):
     return torch.from_numpy(np.asarray(x.detach())) * x
 
@@ -271,6 +275,7 @@ def through_an_array_and_back(x):
         returned_as_numpy,
         through_a_float,
         through_a_list,
+        through_text,
         through_an_array_and_back,
     ],
     ids=lambda f: f.__name__,
@@ -299,7 +304,7 @@ def compares_where_it_is_equal(x):
 
 
 def prints(x):
-    assert f"{float(x):.3f}" and str(x.detach().numpy())
+    assert f"{float(x):.3f} {x:.1e} {x}" and str(x.detach().numpy())
     return x**3
 
 

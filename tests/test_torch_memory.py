@@ -1,5 +1,6 @@
 """Tensors that share memory: views of another dtype, complex numbers, what other libraries take."""
 
+import copy
 import ctypes
 
 import numpy as np
@@ -156,6 +157,20 @@ def by_its_storage(x):
 def test_handing_out_a_traced_tensors_memory_is_an_error_that_names_the_line(f, quantity):
     with pytest.raises(UntraceableError, match=r"memory.* at test_torch_memory\.py:\d+: "):
         quantity(f, SWEEP)
+
+
+def test_a_deep_copy_is_a_constant_without_torchs_way_through_memory():
+    """torch's own copies memory that a traced tensor has not, and the process ended."""
+
+    def f(x):
+        one, (two, three) = copy.deepcopy(x.detach()), copy.deepcopy([x.detach(), 2 * x.detach()])
+        return one * x**2 + two * three * x
+
+    for engine in ("auto", "loop"):
+        found = gs.gradient(f, SWEEP, engine=engine).df_dx
+        np.testing.assert_allclose(found, 4 * POINTS**2, rtol=1e-14)
+    (found,) = gs.gradient(lambda x: copy.deepcopy(x) * x, SWEEP).values()
+    np.testing.assert_array_equal(found, POINTS)
 
 
 @pytest.mark.jax

@@ -154,3 +154,38 @@ def test_no_zero_without_memory_is_recorded():
         made = make([3], dtype=torch.float64)
         assert not made._is_zerotensor() and made.shape == (3,)
     assert all(map(recorder.builder.is_structural_zero, made.variables.tolist()))
+
+
+# -- singular matrices
+
+
+def matrix(rows):
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference", "loop"])
+def test_the_determinant_of_a_singular_matrix_is_zero(engine):
+    def f(x):
+        ones, last = matrix([[x, x, x]] * 3), matrix([[x, x], [x, x * x]])
+        sign, log_size = torch.linalg.slogdet(ones)
+        outer = torch.outer(torch.stack([x, 2 * x]), torch.stack([x, 2 * x]))
+        return {
+            "ones": torch.linalg.det(ones),
+            "last": torch.linalg.det(last),  # x^3 - x^2
+            "outer": torch.linalg.det(outer),
+            "zeros": torch.linalg.det(x * 0.0 + torch.zeros(2, 2)),
+            "sign": sign,
+            "log": log_size,
+        }
+
+    ds = gs.value(f, gs.Sweep(x=[0.0, 1.0, 2.0]), engine=engine)
+    np.testing.assert_allclose(ds["last"], [0.0, 0.0, 4.0], atol=1e-15)
+    for name in ("ones", "outer", "zeros", "sign"):
+        np.testing.assert_array_equal(gs.broadcast(ds)[name], 0.0)
+    np.testing.assert_array_equal(ds["log"], -np.inf)
+
+    def g(x):
+        return torch.linalg.det(matrix([[x, 2 * x], [1 + 0 * x, x]]))  # x^2 - 2x
+
+    slope = gs.gradient(g, gs.Sweep(x=[3.0, 4.0]), engine=engine).dg_dx
+    np.testing.assert_allclose(slope, [4.0, 6.0], rtol=1e-13)

@@ -24,7 +24,8 @@ def test_state_is_found_where_nothing_can_be_recorded():
     def counts(x):
         nonlocal n_calls
         n_calls += 1
-        return x * n_calls if f"{x:.2f}" else x  # no recorded tensor can be formatted
+        assert type(x) is torch.Tensor  # which a recorded one is not
+        return x * n_calls
 
     with pytest.raises(StatefulFunction):
         slope(counts)
@@ -112,3 +113,16 @@ def test_roundings_that_differ_between_calls_are_no_state(change, is_state):
         x = np.array([0.5, 1.5])
         expected = (1 + 2 * x + np.sqrt(1 + 4 * x**4)) / 2
         np.testing.assert_allclose(computed(), expected, rtol=1e-14)
+
+
+def test_a_tensor_of_one_call_is_not_used_in_another():
+    kept = []
+
+    def f(x):
+        kept.append(x)
+        return kept[0] * x
+
+    for quantity in (gs.value, gs.gradient):
+        kept.clear()
+        with pytest.raises(StatefulFunction, match="keeps a tensor of one call"):
+            quantity(f, gs.Sweep(x=X))

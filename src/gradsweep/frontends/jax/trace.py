@@ -196,7 +196,7 @@ def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]
     if first != second:
         raise StatefulFunction(
             f"{bound.name} gives different results for the same arguments: it keeps state, or "
-            f"draws random numbers.\n"
+            f"draws random numbers, or reads the clock.\n"
             f"Pass what varies in as an argument: a random number is a value like any other, and "
             f"jax.random with a fixed key is always the same."
         )

@@ -79,7 +79,7 @@ class RecordedAD(TorchAD):
             cells = flat.cells
             if cells is not None:
                 cells = replace(cells, variables=cells.variables[start:stop].copy())
-            seeds.append(RecordedTensor(value, cells, {SEED}))
+            seeds.append(RecordedTensor(self.recorder, value, cells, {SEED}))
             start = stop
         return [
             seed if seed.dtype == array.dtype else seed.to(array.dtype)

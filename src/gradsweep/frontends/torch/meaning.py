@@ -69,6 +69,7 @@ _NUMBERS = {
     torch.Tensor.__float__: "a Python float",
     torch.Tensor.__complex__: "a Python number",
     torch.Tensor.tolist: "a list of numbers",
+    torch.Tensor.__format__: "text",
 }
 _ARRAYS = {torch.Tensor.numpy, torch.Tensor.__array__}
 
@@ -161,6 +162,12 @@ class Watch:
             is_lost = False
         if is_lost and _is_differentiable(tensor):
             self.reads[Read(_NUMBERS.get(function, "a NumPy array"), line)] = None
+        if function is torch.Tensor.__format__ and tensor.ndim == 0:
+            number = tensor.detach().item()
+            # With all digits where it is changed, so that the change shows.
+            return (
+                str(_shifted(number, self._shift)) if line in self._lines else format(number, *args)
+            )
         numbers = self._numbers(function, tensor.detach(), args, kwargs)
         return _shifted(numbers, self._shift) if line in self._lines else numbers
 
@@ -168,6 +175,7 @@ class Watch:
         if not isinstance(tensor, RecordedTensor) or function in (
             torch.Tensor.__float__,
             torch.Tensor.__complex__,
+            torch.Tensor.__format__,
         ):
             return function(tensor, *args, **kwargs)  # one number: recorded as a question
         assert self.recorder is not None

@@ -24,6 +24,7 @@ from gradsweep.frontends.torch.rules import CONSTANTS, UNINITIALISED, ZEROS
 from gradsweep.frontends.torch.source import user_line
 from gradsweep.frontends.torch.tensor import (
     DTYPES,
+    KEPT,
     Cells,
     RecordedTensor,
     from_numpy,
@@ -71,7 +72,7 @@ class Recorder(private.FastDispatchMode):
             cells = Cells(inputs.reshape(-1), tensor.dtype)
         except NotAProgram as error:
             self.refuse(str(error))
-        return RecordedTensor(tensor, cells, {key})
+        return RecordedTensor(self, tensor, cells, {key})
 
     def recorded(self, tensor: torch.Tensor) -> RecordedTensor:
         """Return any tensor as a recorded one: what is not yet, is a constant."""
@@ -150,7 +151,7 @@ class Recorder(private.FastDispatchMode):
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operation = describe(op)
-        _require_memory((args, kwargs))
+        self._require_own((args, kwargs))
         out = self._dispatched(operation, args, kwargs)
         if self.has_cuts:
             self._carry_cuts(operation, args, kwargs, out)
@@ -220,7 +221,7 @@ class Recorder(private.FastDispatchMode):
 
         def wrap(value: Any) -> Any:
             if isinstance(value, torch.Tensor):
-                return RecordedTensor(value, base.cells, base.depends, cuts)
+                return RecordedTensor(self, value, base.cells, base.depends, cuts)
             return type(value)(map(wrap, value))
 
         return wrap(out)
@@ -246,7 +247,7 @@ class Recorder(private.FastDispatchMode):
                 return self._by_rule(operation, out, args, kwargs, depends)
             except NotAProgram as error:
                 self.refuse(str(error))
-        return map_tensors(lambda value: RecordedTensor(value, None, set(depends)), out)
+        return map_tensors(lambda value: RecordedTensor(self, value, None, set(depends)), out)
 
     def _by_rule(
         self, operation: Operation, out: Any, args: tuple, kwargs: dict, depends: set[str]
@@ -333,45 +334,47 @@ class Recorder(private.FastDispatchMode):
     ) -> RecordedTensor:
         """Return a tensor of given variables, or of none when the trace is no Program."""
         if variables is None or self.reason:
-            return RecordedTensor(value, None, depends)
+            return RecordedTensor(self, value, None, depends)
         return self._stored(value, variables, depends)
 
     def _created(self, value: torch.Tensor, structural: bool = False) -> RecordedTensor:
         """Return a tensor that the function made of no argument."""
         if self.reason:
-            return RecordedTensor(value, None, set())
+            return RecordedTensor(self, value, None, set())
         try:
             return self._stored(value, self.constants(value, structural), set())
         except NotAProgram as error:
             self.refuse(str(error))
-            return RecordedTensor(value, None, set())
+            return RecordedTensor(self, value, None, set())
 
     def _stored(
         self, value: torch.Tensor, variables: np.ndarray, depends: set[str]
     ) -> RecordedTensor:
         if any(stride == 0 for stride in value.stride()) or value.storage_offset():
             value = value.clone(memory_format=torch.contiguous_format)
-        tensor = RecordedTensor(value, Cells.of(value), depends)
+        tensor = RecordedTensor(self, value, Cells.of(value), depends)
         tensor.variables[...] = variables
         return tensor
+
+    def _require_own(self, tree: Any) -> None:
+        """Refuse a tensor of another call, and one that another library made of a traced one's
+        memory, which there is none of."""
+        for tensor in tensors_in(tree):
+            if isinstance(tensor, RecordedTensor):
+                if tensor.recorder is not self:
+                    raise StatefulFunction(KEPT)
+            elif tensor.device.type == "cpu" and tensor.numel() and not tensor._is_zerotensor():
+                if tensor.data_ptr() == 0:
+                    raise UntraceableError(
+                        f"the function uses the memory of a traced tensor through another "
+                        f"library, at {user_line()}.\nA tensor has no memory while the function "
+                        f"is traced: compute with torch's own functions."
+                    )
 
     def _depends(self, tree: Any) -> Iterator[set[str]]:
         for tensor in tensors_in(tree):
             if isinstance(tensor, RecordedTensor) and tensor.depends:
                 yield tensor.depends
-
-
-def _require_memory(tree: Any) -> None:
-    """Refuse a tensor that another library made of the memory of a traced one, which has none."""
-    for tensor in tensors_in(tree):
-        if isinstance(tensor, RecordedTensor) or tensor.device.type != "cpu" or not tensor.numel():
-            continue
-        if not tensor._is_zerotensor() and tensor.data_ptr() == 0:
-            raise UntraceableError(
-                f"the function uses the memory of a traced tensor through another library, at "
-                f"{user_line()}.\nA tensor has no memory while the function is traced: compute "
-                f"with torch's own functions."
-            )
 
 
 def _lies_in(args: tuple, out: Any) -> bool:

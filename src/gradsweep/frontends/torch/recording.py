@@ -198,7 +198,7 @@ def _is_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
 def keeps_state(bound: BoundFunction) -> StatefulFunction:
     return StatefulFunction(
         f"{bound.name} gives different results for the same arguments: it keeps state, or "
-        f"draws random numbers.\nPass what changes as an argument."
+        f"draws random numbers, or reads the clock.\nPass what changes as an argument."
     )
 
 

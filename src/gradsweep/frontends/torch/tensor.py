@@ -13,7 +13,16 @@ import torch
 from gradsweep.errors import NotAProgram, StatefulFunction
 from gradsweep.frontends.torch import private
 
-__all__ = ["DTYPES", "Cells", "RecordedTensor", "from_numpy", "map_tensors", "plain", "tensors_in"]
+__all__ = [
+    "DTYPES",
+    "KEPT",
+    "Cells",
+    "RecordedTensor",
+    "from_numpy",
+    "map_tensors",
+    "plain",
+    "tensors_in",
+]
 
 # Narrow integers hold indices; a Program has one integer dtype.
 DTYPES = {
@@ -26,6 +35,12 @@ DTYPES = {
     torch.uint8: "int64",
     torch.bool: "bool",
 }
+
+
+KEPT = (
+    "the function keeps a tensor of one call and uses it in another.\nPass it as an argument, or "
+    "compute it anew in every call."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +86,14 @@ class RecordedTensor(torch.Tensor):
     """A tensor without data, while a function is traced.
 
     Attributes:
+        recorder: what records the call that it belongs to.
         value: its concrete value; a view of the value of what it is a view of.
         cells: the variables in the value's memory; None when the trace is no Program any more.
         depends: the leaves it may depend on, shared with what it is a view of.
         cuts: where derivatives ended that its value depends on, shared likewise.
     """
 
+    recorder: object
     value: torch.Tensor
     cells: Cells | None
     depends: set[str]
@@ -85,6 +102,7 @@ class RecordedTensor(torch.Tensor):
     @staticmethod
     def __new__(
         cls,
+        recorder: object,
         value: torch.Tensor,
         cells: Cells | None,
         depends: set[str],
@@ -98,6 +116,7 @@ class RecordedTensor(torch.Tensor):
             dtype=value.dtype,
             device=value.device,
         )
+        tensor.recorder = recorder
         tensor.value, tensor.cells, tensor.depends = value, cells, depends
         tensor.cuts = set() if cuts is None else cuts
         return tensor
@@ -110,15 +129,19 @@ class RecordedTensor(torch.Tensor):
         assert self.cells is not None
         return self.cells.seen_as(self.value)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
+        if not self.is_leaf:
+            return super().__deepcopy__(memo)  # which torch refuses
+        # torch's own copies the memory, and there is none.
+        memo[id(self)] = copied = self.detach().clone().requires_grad_(self.requires_grad)
+        return copied
+
     def __repr__(self, **_) -> str:
         return f"<traced {self.value!r}>"
 
     @classmethod
     def __torch_dispatch__(cls, op, types, args=(), kwargs=None):
-        raise StatefulFunction(
-            "the function keeps a tensor of one call and uses it in another.\n"
-            "Pass it as an argument, or compute it anew in every call."
-        )
+        raise StatefulFunction(KEPT)
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:

@@ -99,8 +99,9 @@ def _factor(matrix: Expression) -> tuple[Rows, list[Expression]]:
             best, pivot = where(larger, size, best), where(larger, i + 1, pivot)
         pivots.append(pivot)
         _swap(rows, k, pivot)
+        is_zero = rows[k][k].equals(0)  # and so is all that is below it
         for i in range(k + 1, n):
-            factor = rows[i][k] / rows[k][k]
+            factor = where(is_zero, rows[i][k], rows[i][k] / rows[k][k])
             trailing = zip(rows[i][k + 1 :], rows[k][k + 1 :])
             rows[i] = [*rows[i][:k], factor, *(e - factor * upper for e, upper in trailing)]
     return rows, pivots
