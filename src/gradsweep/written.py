@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+# np.ma, first asked for by two threads at once, may recurse without end (NumPy 2.4).
+from numpy.ma import MaskedArray, filled
+
 from gradsweep import tree
 from gradsweep.errors import SweepError
 from gradsweep.framework import framework_of
@@ -120,8 +123,8 @@ def as_array(name: str, value: Any) -> Values | None:
             value = value.numpy()
         except RuntimeError:  # inside torch.func
             raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
-    elif isinstance(value, np.ma.MaskedArray):
-        value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
+    elif isinstance(value, MaskedArray):
+        value = filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     elif not hasattr(value, "__array__") and not isinstance(value, list):
         return None
     if isinstance(value, list) and not value:

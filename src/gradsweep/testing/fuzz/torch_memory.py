@@ -155,7 +155,6 @@ ROWS = rows_of({
         {a:f}.detach().clone().requires_grad_() * {b:f~}
         ! {w:f!}.detach_()
         ! {w:f!}.detach().mul_({k:number})
-        ! {w:f!}.data.add_({k:number})
     """,
     "other_rules": """
         ! {a:f}.requires_grad and {a}.register_hook(lambda g: g * 2.0)
