@@ -1,10 +1,10 @@
 """The rules that simplify an equation as it is written.
 
 Each returns a variable that has the same value, bit for bit but for the sign of NaN, whatever its
-operands are; or None. Three licences are taken: structural zeros; terms masked by a condition (see
-`masks`); and erfc(-x) in place of 1 + erf(x), or of a select between ways of writing it, each of
-which is right to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf
-loses.
+operands are; or None. Four licences are taken: structural zeros; what a linear map of seeds chooses
+in place of them, which is nothing (`Builder.linear`); terms masked by a condition (see `masks`);
+and erfc(-x) in place of 1 + erf(x), or of a select between ways of writing it, each of which is
+right to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
 
 Knows nothing of frameworks.
 """
