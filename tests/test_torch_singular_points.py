@@ -156,6 +156,21 @@ def test_no_zero_without_memory_is_recorded():
     assert all(map(recorder.builder.is_structural_zero, made.variables.tolist()))
 
 
+def clamped(x):
+    return torch.logit(torch.block_diag(x, x), eps=0.1).square().mean()
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_a_second_derivative_is_zero_where_nothing_is_chosen_twice(mode, engine):
+    """Half of logit(x)^2, of which the derivative is chosen to be 0 outside of 0.1 to 0.9."""
+    x = np.array([0.0, 0.3724, 0.926, 3.6421])
+    (found,) = gs.hessian(clamped, gs.Sweep(x=x), mode=mode, engine=engine).data_vars.values()
+    p = 0.3724
+    inside = (1 + np.log(p / (1 - p)) * (2 * p - 1)) / (p * (1 - p)) ** 2
+    np.testing.assert_allclose(found, [0.0, inside, 0.0, 0.0], rtol=1e-12)
+
+
 # -- singular matrices
 
 

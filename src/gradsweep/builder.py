@@ -342,6 +342,12 @@ class Builder:
     def _fold(self, name: str, operands: tuple[int, ...]) -> int:
         if name == "mul" and any(map(self.is_structural_zero, operands)):
             return self.structural_zero(self._dtypes[operands[0]])
+        if name == "select":
+            chosen = operands[1] if self.value(operands[0]) else operands[2]
+            is_nothing = self.is_linear and self.is_zero(chosen) and self.dtype(chosen)[0] == "f"
+            return self.structural_zero(self.dtype(chosen)) if is_nothing else chosen
+        if name == "div" and self.is_structural_zero(operands[0]):
+            return operands[0]
         if name in ("add", "neg", "sub") and all(map(self.is_structural_zero, operands)):
             return operands[0]
         if name.startswith("to_") and self.is_structural_zero(operands[0]):

@@ -175,6 +175,8 @@ class TorchAD(_Arrays):
         super().__init__(dtype, is_symmetric is not False)
         self.twice, self._watch = twice, watch
         self._looks_for_rules = is_symmetric is None
+        # What is pulled back then starts with choices too.
+        self._has_pushed = False
 
     def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         twice, self.twice = self.twice, True
@@ -191,15 +193,16 @@ class TorchAD(_Arrays):
             self.twice = twice
 
         def push(v: Seeds) -> Tensors:
-            with self._transposing():
+            self._has_pushed = True
+            with self._linear(transposed=True):
                 pushed = transposed(v)
             require_transpose(x, y, v, pulled, pushed)
             return pushed
 
         return y, push
 
-    def _transposing(self) -> AbstractContextManager[None]:
-        """Return what the transpose of a pullback is computed under."""
+    def _linear(self, transposed: bool) -> AbstractContextManager[None]:
+        """Return what a pullback is computed under, or the transpose of one."""
         return nullcontext()
 
     def _by_forward_formulas(
@@ -244,13 +247,14 @@ class TorchAD(_Arrays):
                 # w given as `grad_outputs` makes torch import its symbolic shapes: 0.4 s.
                 with torch.enable_grad():
                     product = sum((output * weight).sum() for output, weight in pulled)
-                gradients = torch.autograd.grad(
-                    product,
-                    [x[i] for i in wanted],
-                    retain_graph=True,
-                    create_graph=self.twice,
-                    allow_unused=True,
-                )
+                with self._linear(transposed=self._has_pushed):
+                    gradients = torch.autograd.grad(
+                        product,
+                        [x[i] for i in wanted],
+                        retain_graph=True,
+                        create_graph=self.twice,
+                        allow_unused=True,
+                    )
                 found = dict(zip(wanted, gradients))
             given = (found.get(i) for i in range(len(x)))
             return tuple(torch.zeros_like(a) if g is None else g for a, g in zip(x, given))

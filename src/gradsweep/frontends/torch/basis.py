@@ -34,8 +34,8 @@ class RecordedAD(TorchAD):
         # Inside another derivative the results carry a graph, which new equations would lose.
         self._is_inside = False
 
-    def _transposing(self) -> AbstractContextManager[None]:
-        return self.recorder.builder.linear(transposed=True)
+    def _linear(self, transposed: bool) -> AbstractContextManager[None]:
+        return self.recorder.builder.linear(transposed)
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         outside, self._is_inside = self._is_inside, True
