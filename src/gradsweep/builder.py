@@ -279,6 +279,7 @@ class Builder:
         order: Sequence[tuple[int, Equation]],
         replaced: Mapping[int, int],
     ) -> list[int]:
+        """Write the equations of `order` anew, and return what `variables` are then."""
         new = dict(replaced)
         runs: dict[Loop, list[int]] = {}
 

@@ -175,7 +175,7 @@ class TorchAD(_Arrays):
         super().__init__(dtype, is_symmetric is not False)
         self.twice, self._watch = twice, watch
         self._looks_for_rules = is_symmetric is None
-        # What is pulled back then starts with choices too.
+        # What was pushed starts with choices, and so does what is pulled back through it.
         self._has_pushed = False
 
     def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
