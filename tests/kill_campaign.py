@@ -3,11 +3,12 @@
     python -m tests.kill_campaign [--kills 500] [--seed 0]
 
 A sweep of a function in plain arithmetic is stored by `gradsweep gradient ... --store greeks.zarr
---resume` and killed by SIGKILL: one time in four at any moment since it was started, one in four
-within a tenth of a second of taking the lock, else at any moment that it has work for. The same
-words start it again, and nothing is done in between. Whenever it comes to its end, its bytes are
-compared with those of a run that nobody disturbed, and it begins anew. What was found is printed as
-JSON. The moments are chosen by the seed; where they fall depends on the machine.
+--resume` and killed by SIGKILL: two times in eight at any moment since it was started, two within a
+tenth of a second of taking the lock, three when it has written so many more parts; one time it comes
+to its end. The same words start it again, and nothing is done in between. At each end the bytes are
+compared with those of a run that nobody disturbed, and a new store is begun. What was found is
+printed as JSON. The seed chooses the moments; where those of them fall that are times depends on
+the machine.
 """
 
 import argparse
@@ -74,26 +75,26 @@ def campaign(
     """
     (folder / "model.py").write_text(MODEL)
     store, choose = folder / "greeks.zarr", random.Random(seed)
-    began, process = time.monotonic(), _start(folder, words)
-    _wait_for_lock(store, process)
-    held = time.monotonic()
-    _finish(process, store, None, None)
-    whole_seconds, held_seconds = time.monotonic() - began, time.monotonic() - held
-    expected = chunks(store)
+    began = time.monotonic()
+    _finish(_start(folder, words), store, None, None)
+    whole_seconds = time.monotonic() - began
+    expected, n_parts = chunks(store), _n_written(store)
     shutil.rmtree(store)
 
     counts: Counter[str] = Counter()
     while counts["killed"] < n_kills:
         left = _pid_in_lock(store)
         process = _start(folder, words)
-        kind, share = choose.randrange(4), choose.random()
-        if kind == 0:
+        kind, share = choose.randrange(8), choose.random()
+        if kind < 2:
             _wait(process, share * whole_seconds)
-        else:
+        elif kind < 4:
             _wait_for_lock(store, process)
-            # To begin takes its time also where few parts are left.
-            work_seconds = held_seconds * min(1.0, _share_left(store) + 0.3)
-            _wait(process, share * (0.1 if kind == 1 else work_seconds))
+            _wait(process, share * 0.1)
+        elif kind < 7:
+            _wait_for_parts(store, process, share, n_parts)
+        else:
+            _wait(process, _AT_MOST_SECONDS)
         process.kill()
         if process.wait() == -signal.SIGKILL:
             counts["killed"] += 1
@@ -141,12 +142,19 @@ def _wait_for_lock(store: Path, process: subprocess.Popen) -> None:
         time.sleep(0.001)
 
 
-def _share_left(store: Path) -> float:
-    """Return what share of the parts is not there yet."""
-    if not (store / ".gradsweep/run/ledger.jsonl").exists():
-        return 1.0
-    history = read(store)
-    return 1 - len(history.parts) / history.run.partition.n_parts
+def _wait_for_parts(store: Path, process: subprocess.Popen, share: float, n_parts: int) -> None:
+    """Wait until a process has written such a share of the parts that it found missing."""
+    _wait_for_lock(store, process)
+    deadline = time.monotonic() + _AT_MOST_SECONDS
+    enough = n_parts - (1 - share) * (n_parts - _n_written(store))
+    while process.poll() is None and _n_written(store) < enough:
+        assert time.monotonic() < deadline, "it does not go on"
+        time.sleep(0.001)
+
+
+def _n_written(store: Path) -> int:
+    ledger = store / ".gradsweep/run/ledger.jsonl"
+    return ledger.read_bytes().count(b'"kind":"part"') if ledger.exists() else 0
 
 
 def _state(store: Path, process: subprocess.Popen) -> str:

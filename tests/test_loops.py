@@ -9,7 +9,6 @@ import gradsweep as gs
 from gradsweep.builder import Builder
 from gradsweep.dependence import analyse
 from gradsweep.engines.fused import FusedEngine, equations, frame, schedule
-from gradsweep.engines.fused.kernel import COMPILED
 from gradsweep.engines.fused.segments import cut
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.loop import LoopResult
@@ -117,7 +116,6 @@ def test_rows_of_one_loop_are_read_by_another_also_from_another_segment(
     engine, length, monkeypatch
 ):
     monkeypatch.setattr(schedule, "cut", lambda e, d, rows: cut(e, d, rows, length))
-    COMPILED.clear()
     program = program_of(there_and_back, x="float64")
     x = np.linspace(0.1, 0.9, 11)
     (found,) = run(ENGINES[engine], program, leaves_of(x=(("i",), x)), {"i": 11})
@@ -419,7 +417,6 @@ def test_random_loops_agree_on_every_engine(data):
 def test_control_a_loop_that_is_run_once_too_few_is_noticed(monkeypatch):
     write = equations._LoopWriter._end
     monkeypatch.setattr(equations._LoopWriter, "_end", lambda self, n: write(self, n and n - 1))
-    COMPILED.clear()
     must_fail(test_loop_and_the_rows_it_leaves_agree_with_a_geometric_series, "fused")
 
 
