@@ -3,12 +3,12 @@
     python -m tests.kill_campaign [--kills 500] [--seed 0]
 
 A sweep of a function in plain arithmetic is stored by `gradsweep gradient ... --store greeks.zarr
---resume` and killed by SIGKILL: two times in eight at any moment since it was started, two within a
-tenth of a second of taking the lock, three when it has written so many more parts; one time it comes
-to its end. The same words start it again, and nothing is done in between. At each end the bytes are
-compared with those of a run that nobody disturbed, and a new store is begun. What was found is
-printed as JSON. The seed chooses the moments; where those of them fall that are times depends on
-the machine.
+--resume` and killed by SIGKILL: two times in eight at any moment since it was started, two within
+a tenth of a second of taking the lock, three when it has written so many more parts; one time it
+comes to its end. The same words start it again, and nothing is done in between. At each end the
+bytes are compared with those of a run that nobody disturbed, and a new store is begun. What was
+found is printed as JSON. The seed chooses the moments; where those of them fall that are times
+depends on the machine.
 """
 
 import argparse
