@@ -236,6 +236,33 @@ def test_what_has_no_slope_or_is_only_compared_is_no_error(f):
     assert_as_a_loop(f, "torch")
 
 
+TWO = torch.tensor([2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "constant_like",
+    [
+        lambda x: TWO.to(x),
+        lambda x: TWO.type_as(x),
+        lambda x: TWO.double().expand_as(x),
+        lambda x: TWO.double().view(2, 1).view_as(x),
+        lambda x: TWO.double().view(1, 2).reshape_as(x),
+    ],
+    ids=["to", "type_as", "expand_as", "view_as", "reshape_as"],
+)
+def test_a_constant_in_the_form_of_a_traced_value_is_no_error(constant_like):
+    def f(x):
+        return (constant_like(torch.stack([x, x * x])) * x).sum()
+
+    np.testing.assert_array_equal(gs.broadcast(gs.gradient(f, SWEEP)).df_dx, 5.0)
+
+
+def test_control_every_argument_taken_for_its_value_makes_it_one(monkeypatch):
+    monkeypatch.setattr("gradsweep.frontends.torch.meaning._IN_THE_FORM_OF", set())
+    with pytest.raises(gs.errors.DerivativeError, match="torch.Tensor.to"):
+        gs.gradient(lambda x: (TWO.to(x) * x).sum(), SWEEP)
+
+
 # -- numbers that Python reads
 
 
@@ -486,7 +513,7 @@ def test_a_derivative_taken_inside_by_torch_func_linearize_is_never_a_false_numb
     expected = np.sin(POINTS) * np.cos(POINTS)
     np.testing.assert_allclose(gs.value(f, SWEEP).f, expected, rtol=1e-14)
     for options in ({}, {"with_value": True}, {"mode": "forward"}, {"engine": "loop"}):
-        with pytest.raises(DerivativeError):
+        with pytest.raises(DerivativeError, match=r"no derivative of torch\.func\.linearize"):
             gs.jacobian(f, SWEEP, **options)
 
 

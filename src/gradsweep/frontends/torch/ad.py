@@ -6,11 +6,11 @@ loop engine runs. FunctionalAD goes through torch.func, which vmap can vectorise
 A derivative means what torch's backward says, in every mode: torch's forward formulas differ from
 it for what is under `no_grad`, for matrices that are taken to be symmetric, at some kinks, and
 where an autograd.Function has no `jvp`. So the pushforward is the transpose of the pullback. Where
-the pullback cannot be differentiated, or may be no linear function, its rows take the place of
-that; and torch's forward formulas are used where there is no backward at all.
+the pullback cannot be differentiated, or may be no linear function, or takes logarithms, its rows
+take the place of that; and torch's forward formulas are used where there is no backward at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -182,9 +182,9 @@ class TorchAD(_Arrays):
         twice, self.twice = self.twice, True
         try:
             y, pull = self.vjp(function, x)
-            if not self.is_symmetric:
+            if not self.is_symmetric or _takes_logarithms(y):
                 raise _no_linear_function()
-            # Whatever w is, the result is the same; but some rules take the logarithm of w.
+            # Whatever w is, the result is the same.
             w = tuple(
                 torch.ones_like(array).requires_grad_(is_differentiable(array)) for array in y
             )
@@ -290,21 +290,34 @@ def _uses_own_rules(outputs: Tensors) -> bool:
         NotImplementedError: when a rule must not be differentiated, of which torch says nothing
             where another way leads to the arguments.
     """
-    waiting = [array.grad_fn for array in outputs]
-    seen, is_own = set(), False
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
+    is_own = False
+    for node in _nodes(outputs):
         if type(node).__name__ == "Error":
             raise NotImplementedError(
                 "an autograd.Function is marked with once_differentiable, and a second derivative "
                 "was asked for."
             )
         is_own |= isinstance(node, torch.autograd.function.BackwardCFunction)
-        seen.add(node)
-        waiting += [following for following, _ in node.next_functions]
     return is_own
+
+
+def _takes_logarithms(outputs: Tensors) -> bool:
+    """Tell whether a pullback lies in the graph that takes the logarithm of |w|.
+
+    It is linear in w, but its derivative in w is 0 / 0 where w is 0. That is logcumsumexp's alone.
+    """
+    return any(type(node).__name__ == "LogcumsumexpBackward0" for node in _nodes(outputs))
+
+
+def _nodes(outputs: Tensors) -> Iterator[Any]:
+    """Yield every node of the graph behind some outputs."""
+    waiting, seen = [array.grad_fn for array in outputs], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            waiting += [following for following, _ in node.next_functions]
 
 
 class FunctionalAD(_Arrays):

@@ -95,6 +95,12 @@ _MEANT = {
     torch.Tensor.zero_, torch.zero_, torch.Tensor.requires_grad_, torch.Tensor.grad.__get__,
 }  # fmt: skip
 
+# What makes of its first argument something that has the form of another.
+_IN_THE_FORM_OF = {
+    torch.Tensor.to, torch.Tensor.type_as, torch.Tensor.expand_as, torch.Tensor.view_as,
+    torch.Tensor.reshape_as,
+}  # fmt: skip
+
 # Of several results, these lack the derivative of some that have one. Elsewhere it is that of what
 # each of them is made of (meshgrid), or zero all around a point (the sign of slogdet, P of lu).
 _PARTLY_DIFFERENTIABLE = {"lstsq"}
@@ -191,14 +197,18 @@ class Watch:
         return handed
 
     def look(self, function: Any, given: Any, result: Any) -> None:
-        """Note an operation whose results have no derivative although what it is given has."""
+        """Note an operation whose results have no derivative although what it is given has.
+
+        Args:
+            given: the arguments whose values the results are made of.
+        """
         results = [t for t in tensors_in((result,)) if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
         if not ended or not any(t.requires_grad for t in tensors_in(given)):
             return
         if any(map(private.is_wrapped, (*results, *tensors_in(given)))):
             return  # torch.func inside the function keeps its own books
-        name = _name(function)
+        name = private.LINEARIZE if private.is_linearizing() else _name(function)
         if len(ended) < len(results) and name.rpartition(".")[2] not in _PARTLY_DIFFERENTIABLE:
             return
         self.cut("copy" if function in _COPIES else "operation", name, ended)
@@ -267,7 +277,7 @@ class AsBackward(TorchFunctionMode):
         else:
             result = function(*args, **kwargs)
         if watch is not None and function not in _MEANT:
-            watch.look(function, (args, kwargs), result)
+            watch.look(function, _valued(function, args, kwargs), result)
         return result
 
     def _constant(self, function: Callable, args: tuple, kwargs: dict) -> Any:
@@ -290,6 +300,13 @@ class AsBackward(TorchFunctionMode):
             if made := [*filter(_is_differentiable, made)]:
                 self._watch.cut("no_grad", _name(function), made)
         return map_tensors(lambda t: originals[id(t)][0] if id(t) in originals else t, result)
+
+
+def _valued(function: Callable, args: tuple, kwargs: dict) -> Any:
+    """Return the arguments whose values a function takes, and not their form alone."""
+    if function in _IN_THE_FORM_OF and not private.is_linearizing():
+        return args[:1]
+    return args, kwargs
 
 
 def _holds_tensors(value: Any) -> bool:

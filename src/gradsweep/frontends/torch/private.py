@@ -4,20 +4,24 @@ Nothing else in the package touches a name of torch that begins with an undersco
 `Tensor._make_wrapper_subclass`, which torch's documentation of tensor subclasses uses.
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 __all__ = [
+    "LINEARIZE",
     "FastDispatchMode",
     "decomposition",
     "ends_derivatives",
     "has_tangent",
     "higher_order_name",
+    "is_linearizing",
     "is_wrapped",
     "schema",
     "set_grad_enabled",
@@ -69,6 +73,26 @@ def decomposition(op: torch._ops.OpOverload) -> Callable | None:
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor is one that a transformation of torch.func computes with."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+LINEARIZE = "torch.func.linearize"
+
+_FRAMES_UP_TO_LINEARIZE = 5
+
+
+def is_linearizing() -> bool:
+    """Tell whether torch.func.linearize itself makes tangents in the form of what it is given.
+
+    What it returns takes the point for a constant. It is a plain function that no mode sees.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_FRAMES_UP_TO_LINEARIZE):
+        if frame is None or frame.f_code is torch.func.linearize.__code__:
+            break
+        frame = frame.f_back
+    else:
+        return False
+    return frame is not None
 
 
 def ends_derivatives(tensor: torch.Tensor) -> bool:
