@@ -19,15 +19,13 @@ from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.reference import ReferenceEngine
 from gradsweep.errors import BranchError, OutputError, SweepError
 from gradsweep.leaf import Leaf
-from gradsweep.memory import n_points
+from gradsweep.parts import SELECTED, Points, n_points
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 
 __all__ = [
     "MAX_BRANCHES",
-    "SELECTED",
     "Branch",
-    "Points",
     "Trace",
     "first_point",
     "holds_at",
@@ -36,9 +34,6 @@ __all__ = [
 
 MAX_BRANCHES = 64
 
-# The axis along which a branch's points stand.
-SELECTED = "selected points"
-
 _MANY_POINTS = 20_000
 
 # Kernels that check guards, by trace and by the form of the leaves.
@@ -46,13 +41,6 @@ _CHECKS: Cache[tuple[Job, Kernel]] = Cache(size=256)
 
 Leaves = Mapping[str, Leaf]
 Trace = Callable[[Mapping[str, np.ndarray]], Traced]
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Chosen points of some axes: for each axis, the index of every point along it."""
-
-    index: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)

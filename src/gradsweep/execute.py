@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradsweep.branches import SELECTED, Points
 from gradsweep.engines.base import Kernel, Leaves
-from gradsweep.parts import Partition
+from gradsweep.parts import SELECTED, Partition, Points
 
 __all__ = ["Task", "allocate", "execute"]
 

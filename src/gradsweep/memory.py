@@ -1,83 +1,27 @@
-"""Project the bytes that a derivative needs, and find blocks of a sweep that fit.
+"""How much memory there is, and amounts of it as people write them.
 
-Knows nothing of engines or stores.
+Knows nothing of what takes the memory.
 """
 
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gradsweep.errors import MemoryLimitError
-from gradsweep.loop import reads
-from gradsweep.program import Program
-from gradsweep.stages import Stage
 
 __all__ = [
     "SCRATCH_BYTES",
     "budget_bytes",
-    "choose_block",
     "format_bytes",
-    "n_points",
     "parse_bytes",
-    "project_bytes",
 ]
 
 # What an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
 SCRATCH_BYTES = 2**28
-
-
-def n_points(axes: Iterable[str], sizes: Mapping[str, int]) -> int:
-    """Count the points of some axes."""
-    return math.prod(sizes[axis] for axis in axes)
-
-
-def project_bytes(program: Program, stages: Sequence[Stage], sizes: Mapping[str, int]) -> int:
-    """Bound the bytes of intermediates alive at once, every one held as an array.
-
-    A variable that varies along axes (a, b) counts sizes[a] * sizes[b] numbers.
-
-    Reference: Appel (1998), Modern Compiler Implementation, ch. 10, liveness.
-    """
-    order = [(v, equation, stage.axes) for stage in stages for v, equation in stage.equations]
-    read = {v: operands for v, _, operands in reads((v, equation) for v, equation, _ in order)}
-    last = {operand: variable for variable in read for operand in read[variable]}
-    kept = {v for output in program.outputs for v in output.variables}
-    alive: dict[int, int] = {}
-    total = peak = 0
-    for variable, equation, axes in order:
-        alive[variable] = n_points(axes, sizes) * np.dtype(equation.dtype).itemsize
-        total += alive[variable]
-        peak = max(peak, total)
-        for operand in set(read[variable]):
-            if last[operand] == variable and operand not in kept:
-                total -= alive.pop(operand, 0)
-    return peak
-
-
-def choose_block(
-    axes: Mapping[str, int],
-    bytes_of: Callable[[Mapping[str, int]], int],
-    limit_bytes: int,
-    keep_rows: bool = False,
-) -> dict[str, int]:
-    """Cut the axes in halves until a block of them fits; return its length along each.
-
-    Args:
-        bytes_of: projects the bytes of a block, from its length along each axis.
-        keep_rows: whether to cut the outer axes first, so that rows stay long.
-    """
-    block = dict(axes)
-    while bytes_of(block) > limit_bytes and any(size > 1 for size in block.values()):
-        longest = max(block, key=lambda axis: block[axis])
-        outermost = next(axis for axis in block if block[axis] > 1)
-        axis = outermost if keep_rows else longest
-        block[axis] = -(-block[axis] // 2)
-    return block
 
 
 # Of what is free, so much is left to others.

@@ -16,7 +16,7 @@ from gradsweep.engines import is_mapped
 from gradsweep.engines.base import Job
 from gradsweep.errors import MissingRule
 from gradsweep.leaf import Leaf
-from gradsweep.memory import n_points
+from gradsweep.parts import n_points
 from gradsweep.request import Request
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced

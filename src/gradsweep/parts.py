@@ -8,11 +8,21 @@ Knows nothing of functions, engines or stores.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["Part", "Partition"]
+import numpy as np
+
+__all__ = ["SELECTED", "Part", "Partition", "Points", "choose_block", "n_points"]
+
+# The axis along which a branch's points stand.
+SELECTED = "selected points"
+
+
+def n_points(axes: Iterable[str], sizes: Mapping[str, int]) -> int:
+    """Count the points of some axes."""
+    return math.prod(sizes[axis] for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -119,3 +129,31 @@ class Partition:
 
     def __iter__(self) -> Iterator[Part]:
         return map(self.__getitem__, range(self.n_parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Chosen points of some axes: for each axis, the index of every point along it."""
+
+    index: Mapping[str, np.ndarray]
+
+
+def choose_block(
+    axes: Mapping[str, int],
+    bytes_of: Callable[[Mapping[str, int]], int],
+    limit_bytes: int,
+    keep_rows: bool = False,
+) -> dict[str, int]:
+    """Cut the axes in halves until a block of them fits; return its length along each.
+
+    Args:
+        bytes_of: projects the bytes of a block, from its length along each axis.
+        keep_rows: whether to cut the outer axes first, so that rows stay long.
+    """
+    block = dict(axes)
+    while bytes_of(block) > limit_bytes and any(size > 1 for size in block.values()):
+        longest = max(block, key=lambda axis: block[axis])
+        outermost = next(axis for axis in block if block[axis] > 1)
+        axis = outermost if keep_rows else longest
+        block[axis] = -(-block[axis] // 2)
+    return block

@@ -20,10 +20,10 @@ from gradsweep.errors import BranchError, GradsweepError, GradsweepWarning, Memo
 from gradsweep.identity import Unknown, identity
 from gradsweep.labels import require_distinct_names
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, budget_bytes, choose_block, format_bytes, n_points
+from gradsweep.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.modes import trace_cheapest
 from gradsweep.outside import watched
-from gradsweep.parts import Partition
+from gradsweep.parts import Partition, choose_block, n_points
 from gradsweep.plans import Plan, PlannedBranch, labels_of
 from gradsweep.prepared import Prepared, prepare
 from gradsweep.request import Request

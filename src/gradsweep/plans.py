@@ -22,8 +22,8 @@ from gradsweep.function import BoundFunction
 from gradsweep.identity import code_hash, reach_hash
 from gradsweep.labels import Labels, coordinates, dataset, variable_name, variables
 from gradsweep.leaf import Leaf
-from gradsweep.memory import format_bytes, n_points
-from gradsweep.parts import Part, Partition
+from gradsweep.memory import format_bytes
+from gradsweep.parts import Part, Partition, n_points
 from gradsweep.portable import ProgramWork, compute, work_with
 from gradsweep.prepared import Prepared
 from gradsweep.program import count_written

@@ -13,8 +13,8 @@ from gradsweep.dependence import analyse, result_dims
 from gradsweep.engines import Choice, EngineOptions
 from gradsweep.engines.base import Job, Kernel
 from gradsweep.leaf import Leaf
-from gradsweep.memory import SCRATCH_BYTES, choose_block
-from gradsweep.parts import Partition
+from gradsweep.memory import SCRATCH_BYTES
+from gradsweep.parts import Partition, choose_block
 from gradsweep.stages import make_stages
 from gradsweep.traced import Traced
 

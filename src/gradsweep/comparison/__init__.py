@@ -19,7 +19,7 @@ from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.pool import available_threads
 from gradsweep.errors import ArgumentError, SweepError, nearest
-from gradsweep.memory import n_points
+from gradsweep.parts import n_points
 from gradsweep.request import Request
 from gradsweep.sweep import Sweep
 

@@ -20,7 +20,7 @@ from gradsweep.errors import MissingPackage
 from gradsweep.framework import FRAMEWORKS
 from gradsweep.function import candidate_frameworks
 from gradsweep.leaf import Leaf
-from gradsweep.memory import n_points
+from gradsweep.parts import n_points
 from gradsweep.planner import Options, make_plan
 from gradsweep.plans import Plan
 from gradsweep.request import Request

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradsweep.leaf import Leaf
-from gradsweep.memory import n_points
+from gradsweep.parts import n_points
 from gradsweep.stages import Stage
 from gradsweep.traced import Traced
 

@@ -8,7 +8,7 @@ from milliseconds, and no more is asked of them.
 from collections.abc import Mapping
 
 from gradsweep.engines.base import Job
-from gradsweep.memory import n_points
+from gradsweep.parts import n_points
 
 __all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds", "total_flops"]
 

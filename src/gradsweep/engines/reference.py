@@ -13,9 +13,9 @@ import numpy as np
 from gradsweep.engines.base import Job, Kernel, Leaves
 from gradsweep.leaf import Leaf
 from gradsweep.loop import Loop, iterate, reads
-from gradsweep.memory import project_bytes
 from gradsweep.primitives import PRIMITIVES
 from gradsweep.program import Equation, Program
+from gradsweep.scratch import project_bytes
 
 __all__ = ["ReferenceEngine", "evaluate", "last_uses"]
 
