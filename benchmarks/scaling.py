@@ -17,8 +17,8 @@ from typing import Any
 import gradsweep as gs
 from benchmarks.machine import describe_machine, headline
 from examples.black_scholes import price
-from gradsweep.parts import Partition
-from gradsweep.plans import Plan
+from gradsweep.planning.plan import Plan
+from gradsweep.request.partition import Partition
 
 __all__ = ["main"]
 

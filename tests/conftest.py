@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gradsweep.branches import _CHECKS
 from gradsweep.engines.fused.kernel import COMPILED
-from gradsweep.planner import PREPARED, TRACES
+from gradsweep.planning.branches import _CHECKS
+from gradsweep.planning.planner import PREPARED, TRACES
 
 FRAMEWORKS = ("torch", "jax")
 

@@ -26,17 +26,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradsweep.stores.zarr import verify
-from gradsweep.stores.zarr.ledger import read
-from gradsweep.stores.zarr.lock import holder_of
+from gradsweep.results.stores.zarr import verify
+from gradsweep.results.stores.zarr.ledger import read
+from gradsweep.results.stores.zarr.lock import holder_of
 
 __all__ = ["MODEL", "RUN", "WORDS", "campaign", "chunks"]
 
 # Parts of a few thousand numbers: there is time to be killed.
 RUN = """
 import sys
-from gradsweep import cli, destinations
-destinations._STORED_PART_BYTES = 2**15
+from gradsweep import cli
+from gradsweep.running import destination
+destination._STORED_PART_BYTES = 2**15
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gradsweep.builder import Builder
-from gradsweep.dependence import analyse
-from gradsweep.engines.base import Engine, Job
-from gradsweep.execute import allocate
-from gradsweep.leaf import Leaf
-from gradsweep.program import Equation, Input, Output, Program
-from gradsweep.stages import make_stages
-from gradsweep.traced import Traced
+from gradsweep.engines.axes import analyse
+from gradsweep.engines.job import Engine, Job
+from gradsweep.engines.stages import make_stages
+from gradsweep.program.builder import Builder
+from gradsweep.program.program import Equation, Input, Output, Program
+from gradsweep.program.trace import Traced
+from gradsweep.request.leaf import Leaf
+from gradsweep.running.chunks import allocate
 
 
 def program_of(function: Callable[..., Sequence[int]], **dtypes: str) -> Program:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gradsweep.parts import Part, Partition
-from gradsweep.stores.base import Layout, Variable
-from gradsweep.stores.zarr import ZarrStore
-from gradsweep.stores.zarr.disk import Stamp
+from gradsweep.request.partition import Part, Partition
+from gradsweep.results.layout import Layout, Variable
+from gradsweep.results.stores.zarr import ZarrStore
+from gradsweep.results.stores.zarr.disk import Stamp
 
 PARTITION = Partition({"S": 11, "sigma": 7}, {"S": 2, "sigma": 3})
 FINGERPRINT = {

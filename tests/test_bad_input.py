@@ -247,7 +247,7 @@ def test_a_missing_framework_gives_the_install_line(monkeypatch):
         return real(name, *args, **kwargs)
 
     for module in list(sys.modules):
-        if module.split(".")[0] in ("torch", "jax") or module.startswith("gradsweep.frontends."):
+        if module.split(".")[0] in ("torch", "jax") or module.startswith("gradsweep.tracing."):
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(builtins, "__import__", refuse)
     import importlib

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.cache import Cache
 from gradsweep.engines import cost
-from gradsweep.identity import Unknown, identity
-from gradsweep.planner import PREPARED, TRACES
+from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.request.identity import Unknown, identity
+from gradsweep.support.cache import Cache
 
 RATE = 2.0
 WEIGHTS = np.array([1.0, 2.0])

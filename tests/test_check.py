@@ -389,7 +389,7 @@ def test_operators_alone_are_checked_by_the_other_framework():
 def test_a_program_is_checked_by_the_other_framework(sign, is_ok, monkeypatch):
     import jax.numpy as jnp
 
-    table = types.ModuleType("gradsweep.transcription.jax")
+    table = types.ModuleType("gradsweep.interpreters.jax")
     table.OPERATIONS = {"sin": jnp.sin, "mul": jnp.multiply}
     table.constant = lambda entry: jnp.asarray(entry.value)
     monkeypatch.setitem(sys.modules, table.__name__, table)

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep import destinations
 from gradsweep.errors import ClusterError, GradsweepWarning
-from gradsweep.parts import Part
-from gradsweep.schedulers import dask
-from gradsweep.stores.base import Layout
+from gradsweep.request.partition import Part
+from gradsweep.results.layout import Layout
+from gradsweep.running import dask, destination
 from tests.controls import must_fail
 
 distributed = pytest.importorskip("distributed")
@@ -98,9 +97,9 @@ class FolderStore:
 def store(tmp_path, monkeypatch):
     """Send the results of `store="x.zarr"` to a folder, in parts of a few hundred numbers."""
     kept = FolderStore(tmp_path / "results")
-    monkeypatch.setattr(destinations, "_store", lambda *_: kept)
-    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destinations, "_TASK_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_store", lambda *_: kept)
+    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**12)
     return kept
 
 
@@ -263,12 +262,12 @@ class DeadlyWork:
 def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
     on_error, cluster, store, monkeypatch
 ):
-    from gradsweep.plans import Plan
+    from gradsweep.planning.plan import Plan
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: DeadlyWork(original(self, how)))
-    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**10)
-    monkeypatch.setattr(destinations, "_TASK_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**10)
     sweep = gs.Sweep(x=np.linspace(0, 1, 31), y=np.linspace(1, 2, 13), z=1.0)
     expected = gs.gradient(wave, sweep)
     cluster.scheduler.allowed_failures = 0  # each death counts; the default needs four
@@ -339,7 +338,7 @@ class HungryWork(DeadlyWork):
 
 
 def test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch):
-    from gradsweep.plans import Plan
+    from gradsweep.planning.plan import Plan
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: HungryWork(original(self, how)))

@@ -16,11 +16,11 @@ from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.race import Row
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.derivative import QUANTITIES
 from gradsweep.errors import ArgumentError, SweepError
-from gradsweep.planner import Options
-from gradsweep.primitives import INTEGER_ONLY, PRIMITIVES
-from gradsweep.request import make_request
+from gradsweep.planning.planner import Options
+from gradsweep.program.primitives import INTEGER_ONLY, PRIMITIVES
+from gradsweep.request.quantities import QUANTITIES
+from gradsweep.request.request import make_request
 
 
 def f(x, y):
@@ -462,7 +462,7 @@ def table(name):
     pytest.importorskip(name)
     import importlib
 
-    return importlib.import_module(f"gradsweep.transcription.{name}")
+    return importlib.import_module(f"gradsweep.interpreters.{name}")
 
 
 # Where each primitive is defined, beside the whole line.
@@ -502,7 +502,7 @@ def test_primitives_mean_in_a_framework_what_they_mean_in_numpy(name, framework)
             made[0] = torch.tensor(2)
         found = operation(*made).numpy()
     else:
-        from gradsweep.frontends.jax.operators import scoped_x64
+        from gradsweep.tracing.jax.operators import scoped_x64
 
         with scoped_x64():
             import jax.numpy as jnp

@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep.addresses import overlap
 from gradsweep.errors import ArgumentError, SweepError
-from gradsweep.planner import PREPARED, TRACES
+from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.support.addresses import overlap
 
 
 def price(S, K, sigma):

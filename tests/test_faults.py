@@ -21,10 +21,18 @@ import numpy as np
 import pytest
 
 from gradsweep.errors import StoreError
-from gradsweep.parts import Part, Partition
-from gradsweep.stores.zarr import ZarrStore, disk, ledger, store, unlock, verification, verify
-from gradsweep.stores.zarr.arrays import Run
-from gradsweep.stores.zarr.lock import Lock
+from gradsweep.request.partition import Part, Partition
+from gradsweep.results.stores.zarr import (
+    ZarrStore,
+    disk,
+    ledger,
+    store,
+    unlock,
+    verification,
+    verify,
+)
+from gradsweep.results.stores.zarr.arrays import Run
+from gradsweep.results.stores.zarr.lock import Lock
 from tests.controls import must_fail
 from tests.storing import (
     COORDINATES,
@@ -158,7 +166,9 @@ def test_a_part_with_data_and_no_record_is_computed_again(path, undisturbed):
 
 def test_control_records_before_data_lose_a_part(path, undisturbed, monkeypatch):
     """But for the look that resuming takes at the lengths of chunks, which is taken away too."""
-    monkeypatch.setattr("gradsweep.stores.zarr.store.unfinished", lambda folder, history: [])
+    monkeypatch.setattr(
+        "gradsweep.results.stores.zarr.store.unfinished", lambda folder, history: []
+    )
 
     class KilledBeforeData(RecordsFirst):
         def write(self, part, arrays):

@@ -14,13 +14,13 @@ import jax.scipy.special as special  # noqa: E402
 import jax.scipy.stats as stats  # noqa: E402
 
 import gradsweep as gs  # noqa: E402
-from gradsweep.branches import first_point  # noqa: E402
-from gradsweep.dependence import analyse, result_dims  # noqa: E402
-from gradsweep.engines.reference import evaluate  # noqa: E402
+from gradsweep.engines.axes import analyse, result_dims  # noqa: E402
+from gradsweep.engines.numpy import evaluate  # noqa: E402
 from gradsweep.errors import BranchError, MissingRule, OutputError, StatefulFunction  # noqa: E402
-from gradsweep.frontends.jax import trace  # noqa: E402
-from gradsweep.frontends.jax.operators import scoped_x64  # noqa: E402
-from gradsweep.request import make_request  # noqa: E402
+from gradsweep.planning.branches import first_point  # noqa: E402
+from gradsweep.request.request import make_request  # noqa: E402
+from gradsweep.tracing.jax import trace  # noqa: E402
+from gradsweep.tracing.jax.operators import scoped_x64  # noqa: E402
 
 pytestmark = pytest.mark.jax
 

@@ -12,12 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import gradsweep as gs  # noqa: E402
-from gradsweep.derivative import Derivative  # noqa: E402
 from gradsweep.errors import OutputError, StatefulFunction  # noqa: E402
-from gradsweep.frontends.torch import Float64Mode, trace  # noqa: E402
-from gradsweep.function import bind  # noqa: E402
-from gradsweep.primitives import PRIMITIVES  # noqa: E402
-from gradsweep.sweep import Sweep  # noqa: E402
+from gradsweep.program.primitives import PRIMITIVES  # noqa: E402
+from gradsweep.request.function import bind  # noqa: E402
+from gradsweep.request.quantities import Derivative  # noqa: E402
+from gradsweep.request.sweep import Sweep  # noqa: E402
+from gradsweep.tracing.torch import Float64Mode, trace  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

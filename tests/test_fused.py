@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradsweep.builder import Builder
 from gradsweep.engines.fused import FusedEngine, codegen, frame, kernel, schedule, target
 from gradsweep.engines.fused.demand import find_demands
 from gradsweep.engines.fused.kernel import COMPILED
@@ -22,10 +21,11 @@ from gradsweep.engines.fused.pool import available_threads
 from gradsweep.engines.fused.segments import cut
 from gradsweep.engines.fused.target import Isa, compile_ir, host
 from gradsweep.engines.fused.team import make_team
-from gradsweep.engines.reference import ReferenceEngine
+from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.errors import ArgumentError
-from gradsweep.leaf import Leaf
-from gradsweep.program import Output, Program
+from gradsweep.program.builder import Builder
+from gradsweep.program.program import Output, Program
+from gradsweep.request.leaf import Leaf
 from tests.controls import must_fail
 from tests.programs import empty_results, leaves_of, make_job, program_of, run
 

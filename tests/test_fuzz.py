@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep import prepared, simplify
-from gradsweep.dependence import Dependence, analyse
+from gradsweep.engines import prepared
+from gradsweep.engines.axes import Dependence, analyse
 from gradsweep.errors import ArgumentError
+from gradsweep.program import rules
 from gradsweep.testing.fuzz import Campaign, chosen
 from gradsweep.testing.fuzz.__main__ import main
 from gradsweep.testing.fuzz.arguments import Arguments, Drawn
@@ -53,8 +54,8 @@ def drawn_function(framework, lines, result, module=(), **values):
 def torch_rules():
     """The table of torch's rules, to be changed while a test runs."""
     pytest.importorskip("torch")
-    from gradsweep.frontends.torch.operation import describe
-    from gradsweep.frontends.torch.rules import RULES
+    from gradsweep.tracing.torch.operation import describe
+    from gradsweep.tracing.torch.rules import RULES
 
     before = dict(RULES)
     describe.cache_clear()
@@ -87,7 +88,7 @@ def test_a_sign_changed_in_a_rule_of_torch_is_found(torch_rules):
 @pytest.mark.slow
 @pytest.mark.jax
 def test_a_sign_changed_in_a_rule_of_jax_is_found(monkeypatch):
-    from gradsweep.frontends.jax import lower
+    from gradsweep.tracing.jax import lower
 
     right = lower.RULES["cos"]
     wrong = lambda b, equation, x: lower.elementwise(b, "neg", right(b, equation, x))  # noqa: E731
@@ -126,7 +127,7 @@ def test_a_call_that_does_not_return_is_found(monkeypatch):
         while True:
             pass
 
-    monkeypatch.setitem(simplify._RULES, "div", stuck)
+    monkeypatch.setitem(rules._RULES, "div", stuck)
     (failure,) = campaign("torch", 300, seed=5, limits=Limits(0.5)).run()
     assert failure.wrong.what == "time"
 
@@ -283,13 +284,13 @@ def test_a_rewriting_rule_that_is_exponential_is_found(monkeypatch):
         for operand in equation.operands if depth else ():
             as_tree(b, operand, depth - 1)
 
-    right = simplify._RULES["mul"]
+    right = rules._RULES["mul"]
 
     def rule(b, x, y):
         as_tree(b, x, 14)
         return right(b, x, y)
 
-    monkeypatch.setitem(simplify._RULES, "mul", rule)
+    monkeypatch.setitem(rules._RULES, "mul", rule)
     body = _loop("torch", ["v = x * x + x", "u = v * v + v", "x = torch.tanh(u * v)"])
     with pytest.raises(Wrong) as caught:
         check_body(body, Counts(), Limits(5.0))

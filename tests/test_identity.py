@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.identity import identity
+from gradsweep.request.identity import identity
 
 RATE = 2.0
 
@@ -244,7 +244,7 @@ def test_what_can_be_read_is_cached(function):
 
 _HASHES = """
 import numpy as np
-from gradsweep.identity import code_hash, reach_hash
+from gradsweep.request.identity import code_hash, reach_hash
 
 RATES = {"call": 1.0, "put": 2.0}
 TABLE = np.arange(3.0)

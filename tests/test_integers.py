@@ -119,7 +119,7 @@ def test_every_function_is_tried(framework):
 )
 def test_integers_that_do_not_wrap_are_found(framework, monkeypatch):
     """The control: every integer is taken for one of 64 bits."""
-    monkeypatch.setattr(f"gradsweep.frontends.{framework}.{_HOLDS[framework]}.WRAPS", {})
+    monkeypatch.setattr(f"gradsweep.tracing.{framework}.{_HOLDS[framework]}.WRAPS", {})
     f = functions(framework)["uint8"]
 
     def fresh(x):

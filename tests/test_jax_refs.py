@@ -172,7 +172,7 @@ def test_a_long_loop_keeps_its_ref_in_the_lane():
 
 def test_equations_without_effects_lose_what_is_written(monkeypatch):
     """The control: an equation whose results nobody reads is left out."""
-    from gradsweep.frontends.jax import nested
+    from gradsweep.tracing.jax import nested
 
     monkeypatch.setattr(nested, "has_effects", lambda equation: False)
 

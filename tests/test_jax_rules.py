@@ -159,7 +159,7 @@ def test_a_jacobian_with_its_value_is_found_through_a_reverse_rule(engine, mode)
 
 
 def test_a_mode_that_is_never_given_up_is_found(monkeypatch):
-    monkeypatch.setattr("gradsweep.modes._first_that_has_rules", lambda ways: ways[0]())
+    monkeypatch.setattr("gradsweep.planning.modes._first_that_has_rules", lambda ways: ways[0]())
 
     @jax.custom_vjp
     def fourth(x):
@@ -255,6 +255,6 @@ def test_functions_that_jax_returns_are_given_their_arguments_by_position():
 
 
 def test_names_where_positions_are_wanted_are_found(monkeypatch):
-    monkeypatch.setattr("gradsweep.function._takes_positions", lambda function: False)
+    monkeypatch.setattr("gradsweep.request.function._takes_positions", lambda function: False)
     with pytest.raises(TypeError, match="positional"):
         gs.gradient(jax.grad(lambda x, y: x**2 * y), gs.Sweep(x=POINTS, y=2.0))

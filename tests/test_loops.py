@@ -6,16 +6,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gradsweep as gs
-from gradsweep.builder import Builder
-from gradsweep.dependence import analyse
+from gradsweep.engines.axes import analyse
 from gradsweep.engines.fused import FusedEngine, equations, frame, schedule
 from gradsweep.engines.fused.segments import cut
-from gradsweep.engines.reference import ReferenceEngine
-from gradsweep.loop import LoopResult
-from gradsweep.program import Output, Program
-from gradsweep.rolling import Step, find_body
-from gradsweep.stages import make_stages
-from gradsweep.transcription import evaluate
+from gradsweep.engines.numpy import ReferenceEngine
+from gradsweep.engines.stages import make_stages
+from gradsweep.interpreters import evaluate
+from gradsweep.program.builder import Builder
+from gradsweep.program.loop import LoopResult
+from gradsweep.program.program import Output, Program
+from gradsweep.program.rolled_loops import Step, find_body
 from tests.controls import must_fail
 from tests.programs import leaves_of, program_of, run
 
@@ -450,7 +450,7 @@ def test_long_loop_of_jax_runs_fused(jax):
 @pytest.mark.parametrize("quantity", ["gradient", "hessian"])
 def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch, jax):
     jnp = jax.numpy
-    from gradsweep.frontends.jax import loops
+    from gradsweep.tracing.jax import loops
 
     def oscillator(k, m, data):
         def step(state, force):

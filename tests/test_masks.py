@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradsweep as gs
-from gradsweep.builder import Builder
-from gradsweep.engines.reference import evaluate
-from gradsweep.primitives import PRIMITIVES
-from gradsweep.program import Output
-from gradsweep.sweep import Sweep
+from gradsweep.engines.numpy import evaluate
+from gradsweep.program.builder import Builder
+from gradsweep.program.primitives import PRIMITIVES
+from gradsweep.program.program import Output
+from gradsweep.request.sweep import Sweep
 
 POINTS = np.array([-math.inf, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, math.inf, math.nan])
 
@@ -250,9 +250,9 @@ def test_tracing_pairs_of_where_takes_time_in_proportion_to_their_number(
 def test_a_budget_that_never_ends_lets_time_explode(framework, monkeypatch):
     """The control: terms are combined whatever it costs, and written as they are looked at."""
     xp = namespace(framework)
-    monkeypatch.setattr("gradsweep.builder._CREDIT", 10**9)
+    monkeypatch.setattr("gradsweep.program.builder._CREDIT", 10**9)
     monkeypatch.setattr(Builder, "spending", lambda self: contextlib.nullcontext())
-    monkeypatch.setattr("gradsweep.masks._node", lambda b, name, x, y: b.emit(name, x, y))
+    monkeypatch.setattr("gradsweep.program.cases._node", lambda b, name, x, y: b.emit(name, x, y))
     most = 20 * n_emitted(bisected(xp, 2), framework, monkeypatch)
     with pytest.raises(Exploded):
         n_emitted(bisected(xp, 8), framework, monkeypatch, most=most)

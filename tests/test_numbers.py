@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.engines.reference import evaluate
-from gradsweep.primitives import INTEGER_ONLY, PRIMITIVES
-from gradsweep.program import Constant, Equation, Input, Output, Program
-from gradsweep.sweep import Sweep
+from gradsweep.engines.numpy import evaluate
+from gradsweep.program.primitives import INTEGER_ONLY, PRIMITIVES
+from gradsweep.program.program import Constant, Equation, Input, Output, Program
+from gradsweep.request.sweep import Sweep
 from gradsweep.testing import array_namespace
 
 

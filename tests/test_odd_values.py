@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep import engines
+from gradsweep.engines import prepared
 from gradsweep.errors import ArgumentError, SweepError
 
 
@@ -122,7 +122,7 @@ def test_a_point_that_overflows_takes_no_derivative_of_another_argument_along(
 def test_a_point_that_takes_a_derivative_along_is_found(monkeypatch):
     """The control."""
     pytest.importorskip("jax")
-    monkeypatch.setattr(engines, "make_kernel", lambda engine, job: engine.prepare(job))
+    monkeypatch.setattr(prepared, "make_kernel", lambda engine, job: engine.prepare(job))
     sweep = gs.Sweep(x=[4.0, 1.0], y=[1.0, 2.0])
     ds = gs.gradient(overflows, sweep, framework="jax", engine="xla", mode="forward")
     assert np.isnan(ds.doverflows_dy).all()

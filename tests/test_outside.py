@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.builder import Builder
+from gradsweep.program.builder import Builder
 
 pytestmark = pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
 

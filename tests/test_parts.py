@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradsweep.parts import Part, Partition
+from gradsweep.request.partition import Part, Partition
 
 
 def test_every_point_is_in_one_part():

@@ -13,8 +13,8 @@ from gradsweep.engines.fused.elementary import ELEMENTARY
 from gradsweep.engines.fused.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.libm import ROUTINES
 from gradsweep.engines.fused.target import Isa, host
-from gradsweep.engines.reference import ReferenceEngine
-from gradsweep.primitives import PRIMITIVES, WRAPS
+from gradsweep.engines.numpy import ReferenceEngine
+from gradsweep.program.primitives import PRIMITIVES, WRAPS
 from tests.programs import leaves_of, one_equation, run
 
 ENGINES = {"reference": ReferenceEngine(), "fused": FusedEngine(threads=1)}

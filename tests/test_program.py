@@ -6,15 +6,15 @@ import mpmath
 import numpy as np
 import pytest
 
-from gradsweep.builder import Builder
-from gradsweep.dependence import analyse
-from gradsweep.engines.reference import evaluate
+from gradsweep.engines.axes import analyse
+from gradsweep.engines.numpy import evaluate
+from gradsweep.engines.stages import make_stages
 from gradsweep.errors import NotAProgram
-from gradsweep.primitives import PRIMITIVES
-from gradsweep.program import Output, Program
-from gradsweep.stages import make_stages
-from gradsweep.sweep import Sweep
-from gradsweep.unroll import cumulative, dot_general, elementwise, matmul, reduce, zeros
+from gradsweep.program.arrays import cumulative, dot_general, elementwise, matmul, reduce, zeros
+from gradsweep.program.builder import Builder
+from gradsweep.program.primitives import PRIMITIVES
+from gradsweep.program.program import Output, Program
+from gradsweep.request.sweep import Sweep
 
 
 def program_of(write, *names):

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep.ranges import Range, load
+from gradsweep.request.lazy import Range, load
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradsweep as gs
-from gradsweep import destinations
 from gradsweep.errors import ArgumentError, StoreError
-from gradsweep.parts import Partition
-from gradsweep.reductions import Moments, Tree
-from gradsweep.stores.base import Layout, Variable
-from gradsweep.stores.reduced import Reduced
+from gradsweep.request.partition import Partition
+from gradsweep.results.layout import Layout, Variable
+from gradsweep.results.statistics import Moments, Tree
+from gradsweep.results.stores.reduced import Reduced
+from gradsweep.running import destination
 
 EVERY = ["mean", "variance", "min", "max", "mean_square"]
 
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_REDUCED_PART_BYTES", 2**12)
 
 
 def layout_of(values, block, dims=("a", "b", "c")):
@@ -305,7 +305,7 @@ def test_missing_parts_are_an_error():
 
 @given(st.lists(st.sampled_from([-math.inf, math.inf, 1.0, 2.0, 3.0]), min_size=1, max_size=12))
 def test_quantiles_count_infinities_as_numpy_does(values):
-    from gradsweep.reductions import Digest
+    from gradsweep.results.statistics import Digest
 
     values, wanted = np.array(values), (0.0, 0.25, 0.5, 0.75, 1.0)
     half = len(values) // 2

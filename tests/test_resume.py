@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from gradsweep.stores.zarr.lock import holder_of
+from gradsweep.results.stores.zarr.lock import holder_of
 from tests import kill_campaign
 from tests.controls import must_fail
 from tests.kill_campaign import MODEL, RUN, WORDS, campaign, chunks
@@ -75,7 +75,7 @@ def test_control_without_looking_for_the_process_the_same_command_is_refused(tmp
     monkeypatch.setattr(
         kill_campaign,
         "RUN",
-        "from gradsweep.stores.zarr.holder import Holder\nHolder.state = 'alive'\n" + RUN,
+        "from gradsweep.results.stores.zarr.holder import Holder\nHolder.state = 'alive'\n" + RUN,
     )
     must_fail(campaign, tmp_path, 5, 0)
 
@@ -109,7 +109,7 @@ def test_control_a_run_that_does_not_end_in_order_keeps_its_lock(
     number, code, away, folder, undisturbed, monkeypatch
 ):
     taken_away = (
-        f"from gradsweep import runs\nfrom gradsweep.stores.zarr import ZarrStore\n{away}\n"
+        f"from gradsweep import runs\nfrom gradsweep.results.stores.zarr import ZarrStore\n{away}\n"
     )
     monkeypatch.setattr(sys.modules[__name__], "RUN", taken_away + RUN)
     must_fail(test_a_run_that_is_asked_to_end_can_be_resumed, number, code, folder, undisturbed)
@@ -174,7 +174,10 @@ def test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger(folder, undi
 def test_control_a_run_that_lets_nothing_go_is_not_resumed_after_its_scheduler_was_killed(
     folder, undisturbed, monkeypatch
 ):
-    keeps = "from gradsweep.stores.zarr import ZarrStore\nZarrStore.abandon = lambda self: None\n"
+    keeps = (
+        "from gradsweep.results.stores.zarr import ZarrStore\n"
+        "ZarrStore.abandon = lambda self: None\n"
+    )
     monkeypatch.setattr(sys.modules[__name__], "RUN", keeps + RUN)
     must_fail(test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger, folder, undisturbed)
 

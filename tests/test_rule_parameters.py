@@ -66,7 +66,7 @@ def _names(node) -> list[str]:
 @pytest.mark.torch
 def test_rules_of_torch_read_all_that_they_are_given():
     pytest.importorskip("torch")
-    from gradsweep.frontends.torch.rules import RULES
+    from gradsweep.tracing.torch.rules import RULES
 
     for name, rule in RULES.items():
         assert unread(rule) <= ALLOWED.get(name, set()), name
@@ -75,7 +75,7 @@ def test_rules_of_torch_read_all_that_they_are_given():
 @pytest.mark.torch
 def test_formulas_of_torch_read_all_that_they_are_given():
     pytest.importorskip("torch")
-    from gradsweep.frontends.torch.rules import pointwise
+    from gradsweep.tracing.torch.rules import pointwise
 
     for name, formula in {**pointwise._FORMULAS, **pointwise._COMPARISONS}.items():
         assert unread(formula) <= ALLOWED.get(name, set()), name
@@ -94,7 +94,7 @@ def test_a_rule_that_ignores_a_parameter_is_found():
 @pytest.mark.jax
 def test_a_parameter_that_no_rule_of_jax_reads_is_refused(monkeypatch):
     jnp = pytest.importorskip("jax.numpy")
-    from gradsweep.frontends.jax import lower
+    from gradsweep.tracing.jax import lower
 
     # As it was before: what permutes the dims of a product's derivative was not read.
     def without_order(b, equation, operand):

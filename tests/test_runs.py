@@ -14,17 +14,18 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep import destinations, memory, progress
 from gradsweep.errors import ArgumentError, GradsweepWarning, MemoryLimitError, StoreError
-from gradsweep.memory import format_bytes, parse_bytes
-from gradsweep.progress import Meter
+from gradsweep.running import destination
+from gradsweep.support import memory, progress
+from gradsweep.support.memory import format_bytes, parse_bytes
+from gradsweep.support.progress import Meter
 
 
 @pytest.fixture
 def small_parts(monkeypatch):
     """Cut sweeps into parts of a few hundred numbers."""
-    monkeypatch.setattr(destinations, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destinations, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "_REDUCED_PART_BYTES", 2**12)
 
 
 def wave(x, y, z):
@@ -351,7 +352,7 @@ def test_ten_million_points_stay_within_a_gigabyte_and_near_what_was_projected()
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
 def test_control_without_a_limit_or_chunks_intermediates_take_more_than_a_gigabyte():
-    whole = "import gradsweep.planner as p\np.SCRATCH_BYTES = 2**60\n"
+    whole = "import gradsweep.planning.planner as p\np.SCRATCH_BYTES = 2**60\n"
     unlimited = _MEASURE.replace('memory_limit="1GB"', 'memory_limit="1TB", engine="reference"')
     _, peak, _ = measured(whole + unlimited)
     assert peak > 1.1e9

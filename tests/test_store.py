@@ -17,10 +17,10 @@ import xarray
 
 from gradsweep.cli import main
 from gradsweep.errors import MissingPackage, NotAStore, StoreError
-from gradsweep.parts import Partition
-from gradsweep.stores.base import Layout, Variable
-from gradsweep.stores.netcdf import NetCDFStore
-from gradsweep.stores.zarr import ZarrStore, opening, show, status, store, unlock, verify
+from gradsweep.request.partition import Partition
+from gradsweep.results.layout import Layout, Variable
+from gradsweep.results.stores.netcdf import NetCDFStore
+from gradsweep.results.stores.zarr import ZarrStore, opening, show, status, store, unlock, verify
 from tests.storing import (
     COORDINATES,
     EXPIRY,

@@ -58,7 +58,7 @@ def test_control_flow_of_torch_is_followed(f, expected):
 
 def test_control_flow_that_torch_compiles_is_found(monkeypatch):
     """The control of what is above, and of the scan below."""
-    monkeypatch.setattr("gradsweep.frontends.torch.meaning.control_flow", lambda function: None)
+    monkeypatch.setattr("gradsweep.tracing.torch.meaning.control_flow", lambda function: None)
     with pytest.raises(DerivativeError, match="has no len"):  # inside torch's own
         test_control_flow_of_torch_is_followed(
             lambda x: torch.cond(x > 1.0, lambda y: y**2, lambda y: 3 * y**3, (x,)),
@@ -129,7 +129,7 @@ def test_functions_that_take_their_arguments_by_position_are_given_them_so():
 
 
 def test_names_where_positions_are_wanted_are_found(monkeypatch):
-    monkeypatch.setattr("gradsweep.function._takes_positions", lambda function: False)
+    monkeypatch.setattr("gradsweep.request.function._takes_positions", lambda function: False)
     with pytest.raises(RuntimeError, match="positional"):
         gs.gradient(torch.func.grad(lambda x: x**4 + x), SWEEP)
 

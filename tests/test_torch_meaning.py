@@ -111,7 +111,7 @@ def test_what_is_computed_without_grad_is_a_constant_everywhere(f):
 
 def test_a_mode_that_differentiates_through_no_grad_is_found(monkeypatch):
     """The control: torch's own forward formulas take the weight for a function of x."""
-    from gradsweep.frontends.torch import ad
+    from gradsweep.tracing.torch import ad
 
     def by_duals(self, function, x):
         push = self._by_forward_formulas(function, x, ValueError())
@@ -119,7 +119,7 @@ def test_a_mode_that_differentiates_through_no_grad_is_found(monkeypatch):
 
     monkeypatch.setattr(ad.TorchAD, "_transposed", by_duals)
     monkeypatch.setattr(
-        "gradsweep.frontends.torch.meaning.AsBackward._constant",
+        "gradsweep.tracing.torch.meaning.AsBackward._constant",
         lambda self, function, args, kwargs: function(*args, **kwargs),
     )
 
@@ -258,7 +258,7 @@ def test_a_constant_in_the_form_of_a_traced_value_is_no_error(constant_like):
 
 
 def test_control_every_argument_taken_for_its_value_makes_it_one(monkeypatch):
-    monkeypatch.setattr("gradsweep.frontends.torch.meaning._IN_THE_FORM_OF", set())
+    monkeypatch.setattr("gradsweep.tracing.torch.meaning._IN_THE_FORM_OF", set())
     with pytest.raises(gs.errors.DerivativeError, match="torch.Tensor.to"):
         gs.gradient(lambda x: (TWO.to(x) * x).sum(), SWEEP)
 

@@ -111,7 +111,7 @@ def test_second_derivatives_are_those_of_the_formula(f, mode, engine):
 
 @pytest.mark.parametrize("f", [_layer_norm, _instance_norm], ids=lambda f: f.__name__[1:])
 def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monkeypatch):
-    module = importlib.import_module("gradsweep.frontends.torch.trace")
+    module = importlib.import_module("gradsweep.tracing.torch.trace")
     monkeypatch.setattr(module, "_bear_a_derivative", lambda values, by_rows, point: True)
     must_fail(test_second_derivatives_are_those_of_the_formula, f, "forward", "auto")
 
@@ -121,7 +121,7 @@ def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
         ("trace", "_bear_a_derivative", True),
         ("ad", "_takes_logarithms", False),
     ):
-        module = importlib.import_module(f"gradsweep.frontends.torch.{module}")
+        module = importlib.import_module(f"gradsweep.tracing.torch.{module}")
         monkeypatch.setattr(module, name, lambda *_, found=found: found)
     must_fail(
         test_second_derivatives_are_those_of_the_formula, _cut_logcumsumexp, "forward", "auto"

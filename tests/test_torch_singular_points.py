@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.builder import Builder
+from gradsweep.program.builder import Builder
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -109,7 +109,7 @@ def test_a_program_transposed_without_it_is_found(monkeypatch):
 
 @pytest.mark.parametrize("engine", ["loop", "torch"])
 def test_a_call_transposed_without_its_rows_is_found(monkeypatch, engine):
-    module = importlib.import_module("gradsweep.frontends.torch.trace")
+    module = importlib.import_module("gradsweep.tracing.torch.trace")
     monkeypatch.setattr(module, "_is_transposed", lambda derivative: False)
     # Both forms are NaN at the first point, so that they agree.
     sweep = gs.Sweep(x=[0.0, 0.0])
@@ -146,7 +146,7 @@ def test_the_second_derivative_of_a_kinked_function_is_found(name, mode, engine)
 
 
 def test_no_zero_without_memory_is_recorded():
-    from gradsweep.frontends.torch.record import Recorder
+    from gradsweep.tracing.torch.record import Recorder
 
     make = torch.ops.aten._efficientzerotensor.default
     assert make([3], dtype=torch.float64)._is_zerotensor()

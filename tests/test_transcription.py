@@ -9,10 +9,10 @@ import pytest
 import sympy
 
 from gradsweep.errors import EngineError
-from gradsweep.primitives import PRIMITIVES, WRAPS
-from gradsweep.program import Constant, Equation, Input, Output, Program
-from gradsweep.transcription import evaluate
-from gradsweep.transcription.mpmath import CONTEXT, OPERATIONS, constant, number
+from gradsweep.interpreters import evaluate
+from gradsweep.interpreters.mpmath import CONTEXT, OPERATIONS, constant, number
+from gradsweep.program.primitives import PRIMITIVES, WRAPS
+from gradsweep.program.program import Constant, Equation, Input, Output, Program
 from tests.programs import one_equation
 
 DIGITS = 50

@@ -8,8 +8,8 @@ import numpy as np
 import gradsweep as gs
 from benchmarks.cases import Case, Problem
 from benchmarks.rivals.base import Rival, Unavailable, Work
-from gradsweep.engines import ENGINES
-from gradsweep.planner import PREPARED, TRACES
+from gradsweep.engines.choice import ENGINES
+from gradsweep.planning.planner import PREPARED, TRACES
 
 __all__ = ["RIVALS"]
 

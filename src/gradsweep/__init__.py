@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from gradsweep.checks import check
     from gradsweep.comparison import compare
     from gradsweep.figures import plot
-    from gradsweep.ranges import geomspace, linspace
-    from gradsweep.stacking import broadcast, matrix
-    from gradsweep.sweep import Sweep
-    from gradsweep.written import components
+    from gradsweep.request.lazy import geomspace, linspace
+    from gradsweep.request.parsing import components
+    from gradsweep.request.sweep import Sweep
+    from gradsweep.results.stacking import broadcast, matrix
 
 __all__ = [
     "Sweep",
@@ -72,18 +72,20 @@ _HOMES = {
         "value",
         "vjp",
     ],
-    "ranges": ["geomspace", "linspace"],
     "checks": ["check"],
     "comparison": ["compare"],
     "figures": ["plot"],
-    "stacking": ["broadcast", "matrix"],
-    "sweep": ["Sweep"],
-    "written": ["components"],
+    "request.lazy": ["geomspace", "linspace"],
+    "request.parsing": ["components"],
+    "request.sweep": ["Sweep"],
+    "results.stacking": ["broadcast", "matrix"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str):
+    if name == "errors":
+        return importlib.import_module("gradsweep.errors")
     if name in _HOME:
         found = getattr(importlib.import_module(f"gradsweep.{_HOME[name]}"), name)
         globals()[name] = found

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from gradsweep.compiled import CompiledQuantity
-from gradsweep.derivative import QUANTITIES, Mode
-from gradsweep.destinations import make_destination
-from gradsweep.errors import ArgumentError, nearest
-from gradsweep.planner import Options, make_plan
-from gradsweep.plans import Plan
-from gradsweep.request import Request, make_request
-from gradsweep.sweep import Sweep
+from gradsweep.planning.compiled import CompiledQuantity
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import Options, make_plan
+from gradsweep.request.quantities import QUANTITIES, Mode
+from gradsweep.request.request import Request, make_request
+from gradsweep.request.sweep import Sweep
+from gradsweep.running.destination import make_destination
+from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
     import xarray

@@ -17,12 +17,12 @@ from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check, EstimateNote, Row
 from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
-from gradsweep.derivative import QUANTITIES, Derivative
-from gradsweep.errors import ArgumentError, SweepError, nearest
-from gradsweep.frontends import trace
-from gradsweep.planner import make_plan
-from gradsweep.plans import Plan
-from gradsweep.sweep import Sweep
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import make_plan
+from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import ArgumentError, SweepError, nearest
+from gradsweep.tracing.trace import trace
 
 __all__ = ["ESTIMATES", "Check", "EstimateNote", "Row", "check"]
 

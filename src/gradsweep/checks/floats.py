@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.function import BoundFunction
+from gradsweep.request.function import BoundFunction
 
 __all__ = ["raised_by_floats"]
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep import frontends
-from gradsweep.branches import holds_at
 from gradsweep.checks.problem import Point, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
-from gradsweep.derivative import Derivative
 from gradsweep.engines.loop import own_array, stacked, to_numpy
-from gradsweep.errors import MissingPackage
-from gradsweep.framework import FRAMEWORKS
-from gradsweep.function import BoundFunction, candidate_frameworks
-from gradsweep.program import Program
-from gradsweep.traced import Traced
-from gradsweep.transcription import evaluate
+from gradsweep.interpreters import evaluate
+from gradsweep.planning.branches import holds_at
+from gradsweep.program.program import Program
+from gradsweep.program.trace import Traced
+from gradsweep.request.framework import FRAMEWORKS
+from gradsweep.request.function import BoundFunction, candidate_frameworks
+from gradsweep.request.quantities import Derivative
+from gradsweep.support.errors import MissingPackage
+from gradsweep.tracing.trace import trace
 
 __all__ = ["estimate", "framework"]
 
@@ -39,7 +39,7 @@ def estimate(problem: Problem) -> Estimated:
     """
     other = framework(problem)
     try:
-        import_module(f"gradsweep.frontends.{other}")
+        import_module(f"gradsweep.tracing.{other}")
     except MissingPackage:
         raise Unavailable(f"{other} is not installed") from None
     try:
@@ -64,14 +64,14 @@ def framework(problem: Problem) -> str:
 def _all_readings(problem: Problem, framework: str) -> list[list[Reading]]:
     """Return the readings where the function itself means the same in both frameworks."""
     first = problem.points[0].values
-    traced = frontends.trace(problem.bound, problem.derivative, first, framework)
+    traced = trace(problem.bound, problem.derivative, first, framework)
     return [_readings(problem, point, traced) for point in problem.points]
 
 
 def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Reading]]:
     """Return the readings of the function's value Program, one for each of its branches."""
     try:
-        table = import_module(f"gradsweep.transcription.{framework}")
+        table = import_module(f"gradsweep.interpreters.{framework}")
     except ModuleNotFoundError:
         raise Unavailable(f"gradsweep has no transcription into {framework}") from None
     known: list[tuple[Traced, Traced]] = []
@@ -80,9 +80,7 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
         values = {key: point.values[key] for key in problem.function_keys}
         there = next((there for here, there in known if holds_at(here, values)), None)
         if there is None:
-            here = frontends.trace(
-                problem.bound, Derivative("value", ()), values, problem.framework
-            )
+            here = trace(problem.bound, Derivative("value", ()), values, problem.framework)
             if here.program is None:
                 raise Unavailable(f"the function has no Program: {here.reason}")
             _require_no_number_in_python(here.program)
@@ -93,7 +91,7 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
                 framework=framework,
                 table=table,
             )
-            there = frontends.trace(bound, problem.derivative, point.values, framework)
+            there = trace(bound, problem.derivative, point.values, framework)
             known.append((here, there))
         readings.append(_readings(problem, point, there))
     return readings

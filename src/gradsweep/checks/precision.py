@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep import frontends
 from gradsweep.checks.problem import Point, Problem, Step
 from gradsweep.checks.reading import Estimated, Reading, Sides, Unavailable, read
-from gradsweep.derivative import Derivative
-from gradsweep.errors import GradsweepError, MissingPackage
-from gradsweep.program import Output, Program
-from gradsweep.transcription import evaluate
+from gradsweep.interpreters import evaluate
+from gradsweep.program.program import Output, Program
+from gradsweep.request.quantities import Derivative
+from gradsweep.support.errors import GradsweepError, MissingPackage
+from gradsweep.tracing.trace import trace
 
 __all__ = ["estimate"]
 
@@ -41,7 +41,7 @@ def estimate(problem: Problem) -> Estimated:
         Unavailable: when the function has no Program, or mpmath cannot evaluate it.
     """
     try:
-        mp = import_module("gradsweep.transcription.mpmath")
+        mp = import_module("gradsweep.interpreters.mpmath")
     except MissingPackage as error:
         raise Unavailable(" ".join(str(error).splitlines())) from None
     function = _Function(problem, mp)
@@ -206,7 +206,7 @@ class _Function:
             key: np.asarray(value, dtype=point.values[key].dtype)
             for key, value in problem.with_x(point, beside).items()
         }
-        traced = frontends.trace(problem.bound, Derivative("value", ()), values, problem.framework)
+        traced = trace(problem.bound, Derivative("value", ()), values, problem.framework)
         if traced.program is None:
             raise Unavailable(f"the function has no Program: {traced.reason}")
         program = traced.program

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, assert_never
 
 import numpy as np
 
-from gradsweep.derivative import Derivative, Result, direction_key
-from gradsweep.function import BoundFunction
+from gradsweep.request.function import BoundFunction
+from gradsweep.request.quantities import Derivative, Result, direction_key
 
 __all__ = ["Entry", "OutputArray", "Point", "Problem", "Step", "entries_of"]
 

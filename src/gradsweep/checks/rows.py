@@ -11,8 +11,8 @@ from gradsweep.checks.judgement import Finding, Tolerance, judge
 from gradsweep.checks.problem import Entry, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
 from gradsweep.checks.result import Row
-from gradsweep.labels import variable_name
-from gradsweep.plans import Plan
+from gradsweep.planning.plan import Plan
+from gradsweep.results.names import variable_name
 
 __all__ = ["rows_of"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gradsweep.leaf import Leaf
+from gradsweep.request.leaf import Leaf
 
 __all__ = ["draw", "thin"]
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradsweep import frontends
 from gradsweep.checks.problem import Point, Problem
 from gradsweep.checks.reading import Unavailable
-from gradsweep.derivative import Derivative
-from gradsweep.engines.base import Engine, Job, Kernel
+from gradsweep.engines.job import Engine, Job, Kernel
 from gradsweep.engines.loop import LoopEngine
 from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
-from gradsweep.leaf import Leaf
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.quantities import Derivative
+from gradsweep.tracing.trace import trace
 
 __all__ = ["Values"]
 
@@ -37,9 +37,7 @@ class Values:
         self._problem = problem
         first = _in_double(problem.points[0], problem.function_keys)
         try:
-            self._traced = frontends.trace(
-                problem.bound, Derivative("value", ()), first, problem.framework
-            )
+            self._traced = trace(problem.bound, Derivative("value", ()), first, problem.framework)
         except Exception as error:
             raise Unavailable(_told(error)) from None
         # What is the same at all points is handed over once, however large it is.

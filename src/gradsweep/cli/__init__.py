@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 from gradsweep.cli.options import STORE_COMMANDS, make_parser
-from gradsweep.errors import (
+from gradsweep.support.errors import (
     ArgumentError,
     GradsweepError,
     GradsweepWarning,

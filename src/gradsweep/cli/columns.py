@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gradsweep.errors import SweepError, require
-from gradsweep.function import parameters_of
+from gradsweep.request.function import parameters_of
+from gradsweep.support.errors import SweepError, require
 
 __all__ = ["choose_columns", "read_columns"]
 

@@ -19,9 +19,9 @@ from gradsweep.cli.values import (
     read_ranges,
     read_swept,
 )
-from gradsweep.derivative import QUANTITIES
-from gradsweep.errors import SweepError, require
-from gradsweep.sweep import Sweep
+from gradsweep.request.quantities import QUANTITIES
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import SweepError, require
 
 __all__ = ["run"]
 

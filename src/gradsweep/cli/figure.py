@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradsweep.cli.files import OutputFileError
-from gradsweep.errors import SweepError, require
+from gradsweep.support.errors import SweepError, require
 
 if TYPE_CHECKING:
     import xarray

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gradsweep.errors import GradsweepError, SweepError, require
-from gradsweep.stacking import broadcast
+from gradsweep.results.stacking import broadcast
+from gradsweep.support.errors import GradsweepError, SweepError, require
 
 if TYPE_CHECKING:
     import pandas

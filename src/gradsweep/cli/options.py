@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gradsweep._version import __version__
 from gradsweep.cli.epilog import GENERAL, epilog
-from gradsweep.derivative import QUANTITIES
+from gradsweep.request.quantities import QUANTITIES
 
 __all__ = ["STORE_COMMANDS", "make_parser"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gradsweep.errors import ArgumentError, nearest
+from gradsweep.support.errors import ArgumentError, nearest
 
 __all__ = ["load_function", "search_path"]
 

@@ -7,7 +7,7 @@ loaded, no pickle read.
 import argparse
 from typing import assert_never
 
-from gradsweep.stores.zarr import show, status, unlock, verify
+from gradsweep.results.stores.zarr import show, status, unlock, verify
 
 __all__ = ["run_on_store"]
 

@@ -18,10 +18,10 @@ from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.pool import available_threads
-from gradsweep.errors import ArgumentError, SweepError, nearest
-from gradsweep.parts import n_points
-from gradsweep.request import Request
-from gradsweep.sweep import Sweep
+from gradsweep.request.partition import n_points
+from gradsweep.request.request import Request
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
 __all__ = ["RIVALS", "Comparison", "Rival", "Row", "compare"]
 

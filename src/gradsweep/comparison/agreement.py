@@ -10,8 +10,8 @@ import numpy as np
 
 from gradsweep.comparison.problem import Problem
 from gradsweep.engines.cost import interpreting_seconds
-from gradsweep.planner import make_plan
-from gradsweep.plans import Plan
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import make_plan
 
 __all__ = ["disagreement", "expected_results"]
 

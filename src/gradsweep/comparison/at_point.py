@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
-from gradsweep.derivative import Result, direction_key
+from gradsweep.request.quantities import Result, direction_key
 
 __all__ = ["WAYS", "at_point"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from gradsweep.comparison.at_point import at_point
 from gradsweep.comparison.conditions import why_xla_has_more_threads
 from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
-from gradsweep.derivative import direction_key
 from gradsweep.engines.torch import with_code_of_its_own
-from gradsweep.errors import require
+from gradsweep.request.quantities import direction_key
+from gradsweep.support.errors import require
 
 __all__ = ["LOOPS", "Work", "compiled_vmap", "jitted_vmap", "loop", "sum_trick", "vmapped"]
 
@@ -231,7 +231,7 @@ def _jax(problem: Problem) -> tuple[Any, Callable]:
     jax = require("jax", "this way")
     if reason := why_xla_has_more_threads(problem.options.threads):
         raise Unavailable(reason)
-    from gradsweep.frontends.jax.operators import scoped_x64
+    from gradsweep.tracing.jax.operators import scoped_x64
 
     return jax, scoped_x64
 

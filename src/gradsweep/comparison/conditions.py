@@ -12,7 +12,7 @@ from typing import Any
 
 from gradsweep.engines.fused.kernel import COMPILED
 from gradsweep.engines.fused.pool import available_threads
-from gradsweep.planner import PREPARED, TRACES
+from gradsweep.planning.planner import PREPARED, TRACES
 
 __all__ = ["alike", "nothing_remembered", "peak_bytes", "why_xla_has_more_threads"]
 
@@ -46,7 +46,7 @@ def alike(families: Iterable[str], threads: int | None) -> Iterator[None]:
 def _start_jax() -> None:
     import jax
 
-    from gradsweep.frontends.jax.operators import scoped_x64
+    from gradsweep.tracing.jax.operators import scoped_x64
 
     with scoped_x64():
         jax.block_until_ready(jax.jit(jax.vmap(jax.grad(lambda x: x * x)))(jax.numpy.ones(2)))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gradsweep.comparison.result import Comparison
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

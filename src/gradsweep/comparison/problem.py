@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep import frontends
-from gradsweep.branches import first_point
-from gradsweep.derivative import Derivative
-from gradsweep.errors import MissingPackage
-from gradsweep.framework import FRAMEWORKS
-from gradsweep.function import candidate_frameworks
-from gradsweep.leaf import Leaf
-from gradsweep.parts import n_points
-from gradsweep.planner import Options, make_plan
-from gradsweep.plans import Plan
-from gradsweep.request import Request
-from gradsweep.sweep import Sweep
-from gradsweep.transcription import evaluate
+from gradsweep.interpreters import evaluate
+from gradsweep.planning.branches import first_point
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import Options, make_plan
+from gradsweep.request.framework import FRAMEWORKS
+from gradsweep.request.function import candidate_frameworks
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import n_points
+from gradsweep.request.quantities import Derivative
+from gradsweep.request.request import Request
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import MissingPackage
+from gradsweep.tracing.trace import trace
 
 __all__ = ["Problem", "Unavailable", "resized"]
 
@@ -96,7 +96,7 @@ class Problem:
             Unavailable: when there is no such function.
         """
         try:
-            import_module(f"gradsweep.frontends.{framework}")
+            import_module(f"gradsweep.tracing.{framework}")
         except MissingPackage:
             raise Unavailable(f"{framework} is not installed") from None
         if framework == self.framework or self._is_traced_by(framework):
@@ -109,7 +109,7 @@ class Problem:
             return False
         # Names do not tell everything: x.sin() looks like operators, and is torch's all the same.
         try:
-            frontends.trace(self.request.bound, _VALUE, self._first_point, framework)
+            trace(self.request.bound, _VALUE, self._first_point, framework)
         except Exception:
             return False
         return True
@@ -136,7 +136,7 @@ class Problem:
         return lambda values: function(**{name: values[name] for name in names}, **static)
 
     def _transcribed(self, framework: str) -> PointFunction:
-        traced = frontends.trace(self.request.bound, _VALUE, self._first_point, self.framework)
+        traced = trace(self.request.bound, _VALUE, self._first_point, self.framework)
         program = traced.program
         if program is None:
             raise Unavailable(
@@ -151,7 +151,7 @@ class Problem:
             )
         if len(traced.results) != 1 or traced.results[0].output:
             raise Unavailable("the function has several outputs")
-        table = import_module(f"gradsweep.transcription.{framework}")
+        table = import_module(f"gradsweep.interpreters.{framework}")
         shape = traced.results[0].output_shape
         stack, leaves = _STACKS[framework], self.request.leaves
 

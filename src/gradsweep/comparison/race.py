@@ -19,10 +19,10 @@ from gradsweep.comparison.clock import Effort, seconds_of, time_in_turns
 from gradsweep.comparison.conditions import nothing_remembered, peak_bytes
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.errors import GradsweepError, MissingPackage
-from gradsweep.planner import Options
-from gradsweep.request import make_request
-from gradsweep.sweep import Sweep
+from gradsweep.planning.planner import Options
+from gradsweep.request.request import make_request
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import GradsweepError, MissingPackage
 
 __all__ = ["Row", "run_race", "warm_up"]
 

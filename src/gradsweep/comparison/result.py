@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradsweep.comparison.race import Row
-from gradsweep.engines import ENGINES
-from gradsweep.memory import format_bytes
+from gradsweep.engines.choice import ENGINES
+from gradsweep.support.memory import format_bytes
 
 if TYPE_CHECKING:
     import xarray

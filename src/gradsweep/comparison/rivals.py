@@ -15,11 +15,11 @@ from gradsweep.comparison.at_point import WAYS
 from gradsweep.comparison.by_hand import LOOPS, Work
 from gradsweep.comparison.conditions import why_xla_has_more_threads
 from gradsweep.comparison.problem import Problem, Unavailable
-from gradsweep.compiled import CompiledQuantity
-from gradsweep.derivative import QUANTITIES
-from gradsweep.labels import variable_name
-from gradsweep.planner import make_plan
-from gradsweep.plans import Plan
+from gradsweep.planning.compiled import CompiledQuantity
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import make_plan
+from gradsweep.request.quantities import QUANTITIES
+from gradsweep.results.names import variable_name
 
 __all__ = ["RIVALS", "Rival"]
 

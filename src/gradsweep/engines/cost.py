@@ -7,8 +7,8 @@ from milliseconds, and no more is asked of them.
 
 from collections.abc import Mapping
 
-from gradsweep.engines.base import Job
-from gradsweep.parts import n_points
+from gradsweep.engines.job import Job
+from gradsweep.request.partition import n_points
 
 __all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds", "total_flops"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.engines.base import Job, Kernel, Leaves, groups_by_dims, reduced
+from gradsweep.engines.job import Job, Kernel, Leaves, groups_by_dims, reduced
 
 __all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
 

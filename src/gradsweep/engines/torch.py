@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.engines.base import (
+from gradsweep.engines.job import (
     Job,
     Kernel,
     Leaves,
@@ -19,7 +19,7 @@ from gradsweep.engines.base import (
     unknown_scratch_bytes,
     vectorised,
 )
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 
 __all__ = ["TorchEngine", "with_code_of_its_own"]
 

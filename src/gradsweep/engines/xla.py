@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gradsweep.engines.base import (
+from gradsweep.engines.job import (
     Job,
     Kernel,
     Leaves,
@@ -17,7 +17,7 @@ from gradsweep.engines.base import (
     unknown_scratch_bytes,
     vectorised,
 )
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 
 __all__ = ["XlaEngine"]
 

@@ -7,7 +7,6 @@ computes a derivative, never runs the function, and never shows or saves what it
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gradsweep.errors import ArgumentError, nearest
 from gradsweep.figures import theme
 from gradsweep.figures.arrangement import KINDS, Arrangement, arrange
 from gradsweep.figures.axis import held_fixed
@@ -16,6 +15,7 @@ from gradsweep.figures.entries import Entry, entries_of, pick, swept_dims
 from gradsweep.figures.grids import draw_image, draw_matrix
 from gradsweep.figures.pages import draw_heatmap, draw_histograms, draw_ladder, draw_scatter
 from gradsweep.figures.symbols import Element
+from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
     import xarray

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gradsweep.errors import ArgumentError, OutputError
 from gradsweep.figures import theme
 from gradsweep.figures.axis import MOST_LINES, Axis, axis_of, find_axis, is_sampled
 from gradsweep.figures.entries import Entry
 from gradsweep.figures.symbols import plain
+from gradsweep.support.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     import xarray

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradsweep.errors import ArgumentError, nearest
 from gradsweep.figures.symbols import Element, number, plain, with_units
+from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
     import xarray

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradsweep.errors import ArgumentError, OutputError, nearest
 from gradsweep.figures.symbols import Element, partial_of, plain
+from gradsweep.support.errors import ArgumentError, OutputError, nearest
 
 if TYPE_CHECKING:
     import xarray

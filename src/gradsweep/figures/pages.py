@@ -88,7 +88,7 @@ def draw_scatter(
     ds: "xarray.Dataset", entries: Sequence[Entry], plan: Arrangement, width: float
 ) -> tuple["Figure", Notes]:
     """Draw every entry at every point, over x; without one, each over its own argument."""
-    from gradsweep.errors import OutputError
+    from gradsweep.support.errors import OutputError
 
     chosen = [(entry, _across(ds, entry, plan.x)) for entry in entries]
     drawn = [(entry, axis) for entry, axis in chosen if axis is not None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

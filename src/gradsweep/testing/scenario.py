@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gradsweep import api
-from gradsweep.errors import require
-from gradsweep.sweep import Sweep
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import require
 
 __all__ = ["Scenario", "array_namespace", "check_scenario"]
 

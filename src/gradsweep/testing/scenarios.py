@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.sweep import Sweep
+from gradsweep.request.parsing import components
+from gradsweep.request.sweep import Sweep
 from gradsweep.testing.scenario import Scenario
-from gradsweep.written import components
 
 __all__ = ["SCENARIOS"]
 

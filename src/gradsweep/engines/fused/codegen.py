@@ -22,8 +22,8 @@ from gradsweep.engines.fused.schedule import Nest, Schedule
 from gradsweep.engines.fused.segments import Segment
 from gradsweep.engines.fused.target import Isa
 from gradsweep.engines.fused.text import STORED, Text
-from gradsweep.loop import Loop
-from gradsweep.program import Program
+from gradsweep.program.loop import Loop
+from gradsweep.program.program import Program
 
 __all__ = ["Module", "find_lanes", "find_missing", "nest_name", "write_module"]
 

@@ -10,8 +10,8 @@ Knows nothing of machine code.
 
 from collections.abc import Collection, Mapping
 
-from gradsweep.loop import reads
-from gradsweep.program import Equation
+from gradsweep.program.loop import reads
+from gradsweep.program.program import Equation
 
 __all__ = ["Demand", "find_demands"]
 

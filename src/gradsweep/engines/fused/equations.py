@@ -14,8 +14,8 @@ from gradsweep.engines.fused.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.libm import Callee, find_callee, is_written_out, write_out
 from gradsweep.engines.fused.rows import place_rows, results_together
 from gradsweep.engines.fused.text import AS_INTEGER, SCALAR, STORED, Text, literal, stored
-from gradsweep.loop import CARRY, GIVEN, ROW, Loop, LoopResult
-from gradsweep.program import Equation, Program, ancestors
+from gradsweep.program.loop import CARRY, GIVEN, ROW, Loop, LoopResult
+from gradsweep.program.program import Equation, Program, ancestors
 
 __all__ = ["BLOCK_EQUATIONS", "EquationWriter"]
 

@@ -14,9 +14,6 @@ from functools import cache
 
 import numpy as np
 
-from gradsweep.addresses import address_of
-from gradsweep.cache import Cache
-from gradsweep.engines.base import Job, Leaves
 from gradsweep.engines.fused.codegen import nest_name, write_module
 from gradsweep.engines.fused.frame import Frames, Strides, make_frames
 from gradsweep.engines.fused.pool import available_threads
@@ -24,7 +21,10 @@ from gradsweep.engines.fused.runtime import runtime
 from gradsweep.engines.fused.schedule import Schedule, make_schedule
 from gradsweep.engines.fused.target import Isa, MachineCode, compile_ir
 from gradsweep.engines.fused.team import TEAM, Share
-from gradsweep.forks import give_locks
+from gradsweep.engines.job import Job, Leaves
+from gradsweep.support.addresses import address_of
+from gradsweep.support.cache import Cache
+from gradsweep.support.locks import give_locks
 
 __all__ = ["COMPILED", "Bound", "Compiled", "FusedKernel"]
 

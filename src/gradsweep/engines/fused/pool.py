@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from gradsweep.errors import ArgumentError
+from gradsweep.support.errors import ArgumentError
 
 __all__ = ["Pool", "available_threads"]
 

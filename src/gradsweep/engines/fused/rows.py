@@ -9,8 +9,8 @@ Knows nothing of machine code.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gradsweep.loop import Loop, LoopResult
-from gradsweep.program import Equation
+from gradsweep.program.loop import Loop, LoopResult
+from gradsweep.program.program import Equation
 
 __all__ = ["NO_ROWS", "Rows", "place_rows", "results_together"]
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
-from gradsweep.dependence import Axes, Dependence, analyse
-from gradsweep.engines.base import Job
+from gradsweep.engines.axes import Axes, Dependence, analyse
 from gradsweep.engines.fused.demand import Demand, find_demands
 from gradsweep.engines.fused.rows import Rows, place_rows, results_together
 from gradsweep.engines.fused.segments import Segment, cut
-from gradsweep.loop import reads
-from gradsweep.program import Equation, Program, ancestors, total_flops
+from gradsweep.engines.job import Job
+from gradsweep.program.loop import reads
+from gradsweep.program.program import Equation, Program, ancestors, total_flops
 
 __all__ = ["Nest", "Schedule", "Slot", "make_schedule"]
 

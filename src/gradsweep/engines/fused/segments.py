@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from gradsweep.engines.fused.demand import Demand
 from gradsweep.engines.fused.rows import NO_ROWS, Rows, results_together
-from gradsweep.loop import reads
-from gradsweep.program import Equation
+from gradsweep.program.loop import reads
+from gradsweep.program.program import Equation
 
 __all__ = ["Segment", "cut"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from gradsweep.engines.fused.libm import Callee
 from gradsweep.engines.fused.target import Isa
-from gradsweep.program import Constant
+from gradsweep.program.program import Constant
 
 __all__ = ["AS_INTEGER", "SCALAR", "STORED", "Text", "literal", "stored"]
 

@@ -13,7 +13,7 @@ wrong is shrunk and printed as a function that can be pasted. In a test:
 It needs hypothesis, which comes with the extra `test`.
 """
 
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 
 require("hypothesis", "gradsweep.testing.fuzz")
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from gradsweep.errors import ArgumentError
+from gradsweep.support.errors import ArgumentError
 from gradsweep.testing.fuzz.campaign import Campaign, Failure
 from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.features import FEATURES, chosen

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.sweep import Sweep
+from gradsweep.request.sweep import Sweep
 from gradsweep.testing.fuzz.choices import Choices
 
 __all__ = ["Arguments", "Drawn", "draw_arguments"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.derivative import QUANTITIES
+from gradsweep.request.quantities import QUANTITIES
 from gradsweep.testing.fuzz.arguments import Arguments
 from gradsweep.testing.fuzz.choices import Choices
 

@@ -7,7 +7,7 @@ filed under. Knows nothing of how one is written.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gradsweep.errors import ArgumentError, nearest
+from gradsweep.support.errors import ArgumentError, nearest
 
 __all__ = ["FEATURES", "Feature", "chosen"]
 

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import gradsweep
-from gradsweep import api, frontends
+from gradsweep import api
 from gradsweep.testing.fuzz.choices import Choices
 from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.functions import REPEATED, DrawnFunction, draw_repeated
@@ -20,6 +20,7 @@ from gradsweep.testing.fuzz.limits import Late, at_most
 from gradsweep.testing.fuzz.scope import Statement
 from gradsweep.testing.fuzz.trial import Limits
 from gradsweep.testing.fuzz.wrong import kind_of
+from gradsweep.tracing.trace import trace
 
 __all__ = ["calls_of_tracing", "check_body", "check_growth", "is_linear"]
 
@@ -100,7 +101,7 @@ def calls_of_tracing(drawn: DrawnFunction) -> int:
     before = sys.getprofile()
     sys.setprofile(counter)
     try:
-        frontends.trace(request.bound, derivative, point, drawn.framework)
+        trace(request.bound, derivative, point, drawn.framework)
     finally:
         sys.setprofile(before)
     return counter.n

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 from gradsweep.testing.fuzz import jax_arrays, jax_blocks, jax_types
 from gradsweep.testing.fuzz.rows import Row, Type, Variable
 from gradsweep.testing.fuzz.scope import Block

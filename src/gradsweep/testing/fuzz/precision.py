@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep import api, frontends
-from gradsweep.derivative import Derivative, Result
-from gradsweep.errors import EngineError, GradsweepError
+from gradsweep import api
+from gradsweep.interpreters import evaluate
+from gradsweep.interpreters import mpmath as mp
+from gradsweep.request.quantities import Derivative, Result
+from gradsweep.support.errors import EngineError, GradsweepError
 from gradsweep.testing.fuzz.comparison import Judge
 from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.functions import DrawnFunction
 from gradsweep.testing.fuzz.reference import At
-from gradsweep.transcription import evaluate
-from gradsweep.transcription import mpmath as mp
+from gradsweep.tracing.trace import trace
 
 __all__ = ["check_programs"]
 
@@ -45,7 +46,7 @@ def check_programs(
         Derivative("jacobian", request.derivative.wrt, mode="reverse"),
     ):
         try:
-            traced = frontends.trace(request.bound, derivative, point, drawn.framework)
+            traced = trace(request.bound, derivative, point, drawn.framework)
         except Exception:
             return ""  # what cannot be traced is judged where it is asked for
         if traced.program is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from gradsweep.errors import require
+from gradsweep.support.errors import require
 from gradsweep.testing.fuzz import torch_arrays, torch_blocks, torch_memory, torch_types
 from gradsweep.testing.fuzz.rows import Row, Type, Variable
 from gradsweep.testing.fuzz.scope import Block

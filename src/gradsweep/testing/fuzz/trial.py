@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep import api
-from gradsweep.errors import GradsweepError
+from gradsweep.support.errors import GradsweepError
 from gradsweep.testing.fuzz.combinations import Combination
 from gradsweep.testing.fuzz.comparison import Judge
 from gradsweep.testing.fuzz.counts import Counts

@@ -1,0 +1,74 @@
+"""Group the equations of a Program by the axes they vary with.
+
+A Program and its Dependence enter, Stages leave: on a grid, each equation is then computed once
+per point of the axes it depends on, not once per point of the grid.
+
+Knows nothing of engines or memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gradsweep.engines.axes import Axes, Dependence
+from gradsweep.program.loop import Loop, LoopResult
+from gradsweep.program.program import Equation, Program, total_flops
+
+__all__ = ["Stage", "make_stages"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The equations that vary with exactly these axes.
+
+    Attributes:
+        axes: what they vary with.
+        equations: each with the number of the variable it defines, in an order in which they
+            can be computed once every stage with fewer axes is done.
+    """
+
+    axes: Axes
+    equations: tuple[tuple[int, Equation], ...]
+
+    @cached_property
+    def flops(self) -> int:
+        """Estimate the floating-point operations of one point."""
+        return total_flops(equation for _, equation in self.equations)
+
+
+def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:
+    """Return the stages in an order in which they can run.
+
+    An equation's axes contain those of its operands, so a stage reads only stages whose axes
+    are a subset of its own, and these come first when fewer axes come first.
+    """
+    groups: dict[Axes, list[tuple[int, Equation]]] = {}
+    for variable, equation in program.numbered():
+        groups.setdefault(dependence.axes[variable], []).append((variable, equation))
+    order = sorted(groups, key=lambda axes: (len(axes), sorted(axes)))
+    return tuple(Stage(axes, tuple(_without_other_results(groups[axes]))) for axes in order)
+
+
+def _without_other_results(
+    equations: Sequence[tuple[int, Equation]],
+) -> Iterator[tuple[int, Equation]]:
+    """Yield equations, Loops reduced to what these results of theirs depend on.
+
+    The others may vary with more axes, and so may operands that only they depend on.
+    """
+    wanted: dict[Loop, list[int]] = {}
+    operands_of: dict[Loop, tuple[int, ...]] = {}
+    for _, (primitive, operands, _) in equations:
+        if isinstance(primitive, LoopResult):
+            wanted.setdefault(primitive.loop, []).append(primitive.number)
+            operands_of[primitive.loop] = operands
+    parts = {loop: loop.only(numbers) for loop, numbers in wanted.items()}
+    taken = {
+        loop: tuple([operands_of[loop][i] for i in part.operands]) for loop, part in parts.items()
+    }
+    for variable, equation in equations:
+        if isinstance(equation.primitive, LoopResult):
+            loop, number = equation.primitive
+            result = LoopResult(parts[loop].loop, parts[loop].numbers[number])
+            equation = Equation(result, taken[loop], equation.dtype)
+        yield variable, equation

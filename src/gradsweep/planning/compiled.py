@@ -1,0 +1,228 @@
+"""A quantity compiled for one function and one form of sweep: new values in, plain arrays out.
+
+A Request enters. What is made of it takes values that have the dims that the sweep gave them, of
+any length, and neither traces nor compiles again.
+"""
+
+import sys
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsweep.planning.direct_calls import DirectCalls, can_bind
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.planner import Options, holds_elsewhere, make_plan
+from gradsweep.request.framework import framework_of
+from gradsweep.request.identity import Unknown, identity
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.parsing import is_data_array, parse_argument
+from gradsweep.request.request import Request
+from gradsweep.results.names import symmetric, variable_name
+from gradsweep.support.addresses import overlap
+from gradsweep.support.errors import ArgumentError, StatefulFunction, SweepError, nearest
+
+__all__ = ["CompiledQuantity"]
+
+
+class CompiledQuantity:
+    """What `gradsweep.compile` returns: call it with new values of some arguments, by name::
+
+        kernel = gs.compile(gs.gradient, price, sweep)
+        greeks = kernel(S=new_spots, sigma=0.21)
+        greeks = kernel(S=newer_spots, out=greeks)
+
+    The other arguments keep their values. A value has the dims that its argument has in the
+    sweep, and may have other lengths along them. `out` takes the arrays of an earlier call, to be
+    written into; where the function has an argument of that name, use `into`.
+
+    What the function reads beside its arguments, such as globals, is read when it is compiled.
+
+    A call returns a dict of arrays by variable name, torch tensors or JAX arrays where the values
+    are, else NumPy arrays.
+
+    Attributes:
+        plan: how the sweep that it was compiled for is computed.
+        dims: for each variable, the swept axes that lead its array.
+    """
+
+    def __init__(self, request: Request, options: Options):
+        self._request = request
+        self._options = options
+        self._arguments = {argument.name: argument for argument in request.bound.arguments}
+        self._takes_out = "out" not in self._arguments
+        self.plan = make_plan(request, options)
+        traces = (planned.branch.traced for planned in self.plan.branches)
+        # What torch maps over many points at once does the same at all of them.
+        is_mapped = self.plan.engine == "torch"
+        self._traces = [traced for traced in traces if is_mapped or holds_elsewhere(traced)]
+        self._identity = _identity_of(request.bound.function)
+        self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
+        self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
+        self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
+
+    def __repr__(self) -> str:
+        what = f"{self.plan.derivative.quantity} of {self.plan.bound.name}"
+        return f"<compiled {what}; call it with new values of {', '.join(self._arguments)}>"
+
+    def __deepcopy__(self, memo: dict) -> "CompiledQuantity":
+        return self  # which gives the same for the same values, always
+
+    def __call__(self, /, **values: Any) -> dict[str, Any]:
+        return self._compute(values.pop("out", None) if self._takes_out else None, values)
+
+    def into(self, out: Mapping[str, Any] | None, /, **values: Any) -> dict[str, Any]:
+        """Compute with new values, into the arrays `out` unless it is None.
+
+        Raises:
+            ArgumentError: when a name is unknown.
+            SweepError: when a value has other dims than its argument, or `out` other shapes
+                than the results.
+            StatefulFunction: when new values take a branch that is not compiled yet, and the
+                function is no longer what it was.
+        """
+        return self._compute(out, values)
+
+    def _compute(self, out: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        if not (out is None or type(out) is dict or isinstance(out, Mapping)):
+            raise SweepError(
+                f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
+                f"earlier call returned."
+            )
+        if self._direct is not None and not self._origin:
+            found = self._direct(values, out)
+            if found is not None:
+                return found
+        changed = {
+            leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
+        }
+        request = self._request.with_leaves({**self._request.leaves, **changed})
+        plan = self._planned(request)
+        arrays = plan.allocate()
+        if out is None:
+            plan.fill(arrays)
+        else:
+            buffers = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
+            _refuse_overlapping(plan, buffers)
+            read = [values for leaf in request.leaves.values() for _, values in leaf.pieces]
+            # What is read must not be written over: as NumPy's own `out` does, through a copy.
+            is_read = overlap(buffers, [np.asarray(values) for values in read])
+            plan.fill(arrays if is_read else buffers)
+            if is_read:
+                for buffer, array in zip(buffers, arrays):
+                    buffer[...] = array
+            arrays = buffers
+        found = {name: array for name, _, array in _named(plan, arrays)}
+        origins = (framework_of(value) for value in values.values())
+        return _of_kind(next(filter(None, origins), self._origin), found)
+
+    def _planned(self, request: Request) -> Plan:
+        """Plan for new values with the traces there are, adding what other branches need."""
+        n_traces = len(self._traces)
+        plan = make_plan(request, self._options, known=self._traces)
+        if len(self._traces) > n_traces and (
+            _identity_of(request.bound.function) != self._identity
+        ):
+            del self._traces[n_traces:]
+            raise StatefulFunction(
+                f"{self.plan.bound.name} takes another branch at these values, and what it reads "
+                f"beside its arguments has changed since it was compiled.\nCompile it again."
+            )
+        return plan
+
+    def _read(self, name: str, value: Any) -> Sequence[Leaf]:
+        """Return the leaves of a new value, which has to have the dims of the old one."""
+        argument = self._arguments.get(name)
+        if argument is None:
+            names = list(self._arguments)
+            raise ArgumentError(
+                f"{self.plan.bound.name} has no argument {name!r}; it takes {', '.join(names)}."
+                f"{nearest(name, names)}"
+            )
+        old = argument.leaves
+        if argument.is_single and not old[0].parts and (old[0].dims or old[0].shape):
+            value = (old[0].dims, _in_order(name, value, old[0]))
+        new = parse_argument(name, float(value) if isinstance(value, int) else value).leaves
+        if [_form(leaf) for leaf in new] != [_form(leaf) for leaf in old]:
+            raise SweepError(
+                f"{name!r} was compiled as {argument.written}, and the new value has another "
+                f"form. Compile again to change it."
+            )
+        dtype = self._request.dtype
+        return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
+
+
+def _in_order(name: str, value: Any, old: Leaf) -> Any:
+    """Return a DataArray with its dims in the order of the old value's; anything else as it is."""
+    if not is_data_array(value):
+        return value
+    leading = tuple(map(str, value.dims))[: len(old.dims)]
+    if set(leading) != set(old.dims) or (old.shape and leading != old.dims):
+        raise SweepError(
+            f"{name!r} was compiled along {', '.join(old.dims) or 'no axis'}, and the new value "
+            f"has the dims {', '.join(map(str, value.dims)) or 'none'}. Compile again to change it."
+        )
+    return value if old.shape else value.transpose(*old.dims)
+
+
+def _identity_of(function: Any) -> Hashable:
+    """Return what tells whether a function has changed; None where nothing can."""
+    try:
+        return identity(function)
+    except Unknown:
+        return None
+
+
+def _form(leaf: Leaf) -> tuple:
+    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
+
+
+def _names(plan: Plan) -> list[str]:
+    return [variable_name(plan.labels, result) for result in plan.results]
+
+
+def _named(plan: Plan, arrays: Sequence[np.ndarray]):
+    """Yield the name, the swept dims and the array of every variable."""
+    for result, dims, array in zip(plan.results, plan.dims, arrays):
+        for view, values in symmetric(result, len(dims), array):
+            yield variable_name(plan.labels, view), dims, values
+
+
+def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
+    given: Any = out.get(name)
+    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
+    array = given.numpy() if is_plain else given
+    if not isinstance(array, np.ndarray) or not array.flags.writeable:
+        raise SweepError(
+            f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "
+            f"give NumPy arrays or torch tensors, such as an earlier call returned."
+        )
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise SweepError(
+            f"out[{name!r}] has shape {array.shape} and dtype {array.dtype}; these values give "
+            f"{like.shape} and {like.dtype}."
+        )
+    return array
+
+
+def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:
+    names = _names(plan)
+    for number, buffer in enumerate(buffers):
+        for name, other in zip(names[:number], buffers):
+            if np.shares_memory(buffer, other):
+                raise SweepError(
+                    f"out[{names[number]!r}] and out[{name!r}] share memory; give each result an "
+                    f"array of its own."
+                )
+
+
+def _of_kind(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return arrays of the framework that the values came from, sharing memory with torch."""
+    if kind == "torch":
+        torch = sys.modules["torch"]
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if kind == "jax":
+        jax = sys.modules["jax"]
+        with jax.enable_x64(True):
+            return {name: jax.numpy.asarray(array) for name, array in arrays.items()}
+    return arrays

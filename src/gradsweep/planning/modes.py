@@ -1,0 +1,136 @@
+"""Choose between forward and reverse mode, by what each would cost over a sweep.
+
+A Request and a point enter, the derivative traced in one of them leaves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from gradsweep.engines.axes import analyse, result_dims
+from gradsweep.engines.choice import is_mapped
+from gradsweep.engines.job import Job
+from gradsweep.engines.stages import make_stages
+from gradsweep.program.trace import Traced
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import n_points
+from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
+from gradsweep.request.request import Request
+from gradsweep.support.errors import MissingRule
+from gradsweep.tracing.trace import trace
+
+__all__ = ["trace_cheapest"]
+
+
+def trace_cheapest(
+    request: Request, framework: str | None, point: Mapping[str, np.ndarray]
+) -> Traced:
+    """Trace a derivative, in forward or reverse mode as costs less over this sweep.
+
+    Where a framework has no rule for one way of differentiating, another is tried.
+
+    Raises:
+        DerivativeError: when it has none in any mode, as it says of the first.
+    """
+    derivative, leaves = request.derivative, request.leaves
+
+    def in_mode(mode: Mode, outer: Mode = "auto") -> Traced:
+        asked = replace(derivative, mode=mode, outer=outer)
+        return trace(request.bound, asked, point, framework)
+
+    if derivative.quantity == "value":
+        return in_mode("auto")
+    if QUANTITIES[derivative.quantity].order > 1:
+        inner: tuple[Mode, ...] = ("reverse", "forward")
+        if derivative.mode != "auto":
+            inner = (derivative.mode,)
+        pairs: list[tuple[Mode, Mode]] = [(i, "auto") for i in inner]
+        pairs += [(i, o) for i in inner for o in ("reverse", "forward")]
+        return _first_that_has_rules([partial(in_mode, *pair) for pair in pairs])
+    if derivative.mode != "auto":
+        try:
+            return in_mode(derivative.mode)
+        except MissingRule as error:
+            raise MissingRule(f"{error}\nLeave mode out to have one picked.") from error
+    n_inputs = sum(leaves[key].n_elements for key in derivative.wrt)
+    n_outputs = 0
+    modes: tuple[Mode, Mode] = ("reverse", "forward")
+    if derivative.quantity == "jvp" or (derivative.quantity in _FULL and n_inputs == 1):
+        modes = ("forward", "reverse")
+    first = _first_that_has_rules([partial(in_mode, mode) for mode in modes])
+    if derivative.quantity in _FULL and modes[0] == "reverse":
+        shapes = {r.output: r.output_shape for r in first.results}
+        n_outputs = sum(int(np.prod(shape)) for shape in shapes.values())
+    if first.mode != modes[0]:
+        return first
+    is_slow = first.program is None and not _is_mapped(first, request)
+    if not is_slow and not _may_gain(first, derivative, n_inputs, n_outputs):
+        return first
+    try:
+        other = in_mode(modes[1])
+    except MissingRule:
+        return first
+    if first.program is not None or other.program is not None:
+        return _cheaper(first, other, leaves)
+    if is_slow:
+        return other if _is_mapped(other, request) else first
+    return other if n_inputs < n_outputs and _is_mapped(other, request) else first
+
+
+def _is_mapped(traced: Traced, request: Request) -> bool:
+    """Tell whether a derivative without a Program runs over many points at once."""
+    few = {key: leaf.head(3) for key, leaf in request.leaves.items()}
+    axes = tuple(request.axes)
+    return is_mapped(Job(traced, few, axes, result_dims(traced, None, few, axes), ()))
+
+
+# Whose rows and columns are all computed, so that forward mode may take fewer of them.
+_FULL = ("jacobian", "contributions")
+
+
+def _first_that_has_rules(ways: Sequence[Callable[[], Traced]]) -> Traced:
+    """Return what the first way yields that the framework has rules for."""
+    missing: MissingRule | None = None
+    for way in ways:
+        try:
+            return way()
+        except MissingRule as error:
+            missing = missing or error
+    assert missing is not None
+    raise missing
+
+
+# Of a gradient with more inputs than this, forward mode computes more than reverse mode.
+_FEW_INPUTS = 8
+
+
+def _may_gain(traced: Traced, derivative: Derivative, n_inputs: int, n_outputs: int) -> bool:
+    """Tell whether the other mode may be better than the first."""
+    if derivative.quantity in _FULL and n_outputs > 1:
+        # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
+        return n_inputs <= 4 * n_outputs
+    if derivative.quantity != "gradient" or n_inputs > _FEW_INPUTS:
+        return False
+    # Forward mode keeps nothing of a loop's steps, where reverse mode reads them all again.
+    if traced.program is None:
+        return traced.is_too_long
+    return any(loop.n_rows_left for loop in traced.program.loops)
+
+
+def _cheaper(reverse: Traced, forward: Traced, leaves: Mapping[str, Leaf]) -> Traced:
+    if forward.program is None or reverse.program is None:
+        return reverse if forward.program is None else forward
+    return min(reverse, forward, key=lambda traced: _total_flops(traced, leaves))
+
+
+def _total_flops(traced: Traced, leaves: Mapping[str, Leaf]) -> int:
+    """Estimate the floating-point operations of a Program over a sweep."""
+    program = traced.program
+    assert program is not None
+    sizes = {dim: size for leaf in leaves.values() for dim, size in leaf.sizes.items()}
+    return sum(
+        stage.flops * n_points(stage.axes, sizes)
+        for stage in make_stages(program, analyse(program, leaves))
+    )

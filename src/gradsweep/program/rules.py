@@ -1,0 +1,250 @@
+"""The rules that simplify an equation as it is written.
+
+Each returns a variable that has the same value, bit for bit but for the sign of NaN, whatever its
+operands are; or None. Four licences are taken: structural zeros; what a linear map of seeds chooses
+in place of them, which is nothing (`Builder.linear`); terms masked by a condition (see `masks`);
+and erfc(-x) in place of 1 + erf(x), or of a select between ways of writing it, each of which is
+right to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
+
+Knows nothing of frameworks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradsweep.program.cases import merge
+from gradsweep.program.primitives import WRAPS
+from gradsweep.program.program import Equation
+
+if TYPE_CHECKING:
+    from gradsweep.program.builder import Builder
+
+__all__ = ["power", "simplify"]
+
+# x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
+_LARGEST_EXPANDED_POWER = 8
+
+
+def simplify(b: Builder, name: str, operands: tuple[int, ...]) -> int | None:
+    """Return a variable that equals `name` of `operands` for every value, or None."""
+    rule = _RULES.get(name)
+    return rule(b, *operands) if rule else None
+
+
+def _simplify_add(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_structural_zero(other) or b.equals(other, -0.0):
+            return one
+        negated = b.negated(other)
+        if negated is not None:
+            return b.emit("sub", one, negated)
+        erf_of = b.operand_of("erf", other)
+        if erf_of is not None and b.equals(one, 1.0):
+            return b.emit("erfc", b.emit("neg", erf_of))
+    return merge(b, "add", x, y)
+
+
+def _simplify_sub(b: Builder, x: int, y: int) -> int | None:
+    if b.is_structural_zero(y) or b.equals(y, 0.0):
+        return x
+    if b.is_structural_zero(x):
+        return b.emit("neg", y)
+    negated = b.negated(y)
+    if negated is not None:
+        return b.emit("add", x, negated)
+    erf_of = b.operand_of("erf", y)
+    if erf_of is not None and b.equals(x, 1.0):
+        return b.emit("erfc", erf_of)
+    return merge(b, "sub", x, y)
+
+
+def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_structural_zero(other):
+            return other
+        if b.equals(other, 1.0):
+            return one
+        if b.equals(other, -1.0) and b.dtype(one) != "bool":
+            return b.emit("neg", one)
+    x_negated, y_negated = b.negated(x), b.negated(y)
+    if x_negated is not None and y_negated is not None:
+        return b.emit("mul", x_negated, y_negated)
+    inner = b.operand_of("abs", x)
+    if x == y and inner is not None:
+        return b.emit("mul", inner, inner)
+    for one, other in ((x, y), (y, x)):
+        chosen = _inside_choice(b, "mul", one, other)
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def _simplify_div(b: Builder, x: int, y: int) -> int | None:
+    if b.is_structural_zero(x):
+        return x
+    if b.equals(y, 1.0):
+        return x
+    if b.is_constant(y) and _has_exact_reciprocal(b.value(y), b.dtype(y)):
+        return b.emit("mul", x, b.constant(1.0 / b.value(y), b.dtype(y)))
+    return _inside_choice(b, "div", x, y)
+
+
+def _inside_choice(b: Builder, name: str, x: int, factor: int) -> int | None:
+    """Multiply what a choice between x and nothing is of, so that nothing stays nothing.
+
+    A formula for a derivative may end in such a choice, because its factors are infinite where
+    nothing is chosen. Transposed it begins with the choice, and the factors would come after.
+    """
+    if not b.is_transposing or not _may_be_infinite(b, factor):
+        return None
+    match b.equation(x):
+        case Equation("select", (condition, *sides)) if any(map(b.is_structural_zero, sides)):
+            return b.emit(
+                "select",
+                condition,
+                *(s if b.is_structural_zero(s) else b.emit(name, s, factor) for s in sides),
+            )
+    return None
+
+
+def _may_be_infinite(b: Builder, factor: int) -> bool:
+    if b.is_constant(factor):
+        return not np.isfinite(b.value(factor))
+    return b.equation(factor) is not None  # arguments are finite
+
+
+def _has_exact_reciprocal(value: float, dtype: str) -> bool:
+    if not dtype.startswith("float") or value == 0 or not np.isfinite(value):
+        return False
+    limits = np.finfo(dtype)
+    mantissa, _ = np.frexp(value)
+    return bool(abs(mantissa) == 0.5 and limits.tiny <= abs(1.0 / value) <= limits.max)
+
+
+def _simplify_neg(b: Builder, x: int) -> int | None:
+    return b.negated(x)
+
+
+def _simplify_pow(b: Builder, x: int, y: int) -> int | None:
+    if not b.is_constant(y) or not b.dtype(x).startswith("float"):
+        return None
+    exponent = b.value(y)
+    if float(exponent).is_integer() and abs(exponent) <= _LARGEST_EXPANDED_POWER:
+        return power(b, x, int(exponent))
+    return None
+
+
+def power(b: Builder, x: int, exponent: int) -> int:
+    """Write x**exponent by repeated squaring (Knuth, The Art of Computer Programming, 4.6.3)."""
+    if exponent < 0:
+        return b.emit("div", b.constant(1.0, b.dtype(x)), power(b, x, -exponent))
+    if exponent == 0:
+        return b.constant(1.0, b.dtype(x))
+    root = power(b, x, exponent // 2)
+    square = b.emit("mul", root, root)
+    return b.emit("mul", square, x) if exponent % 2 else square
+
+
+def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
+    if b.is_linear and b.dtype(if_true).startswith("float"):
+        nothing = b.structural_zero(b.dtype(if_true))
+        sides = [nothing if b.is_zero(side) else side for side in (if_true, if_false)]
+        if sides != [if_true, if_false]:
+            return b.emit("select", condition, *sides)
+    if if_true == if_false:
+        return if_true
+    if b.is_structural_zero(if_true) and b.is_structural_zero(if_false):
+        return if_true
+    if b.is_constant(condition):
+        return if_true if b.value(condition) else if_false
+    tail = _erfc_argument(b, if_true, condition, True)
+    if tail is not None and tail == _erfc_argument(b, if_false, condition, False):
+        return b.emit("erfc", tail)
+    return None
+
+
+def _erfc_argument(b: Builder, variable: int, condition: int, holds: bool) -> int | None:
+    """Return x when the variable is erfc(x) up to rounding, given whether the condition holds.
+
+    So is 2 - erfc(-x) where x is negative: libraries choose among them (JAX's ndtr between these
+    and 1 + erf(-x), which is erfc(x) by the rules above).
+    """
+    match b.equation(variable):
+        case Equation("erfc", (x,)):
+            return _without_abs(b, x, condition, holds)
+        case Equation("sub", (two, erfc)) if b.equals(two, 2.0):
+            negated = b.operand_of("erfc", erfc)
+            if negated is not None:
+                return b.emit("neg", _without_abs(b, negated, condition, holds))
+    return None
+
+
+def _without_abs(b: Builder, x: int, condition: int, holds: bool) -> int:
+    """Return w or -w in place of x = |w| where the condition, w > 0, tells which of them it is."""
+    inner = b.operand_of("abs", x)
+    match b.equation(condition):
+        case Equation("gt" | "ge", (w, bound)) if w == inner and b.equals(bound, 0.0):
+            return w if holds else b.emit("neg", w)
+    return x
+
+
+def _simplify_and(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_constant(other):
+            return one if b.value(other) else other
+    return x if x == y else None
+
+
+def _simplify_or(b: Builder, x: int, y: int) -> int | None:
+    for one, other in ((x, y), (y, x)):
+        if b.is_constant(other):
+            return other if b.value(other) else one
+    return x if x == y else None
+
+
+def _simplify_not(b: Builder, x: int) -> int | None:
+    return b.operand_of("not", x)
+
+
+# How many selects are looked through for what an integer can be.
+_DEEPEST_RANGE = 4
+
+
+def _wrapped(dtype: str, b: Builder, x: int) -> int | None:
+    limits = np.iinfo(dtype)
+    return x if _lies_between(b, x, int(limits.min), int(limits.max)) else None
+
+
+def _lies_between(b: Builder, variable: int, low: int, high: int, depth: int = 0) -> bool:
+    """Tell whether an integer is sure to lie within bounds."""
+    if b.is_constant(variable):
+        return low <= b.value(variable) <= high
+    match b.equation(variable):
+        case Equation("to_int64", (x,)) if b.dtype(x) == "bool":
+            return low <= 0 and high >= 1
+        case Equation("select", (_, x, y)) if depth < _DEEPEST_RANGE:
+            return all(_lies_between(b, side, low, high, depth + 1) for side in (x, y))
+        case Equation(str(name), _) if name.startswith("wrap_"):
+            limits = np.iinfo(name.removeprefix("wrap_"))
+            return low <= limits.min and limits.max <= high
+    return False
+
+
+_RULES: dict[str, Callable[..., int | None]] = {
+    "add": _simplify_add,
+    "sub": _simplify_sub,
+    "mul": _simplify_mul,
+    "div": _simplify_div,
+    "neg": _simplify_neg,
+    "pow": _simplify_pow,
+    "select": _simplify_select,
+    "and": _simplify_and,
+    "or": _simplify_or,
+    "not": _simplify_not,
+    **{name: partial(_wrapped, dtype) for dtype, name in WRAPS.items()},
+}

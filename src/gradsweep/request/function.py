@@ -1,0 +1,243 @@
+"""Bind a function to a sweep, as Python's own call would.
+
+A function and a Sweep enter; a BoundFunction leaves, which takes the leaves of the sweep by key.
+Knows nothing of derivatives, and imports no framework.
+"""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradsweep.request import pytree
+from gradsweep.request.framework import FRAMEWORKS, frameworks_named
+from gradsweep.request.leaf import Argument, LeafMark
+from gradsweep.request.parsing import parse_argument
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import ArgumentError, nearest
+
+__all__ = [
+    "FRAMEWORKS",
+    "BoundFunction",
+    "bind",
+    "candidate_frameworks",
+    "function_name",
+    "parameters_of",
+]
+
+_Parameter = inspect.Parameter
+
+# A static argument that takes more to write than this is left out of messages.
+_LONGEST_STATIC = 40
+
+
+@dataclass(frozen=True, eq=False)
+class BoundFunction:
+    """A function together with the arguments it is called with.
+
+    Attributes:
+        function: what the user gave.
+        name: how results are named after it; always an identifier.
+        sweep: the arguments, defaults included.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    sweep: Sweep
+    parameters: tuple[inspect.Parameter, ...] | None
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """Call the function at one point.
+
+        Args:
+            values: for each leaf of the sweep, by key, an array of the leaf's own shape.
+        """
+
+        def place(_: pytree.Path, leaf: Any) -> Any:
+            return values[leaf.key] if isinstance(leaf, LeafMark) else leaf
+
+        given = {
+            name: pytree.map_leaves(place, argument.form)
+            for name, argument in self.sweep.arguments.items()
+        }
+        if self.parameters is None:
+            return self.function(*given.values())
+        positional, keywords = [], {}
+        by_position = _takes_positions(self.function)
+        for parameter in self.parameters:
+            if parameter.name not in given:
+                continue
+            value = given.pop(parameter.name)
+            match parameter.kind:
+                case _Parameter.VAR_POSITIONAL:
+                    positional.extend(value)
+                case _Parameter.POSITIONAL_ONLY:
+                    positional.append(value)
+                case _Parameter.POSITIONAL_OR_KEYWORD if by_position:
+                    positional.append(value)
+                case _:
+                    keywords[parameter.name] = value
+        return self.function(*positional, **keywords, **given)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        return tuple(self.sweep.arguments.values())
+
+    def with_sweep(self, sweep: Sweep) -> "BoundFunction":
+        return replace(self, sweep=sweep)
+
+    def describe(self, point: Mapping[str, Any]) -> str:
+        """Write a point as the arguments of a call, for messages: "S=50, K=100"."""
+        written = []
+        for argument in self.sweep.arguments.values():
+            keys = [leaf.key for leaf in argument.leaves]
+            written += [f"{key}={_short(point[key])}" for key in keys if key in point]
+            if not keys and len(argument.written) <= _LONGEST_STATIC:
+                written.append(f"{argument.name}={argument.written}")
+        return ", ".join(written)
+
+
+def _short(value: Any) -> str:
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{array[()]:g}"
+    if array.size > 8:
+        return f"array of shape {array.shape}"
+    return np.array2string(array, precision=6, separator=", ").replace("\n", "")
+
+
+def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
+    """Match the names of a sweep with the parameters of a function.
+
+    Raises:
+        ArgumentError: when a name is unknown or a parameter without a default is missing.
+    """
+    function = _uncompiled(function)
+    if not callable(function):
+        raise ArgumentError(f"expected a function, got {type(function).__name__}: {function!r}")
+    if not isinstance(sweep, Sweep):
+        raise ArgumentError(
+            f"expected a gradsweep.Sweep, got {type(sweep).__name__}. "
+            f"Write gs.Sweep(x=..., y=...), with the function's arguments by name."
+        )
+    name = function_name(function)
+    if isinstance(function, np.ufunc):
+        raise ArgumentError(
+            f"{name} is a function of NumPy arrays, which cannot be differentiated.\n"
+            f"Give one that is written with torch, with jax.numpy or with operators alone."
+        )
+    parameters = parameters_of(function)
+    if parameters is None:
+        return BoundFunction(function, name, sweep, None)
+    _check_names(name, parameters, sweep)
+    arguments: dict[str, Argument] = {}
+    for parameter in parameters:
+        if parameter.name in sweep.arguments and parameter.kind is not parameter.VAR_KEYWORD:
+            arguments[parameter.name] = sweep.arguments[parameter.name]
+        elif parameter.default is not parameter.empty:
+            arguments[parameter.name] = _default(parameter.name, parameter.default)
+    # What is left goes to **kwargs, in the order it was written.
+    arguments |= {n: a for n, a in sweep.arguments.items() if n not in arguments}
+    if list(arguments.values()) != list(sweep.arguments.values()):
+        sweep = Sweep.from_arguments(arguments.values())
+    return BoundFunction(function, name, sweep, parameters)
+
+
+def _uncompiled(function: Any) -> Any:
+    """Return the function that torch.compile was given: what it makes cannot be followed."""
+    held = getattr(function, "__dict__", {})
+    modules = held.get("_modules") or {}
+    if "_orig_mod" in modules:
+        return modules["_orig_mod"]
+    return held.get("_torchdynamo_orig_callable", function)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return the name that results are called after: an identifier, "f" for a lambda."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None) or type(function).__name__
+    name = re.sub(r"\W", "_", name).strip("_")
+    return name if name.isidentifier() and name != "lambda" else "f"
+
+
+def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
+    """Return the frameworks that a function may be written for, the likeliest first.
+
+    The types of the values decide, unless the function's code names the other framework alone:
+    values can be converted and code cannot. Else the modules that the code names. A function of
+    operators alone may be traced by any: torch first, since it follows Python branches.
+    """
+    origins = {a.origin for a in bound.sweep.arguments.values()} - {""}
+    named = frameworks_named(bound.function)
+    if len(origins) == 1 and (not named or origins <= {*named}):
+        return tuple(origins)
+    return named or FRAMEWORKS
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
+    """Return the parameters of a function, or of a torch module; None when Python knows none."""
+    # A torch module's own __call__ takes *args, **kwargs; what it means is forward's signature.
+    target = function
+    if hasattr(function, "named_parameters") and hasattr(function, "forward"):
+        target = function.forward
+    try:
+        return tuple(inspect.signature(target).parameters.values())
+    except (ValueError, TypeError):
+        return None
+
+
+def _takes_positions(function: Callable[..., Any]) -> bool:
+    """Tell whether a call may give parameters by position, as jax.grad's must: nearly always."""
+    try:
+        # A decorator's own parameters, whatever it says that it wraps.
+        own = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (ValueError, TypeError):
+        return True
+    by_name = (_Parameter.KEYWORD_ONLY, _Parameter.VAR_KEYWORD)
+    return not all(parameter.kind in by_name for parameter in own)
+
+
+def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sweep) -> None:
+    named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    takes = ", ".join(named) if named else "no arguments"
+    if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+        for given in sweep.arguments:
+            if given not in named:
+                raise ArgumentError(
+                    f"{name} has no argument {given!r}; it takes {takes}.{nearest(given, named)}"
+                )
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL and parameter.name in sweep.arguments:
+            _require_several(name, sweep.arguments[parameter.name])
+        optional = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        required = parameter.default is parameter.empty and not optional
+        if required and parameter.name not in sweep.arguments:
+            raise ArgumentError(
+                f"{name} needs {parameter.name!r}, which the Sweep does not give; it takes {takes}."
+            )
+
+
+def _require_several(name: str, argument: Argument) -> None:
+    form = argument.form
+    is_array = isinstance(form, LeafMark) and argument.leaves[0].shape
+    if not (is_array or isinstance(form, list | tuple)):
+        raise ArgumentError(
+            f"{name} takes *{argument.name}, any number of arguments, and "
+            f"{argument.name}={argument.written} is one.\n"
+            f"Write {argument.name}=((), (1.0, 2.0)) to hold two fixed, or give the Sweep a "
+            f"function that names them: lambda x, y: {name}(x, y)."
+        )
+
+
+def _default(name: str, value: Any) -> Argument:
+    # A default is a fixed value, never an axis: an array default is one argument, held fixed.
+    if isinstance(value, float):
+        return parse_argument(name, value)
+    if hasattr(value, "__array__"):
+        return parse_argument(name, ((), value))
+    return Argument(name, value, (), shown=f"{value!r}, its default")

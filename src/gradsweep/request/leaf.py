@@ -1,0 +1,337 @@
+"""Arguments taken apart: leaves, which are arrays with named swept axes.
+
+Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from gradsweep.request.lazy import Lazy, Values, load
+from gradsweep.support.errors import SweepError
+
+__all__ = [
+    "Argument",
+    "Coordinate",
+    "Leaf",
+    "LeafMark",
+    "axes_of",
+    "dtype_name",
+    "require_same_coordinates",
+    "union",
+    "working_dtype",
+]
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """Values that label an axis, as xarray understands them."""
+
+    dims: tuple[str, ...]
+    values: Values
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """One array that the function reads, at every point of the axes it is swept along.
+
+    Attributes:
+        key: what it is called: the argument's name, then its path inside a pytree,
+            such as "params.w1".
+        dims: the axes it is swept along, which lead the shape of `values`.
+        shape: its own shape, that of the value at one point.
+        values: an array of shape (length of each axis in dims..., *shape), which may be lazy.
+        parts: for an argument put together from components, the dims and values of each
+            element, in order; `dims` is then their union and `values` is not broadcast yet.
+    """
+
+    key: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    values: Values | None
+    parts: tuple[tuple[tuple[str, ...], Values], ...] = ()
+
+    @cached_property
+    def dtype(self) -> str:
+        array = self.values if self.values is not None else self.parts[0][1]
+        return dtype_name(array.dtype)
+
+    @cached_property
+    def is_floating(self) -> bool:
+        return self.dtype.startswith("float")
+
+    @property
+    def n_elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def part_dims(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(dims for dims, _ in self.parts)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The lengths of the axes it is swept along."""
+        return dict(_sizes(self))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether an axis that it is swept along has no points."""
+        return 0 in self.sizes.values()
+
+    def dims_of(self, index: int) -> tuple[str, ...]:
+        """Return the dims that one scalar element is swept along."""
+        return self.parts[index][0] if self.parts else self.dims
+
+    def element(self, index: int) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return one scalar element: the dims it is swept along, and its values along them."""
+        if self.parts:
+            dims, part = self.parts[index]
+            return dims, load(part)
+        values = self.whole()
+        lead = values.shape[: len(self.dims)]
+        return self.dims, values.reshape(*lead, self.n_elements)[..., index]
+
+    def whole(self) -> np.ndarray:
+        """Return the values with every axis of `dims` leading, then the leaf's own shape."""
+        if self.values is not None:
+            return load(self.values)
+        sizes = self.sizes
+        columns = []
+        for dims, values in self.parts:
+            placed = _spread(load(values), dims, self.dims)
+            columns.append(np.broadcast_to(placed, [sizes[dim] for dim in self.dims]))
+        return np.stack(columns, axis=-1)
+
+    def at(self, position: Mapping[str, int]) -> np.ndarray:
+        """Return the value at one point, given its index along each axis."""
+        if self.parts:
+            return np.array([v[tuple(position[d] for d in dims)] for dims, v in self.parts])
+        assert self.values is not None
+        return self.values[tuple(position[dim] for dim in self.dims)]
+
+    @property
+    def pieces(self) -> tuple[tuple[tuple[str, ...], np.ndarray], ...]:
+        """The arrays that hold its values, and the axes that lead each."""
+        if self.parts:
+            return tuple((dims, load(values)) for dims, values in self.parts)
+        assert self.values is not None
+        return ((self.dims, load(self.values)),)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether some of its values are not in memory yet."""
+        return any(isinstance(v, Lazy) for v in (self.values, *(v for _, v in self.parts)))
+
+    @property
+    def n_bytes(self) -> int:
+        """What its values take in memory, once they are loaded."""
+        everything = [v for _, v in self.parts] if self.parts else [self.values]
+        return sum(values.nbytes for values in everything if values is not None)
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that differs between leaves of different values, as far as lazy ones can tell."""
+        texts = []
+        for dims, values in self.parts or ((self.dims, self.values),):
+            if isinstance(values, Lazy):
+                found = values.written
+            else:
+                array = np.ascontiguousarray(values)
+                found = f"{array.dtype.name} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
+            shape = "" if values is None else f" of shape {values.shape}"
+            texts.append(f"{found}{shape}{f' along {dims}' if dims else ''}")
+        return "; ".join(texts)
+
+    def loaded(self) -> "Leaf":
+        """Return the leaf with its values in memory."""
+        if not self.parts and isinstance(self.values, np.ndarray | np.generic):
+            return self
+        if self.parts:
+            return replace(self, parts=self.pieces)
+        return replace(self, values=self.whole())
+
+    def take(self, selection: Mapping[str, slice]) -> "Leaf":
+        """Return the leaf with slices taken along some axes."""
+
+        def cut(dims: tuple[str, ...], values: Values) -> Values:
+            return values[tuple(selection.get(dim, slice(None)) for dim in dims)]
+
+        if self.parts:
+            return replace(self, parts=tuple((dims, cut(dims, v)) for dims, v in self.parts))
+        assert self.values is not None
+        return replace(self, values=cut(self.dims, self.values))
+
+    def head(self, n: int) -> "Leaf":
+        """Return a copy of the leaf with the first `n` points of every axis."""
+        few = self.take({dim: slice(0, n) for dim in self.dims})
+        if few.parts:
+            return replace(few, parts=tuple((dims, np.array(v)) for dims, v in few.parts))
+        return replace(few, values=np.array(few.values))
+
+    def gather(self, axes: Mapping[str, np.ndarray], dim: str) -> "Leaf":
+        """Return the leaf at chosen points of some axes, which become the one axis `dim`."""
+
+        def pick(dims: tuple[str, ...], values: Values) -> tuple[tuple[str, ...], Values]:
+            kept = tuple(d for d in dims if d not in axes)
+            if kept == dims:
+                return dims, values
+            chosen = [i for i, d in enumerate(dims) if d in axes]
+            first = np.moveaxis(load(values), chosen, range(len(chosen)))
+            return (dim, *kept), first[tuple(axes[d] for d in dims if d in axes)]
+
+        if self.parts:
+            parts = tuple(pick(dims, values) for dims, values in self.parts)
+            return replace(self, dims=union(dims for dims, _ in parts), parts=parts)
+        assert self.values is not None
+        dims, values = pick(self.dims, self.values)
+        return replace(self, dims=dims, values=values)
+
+    def astype(self, dtype: str) -> "Leaf":
+        if dtype == self.dtype and not self.parts:
+            return self
+        if self.parts:
+            return replace(
+                self, parts=tuple((dims, v.astype(dtype, copy=False)) for dims, v in self.parts)
+            )
+        assert self.values is not None
+        return replace(self, values=self.values.astype(dtype, copy=False))
+
+
+class LeafMark:
+    """Stands in an argument's form where the leaf called `key` goes."""
+
+    # No dataclass: a tree would open it.
+    def __init__(self, key: str):
+        self.key = key
+
+
+@dataclass(frozen=True, eq=False)
+class Argument:
+    """One argument: its leaves, and the container that they stand in.
+
+    Attributes:
+        form: the value as the function takes it, with each leaf replaced by its `LeafMark`.
+        shown: how the sweep shows it; a function where the text takes time to make.
+        promotable: a fixed integer, passed as it is unless it is differentiated.
+        origin: the framework whose arrays the value is made of, "torch", "jax" or "".
+    """
+
+    name: str
+    form: Any
+    leaves: tuple[Leaf, ...]
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    shown: str | Callable[[], str] = ""
+    promotable: bool = False
+    origin: str = ""
+
+    @property
+    def written(self) -> str:
+        """How the sweep shows it."""
+        return self.shown if isinstance(self.shown, str) else self.shown()
+
+    @property
+    def is_static(self) -> bool:
+        return not self.leaves
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one array, not a container of them."""
+        return isinstance(self.form, LeafMark)
+
+    def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
+        return replace(self, leaves=tuple(leaves))
+
+    def promoted(self) -> "Argument":
+        """Return a fixed integer as the floating number of the same value."""
+        leaf = Leaf(self.name, (), (), np.asarray(self.form, dtype=np.float64))
+        return replace(self, form=LeafMark(self.name), leaves=(leaf,), promotable=False)
+
+
+def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
+    """Collect the axes of leaves and their lengths, in order of first appearance.
+
+    Raises:
+        SweepError: when two leaves disagree on a length.
+    """
+    sizes: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for leaf in leaves:
+        for dim, size in _sizes(leaf):
+            if sizes.setdefault(dim, size) != size:
+                raise SweepError(
+                    f"{first[dim]!r} has {sizes[dim]} values along {dim!r} and {leaf.key!r} has "
+                    f"{size}. Arguments swept along the same dim need the same length; "
+                    f"give one of them a dim of its own to sweep every combination."
+                )
+            first.setdefault(dim, leaf.key)
+    return sizes
+
+
+def require_same_coordinates(arguments: Iterable[Argument]) -> None:
+    """Check that arguments that share a dim label it alike.
+
+    Raises:
+        SweepError: when two do not.
+    """
+    labels: dict[str, tuple[np.ndarray, str]] = {}
+    for argument in arguments:
+        for dim, coordinate in argument.coordinates.items():
+            if coordinate.dims != (dim,):
+                continue
+            values, other = labels.setdefault(dim, (load(coordinate.values), argument.name))
+            if not _same_labels(values, load(coordinate.values)):
+                raise SweepError(
+                    f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
+                    f"Align them first (xarray.align), or rename one of the dims."
+                )
+
+
+def _same_labels(one: np.ndarray, other: np.ndarray) -> bool:
+    """Tell whether two arrays hold the same labels, missing ones included."""
+    if one is other:
+        return True
+    missing = (one != one) & (other != other) if one.shape == other.shape else False
+    return one.shape == other.shape and bool(((one == other) | missing).all())
+
+
+def working_dtype(leaves: Iterable[Leaf]) -> str:
+    """Return float32 when every floating array is, else float64.
+
+    A single number decides only when there is nothing but single numbers.
+    """
+    floating = [leaf for leaf in leaves if leaf.is_floating]
+    arrays = [leaf for leaf in floating if leaf.dims or leaf.shape]
+    dtypes = {leaf.dtype for leaf in arrays or floating}
+    return "float32" if dtypes == {"float32"} else "float64"
+
+
+@lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype) -> str:
+    """Return what NumPy calls a dtype, which it puts together anew each time it is asked."""
+    return dtype.name
+
+
+def _sizes(leaf: Leaf) -> Iterable[tuple[str, int]]:
+    if leaf.values is not None:
+        yield from zip(leaf.dims, leaf.values.shape)
+    for dims, values in leaf.parts:
+        yield from zip(dims, values.shape)
+
+
+def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(dim for dims in groups for dim in dims))
+
+
+def _spread(values: np.ndarray, dims: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """Move dims to their places among the wanted ones, with length 1 where absent."""
+    order = sorted(range(len(dims)), key=lambda i: wanted.index(dims[i]))
+    moved = values.transpose(order)
+    sizes = iter(moved.shape)
+    return moved.reshape([next(sizes) if dim in dims else 1 for dim in wanted])

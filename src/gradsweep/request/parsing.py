@@ -1,0 +1,352 @@
+"""Read what a user writes in a Sweep, a tangent or a cotangent.
+
+A value enters, an Argument leaves. Arrays of torch, JAX, pandas and xarray are recognised by what
+they offer; none of the four is imported here.
+"""
+
+import numbers
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+# np.ma, first asked for by two threads at once, may recurse without end (NumPy 2.4).
+from numpy.ma import MaskedArray, filled
+
+from gradsweep.request import pytree
+from gradsweep.request.framework import framework_of
+from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
+from gradsweep.request.leaf import Argument, Coordinate, Leaf, LeafMark, union
+from gradsweep.support.errors import SweepError
+
+__all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
+
+
+_LARGEST_INTEGER = np.iinfo(np.int64).max
+
+_HAS_NO_VALUES = (
+    "has no values yet: a transformation of its framework (jit, vmap, grad) is tracing it. Call "
+    "gradsweep outside of it"
+)
+
+
+@dataclass(frozen=True)
+class Components:
+    """The parts that `components` puts together."""
+
+    parts: tuple[Any, ...]
+
+
+def components(*parts: Any) -> Components:
+    """Put an array argument together from scalar components, each fixed or swept.
+
+    Args:
+        parts: for each element, a number (held fixed), `("dim", values)` or a DataArray
+            (swept). For f(x) with x in R^3: `x=gs.components(("x0", a), 1.0, 1.0)`.
+
+    Returns:
+        What makes an argument of shape (len(parts),) in a Sweep.
+    """
+    if not parts:
+        raise SweepError("components needs at least one component")
+    return Components(parts)
+
+
+def parse_argument(name: str, value: Any) -> Argument:
+    """Read one value of a Sweep.
+
+    Raises:
+        SweepError: when it has none of the forms of the Sweep's table.
+    """
+    argument, origin = _parse(name, value), _origin(value)
+    return replace(argument, origin=origin) if origin else argument
+
+
+def _parse(name: str, value: Any) -> Argument:
+    if isinstance(value, float):  # by far the most of what is held fixed
+        return _parse_fixed(name, np.asarray(value))
+    if isinstance(value, Components):
+        return _parse_components(name, value)
+    if hasattr(value, "data_vars"):
+        raise SweepError(
+            f"{name!r} is a Dataset. Pass one of its variables, {name}=ds[{name!r}] say."
+        )
+    if is_data_array(value):
+        return _parse_data_array(name, value)
+    if isinstance(value, dict) or hasattr(value, "_fields"):  # a named tuple's names are no dims
+        return _parse_with_dims(name, ((), value))
+    if isinstance(value, tuple):
+        return _parse_with_dims(name, value)
+    if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
+        return Argument(name, value, (), shown=repr(value))
+    if isinstance(value, numbers.Integral):
+        return Argument(name, int(value), (), shown=repr(int(value)), promotable=True)
+    if isinstance(value, range):
+        value = np.arange(value.start, value.stop, value.step)
+    array = as_array(name, value)
+    if array is None:
+        return Argument(name, value, (), shown=f"{type(value).__name__}, static")
+    if array.ndim == 0 and not isinstance(array, Lazy):
+        if array.dtype.kind == "i":
+            return Argument(name, int(array), (), shown=str(int(array)), promotable=True)
+        return _parse_fixed(name, array)
+    if array.ndim > 1:
+        dims = ", ".join(f'"{name}_{axis}"' for axis in range(array.ndim))
+        raise SweepError(
+            f"{name!r} is an array of shape {array.shape}, and its swept dims are not named.\n"
+            f'Write {name}=("point", array) to sweep along the first axis, '
+            f"{name}=(({dims}), array) to sweep along all, or {name}=((), array) to hold it fixed."
+        )
+    return _parse_swept(name, (name,), array)
+
+
+def as_array(name: str, value: Any) -> Values | None:
+    """Return a value as an array of float64, float32, int64 or bool; None if it is no array.
+
+    Raises:
+        SweepError: when it is an array of something else.
+    """
+    if is_lazy(value):
+        value = as_lazy(value) if value.ndim else np.asarray(value)
+    elif isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
+        value = float(value) if not isinstance(value, np.generic) else value
+    elif isinstance(value, numbers.Complex):
+        raise SweepError(
+            f"{name!r} is complex. Pass its real and imaginary parts as two arguments."
+        )
+    elif hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
+        value = value.detach().cpu()
+        if value.dtype.itemsize == 2 and value.is_floating_point():
+            value = value.float()
+        try:
+            value = value.numpy()
+        except RuntimeError:  # inside torch.func
+            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
+    elif isinstance(value, MaskedArray):
+        value = filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
+    elif not hasattr(value, "__array__") and not isinstance(value, list):
+        return None
+    if isinstance(value, list) and not value:
+        return np.empty(0)
+    try:
+        array = value if isinstance(value, Lazy) else np.asarray(value)
+    except (ValueError, TypeError) as error:
+        if framework_of(error) == "jax":  # inside a transformation
+            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
+        raise SweepError(f"{name!r} is not an array of numbers: {error}") from None
+    match array.dtype.kind:
+        case "f":
+            # float16 is too narrow to differentiate in; long double has no vector code.
+            return array.astype(
+                {2: "float32", 4: "float32"}.get(array.dtype.itemsize, "float64"), copy=False
+            )
+        case "i" | "u":
+            # What int64 cannot hold would come out negative.
+            if array.dtype == np.uint64:
+                large = True if isinstance(array, Lazy) else np.any(array > _LARGEST_INTEGER)
+                return array.astype("float64" if large else "int64", copy=False)
+            return array.astype("int64", copy=False)
+        case "b":
+            return array
+        case "V" if array.dtype.name.startswith(("bfloat", "float8")):
+            return array.astype("float32")
+        case "c":
+            raise SweepError(
+                f"{name!r} is complex. Pass its real and imaginary parts as two arguments."
+            )
+    if isinstance(value, list):
+        raise SweepError(
+            f"{name!r} is a list of {array.dtype.name if array.dtype.kind != 'O' else 'objects'}, "
+            f"not of numbers."
+        )
+    raise SweepError(f"{name!r} is an array of {array.dtype}, not of numbers.")
+
+
+def _parse_fixed(name: str, array: np.ndarray) -> Argument:
+    if array.dtype.kind == "b":
+        return Argument(name, bool(array), (), shown=repr(bool(array)))
+    leaf = Leaf(name, (), (), array)
+    return Argument(name, LeafMark(name), (leaf,), shown=f"{array[()]:g}")
+
+
+def _parse_swept(name: str, dims: tuple[str, ...], array: Values) -> Argument:
+    if array.ndim < len(dims):
+        raise SweepError(
+            f"{name!r} names {len(dims)} swept dims, {', '.join(map(repr, dims))}, "
+            f"and its array has shape {array.shape}."
+        )
+    leaf = _swept_leaf(name, dims, array)
+    return Argument(name, LeafMark(name), (leaf,), shown=partial(_shown_swept, leaf))
+
+
+def _shown_swept(leaf: Leaf) -> str:
+    shape = f", shape {leaf.shape}" if leaf.shape else ""
+    return f"{_span(leaf)} along {' x '.join(leaf.dims)}{shape}" if leaf.dims else f"fixed{shape}"
+
+
+def _swept_leaf(key: str, dims: tuple[str, ...], array: Values) -> Leaf:
+    # Integers swept are values like any other; a fixed integer array may be a table of indices.
+    if array.dtype.kind == "i" and dims:
+        array = array.astype(np.float64)
+    return Leaf(key, dims, array.shape[len(dims) :], array)
+
+
+def _parse_with_dims(name: str, value: tuple) -> Argument:
+    dims = value[0] if len(value) == 2 else None
+    if isinstance(dims, str):
+        dims = (dims,)
+    elif isinstance(dims, list):
+        dims = tuple(dims)
+    if not isinstance(dims, tuple) or not all(isinstance(dim, str) for dim in dims):
+        raise SweepError(
+            f"{name!r} is a tuple that is not (dims, values).\n"
+            f'Write {name}=("point", values) to sweep it, {name}=((), value) to hold it fixed.'
+        )
+    if len(set(dims)) != len(dims):
+        raise SweepError(f"{name!r} names a dim twice: {dims}")
+    inner = value[1]
+    if is_data_array(inner):
+        inner = _data_of(inner)
+    if isinstance(inner, Components):
+        raise SweepError(
+            f"{name!r}: components name their own dims; write {name}=gs.components(...)"
+        )
+    attrs = _attrs(value[1])
+    if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
+        return _parse_tree(name, dims, inner)
+    array = as_array(name, list(inner) if isinstance(inner, range) else inner)
+    if array is None:
+        if dims:
+            raise SweepError(f"{name!r} is swept along {dims} but is no array: {inner!r}")
+        return _parse_tree(name, dims, inner)
+    return replace(_parse_swept(name, dims, array), attrs=attrs)
+
+
+def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
+    leaves: list[Leaf] = []
+
+    def mark(path: pytree.Path, leaf: Any) -> Any:
+        if isinstance(leaf, bool | str | int) or leaf is None:
+            return leaf
+        key = ".".join((name, *path))
+        array = as_array(key, leaf)
+        if array is None:
+            return leaf
+        if array.ndim < len(dims):
+            raise SweepError(
+                f"{key!r} has shape {array.shape}, and its argument is swept along {dims}.\n"
+                f"Inside a container, give arrays, such as np.array([1.0, 2.0]): a list is a "
+                f"container too."
+            )
+        leaves.append(_swept_leaf(key, dims, array))
+        return LeafMark(key)
+
+    form = pytree.map_leaves(mark, value)
+    along = f" along {' x '.join(dims)}" if dims else ""
+    count = f"{len(leaves)} array" + ("s" if len(leaves) != 1 else "")
+    written = f"{type(value).__name__} of {count}{along}"
+    return Argument(name, form, tuple(leaves), shown=written)
+
+
+def _parse_components(name: str, value: Components) -> Argument:
+    parts = []
+    for index, part in enumerate(value.parts):
+        label = f"{name}[{index}]"
+        if isinstance(part, numbers.Integral) and not isinstance(part, bool):
+            part = float(part)
+        argument = parse_argument(label, part)
+        if len(argument.leaves) != 1 or argument.leaves[0].shape:
+            raise SweepError(
+                f"{label} is a component and must be a number or a swept scalar, "
+                f'such as ("{name}{index}", values)'
+            )
+        leaf = argument.leaves[0]
+        if leaf.dims == (label,):
+            raise SweepError(f'{label} is a bare array. Name its dim: ("{name}{index}", values)')
+        assert leaf.values is not None
+        parts.append((leaf.dims, leaf.values))
+    dtype = np.result_type(*(values for _, values in parts))
+    leaf = Leaf(
+        key=name,
+        dims=union(dims for dims, _ in parts),
+        shape=(len(parts),),
+        values=None,
+        parts=tuple((dims, values.astype(dtype, copy=False)) for dims, values in parts),
+    )
+    return Argument(name, LeafMark(name), (leaf,), shown=partial(_shown_components, leaf))
+
+
+def _shown_components(leaf: Leaf) -> str:
+    each = (
+        _shown_swept(Leaf(leaf.key, dims, (), values)) if dims else f"{values[()]:g}"
+        for dims, values in leaf.parts
+    )
+    return f"({', '.join(each)})"
+
+
+def _parse_data_array(name: str, value: Any) -> Argument:
+    dims = tuple(str(dim) for dim in value.dims)
+    array = as_array(name, _data_of(value))
+    assert array is not None
+    coordinates = {
+        str(label): Coordinate(tuple(map(str, c.dims)), np.asarray(c.values), dict(c.attrs))
+        for label, c in value.coords.items()
+        if set(c.dims) <= set(value.dims)
+    }
+    if not dims:
+        argument = parse_argument(name, array)
+    else:
+        argument = _parse_swept(name, dims, array)
+    return replace(argument, coordinates=coordinates, attrs=dict(value.attrs))
+
+
+def _origin(value: Any) -> str:
+    if value is None or isinstance(value, bool | int | float | str):
+        return ""
+    value = value.parts if isinstance(value, Components) else value
+    for _, leaf in pytree.flatten(value):
+        if framework := framework_of(leaf):
+            return framework
+    return ""
+
+
+def _attrs(value: Any) -> dict:
+    return dict(value.attrs) if is_data_array(value) else {}
+
+
+def is_data_array(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("dims", "coords", "attrs", "values"))
+
+
+def _data_of(value: Any) -> Any:
+    """Return a DataArray's array, as it is where dask holds it and in memory otherwise."""
+    return value.values if value.chunks is None else value.data
+
+
+def _is_container(value: Any) -> bool:
+    leaves = list(pytree.flatten(value))
+    return not (len(leaves) == 1 and leaves[0][0] == ())
+
+
+def _is_numeric(value: list) -> bool:
+    try:
+        return np.asarray(value).dtype.kind in "fiub"
+    except (ValueError, TypeError, RuntimeError):
+        return False
+
+
+def _span(leaf: Leaf) -> str:
+    values = leaf.values
+    assert values is not None
+    if isinstance(values, Lazy):
+        return values.written
+    counts = " x ".join(f"{n:,}" for n in values.shape[: len(leaf.dims)])
+    if values.size == 0:
+        return f"{counts} values"
+    if values.dtype.kind == "b":
+        return f"{counts} bools"
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return f"{counts} values, none finite"
+    return f"{counts} values from {finite.min():g} to {finite.max():g}"

@@ -1,0 +1,218 @@
+"""Turn what a user asks for into a Derivative and the leaves that it reads.
+
+A function, a Sweep, and names and directions as written enter; a Request leaves. Nothing is
+traced here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from gradsweep.request import pytree
+from gradsweep.request.function import BoundFunction, bind
+from gradsweep.request.leaf import Leaf, axes_of, working_dtype
+from gradsweep.request.parsing import Components, as_array, is_data_array, parse_argument
+from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
+from gradsweep.request.sweep import Sweep
+from gradsweep.support.errors import ArgumentError, SweepError, nearest
+
+__all__ = ["Request", "make_request"]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A derivative to be computed, and everything that it reads.
+
+    Attributes:
+        leaves: the arguments' leaves and the directions', by key; floats have one dtype.
+        axes: the swept axes, in order, and their lengths.
+        dtype: that dtype.
+    """
+
+    bound: BoundFunction
+    derivative: Derivative
+    leaves: Mapping[str, Leaf]
+    axes: Mapping[str, int]
+    dtype: str
+
+    def with_leaves(self, leaves: Mapping[str, Leaf]) -> "Request":
+        """Return the same request of other values, along the same axes."""
+        return replace(self, leaves=leaves, axes=axes_of(leaves.values()))
+
+
+def make_request(
+    quantity: str,
+    f: Callable[..., Any],
+    sweep: Sweep,
+    direction: Any = None,
+    wrt: str | Iterable[str] | None = None,
+    with_value: bool = False,
+    mode: Mode = "auto",
+) -> Request:
+    """Check and resolve a request.
+
+    Raises:
+        ArgumentError: when a name is not one of the function's.
+        SweepError: when a tangent or cotangent has the wrong form.
+    """
+    bound = bind(f, sweep)
+    kind = QUANTITIES[quantity].direction
+    written = _by_name(bound, kind, direction)
+    if mode not in get_args(Mode):
+        raise ArgumentError(
+            f"there is no mode {mode!r}; there are {', '.join(get_args(Mode))}."
+            f"{nearest(str(mode), get_args(Mode))}"
+        )
+    names = _as_names(wrt)
+    if kind == "tangent" and written:
+        if names is None and QUANTITIES[quantity].order == 1:
+            names = tuple(written)
+        elif names is None:  # what no tangent names has a component of H v all the same
+            every = bound.sweep.arguments.values()
+            floating = [a.name for a in every if any(leaf.is_floating for leaf in a.leaves)]
+            names = tuple(dict.fromkeys([*floating, *written]))
+        for name in written:
+            if name not in names:
+                raise ArgumentError(f"the tangent names {name!r}, which is not in wrt={names}.")
+    keys: tuple[str, ...] = ()
+    if quantity != "value":
+        bound, keys = _resolve(bound, quantity, names)
+    directions = {
+        name: leaf
+        for given, value in written.items()
+        for name, leaf in _directions(bound, kind, given, value)
+    }
+    arguments = tuple(bound.sweep.arguments.values())
+    leaves = [leaf for argument in arguments for leaf in argument.leaves] + [*directions.values()]
+    dtype = working_dtype(leaves)
+    return Request(
+        bound=bound,
+        derivative=Derivative(quantity, keys, with_value, mode, along=tuple(directions)),
+        leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
+        axes=axes_of(leaves),
+        dtype=dtype,
+    )
+
+
+def _as_names(wrt: Any) -> tuple[str, ...] | None:
+    """Return `wrt` as names, each once; None for all."""
+    if wrt is None:
+        return None
+    names = wrt if isinstance(wrt, Iterable) and not isinstance(wrt, str) else (wrt,)
+    names = tuple(dict.fromkeys(names))
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"wrt={wrt!r}: give the name of an argument, or several in a list")
+    return names
+
+
+def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, Any]:
+    """Return a tangent by argument name, or a cotangent by output name."""
+    if not kind:
+        return {}
+    if kind == "cotangent" and not isinstance(direction, Mapping):
+        return {bound.name: direction}
+    if not isinstance(direction, Mapping):
+        raise SweepError(
+            f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; "
+            f"it is a {type(direction).__name__}."
+        )
+    if kind == "tangent":
+        for name in direction:
+            _require_argument(bound, name, "the tangent names")
+    return direction
+
+
+def _require_argument(bound: BoundFunction, name: str, what: str) -> None:
+    names = list(bound.sweep.arguments)
+    if name not in names:
+        raise ArgumentError(
+            f"{what} {name!r}, which is no argument of {bound.name}; "
+            f"it takes {', '.join(names)}.{nearest(name, names)}"
+        )
+
+
+def _resolve(
+    bound: BoundFunction, quantity: str, names: tuple[str, ...] | None
+) -> tuple[BoundFunction, tuple[str, ...]]:
+    """Return the function with integers promoted where asked, and the keys to differentiate."""
+    arguments = dict(bound.sweep.arguments)
+    if names is None:
+        keys = [leaf.key for leaf in bound.sweep.leaves if leaf.is_floating]
+        if not keys:
+            raise ArgumentError(
+                f"{quantity} of {bound.name} has nothing to differentiate: "
+                f"no argument is a floating number. Name integers in wrt to have them promoted."
+            )
+        return bound, tuple(keys)
+    if not names:
+        raise ArgumentError("wrt is empty; name the arguments to differentiate.")
+    keys = []
+    for name in names:
+        _require_argument(bound, name, "wrt names")
+        argument = arguments[name]
+        if argument.promotable:
+            argument = arguments[name] = argument.promoted()
+        leaves = [
+            leaf if leaf.dtype != "int64" else leaf.astype("float64") for leaf in argument.leaves
+        ]
+        floating = [leaf for leaf in leaves if leaf.is_floating]
+        if not floating:
+            what = "a bool" if argument.leaves or isinstance(argument.form, bool) else "static"
+            raise ArgumentError(
+                f"{name!r} is {what} ({argument.written}) and cannot be differentiated; "
+                f"leave it out of wrt."
+            )
+        arguments[name] = argument.with_leaves(leaves)
+        keys += [leaf.key for leaf in floating]
+    return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(keys)
+
+
+def _directions(
+    bound: BoundFunction, kind: str, name: str, value: Any
+) -> Iterable[tuple[str, Leaf]]:
+    """Yield the leaves of one tangent or cotangent, each with the name of what it belongs to."""
+    argument = bound.sweep.arguments.get(name) if kind == "tangent" else None
+    if argument is None or argument.is_single:
+        like = argument.leaves[0] if argument else None
+        yield name, _direction(kind, name, value, like)
+        return
+    dims: tuple[str, ...] = ()
+    if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
+        dims, value = value
+    leaves = {leaf.key: leaf for leaf in argument.leaves}
+    for path, part in pytree.flatten(value):
+        key = ".".join((name, *path))
+        if key not in leaves:
+            raise SweepError(f"the tangent has {key!r}; {name} has {', '.join(leaves)}.")
+        yield key, _direction(kind, key, (dims, part) if dims else part, leaves[key])
+
+
+def _are_dims(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, tuple | list) and all(isinstance(dim, str) for dim in value)
+    )
+
+
+def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
+    """Read one tangent or cotangent: a number, an array of the own shape, or swept values."""
+    key = direction_key(kind, name)
+    if isinstance(value, tuple | Components) or is_data_array(value):
+        argument = parse_argument(key, value)
+        if len(argument.leaves) != 1 or argument.leaves[0].dtype == "bool":
+            raise SweepError(f"the {key} is not an array of numbers: {argument.written}")
+        leaf = argument.leaves[0]
+        return leaf.astype("float64") if leaf.dtype == "int64" else leaf
+    array = as_array(key, value)
+    if array is None or array.dtype.kind == "b":
+        raise SweepError(f"the {key} is {value!r}; give a number, an array, or (dims, values).")
+    if array.dtype.kind == "i":
+        array = array.astype("float64")
+    if like is not None and not like.shape and array.ndim:
+        # A bare array for a swept scalar can only mean one value for each of its points.
+        if tuple(like.sizes.values()) != array.shape:
+            raise SweepError(
+                f"the {key} has shape {array.shape}, and {name} is a number at each point.\n"
+                f'Name the dims it is swept along: ("dim", values).'
+            )
+        return Leaf(key, like.dims, (), array)
+    return Leaf(key, (), array.shape, array)

@@ -1,0 +1,170 @@
+"""Sweep: the arguments of a function by name, each fixed or swept.
+
+xarray's own convention says which dims are swept: those that are named.
+Knows nothing of functions, derivatives or frameworks.
+"""
+
+import numbers
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradsweep.request.leaf import Argument, Leaf, axes_of, require_same_coordinates
+from gradsweep.request.parsing import parse_argument
+from gradsweep.support.errors import SweepError
+
+__all__ = ["Sweep"]
+
+
+class Sweep:
+    """Arguments of a function by name, each held fixed or swept along named axes.
+
+    =====================================  ====================================================
+    written                                means
+    =====================================  ====================================================
+    ``K=100.0``                            held fixed
+    ``S=array_1d``                         swept along an axis named ``S``
+    ``S=("quote", a), K=("quote", b)``     the same dim: swept together
+    ``S=..., sigma=...``                   different dims: every combination
+    ``q=("pose", Q)``, Q of shape (n, 6)   dims name the leading axes; (6,) is the argument
+    ``q=((), q0)``, ``params=((), tree)``  an array or pytree argument, held fixed
+    ``params={"w": w0}``, a named tuple    the same: a pytree that can be nothing else
+    ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
+    ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
+    a DataArray                            its dims are swept, its coordinates are labels
+    =====================================  ====================================================
+
+    Values may be numbers, lists, NumPy, torch or JAX arrays, or pandas Series. A fixed Python
+    integer is passed as it is, unless it is named in `wrt`; swept integers become floats.
+
+    Raises:
+        SweepError: when a value has none of these forms, or when axes of the same name have
+            different lengths or coordinates.
+    """
+
+    def __init__(self, /, **arguments: Any):
+        self._hold(parse_argument(name, value) for name, value in arguments.items())
+
+    @classmethod
+    def sample(
+        cls,
+        n: int,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        rng: Any = None,
+        method: str = "sobol",
+        **more: Any,
+    ) -> "Sweep":
+        """Draw a design of `n` points along one dim, `point`.
+
+        Args:
+            n: how many points.
+            arguments: a mapping, for names that are options of this method.
+            rng: a seed or a numpy.random.Generator.
+            method: `"sobol"` (scrambled), `"halton"`, `"latin"` (Latin hypercube) or `"uniform"`.
+            more: `S=(50, 150)` is drawn between the two bounds; any other value is as in a Sweep.
+
+        Returns:
+            A Sweep whose drawn arguments are zipped along `point`.
+
+        Raises:
+            SweepError: when nothing is to be drawn, or bounds are not finite.
+        """
+        from scipy.stats import qmc
+
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise SweepError(
+                f"Sweep.sample takes how many points, then a mapping of arguments, not a "
+                f"{type(arguments).__name__}."
+            )
+        arguments = {**(arguments or {}), **more}
+        if not isinstance(n, numbers.Integral) or n < 0:
+            raise SweepError(f"Sweep.sample draws a number of points, such as 1000, not {n!r}")
+        n = int(n)
+        ranges = {name: value for name, value in arguments.items() if _is_range(value)}
+        for name, bounds in ranges.items():
+            if not np.isfinite(bounds).all():
+                raise SweepError(f"{name!r} cannot be drawn between {bounds[0]} and {bounds[1]}")
+        if not ranges:
+            raise SweepError(
+                "Sweep.sample needs at least one range: a tuple of two numbers, S=(50, 150)"
+            )
+        n_dims = len(ranges)
+        match method:
+            case "sobol":
+                # The points come in powers of two; any n of them is still a design.
+                exponent = max(0, int(n - 1).bit_length())
+                unit = qmc.Sobol(n_dims, rng=rng).random_base2(exponent)[:n]
+            case "halton":
+                unit = qmc.Halton(n_dims, rng=rng).random(n)
+            case "latin":
+                unit = qmc.LatinHypercube(n_dims, rng=rng).random(n)
+            case "uniform":
+                unit = np.random.default_rng(rng).random((n, n_dims))
+            case _:
+                raise SweepError(
+                    f"Sweep.sample has no method {method!r}. Use sobol, halton, latin or uniform."
+                )
+        lower, upper = np.array(list(ranges.values()), dtype=np.float64).T
+        drawn = lower + unit * (upper - lower)
+        columns = {name: ("point", drawn[:, i]) for i, name in enumerate(ranges)}
+        return cls(**{name: columns.get(name, value) for name, value in arguments.items()})
+
+    @classmethod
+    def from_arguments(cls, arguments: Iterable[Argument]) -> "Sweep":
+        """Put together a Sweep from arguments that are parsed already."""
+        sweep = cls()
+        sweep._hold(arguments)
+        return sweep
+
+    def _hold(self, arguments: Iterable[Argument]) -> None:
+        self._arguments = {argument.name: argument for argument in arguments}
+        if "" in self._arguments:
+            raise SweepError("an argument of the sweep has no name: it is called ''")
+        for key, count in Counter(leaf.key for leaf in self.leaves).items():
+            if count > 1:
+                raise SweepError(f"{count} arrays of the sweep are called {key!r}; rename them")
+        self._axes = axes_of(self.leaves)
+        require_same_coordinates(self._arguments.values())
+
+    @property
+    def arguments(self) -> Mapping[str, Argument]:
+        return self._arguments
+
+    @property
+    def axes(self) -> Mapping[str, int]:
+        """The swept axes and their lengths, in order of first appearance."""
+        return self._axes
+
+    @property
+    def n_points(self) -> int:
+        """The number of points, which is the product of the lengths of the axes."""
+        return int(np.prod(list(self._axes.values()), dtype=object)) if self._axes else 1
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        return tuple(leaf for a in self._arguments.values() for leaf in a.leaves)
+
+    def replace(self, /, **arguments: Any) -> "Sweep":
+        """Return a Sweep with some arguments written anew."""
+        parsed = {name: parse_argument(name, value) for name, value in arguments.items()}
+        return Sweep.from_arguments({**self._arguments, **parsed}.values())
+
+    def __repr__(self) -> str:
+        axes = " x ".join(f"{name}: {size}" for name, size in self._axes.items())
+        points = "1 point" if self.n_points == 1 else f"{self.n_points:,} points"
+        lines = [f"<gradsweep.Sweep ({axes})  {points}>" if axes else "<gradsweep.Sweep  1 point>"]
+        width = max(map(len, self._arguments), default=0)
+        lines += [f"  {name:<{width}}  {a.written}" for name, a in self._arguments.items()]
+        return "\n".join(lines)
+
+
+def _is_range(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in value)
+    )

@@ -1,0 +1,149 @@
+"""What a store is: it takes the results of a sweep part by part, and gives a Dataset at the end.
+
+Knows nothing of functions, engines or schedulers.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gradsweep.request.partition import Part, Partition
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["ArrayBytes", "Layout", "Store", "Variable", "Writer", "seconds_to_store"]
+
+# The swept dims of a result, and its bytes at a point of them.
+ArrayBytes = tuple[tuple[str, ...], int]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the Dataset to be.
+
+    Attributes:
+        name: what it is called.
+        dims: its dims: the swept axes that it varies with, then those of its own shape.
+        n_swept: how many of them are swept.
+        shape: its lengths along `dims`.
+        dtype: "float64", "float32" or "bool".
+        attrs: long_name, units and the like.
+        result: the number of the array that it shows, in the order of a plan's results.
+        order: the order of that array's axes that shows it; None for the array as it is.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    n_swept: int
+    shape: tuple[int, ...]
+    dtype: str
+    attrs: Mapping[str, Any]
+    result: int
+    order: tuple[int, ...] | None = None
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        return self.dims[: self.n_swept]
+
+    def of(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the variable's values, from the arrays of a plan's results."""
+        array = arrays[self.result]
+        return array if self.order is None else array.transpose(self.order)
+
+    def region(self, part: Part) -> tuple[slice, ...]:
+        """Return where a part's values stand in the whole variable."""
+        own = (slice(0, length) for length in self.shape[self.n_swept :])
+        return (*(part.slices[axis] for axis in self.swept), *own)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Everything that will be stored, before any of it is computed.
+
+    Attributes:
+        coordinates: for each, its dims, its values (an array, or something lazy with a `shape`
+            and a `dtype` that gives arrays when sliced along every dim) and its attributes.
+        attrs: attributes of the Dataset.
+        fingerprint: what makes it this run and no other, by what a person calls it: "function",
+            "sweep", "quantity", "dtype", "gradsweep" and the like. Plain text.
+    """
+
+    partition: Partition
+    variables: tuple[Variable, ...]
+    coordinates: Mapping[str, tuple[tuple[str, ...], Any, Mapping[str, Any]]]
+    attrs: Mapping[str, Any]
+    fingerprint: Mapping[str, str]
+
+
+class Writer(Protocol):
+    """Puts the results of parts where they belong, in any process; it can be pickled."""
+
+    def write(self, part: Part, arrays: Sequence[np.ndarray]) -> Any:
+        """Take a part's results: an array for each result, of the part's own lengths.
+
+        Several threads may call this, each with other parts. A variable is written by the parts
+        that own its dims (`Part.owns`). The arrays are used again once this returns. To write a
+        part twice is to write it once.
+
+        Returns:
+            A receipt, small plain data, for `Store.record`.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Takes results part by part, in one process and one at a time; its writer from anywhere."""
+
+    def try_out(self, sample: np.ndarray) -> None:
+        """Do with some results what takes time of a thread, and keep nothing, to see how long."""
+        ...
+
+    def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
+        """Return what it makes of results, such as "mean, max", and over which axes."""
+        ...
+
+    def stored_partition(self) -> Partition | None:
+        """Return how a run that is there already was cut, when it is to be continued."""
+        ...
+
+    def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
+        """Project what it keeps in memory of results: their dims, and their bytes at a point."""
+        ...
+
+    def begin(self, layout: Layout) -> frozenset[int]:
+        """Make room, and return the numbers of the parts that are there already.
+
+        Raises:
+            StoreError: before anything is computed, when the store cannot be written to.
+        """
+        ...
+
+    @property
+    def writer(self) -> Writer:
+        """What writes parts, once `begin` has returned."""
+        ...
+
+    def record(self, part: Part, receipt: Any) -> None:
+        """Count a part as done. Until this returns it is as if the part had never begun."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go, when a run ends early: what was written stays, and can be resumed."""
+        ...
+
+    def finish(self) -> "xarray.Dataset":
+        """Return everything as a Dataset, once all parts are written."""
+        ...
+
+
+def seconds_to_store(store: Store) -> float:
+    """Measure how long a thread takes for a byte of results, the device's own time left out."""
+    sample = np.sqrt(np.arange(1.0, 2**17))
+    store.try_out(sample)  # what is done but once is not counted
+    started = time.perf_counter()
+    store.try_out(sample)
+    return (time.perf_counter() - started) / sample.nbytes

@@ -1,0 +1,338 @@
+"""Names, dims, coordinates and attributes: from arrays to an xarray.Dataset.
+
+Knows nothing of engines or Programs. xarray is imported when the first Dataset is made.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradsweep.support.cache import Cache
+from gradsweep.request.quantities import Result
+from gradsweep.support.errors import OutputError
+from gradsweep.request.leaf import Argument, Coordinate, dtype_name
+from gradsweep.request.lazy import Values, load
+from gradsweep.results.layout import Variable
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = [
+    "Labels",
+    "coordinates",
+    "dataset",
+    "require_distinct_names",
+    "symmetric",
+    "variable_name",
+    "variables",
+    "views",
+]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What results are called after.
+
+    Attributes:
+        function: the function's name.
+        units: the units of its value, where the function carries them (`price.units = "USD"`).
+        arguments: the sweep's arguments, whose coordinates and attributes label the axes.
+    """
+
+    function: str
+    units: str
+    arguments: Sequence[Argument]
+
+    @property
+    def names(self) -> Hashable:
+        """Everything that the names and attributes of results come from."""
+        return self.function, self.units, *((a.name, _units_of(a)) for a in self.arguments)
+
+    @property
+    def taken(self) -> set[str]:
+        """The names of arguments and axes."""
+        dims = {dim for argument in self.arguments for leaf in argument.leaves for dim in leaf.dims}
+        return dims | {argument.name for argument in self.arguments}
+
+    def output(self, result: Result) -> str:
+        """Return the name of the output that a result is of."""
+        if not result.output:
+            return self.function
+        return result.output if result.output.isidentifier() else f"{self.function}_{result.output}"
+
+    def units_of(self, key: str) -> str:
+        for argument in self.arguments:
+            if argument.name == key.partition(".")[0]:
+                return _units_of(argument)
+        return ""
+
+
+def _units_of(argument: Argument) -> str:
+    return str(argument.attrs.get("units", ""))
+
+
+def variable_name(labels: Labels, result: Result) -> str:
+    """Return what a result is called in a Dataset: `dprice_dS`, `d2f_dx0_dx1`, `jvp` ..."""
+    output = labels.output(result)
+    wrt = [_flat(key) for key in result.wrt]
+    qualified = "_".join([*([output] if result.output else []), *wrt])
+    match result.kind:
+        case "value":
+            # xarray takes what is called like a dim for the labels of that dim.
+            return f"{labels.function}_{output}" if output in labels.taken else output
+        case "partial":
+            return f"d{output}_d{wrt[0]}"
+        case "second":
+            return f"d2{output}_d{wrt[0]}_d{wrt[1]}"
+        case "jvp" | "contribution" | "vjp" | "hvp" as kind:
+            return f"{kind}_{qualified}" if qualified else kind
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def require_distinct_names(labels: Labels, results: Sequence[Result], axes: Iterable[str]) -> None:
+    """Check that every result has a name to itself.
+
+    Raises:
+        OutputError: when two share one, or one is that of an axis.
+    """
+    owners = {axis: f"the axis {axis!r}" for axis in axes}
+    for result in results:
+        wrt = f" with respect to {' and '.join(result.wrt)}" if result.wrt else ""
+        owner = f"the {result.kind} of {result.output or labels.function}{wrt}"
+        name = variable_name(labels, result)
+        if name in owners:
+            raise OutputError(
+                f"{owners[name]} and {owner} would both be called {name!r}.\n"
+                f"Rename an argument, an axis or an output."
+            )
+        owners[name] = owner
+
+
+def dataset(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    arrays: Sequence[np.ndarray],
+    axes: Mapping[str, int],
+    attrs: Mapping[str, Any],
+) -> "xarray.Dataset":
+    """Label the arrays of a sweep.
+
+    Args:
+        dims: for each result, the swept axes that lead its array.
+        axes: the swept axes and their lengths.
+    """
+    dtypes = tuple(dtype_name(array.dtype) for array in arrays)
+    make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
+    around = dict(_coordinates(labels.arguments, axes))
+    if sum(c.values.nbytes for c in around.values()) > _LARGEST_COORDINATES_BYTES:
+        found, blank = make()
+    else:
+        same = [
+            (name, c.dims, c.values.dtype, load(c.values).tobytes(), repr(dict(c.attrs)))
+            for name, c in around.items()
+        ]
+        asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
+        found, blank = _FRAMES.get((*asked, *same), make)
+    return blank.copy(data={variable.name: variable.of(arrays) for variable in found})
+
+
+# xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
+# Dataset without its data is kept for sweeps that are labelled alike, value by value.
+_FRAMES: Cache[tuple[list[Variable], "xarray.Dataset"]] = Cache(size=64)
+_LARGEST_COORDINATES_BYTES = 2**17
+
+_Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
+
+
+def variables(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    dtypes: Sequence[str],
+    axes: Mapping[str, int],
+) -> list[Variable]:
+    """Return the variables that show the arrays of some results.
+
+    Args:
+        dims: for each result, the swept axes that lead its array.
+        axes: the swept axes and their lengths.
+    """
+    found = []
+    for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
+        for view, order in views(result, len(swept)):
+            found.append(
+                Variable(
+                    name=variable_name(labels, view),
+                    dims=(*swept, *_own_dims(labels, view, axes)),
+                    n_swept=len(swept),
+                    shape=(*(axes[dim] for dim in swept), *view.shape),
+                    dtype=dtype,
+                    attrs=_attributes(labels, view),
+                    result=number,
+                    order=None if order is None else tuple(order),
+                )
+            )
+    return found
+
+
+def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
+    """Return the coordinates of a sweep: for each its dims, its values, not loaded, and attrs."""
+    names = {variable.name for variable in found}
+    taken = {dim for variable in found for dim in variable.dims} | axes.keys()
+    return {
+        name: (c.dims, c.values, c.attrs)
+        for name, c in _coordinates(labels.arguments, axes)
+        # A coordinate with the name of a dim must be that dim's own.
+        if name not in names and (name not in taken or c.dims == (name,))
+    }
+
+
+def _make_frame(
+    labels: Labels,
+    results: Sequence[Result],
+    dims: Sequence[tuple[str, ...]],
+    dtypes: Sequence[str],
+    axes: Mapping[str, int],
+    attrs: Mapping[str, Any],
+) -> tuple[list[Variable], "xarray.Dataset"]:
+    """Return a Dataset's variables, and it with one number, repeated without memory, for data."""
+    import xarray
+
+    found = variables(labels, results, dims, dtypes, axes)
+    nothing = {v.name: (v.dims, np.broadcast_to(0.0, v.shape), v.attrs) for v in found}
+    around = {
+        name: (own, _frozen(values), dict(own_attrs))
+        for name, (own, values, own_attrs) in coordinates(labels, found, axes).items()
+    }
+    return found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)})
+
+
+def _frozen(values: Values) -> np.ndarray:
+    """Copy values that several Datasets will share, so that nobody can write to them."""
+    if values.nbytes > _LARGEST_COORDINATES_BYTES:
+        return load(values)  # not shared, and better not doubled
+    copied = np.array(load(values))
+    copied.flags.writeable = False
+    return copied
+
+
+def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
+    """Yield a result, and for an off-diagonal block of a Hessian its transpose.
+
+    With each comes the order of the array's axes that shows it, None for the array as it is.
+
+    Args:
+        n_swept: how many swept axes lead the array.
+    """
+    yield result, None
+    if not result.is_symmetric or result.wrt[0] == result.wrt[1]:
+        return
+    (a, b), (a_shape, b_shape) = result.wrt, result.wrt_shapes
+    lead = n_swept + len(result.output_shape)
+    n_a, n_b = len(a_shape), len(b_shape)
+    order = [*range(lead), *range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
+    yield Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape)), order
+
+
+def symmetric(
+    result: Result, n_swept: int, array: np.ndarray
+) -> Iterator[tuple[Result, np.ndarray]]:
+    """Yield a result and its array, and for an off-diagonal block of a Hessian its transpose."""
+    for view, order in views(result, n_swept):
+        yield view, array if order is None else array.transpose(order)
+
+
+def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
+    """Name the dims that belong to the output and to the arguments, not to the sweep."""
+    owners = [(labels.output(result), result.output_shape)]
+    owners += [(_flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
+    taken = set(axes)
+    names = []
+    for owner, shape in owners:
+        for position in range(len(shape)):
+            base = name = f"{owner}_{position}"
+            copy = 2
+            while name in taken:  # the second q of d2f_dq_dq, or an axis called the same
+                name = f"{base}_{copy}"
+                copy += 1
+            taken.add(name)
+            names.append(name)
+    return names
+
+
+def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
+    output = labels.output(result)
+    wrt = [_flat(key) for key in result.wrt]
+    units_in = [labels.units_of(key) for key in result.wrt]
+    per = "·".join(map(_of_difference, units_in)) if all(units_in) else ""
+    value_units = labels.units if not result.output else ""
+    units = ""
+    match result.kind:
+        case "value":
+            name, units = output, value_units
+        case "partial":
+            name, units = f"∂{output}/∂{wrt[0]}", _quotient(value_units, per, output)
+        case "second":
+            over = f"∂{wrt[0]}²" if wrt[0] == wrt[1] else f"∂{wrt[0]}∂{wrt[1]}"
+            name, units = f"∂²{output}/{over}", _quotient(value_units, per, output)
+        case "jvp":
+            name, units = f"J v of {output}", value_units
+        case "contribution":
+            name, units = f"∂{output}/∂{wrt[0]} · v", value_units
+        case "vjp":
+            name = f"w J, {wrt[0]}"
+        case "hvp":
+            name = f"H v of {output}, {wrt[0]}"
+        case unknown:
+            raise AssertionError(unknown)
+    attributes = {"long_name": name, "of": output}
+    if wrt:
+        attributes["wrt"] = " ".join(wrt)
+        attributes["wrt_ndim"] = " ".join(str(len(shape)) for shape in result.wrt_shapes)
+    if units:
+        attributes["units"] = units
+    return attributes
+
+
+def _of_difference(units: str) -> str:
+    """Return the units of a difference: days, of values in "days since 2000-01-01"."""
+    return units.partition(" since ")[0]
+
+
+def _quotient(value: str, per: str, output: str) -> str:
+    if not per:
+        return ""
+    value = _of_difference(value)
+    # Without the units of the value, its name in brackets stands for them.
+    is_compound = any(sign in per for sign in "·/ *")
+    return f"{value or f'[{output}]'}/{f'({per})' if is_compound else per}"
+
+
+def _coordinates(
+    arguments: Sequence[Argument], axes: Mapping[str, int]
+) -> Iterator[tuple[str, Coordinate]]:
+    """Yield the coordinates that a sweep gives: its values, and the labels of DataArrays."""
+    for argument in arguments:
+        yield from argument.coordinates.items()
+        attrs = argument.attrs
+        for leaf in argument.leaves:
+            if leaf.parts:
+                for dims, values in leaf.parts:
+                    if len(dims) == 1:
+                        yield dims[0], Coordinate(dims, values, attrs)
+            elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
+                # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
+                name = _flat(leaf.key)
+                own = [f"{name}_{position}" for position in range(len(leaf.shape))]
+                if not set(own) & axes.keys():
+                    values = leaf.whole() if leaf.values is None else leaf.values
+                    yield name, Coordinate((*leaf.dims, *own), values, attrs)
+
+
+def _flat(key: str) -> str:
+    return key.replace(".", "_")

@@ -1,0 +1,5 @@
+"""Carrying out what was decided: part by part, chunk by chunk, here or on a cluster.
+
+A run, its parts and a destination enter; the destination is filled.
+Never sees why the parts are cut as they are.
+"""

@@ -1,0 +1,226 @@
+"""Run a sweep part by part, wherever its results go: computing, storing and progress together.
+
+A plan for one part, a partition and a destination enter; a Dataset leaves. Nothing here knows what
+is computed, nor how a store keeps it.
+"""
+
+import math
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import Part
+from gradsweep.results.layout import Layout, Store
+from gradsweep.running.scheduler import Portable, Scheduler
+from gradsweep.running.threads import n_buffers
+from gradsweep.support.errors import GradsweepWarning
+from gradsweep.support.progress import Meter
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Destination", "OnError", "PartResult", "PartWork", "run"]
+
+OnError = Literal["raise", "mask"]
+
+
+@dataclass(frozen=True, eq=False)
+class Destination:
+    """Where the results of a sweep go, and how it is run.
+
+    Attributes:
+        store: what takes the results.
+        scheduler: where parts are computed.
+        progress: whether to show how far it is; None in a terminal, for longer runs.
+        on_error: "raise" stops at the first point that cannot be computed; "mask" leaves NaN
+            there and goes on.
+        n_at_once: how many parts are computed at once.
+        part_bytes: what the results of a part may take: enough to amortise a task.
+        keep_rows: whether parts are cut along the outer axes first: fastest to compute, where
+            chunks of a store are better read when they are as long along every axis.
+        travels: whether parts are computed in other processes.
+    """
+
+    store: Store
+    scheduler: Scheduler
+    progress: bool | None = None
+    on_error: OnError = "raise"
+    n_at_once: int = 1
+    part_bytes: int = 2**26
+    keep_rows: bool = False
+    travels: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many parts' results are in memory at once."""
+        return n_buffers(self.n_at_once)
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One array of a part: the swept axes it varies with, its own shape, and its dtype."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class PartWork:
+    """Computes parts of a sweep, from the leaves of the whole.
+
+    Attributes:
+        n_at_once: how many parts may be computed at once, by threads of this process.
+        portable: what makes the same of it in another process: itself, pickled, unless it can
+            be data.
+    """
+
+    def __init__(
+        self,
+        leaves: Mapping[str, Leaf],
+        results: Sequence[PartResult],
+        compute: Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None],
+        on_error: OnError = "raise",
+        n_at_once: int = 1,
+    ):
+        self._leaves, self._results, self._compute = leaves, results, compute
+        self.on_error = on_error
+        self.n_at_once = n_at_once
+        self.portable: Portable = self
+        # The slice of each leaf that was read last: parts have most of them in common.
+        self._read: dict[str, tuple[list[slice], Leaf]] = {}
+
+    def open(self) -> "PartWork":
+        return self
+
+    def allocate(self, part: Part, memory: list[np.ndarray]) -> list[np.ndarray]:
+        lengths = part.lengths
+        shapes = [(*r.shape, *(lengths[dim] for dim in r.dims)) for r in self._results]
+        sizes = [math.prod(shape) for shape in shapes]
+        if not memory:
+            memory += [np.empty(n, r.dtype) for n, r in zip(sizes, self._results)]
+        for number, n in enumerate(sizes):
+            if memory[number].size < n:
+                memory[number] = np.empty(n, memory[number].dtype)
+        arrays = [whole[:n].reshape(shape) for whole, n, shape in zip(memory, sizes, shapes)]
+        # In memory the swept axes come last, as a kernel writes them.
+        return [
+            np.moveaxis(array, range(len(r.shape)), range(-len(r.shape), 0)) if r.shape else array
+            for array, r in zip(arrays, self._results)
+        ]
+
+    def compute(
+        self,
+        part: Part,
+        arrays: Sequence[np.ndarray],
+        pieces: int = 1,
+        skip: Sequence[Part] = (),
+    ) -> int:
+        """Fill a part's arrays, and return how many points hold NaN in place of a result.
+
+        Args:
+            pieces: into how many the part is cut, to take less memory.
+            skip: single points that are not computed.
+        """
+        if self.on_error == "mask":
+            # What varies with fewer axes is not lost with one point: any other fills it.
+            for array, result in zip(arrays, self._results):
+                if len(result.dims) < len(part.slices):
+                    _mask(array)
+        return sum(self._compute_piece(part, piece, arrays, skip) for piece in part.pieces(pieces))
+
+    def _compute_piece(
+        self, whole: Part, piece: Part, arrays: Sequence[np.ndarray], skip: Sequence[Part]
+    ) -> int:
+        inside = [point for point in skip if piece.holds(point)]
+        windows = self._windows(whole, piece, arrays)
+        if not inside:
+            leaves = {key: self._leaf(key, piece) for key in self._leaves}
+            try:
+                self._compute(leaves, piece, windows)
+                return 0
+            except Exception:
+                if self.on_error == "raise":
+                    raise
+        if piece.n_points == 1:
+            for window, result in zip(windows, self._results):
+                if len(result.dims) == len(piece.slices):
+                    _mask(window)
+            return 1
+        return sum(self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
+
+    def _leaf(self, key: str, piece: Part) -> Leaf:
+        """Return the values of a leaf at a piece's points, in memory."""
+        whole = self._leaves[key]
+        slices = [piece.slices[dim] for dim in whole.dims]
+        known = self._read.get(key)
+        if known is None or known[0] != slices:
+            known = self._read[key] = slices, whole.take(piece.slices).loaded()
+        return known[1]
+
+    def _windows(
+        self, whole: Part, piece: Part, arrays: Sequence[np.ndarray]
+    ) -> Sequence[np.ndarray]:
+        if piece == whole:
+            return arrays
+        place = piece.within(whole)
+        return [
+            array[tuple(place[dim] for dim in result.dims)] if result.dims else array
+            for array, result in zip(arrays, self._results)
+        ]
+
+
+def _mask(array: np.ndarray) -> None:
+    array[...] = False if array.dtype.kind == "b" else np.nan
+
+
+def run(title: str, layout: Layout, work: PartWork, destination: Destination) -> "xarray.Dataset":
+    """Compute every part that the store does not have yet, and return the store's Dataset."""
+    store, partition = destination.store, layout.partition
+    with _terminating():
+        finished = store.begin(layout)
+        try:
+            n_done = sum(partition[number].n_points for number in finished)
+            n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
+            pending = (part for part in partition if part.number not in finished)
+            with Meter(title, n_points, n_done, destination.progress) as meter:
+                n_masked = destination.scheduler.run(work, pending, store, meter)
+        except BaseException:
+            store.abandon()
+            raise
+    if n_masked:
+        points = "point" if n_masked == 1 else "points"
+        warnings.warn(
+            f"{n_masked:,} {points} could not be computed and hold NaN.",
+            GradsweepWarning,
+            stacklevel=4,
+        )
+    return store.finish()
+
+
+def _n_points(layout: Layout) -> int:
+    return int(np.prod(list(layout.partition.axes.values()), dtype=object))
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """Turn SIGTERM into an orderly end, exit status 143, unless the program has its own way."""
+
+    def terminate(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,61 @@
+"""A bounded cache that forgets what was used longest ago."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from gradsweep.support.locks import give_locks
+
+__all__ = ["Cache"]
+
+T = TypeVar("T")
+
+
+class Cache(Generic[T]):
+    """Keep up to `size` values by key, for any number of threads.
+
+    Attributes:
+        n_made: how many values were made, and not found; for tests.
+    """
+
+    _lock: threading.Lock
+
+    def __init__(self, size: int):
+        self.size = size
+        self.n_made = 0
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+        give_locks(self, "_lock")
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value under a key, making it if it is not there."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()  # may take seconds, and may be made twice: both are the same
+        with self._lock:
+            self.n_made += 1
+            self._values[key] = value
+            while len(self._values) > self.size:
+                self._values.popitem(last=False)
+        return value
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+            self.n_made = 0
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Hold nothing for a while, to see what making it takes; then all that was held."""
+        with self._lock:
+            held, self._values = self._values, OrderedDict()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._values = OrderedDict({**self._values, **held})
+                while len(self._values) > self.size:
+                    self._values.popitem(last=False)

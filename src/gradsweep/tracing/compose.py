@@ -1,0 +1,321 @@
+"""Compose every quantity of two operators.
+
+The pushforward (jvp) and the pullback (vjp) of a framework give each row of the table of
+quantities, at one point. A Derivative and a bound function enter, arrays leave. There is no
+differentiation rule here, and no framework.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from gradsweep.request import pytree
+from gradsweep.request.function import BoundFunction
+from gradsweep.request.quantities import Derivative, Mode, Result, direction_key
+from gradsweep.support.errors import OutputError, SweepError
+
+__all__ = ["AD", "compose"]
+
+Array = Any
+Arrays = tuple[Array, ...]
+# For each result and each argument, the array of partial derivatives: the result's dims, then the
+# argument's.
+Partials = Sequence[Sequence[Array]]
+Rows = list[tuple[Result, Array]]
+
+
+class AD(Protocol):
+    """What a framework offers: its two operators, over functions of a tuple of arrays."""
+
+    @property
+    def outer(self) -> Mode:
+        """How Hessians are made of gradients where nothing else is asked for."""
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether Hessians are sure to be: no rule of the user's own was met."""
+
+    def jvp(self, function: Callable, x: Arrays, v: Arrays) -> tuple[Arrays, Arrays]:
+        """Return y = function(x) and J v, both tuples."""
+
+    def columns(self, function: Callable, x: Arrays) -> tuple[Arrays, list[Arrays]]:
+        """Return y = function(x) and J v for every v of the basis, as `over_basis` does."""
+
+    def vjp(self, function: Callable, x: Arrays) -> tuple[Arrays, Callable[[Arrays], Arrays]]:
+        """Return y = function(x) and w -> w J."""
+
+    def over_basis(self, function: Callable, like: Arrays) -> list[Arrays]:
+        """Apply a linear `function` to every vector of the standard basis of the space of `like`.
+
+        Returns:
+            For each array of `like`, of shape s, a tuple of the function's results, each of
+            shape (*s, *own shape): the basis vector comes first.
+        """
+
+    def as_output(self, path: str, value: Any) -> Array:
+        """Return one output of the user's function as an array."""
+
+    def zeros_like(self, array: Array) -> Array: ...
+
+    def nothing_like(self, array: Array) -> Array | None:
+        """Return a tangent or cotangent that is zero because none was given."""
+
+    def total(self, array: Array, axes: Sequence[int]) -> Array:
+        """Return the sum over some axes, which may be none."""
+
+    def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array: ...
+
+
+def compose(
+    derivative: Derivative, function: BoundFunction, ad: AD, values: Mapping[str, Array]
+) -> Rows:
+    """Compute a quantity at one point with a framework's own operators.
+
+    Args:
+        function: takes the leaves by key, returns a pytree of outputs.
+        ad: the operators of the framework that the values belong to.
+        values: the leaves by key, directions included.
+
+    Raises:
+        OutputError: when the quantity is not defined for what the function returns.
+    """
+    point = _Point(derivative, function, ad, values)
+    rows = _QUANTITIES[derivative.quantity](point)
+    if derivative.with_value and derivative.quantity != "value":
+        rows = point.label("value", [()], [[y] for y in point.y]) + rows
+    return rows
+
+
+class _Point:
+    """A function at a point, and what it is to be differentiated with respect to.
+
+    Attributes:
+        x: the arrays that are differentiated with respect to.
+        y: the outputs, and `paths` what they are called, once the function was called.
+    """
+
+    def __init__(
+        self, derivative: Derivative, function: BoundFunction, ad: AD, values: Mapping[str, Array]
+    ):
+        self.derivative, self.function, self.ad, self.values = derivative, function, ad, values
+        self.x = tuple(values[key] for key in derivative.wrt)
+        self.y: Arrays = ()
+        self.paths: list[str] = []
+
+    # -- the function, and its derivatives
+
+    def f(self, *x: Array) -> Arrays:
+        outputs = pytree.flatten(
+            self.function({**self.values, **dict(zip(self.derivative.wrt, x))})
+        )
+        named = [("_".join(path), value) for path, value in outputs]
+        self.paths = [path for path, _ in named]
+        return tuple(self.ad.as_output(path, value) for path, value in named)
+
+    def partials(self, *x: Array) -> Arrays:
+        """Return all partial derivatives: those of the first output, then of the next."""
+        _, table = self.jacobian(self.f, x, self.derivative.mode)
+        return tuple(partial for row in table for partial in row)
+
+    def jacobian(self, function: Callable, x: Arrays, mode: Mode) -> tuple[Arrays, Partials]:
+        """Return y = function(x) and its partial derivatives, by columns or by rows."""
+        ad = self.ad
+        if mode == "forward":
+            y, columns = ad.columns(function, x)
+            return y, [
+                [_basis_last(ad, column[o], x[i]) for i, column in enumerate(columns)]
+                for o in range(len(y))
+            ]
+        y, pull = ad.vjp(function, x)
+        return y, ad.over_basis(pull, y)
+
+    def push(
+        self, function: Callable, x: Arrays, v: Arrays, mode: Mode
+    ) -> tuple[Arrays, Sequence[Array]]:
+        """Return y = function(x) and J v, in reverse mode by the rows of J."""
+        if mode == "forward":
+            return self.ad.jvp(function, x, v)
+        y, table = self.jacobian(function, x, "reverse")
+        return y, [self._sum(self._times(row, v)) for row in table]
+
+    def pull(self, w: Callable[[], Arrays], mode: Mode) -> Sequence[Array]:
+        """Return w J, in forward mode by the columns of J; `w` is asked for when y is known."""
+        if mode == "reverse":
+            self.y, pull = self.ad.vjp(self.f, self.x)
+            return pull(w())
+        self.y, table = self.jacobian(self.f, self.x, "forward")
+        weights = w()
+        ad, products = self.ad, []
+        for i in range(len(self.x)):
+            terms = []
+            for weight, row in zip(weights, table):
+                if weight is None:
+                    continue
+                n, n_dims = len(weight.shape), len(row[i].shape)
+                spread = weight.reshape((*weight.shape, *(1,) * (n_dims - n)))
+                terms.append(ad.total(row[i] * spread, range(n)))
+            products.append(self._sum(terms))
+        return products
+
+    def _times(self, row: Sequence[Array], v: Arrays) -> list[Array]:
+        """Return what each argument contributes to J v."""
+        found = []
+        for partial, tangent in zip(row, v):
+            if tangent is None:
+                continue
+            n, n_dims = len(tangent.shape), len(partial.shape)
+            found.append(self.ad.total(partial * tangent, range(n_dims - n, n_dims)))
+        return found
+
+    @staticmethod
+    def _sum(terms: Sequence[Array]) -> Array:
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    # -- directions
+
+    @property
+    def tangent(self) -> Arrays:
+        return self.direction(self.derivative.wrt, self.x)
+
+    def cotangent(self) -> Arrays:
+        names = _output_names(self.function.name, self.paths, self.derivative.along)
+        return self.direction(names, self.y)
+
+    def direction(self, names: Sequence[str], like: Arrays) -> Arrays:
+        """Return the tangent or cotangent of each array; a number stands for every element."""
+        kind, chosen = self.derivative.direction, []
+        for name, array in zip(names, like):
+            if name not in self.derivative.along:
+                chosen.append(self.ad.nothing_like(array))
+                continue
+            given = self.values[direction_key(kind, name)]
+            if tuple(given.shape) not in ((), tuple(array.shape)):
+                raise SweepError(
+                    f"the {kind} of {name!r} has shape {tuple(given.shape)}; "
+                    f"{name} has shape {tuple(array.shape)}."
+                )
+            chosen.append(self.ad.zeros_like(array) + given)
+        return tuple(chosen)
+
+    # -- results
+
+    def label(self, kind: str, wrt: Sequence[tuple[int, ...]], table: Partials) -> Rows:
+        """Say what each array of a table is: a row for each output, a column for each of `wrt`."""
+        return [
+            (self._result(kind, o, keys, array), array)
+            for o, row in enumerate(table)
+            for keys, array in zip(wrt, row)
+        ]
+
+    def _result(self, kind: str, o: int | None, keys: Sequence[int], array: Array) -> Result:
+        return Result(
+            kind=kind,
+            output="" if o is None else self.paths[o],
+            wrt=tuple(self.derivative.wrt[i] for i in keys),
+            output_shape=() if o is None else tuple(self.y[o].shape),
+            wrt_shapes=tuple(tuple(self.x[i].shape) for i in keys),
+            is_bool=str(array.dtype).endswith("bool"),
+        )
+
+    @property
+    def singly(self) -> list[tuple[int]]:
+        return [(i,) for i in range(len(self.x))]
+
+    # -- the quantities
+
+    def value(self) -> Rows:
+        self.y = self.f(*self.x)
+        return self.label("value", [()], [[y] for y in self.y])
+
+    def gradient(self) -> Rows:
+        rows = self.jacobian_rows()
+        _require_scalars(self.function.name, self.y)
+        return rows
+
+    def jacobian_rows(self) -> Rows:
+        self.y, table = self.jacobian(self.f, self.x, self.derivative.mode)
+        return self.label("partial", self.singly, table)
+
+    def contributions(self) -> Rows:
+        self.y, table = self.jacobian(self.f, self.x, self.derivative.mode)
+        v = [
+            self.ad.zeros_like(array) if tangent is None else tangent
+            for tangent, array in zip(self.tangent, self.x)
+        ]
+        products = [[partial * v[i] for i, partial in enumerate(row)] for row in table]
+        return self.label("contribution", self.singly, products)
+
+    def jvp(self) -> Rows:
+        mode: Mode = "reverse" if self.derivative.mode == "reverse" else "forward"
+        self.y, dy = self.push(self.f, self.x, self.tangent, mode)
+        return self.label("jvp", [()], [[array] for array in dy])
+
+    def vjp(self) -> Rows:
+        mode: Mode = "forward" if self.derivative.mode == "forward" else "reverse"
+        products = self.pull(self.cotangent, mode)
+        return [(self._result("vjp", None, [i], array), array) for i, array in enumerate(products)]
+
+    def hessian(self) -> Rows:
+        n, asked = len(self.x), self.derivative.outer
+        outer = self.ad.outer if asked == "auto" else asked
+        _, table = self.jacobian(self.partials, self.x, outer)
+        self.y = self.f(*self.x)  # what is seen inside a derivative belongs to it
+        # H is symmetric: labels put (j, i) on the array of (i, j), but where it may not be.
+        is_symmetric = self.ad.is_symmetric
+        rows: Rows = []
+        for position, row in enumerate(table):
+            o, i = divmod(position, n)
+            for j in range(i if is_symmetric else 0, n):
+                kind = self._result("second", o, [i, j], row[j])
+                rows.append((replace(kind, is_symmetric=is_symmetric), row[j]))
+        return rows
+
+    def hvp(self) -> Rows:
+        n, asked = len(self.x), self.derivative.outer
+        outer: Mode = "reverse" if asked == "reverse" else "forward"
+        _, products = self.push(self.partials, self.x, self.tangent, outer)
+        self.y = self.f(*self.x)
+        table = [products[start : start + n] for start in range(0, len(products), n)]
+        return self.label("hvp", self.singly, table)
+
+
+_QUANTITIES: dict[str, Callable[[_Point], Rows]] = {
+    "value": _Point.value,
+    "gradient": _Point.gradient,
+    "jacobian": _Point.jacobian_rows,
+    "contributions": _Point.contributions,
+    "jvp": _Point.jvp,
+    "vjp": _Point.vjp,
+    "hessian": _Point.hessian,
+    "hvp": _Point.hvp,
+}
+
+
+def _output_names(name: str, paths: Sequence[str], along: Sequence[str]) -> list[str]:
+    """Return what cotangents call the outputs: a bare one has the function's name."""
+    names = [path or name for path in paths]
+    for given in along:
+        if given not in names:
+            raise OutputError(
+                f"{name} has no output {given!r}; it returns {', '.join(names)}.\n"
+                f"Give cotangents by output name."
+            )
+    return names
+
+
+def _require_scalars(name: str, y: Arrays) -> None:
+    for output in y:
+        if tuple(output.shape) != ():
+            raise OutputError(
+                f"gradient needs a scalar function; {name} returns shape {tuple(output.shape)}.\n"
+                f"Use gs.jacobian, or select one component."
+            )
+
+
+def _basis_last(ad: AD, array: Array, basis: Array) -> Array:
+    """Move the dims of the basis vector from the front of an array to its end."""
+    n, n_dims = len(basis.shape), len(array.shape)
+    return ad.moveaxis(array, range(n), range(n_dims - n, n_dims)) if n else array

@@ -1,0 +1,16 @@
+"""The JAX frontend: a derivative of a function written in JAX, traced at one point.
+
+A bound function, a Derivative and a point enter; a Traced leaves. `trace` tells the story,
+`operators` are JAX's own jvp and vjp, `lower` and the tables of rules turn a jaxpr into a
+Program, `reach` finds what each result depends on, `explain` says what went wrong.
+
+Knows nothing of sweeps, stages or engines.
+"""
+
+from gradsweep.support.errors import require
+
+require("jax", "tracing a function written in JAX")
+
+from gradsweep.tracing.jax.trace import trace  # noqa: E402
+
+__all__ = ["trace"]

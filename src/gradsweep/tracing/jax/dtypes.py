@@ -1,0 +1,30 @@
+"""Which dtype of a Program stands for each dtype of a jaxpr."""
+
+from typing import Any
+
+import numpy as np
+
+from gradsweep.support.errors import NotAProgram
+
+__all__ = ["program_dtype", "require_dtype"]
+
+# An integer of fewer bits is exact in 64. uint64 is not, nor are complex numbers, random keys
+# and the floats narrower than float32: these may be constants and nothing else.
+_DTYPES = {
+    "float64": "float64",
+    "float32": "float32",
+    "bool": "bool",
+    **dict.fromkeys(["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"], "int64"),
+}
+
+
+def program_dtype(dtype: Any) -> str | None:
+    """Return the dtype of a Program that holds every value of a jaxpr's dtype, or None."""
+    return _DTYPES.get(dtype.name) if isinstance(dtype, np.dtype) else None
+
+
+def require_dtype(dtype: Any) -> str:
+    found = program_dtype(dtype)
+    if found is None:
+        raise NotAProgram(f"it computes with values of dtype {dtype}")
+    return found

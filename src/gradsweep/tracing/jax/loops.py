@@ -1,0 +1,272 @@
+"""Loops of a jaxpr: written out step by step where that is short, else as a Loop of the Program.
+
+Knows of lowering only what `Lowering` says.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsweep.program.arrays import Variables
+from gradsweep.program.builder import Builder
+from gradsweep.program.rolled_loops import Body, Step, find_body
+from gradsweep.support.errors import NotAProgram, TooLong
+from gradsweep.tracing.jax.dtypes import program_dtype
+from gradsweep.tracing.jax.lowering import Known, Lowering, Value
+from gradsweep.tracing.jax.nested import opened
+from gradsweep.tracing.jax.refs import Ref, contents, refs_among
+
+__all__ = ["scan", "while_"]
+
+# So many equations are written out: then constants are folded, and step overlaps with step.
+_MOST_UNROLLED = 2_000
+
+# Of so few equations of the jaxpr, it is not asked how many they become.
+_SHORT = 100
+
+
+def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
+    """Lower a loop of known length."""
+    params = equation.params
+    jaxpr, length = params["jaxpr"], params["length"]
+    n_constants, n_carry = params["num_consts"], params["num_carry"]
+    n_rows = n_constants + n_carry
+    constants, carry, rows = operands[:n_constants], operands[n_constants:n_rows], operands[n_rows:]
+    avals = [atom.aval for atom in equation.invars]
+    if refs_among([*carry, *rows]):
+        raise NotAProgram("it loops over refs")
+    order = np.arange(length)[:: -1 if params["reverse"] else 1]
+    # Carries are needed from step to step, rows where they are read.
+    wanted = [True] * n_carry + used[n_carry:]
+
+    def unrolled() -> list[Any]:
+        _refuse_long(lowering, length, jaxpr)
+        each = [_rows(lowering, value, aval) for value, aval in zip(rows, avals[n_rows:])]
+        now = carry
+        steps: list[Any] = [None] * length
+        for i in order:
+            row = [values[i] for values in each]
+            results = lowering.inline(jaxpr, [*constants, *now, *row], wanted)
+            now, steps[i] = results[:n_carry], results[n_carry:]
+        stacked: list[Any] = [None] * (len(used) - n_carry)
+        for k in _positions(used[n_carry:]):
+            aval = jaxpr.out_avals[n_carry + k]
+            elements = [np.array(lowering.variables(step[k], aval)) for step in steps]
+            stacked[k] = np.array(elements, dtype=np.int64).reshape(length, *aval.shape)
+        return [*now, *stacked]
+
+    def rolled() -> list[Any] | None:
+        loop = _Arrays(lowering, constants, carry, avals[n_constants:n_rows])
+        each = [lowering.variables(value, aval) for value, aval in zip(rows, avals[n_rows:])]
+        row_shapes = [array.shape[1:] for array in each]
+        left = [n_carry + k for k in _positions(used[n_carry:])]
+        left_avals = [jaxpr.out_avals[k] for k in left]
+
+        def write(inner: Builder, carries: list[int], given: list[int], row: list[int]) -> Step:
+            within = lowering.within(inner)
+            operands = [*loop.values(carries, given), *_shaped(row, row_shapes)]
+            results = within.inline(jaxpr, operands, wanted)
+            return Step(
+                loop.left(within, results[:n_carry]),
+                _flat(within, [results[k] for k in left], left_avals),
+            )
+
+        by_row = [row for array in each for row in array[order].reshape(length, -1).T.tolist()]
+        n_left = sum(aval.size for aval in left_avals)
+        body = loop.body(write, by_row, length, used[:n_carry], n_left)
+        if body.n_computed <= _MOST_UNROLLED:
+            return None
+        carries, rows_left = body.roll(lowering.builder)
+        columns = np.array([rows_left[k] for k in range(n_left)], dtype=np.int64)
+        in_order = columns.reshape(n_left, length).T[np.argsort(order)]
+        stacked: list[Any] = [None] * (len(used) - n_carry)
+        sizes = np.cumsum([aval.size for aval in left_avals])[:-1]
+        for k, aval, block in zip(left, left_avals, np.split(in_order, sizes, axis=1)):
+            stacked[k - n_carry] = block.reshape(length, *aval.shape)
+        return [*loop.results(carries, used[:n_carry]), *stacked]
+
+    is_short = length * len(opened(jaxpr)[0].eqns) <= _SHORT
+    if is_short or _all_known(lowering, operands, avals):
+        return unrolled()
+    return _first_that_can(refs_among(constants), rolled, unrolled)
+
+
+def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
+    """Lower a loop that runs while a condition holds."""
+    params = equation.params
+    condition, body = params["cond_jaxpr"], params["body_jaxpr"]
+    n_condition = params["cond_nconsts"]
+    n_constants = n_condition + params["body_nconsts"]
+    constants, carry = operands[:n_constants], operands[n_constants:]
+    avals = [atom.aval for atom in equation.invars]
+    (going_aval,) = condition.out_avals
+
+    def unrolled(most: int) -> list[Any]:
+        now, n_steps, begun = carry, 0, lowering.builder.n_equations
+        while True:
+            (going,) = lowering.inline(condition, [*constants[:n_condition], *now])
+            known = lowering.known(going, going_aval)
+            if known is None:
+                raise NotAProgram("it loops a number of times that depends on the values")
+            if not known:
+                return now
+            n_steps += 1
+            _refuse_long(lowering, n_steps, body)
+            if lowering.builder.n_equations - begun > most:
+                raise NotAProgram(f"it loops {n_steps:,} times and more")
+            now = lowering.inline(body, [*constants[n_condition:], *now])
+
+    def rolled() -> list[Any]:
+        loop = _Arrays(lowering, constants, carry, avals[n_constants:])
+
+        def write(inner: Builder, carries: list[int], given: list[int], row: list[int]) -> Step:
+            within = lowering.within(inner)
+            values = loop.values(carries, given)
+            now = values[n_constants:]
+            going = within.inline(condition, [*values[:n_condition], *now])
+            results = within.inline(body, values[n_condition:])
+            (goes_on,) = _flat(within, going, [going_aval])
+            return Step(loop.left(within, results), [], goes_on)
+
+        carries, _ = loop.body(write, [], None, used, 0).roll(lowering.builder)
+        return loop.results(carries, used)
+
+    most = lowering.builder.max_equations
+    if _all_known(lowering, operands, avals):
+        return unrolled(most)
+    refs = refs_among(constants)
+    return _first_that_can(refs, lambda: unrolled(_MOST_UNROLLED), rolled, lambda: unrolled(most))
+
+
+class _Arrays:
+    """The arrays that a loop's steps read, and the numbers that they consist of.
+
+    What refs hold, which a step reads and writes, is carried from step to step before all else.
+
+    Attributes:
+        avals: of the carries, without those.
+    """
+
+    def __init__(
+        self,
+        lowering: Lowering,
+        constants: Sequence[Any],
+        carry: Sequence[Value],
+        avals: Sequence[Any],
+    ):
+        self.avals = avals
+        self._lowering = lowering
+        self._constants = constants
+        self._refs = refs_among(constants)
+        self._of_refs = [ref.aval for ref in self._refs]
+        self._within: list[Ref] = []
+        self._initial = _flat(lowering, [*contents(self._refs), *carry], self._all_avals)
+        self._traced = [value for value in constants if isinstance(value, np.ndarray)]
+        self._given = [v for array in self._traced for v in array.ravel().tolist()]
+
+    @property
+    def _all_avals(self) -> list[Any]:
+        return [*self._of_refs, *self.avals]
+
+    def values(self, carries: list[int], given: list[int]) -> list[Any]:
+        """Return the constants and the carries, of the variables that they have within a step."""
+        traced = iter(_shaped(given, [array.shape for array in self._traced]))
+        arrays = _shaped(carries, [aval.shape for aval in self._all_avals])
+        n_refs = len(self._refs)
+        self._within = [Ref(array, aval) for array, aval in zip(arrays, self._of_refs)]
+        inner = dict(zip(self._refs, self._within))
+        constants = [
+            inner[v] if isinstance(v, Ref) else v if isinstance(v, Known) else next(traced)
+            for v in self._constants
+        ]
+        return [*constants, *arrays[n_refs:]]
+
+    def left(self, within: Lowering, results: Sequence[Value]) -> list[int]:
+        """Return the variables that a step leaves for the next."""
+        return _flat(within, [*contents(self._within), *results], self._all_avals)
+
+    def body(
+        self,
+        write: Callable[..., Step],
+        rows: Sequence[Sequence[int]],
+        n_steps: int | None,
+        used: Sequence[bool],
+        n_left: int,
+    ) -> Body:
+        """Write a step; `used` tells which carries are read after the loop."""
+        every = [*(True for _ in self._refs), *used]
+        each = [is_used for is_used, aval in zip(every, self._all_avals) for _ in range(aval.size)]
+        return find_body(
+            self._lowering.builder,
+            write,
+            self._initial,
+            self._given,
+            rows,
+            n_steps,
+            _positions(each),
+            range(n_left),
+        )
+
+    def results(self, carries: dict[int, int], used: Sequence[bool]) -> list[Any]:
+        """Return the carries in the end, None for those that are not used; refs get theirs."""
+        numbers = [carries.get(k, 0) for k in range(len(self._initial))]
+        arrays = _shaped(numbers, [aval.shape for aval in self._all_avals])
+        for ref in self._refs:
+            ref.content = arrays.pop(0)
+        return [array if is_used else None for array, is_used in zip(arrays, used)]
+
+
+def _first_that_can(refs: Sequence[Ref], *ways: Callable[[], list[Any] | None]) -> list[Any]:
+    """Return what the first way gives that can; the error of the last but one where none can.
+
+    Args:
+        refs: what the ways may write to.
+    """
+    failures: list[NotAProgram] = []
+    before = contents(refs)
+    for way in ways:
+        for ref, content in zip(refs, before):
+            ref.content = content
+        try:
+            results = way()
+        except NotAProgram as error:
+            failures.append(error)
+        else:
+            if results is not None:
+                return results
+    raise failures[-2] if len(failures) > 1 else failures[-1]
+
+
+def _flat(lowering: Lowering, values: Sequence[Value], avals: Sequence[Any]) -> list[int]:
+    """Return the variables of all elements of some arrays."""
+    arrays = [lowering.variables(value, aval) for value, aval in zip(values, avals)]
+    return [variable for array in arrays for variable in array.ravel().tolist()]
+
+
+def _shaped(variables: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> list[Variables]:
+    """Return arrays of such shapes, of variables that `_flat` would return for them."""
+    sizes = np.cumsum([np.prod(shape, dtype=np.int64) for shape in shapes])[:-1]
+    blocks = np.split(np.array(variables, dtype=np.int64), sizes) if shapes else []
+    return [block.reshape(shape) for block, shape in zip(blocks, shapes)]
+
+
+def _positions(flags: Sequence[bool]) -> list[int]:
+    return [position for position, flag in enumerate(flags) if flag]
+
+
+def _all_known(lowering: Lowering, operands: Sequence[Value], avals: Sequence[Any]) -> bool:
+    return all(lowering.known(value, aval) is not None for value, aval in zip(operands, avals))
+
+
+def _rows(lowering: Lowering, value: Value, aval: Any) -> Sequence[Value]:
+    """Return the value that each step of a loop reads."""
+    if isinstance(value, Known) and program_dtype(aval.dtype) is None:
+        return [Known(row) for row in value.array]
+    return list(lowering.variables(value, aval))
+
+
+def _refuse_long(lowering: Lowering, n_steps: int, body: Any) -> None:
+    # Folded steps write no equations, so the builder's own limit does not see them.
+    if n_steps * max(1, len(opened(body)[0].eqns)) > lowering.builder.max_equations:
+        raise TooLong(f"it loops {n_steps:,} times")

@@ -1,0 +1,149 @@
+"""Arithmetic on arrays of variables, so that a formula in a table reads as mathematics does.
+
+An Expression holds variables of a Builder; arithmetic on it writes equations.
+Knows nothing of torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+
+from gradsweep.program import arrays
+from gradsweep.program.builder import Builder
+from gradsweep.program.primitives import PRIMITIVES
+
+__all__ = ["Expression", "Operand", "apply", "where"]
+
+Operand = Union["Expression", float, int, bool]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Expression:
+    """An array of variables of one dtype."""
+
+    builder: Builder
+    variables: np.ndarray
+    dtype: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.variables.shape
+
+    @property
+    def is_floating(self) -> bool:
+        return self.dtype.startswith("float")
+
+    def of(self, variables: np.ndarray) -> "Expression":
+        """Return other variables of the same dtype."""
+        return Expression(self.builder, variables, self.dtype)
+
+    def lift(self, operand: Operand) -> "Expression":
+        """Return a number as a constant of this expression's dtype."""
+        if isinstance(operand, Expression):
+            return operand
+        return self.of(np.array(self.builder.constant(operand, self.dtype)))
+
+    def cast(self, dtype: str) -> "Expression":
+        if dtype == self.dtype:
+            return self
+        return Expression(self.builder, arrays.cast(self.builder, self.variables, dtype), dtype)
+
+    def zeros(self, shape: Sequence[int] = ()) -> "Expression":
+        """Return structural zeros of this expression's dtype."""
+        return self.of(arrays.zeros(self.builder, shape, self.dtype))
+
+    def reduce(self, primitive: str, axes: Sequence[int]) -> "Expression":
+        return self.of(arrays.reduce(self.builder, primitive, self.variables, axes))
+
+    def expand_dims(self, axes: Sequence[int]) -> "Expression":
+        return self.of(np.expand_dims(self.variables, tuple(axes)))
+
+    def __getitem__(self, index) -> "Expression":
+        return self.of(np.asarray(self.variables[index]))
+
+    def __add__(self, other: Operand) -> "Expression":
+        return apply("add", self, other)
+
+    def __radd__(self, other: Operand) -> "Expression":
+        return apply("add", self.lift(other), self)
+
+    def __sub__(self, other: Operand) -> "Expression":
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> "Expression":
+        return apply("sub", self.lift(other), self)
+
+    def __mul__(self, other: Operand) -> "Expression":
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> "Expression":
+        return apply("mul", self.lift(other), self)
+
+    def __truediv__(self, other: Operand) -> "Expression":
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> "Expression":
+        return apply("div", self.lift(other), self)
+
+    def __neg__(self) -> "Expression":
+        return apply("neg", self)
+
+    def __abs__(self) -> "Expression":
+        return apply("abs", self)
+
+    def __pow__(self, exponent: Operand) -> "Expression":
+        return apply("pow", self, exponent)
+
+    def __lt__(self, other: Operand) -> "Expression":
+        return apply("lt", self, other)
+
+    def __le__(self, other: Operand) -> "Expression":
+        return apply("le", self, other)
+
+    def __gt__(self, other: Operand) -> "Expression":
+        return apply("gt", self, other)
+
+    def __ge__(self, other: Operand) -> "Expression":
+        return apply("ge", self, other)
+
+    def equals(self, other: Operand) -> "Expression":
+        return apply("eq", self, other)
+
+    def differs(self, other: Operand) -> "Expression":
+        return apply("ne", self, other)
+
+    def __and__(self, other: "Expression") -> "Expression":
+        return apply("and", self, other)
+
+    def __or__(self, other: "Expression") -> "Expression":
+        return apply("or", self, other)
+
+    def __xor__(self, other: "Expression") -> "Expression":
+        return apply("xor", self, other)
+
+    def __invert__(self) -> "Expression":
+        return apply("not", self)
+
+
+def apply(primitive: str, first: Expression, *others: Operand) -> Expression:
+    """Apply a primitive to every element of operands that broadcast."""
+    operands = [first, *(first.lift(other) for other in others)]
+    builder = first.builder
+    match PRIMITIVES[primitive].result:
+        case "same":
+            dtype = first.dtype
+        case "chosen":
+            dtype = operands[1].dtype
+        case fixed:
+            dtype = fixed
+    variables = arrays.elementwise(builder, primitive, *(o.variables for o in operands))
+    return Expression(builder, variables, dtype)
+
+
+def where(condition: Expression, if_true: Operand, if_false: Operand) -> Expression:
+    if not isinstance(if_true, Expression):
+        assert isinstance(if_false, Expression)
+        if_true = if_false.lift(if_true)
+    return apply("select", condition, if_true, if_true.lift(if_false))

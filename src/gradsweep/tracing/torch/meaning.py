@@ -1,0 +1,336 @@
+"""Give what a function does the meaning that it has for torch's backward, and watch it.
+
+A function runs under `AsBackward`. What it computes under `no_grad` or in inference mode is a
+constant in every mode, and so are numbers that a constructor copies out of tensors. A Watch notes
+where a derivative ends without a word: at an operation that has none, at a number that Python
+reads, at an array that NumPy gets.
+
+Knows nothing of how operations are recorded, nor of Programs.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils.hooks import RemovableHandle
+
+from gradsweep.support.errors import DerivativeError, UntraceableError
+from gradsweep.tracing.torch import private
+from gradsweep.tracing.torch.control import control_flow
+from gradsweep.tracing.torch.source import torch_instead, user_line
+from gradsweep.tracing.torch.tensor import RecordedTensor, map_tensors, tensors_in
+
+__all__ = ["AsBackward", "Cut", "Read", "Watch"]
+
+
+CutKind = Literal["operation", "no_grad", "copy"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place where a derivative ends.
+
+    Attributes:
+        kind: at an operation without one, under no_grad, or where a constructor copies numbers.
+        name: of the operation.
+        line: of the user's.
+    """
+
+    kind: CutKind
+    name: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """A place where Python reads numbers out of a tensor: what it gets, and the user's line."""
+
+    name: str
+    line: str
+
+
+def _shifted(value: Any, by: float) -> Any:
+    """Return numbers a little away from those that were read; what counts is left alone."""
+    if isinstance(value, list):
+        return [_shifted(item, by) for item in value]
+    if isinstance(value, float | complex):
+        return value * (1.0 + by) + by
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+        return np.asarray(value * (1.0 + by) + by, dtype=value.dtype)
+    return value
+
+
+# How Python reads numbers out of a tensor, and what it gets. `item` says that a constant is meant.
+_NUMBERS = {
+    torch.Tensor.__float__: "a Python float",
+    torch.Tensor.__complex__: "a Python number",
+    torch.Tensor.tolist: "a list of numbers",
+    torch.Tensor.__format__: "text",
+}
+_ARRAYS = {torch.Tensor.numpy, torch.Tensor.__array__}
+
+# What hands out the memory of a tensor, which a traced one does not have.
+_MEMORY = {
+    torch.Tensor.__dlpack__: "DLPack",
+    torch.Tensor.data_ptr: "data_ptr()",
+    torch.Tensor.untyped_storage: "untyped_storage()",
+    torch.Tensor.storage: "storage()",
+    torch.Tensor.share_memory_: "share_memory_()",
+    torch.Tensor.__cuda_array_interface__.__get__: "the CUDA array interface",
+}
+
+# Constructors that copy numbers out of tensors: constants, as torch says in a warning at most.
+_COPIES = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}
+
+# What says that a constant is meant, or takes nothing of a tensor but its form.
+_MEANT = {
+    torch.Tensor.detach, torch.Tensor.detach_, torch.Tensor.data.__get__, torch.detach,
+    torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, torch.rand_like,
+    torch.randn_like, torch.randint_like, torch.Tensor.new_zeros, torch.Tensor.new_ones,
+    torch.Tensor.new_empty, torch.Tensor.new_full, torch.Tensor.new_empty_strided,
+    torch.Tensor.zero_, torch.zero_, torch.Tensor.requires_grad_, torch.Tensor.grad.__get__,
+}  # fmt: skip
+
+# What makes of its first argument something that has the form of another.
+_IN_THE_FORM_OF = {
+    torch.Tensor.to, torch.Tensor.type_as, torch.Tensor.expand_as, torch.Tensor.view_as,
+    torch.Tensor.reshape_as,
+}  # fmt: skip
+
+# Of several results, these lack the derivative of some that have one. Elsewhere it is that of what
+# each of them is made of (meshgrid), or zero all around a point (the sign of slogdet, P of lu).
+_PARTLY_DIFFERENTIABLE = {"lstsq"}
+
+
+# What torch allows for tensors that are differentiated alone, and what it returns.
+_HOOKS: dict[Any, Callable[[], Any]] = {
+    torch.Tensor.register_hook: lambda: RemovableHandle(OrderedDict()),
+    torch.Tensor.retain_grad: lambda: None,
+}
+
+
+class Recorder(Protocol):
+    """What a Watch asks of what records."""
+
+    def guard(self, tensor: RecordedTensor) -> None:
+        """Note that Python sees the numbers of a tensor."""
+
+    def refuse(self, reason: str) -> None:
+        """Give the Program up."""
+
+    has_branches: bool
+    has_cuts: bool
+
+
+class Watch:
+    """What is seen of a function while it is traced.
+
+    Args:
+        perturbed: at which lines numbers that are read are changed a little, and by how much.
+
+    Attributes:
+        reads: where numbers are read that may lose a derivative.
+        reached: the cuts that lie before some output.
+        is_connected: whether a derivative reaches some output.
+        is_hooked: whether the function changes derivatives by a hook.
+        recorder: what records, while tensors are recorded.
+    """
+
+    def __init__(self, perturbed: tuple[frozenset[str], float] = (frozenset(), 0.0)):
+        self._lines, self._shift = perturbed
+        self.begin()
+
+    def begin(self, recorder: Recorder | None = None) -> None:
+        """Forget what was seen: the function is run anew."""
+        self.reads: dict[Read, None] = {}
+        self.reached: dict[Cut, None] = {}
+        self.is_connected = self.is_hooked = False
+        self.recorder = recorder
+        # Arrays that were handed out, and what they held.
+        self._handed: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def read(self, function: Callable, tensor: torch.Tensor, args: tuple, kwargs: dict) -> Any:
+        """Return the numbers of a tensor, and note where they go."""
+        is_array, line = function in _ARRAYS, user_line()
+        if is_array and tensor.requires_grad and torch.is_grad_enabled():
+            raise DerivativeError(
+                f"the function makes a NumPy array of a traced value, at {line}: no derivative "
+                f"passes through NumPy.\n{torch_instead(line)}; or x.item(), if a constant is "
+                f"meant."
+            )
+        # torch itself advises .detach().numpy(), so that detach says nothing of an array.
+        is_lost = torch.is_grad_enabled() and (tensor.requires_grad or is_array)
+        if isinstance(tensor, RecordedTensor) and not tensor.depends:
+            is_lost = False
+        if is_lost and _is_differentiable(tensor):
+            self.reads[Read(_NUMBERS.get(function, "a NumPy array"), line)] = None
+        if function is torch.Tensor.__format__ and tensor.ndim == 0:
+            number = tensor.detach().item()
+            # With all digits where it is changed, so that the change shows.
+            return (
+                str(_shifted(number, self._shift)) if line in self._lines else format(number, *args)
+            )
+        numbers = self._numbers(function, tensor.detach(), args, kwargs)
+        return _shifted(numbers, self._shift) if line in self._lines else numbers
+
+    def _numbers(self, function: Callable, tensor: torch.Tensor, args: tuple, kwargs: dict) -> Any:
+        if not isinstance(tensor, RecordedTensor) or function in (
+            torch.Tensor.__float__,
+            torch.Tensor.__complex__,
+            torch.Tensor.__format__,
+        ):
+            return function(tensor, *args, **kwargs)  # one number: recorded as a question
+        assert self.recorder is not None
+        if function is torch.Tensor.tolist:
+            self.recorder.guard(tensor)
+            return tensor.value.tolist()
+        if tensor.depends:
+            self.recorder.refuse("it makes a NumPy array of a traced value")
+            self.recorder.has_branches = True
+        array = function(tensor.value, *args, **kwargs)
+        handed = array.copy()
+        self._handed.append((handed, array))
+        return handed
+
+    def look(self, function: Any, given: Any, result: Any) -> None:
+        """Note an operation whose results have no derivative although what it is given has.
+
+        Args:
+            given: the arguments whose values the results are made of.
+        """
+        results = [t for t in tensors_in((result,)) if _is_differentiable(t)]
+        ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
+        if not ended or not any(t.requires_grad for t in tensors_in(given)):
+            return
+        if any(map(private.is_wrapped, (*results, *tensors_in(given)))):
+            return  # torch.func inside the function keeps its own books
+        name = private.LINEARIZE if private.is_linearizing() else _name(function)
+        if len(ended) < len(results) and name.rpartition(".")[2] not in _PARTLY_DIFFERENTIABLE:
+            return
+        self.cut("copy" if function in _COPIES else "operation", name, ended)
+
+    def cut(self, kind: CutKind, name: str, tensors: list[torch.Tensor]) -> None:
+        """Note that a derivative ends at some tensors."""
+        cut = Cut(kind, name, user_line())
+        for tensor in tensors:
+            if isinstance(tensor, RecordedTensor):
+                tensor.cuts.add(cut)
+                if self.recorder is not None:
+                    self.recorder.has_cuts = True
+            else:
+                self.reached[cut] = None  # nothing tells where a plain tensor goes
+
+    def returned(self, outputs: Iterable[Any]) -> None:
+        """Look at what the function returns.
+
+        Raises:
+            RuntimeError: when it wrote into a NumPy array that a tensor would have shared.
+        """
+        if not all(np.array_equal(*pair, equal_nan=True) for pair in self._handed):
+            raise RuntimeError("it writes into the memory of a tensor through NumPy")
+        for output in outputs:
+            if isinstance(output, torch.Tensor):
+                self.is_connected |= output.requires_grad
+                self.reached |= dict.fromkeys(getattr(output, "cuts", ()))
+
+
+def _is_differentiable(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _name(function: Any) -> str:
+    return resolve_name(function) or getattr(function, "__name__", str(function))
+
+
+class AsBackward(TorchFunctionMode):
+    """While active, torch's functions mean in every mode what they mean for backward."""
+
+    def __init__(self, watch: Watch | None = None):
+        super().__init__()
+        self._watch = watch
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs, watch = kwargs or {}, self._watch
+        if function in _MEMORY and isinstance(args[0], RecordedTensor):
+            raise UntraceableError(
+                f"the function hands the memory of a traced tensor to other code, by "
+                f"{_MEMORY[function]}, at {user_line()}.\nA tensor has no memory while the "
+                f"function is traced: compute with torch's own functions."
+            )
+        if watch is not None and (function in _NUMBERS or function in _ARRAYS):
+            return watch.read(function, args[0], args[1:], kwargs)
+        if not torch.is_grad_enabled() and function is not private.set_grad_enabled:
+            return self._constant(function, args, kwargs)
+        if in_python := control_flow(function):
+            with self:
+                return in_python(*args, **kwargs)
+        if function in _HOOKS and not args[0].requires_grad:
+            return _HOOKS[function]()  # of a value nobody differentiates
+        if watch is not None and function is torch.Tensor.register_hook:
+            watch.is_hooked = True
+        if function in _COPIES and args and _holds_tensors(args[0]):
+            result = _copied(function, *args, **kwargs)
+        else:
+            result = function(*args, **kwargs)
+        if watch is not None and function not in _MEANT:
+            watch.look(function, _valued(function, args, kwargs), result)
+        return result
+
+    def _constant(self, function: Callable, args: tuple, kwargs: dict) -> Any:
+        """Call a function under no_grad: what it returns has no derivative in any mode."""
+        originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+        def detached(tensor: torch.Tensor) -> torch.Tensor:
+            if not private.has_tangent(tensor):  # which alone no_grad would let through
+                return tensor
+            constant = tensor.detach()
+            originals[id(constant)] = tensor, constant
+            return constant
+
+        # Tensors that inference mode makes could not be used outside it.
+        with torch.inference_mode(False), torch.no_grad():
+            result = function(*map_tensors(detached, args), **map_tensors(detached, kwargs))
+        if self._watch is not None and any(t.requires_grad for t in tensors_in((args, kwargs))):
+            written = args[0] if function is torch.Tensor.__setitem__ else None
+            made = [t for t in tensors_in((result, written)) if id(t) not in originals]
+            if made := [*filter(_is_differentiable, made)]:
+                self._watch.cut("no_grad", _name(function), made)
+        return map_tensors(lambda t: originals[id(t)][0] if id(t) in originals else t, result)
+
+
+def _valued(function: Callable, args: tuple, kwargs: dict) -> Any:
+    """Return the arguments whose values a function takes, and not their form alone."""
+    if function in _IN_THE_FORM_OF and not private.is_linearizing():
+        return args[:1]
+    return args, kwargs
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, torch.Tensor)
+
+
+def _copied(function: Callable, data: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """Return what a constructor makes of tensors; torch itself reads their numbers one by one."""
+    if function is torch.Tensor.new_tensor:
+        data, args = args[0], args[1:]
+    if isinstance(data, torch.Tensor) and function in (torch.as_tensor, torch.asarray):
+        return function(data, *args, **kwargs)
+    stacked = _stacked(data)
+    dtype = next((a for a in args if isinstance(a, torch.dtype)), kwargs.get("dtype"))
+    return stacked if dtype is None else stacked.to(dtype)
+
+
+def _stacked(value: Any) -> torch.Tensor:
+    if isinstance(value, list | tuple):
+        rows = [_stacked(row) for row in value]
+        dtype = rows[0].dtype
+        for row in rows[1:]:
+            dtype = torch.promote_types(dtype, row.dtype)
+        return torch.stack([row.to(dtype) for row in rows])
+    return value.detach().clone() if isinstance(value, torch.Tensor) else torch.tensor(value)

@@ -1,0 +1,228 @@
+"""Run a derivative once: on recorded tensors, or on plain ones where these do not suit.
+
+A bound function, a Derivative and a point enter; a Recording leaves.
+Never sees a sweep's axes, nor an engine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradsweep.program.program import Program
+from gradsweep.request import pytree
+from gradsweep.request.function import BoundFunction
+from gradsweep.request.quantities import QUANTITIES, Derivative, Result
+from gradsweep.support.errors import GradsweepError, MissingRule, StatefulFunction
+from gradsweep.tracing.compose import compose
+from gradsweep.tracing.torch.ad import TorchAD
+from gradsweep.tracing.torch.basis import RecordedAD
+from gradsweep.tracing.torch.control import without_compiling
+from gradsweep.tracing.torch.meaning import AsBackward, Watch
+from gradsweep.tracing.torch.record import Recorder
+
+__all__ = [
+    "VALUE",
+    "Function",
+    "Point",
+    "Recording",
+    "Values",
+    "agree",
+    "evaluate",
+    "keeps_state",
+    "record",
+]
+
+Point = Mapping[str, np.ndarray]
+Values = Mapping[str, torch.Tensor]
+
+VALUE = Derivative("value", ())
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What one run of the derivative showed.
+
+    Attributes:
+        values: the results at the point.
+        is_symmetric: whether Hessians of the function are.
+    """
+
+    results: tuple[Result, ...]
+    values: tuple[torch.Tensor, ...]
+    program: Program | None
+    reason: str
+    depends: tuple[frozenset[str], ...]
+    is_unbranched: bool
+    is_symmetric: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Function(BoundFunction):
+    """A function as it is differentiated: of copies, with the meaning that backward gives it.
+
+    What it does in place to its arguments harms no other call. Contexts that it is called in, such
+    as the caller's no_grad, do not count; those that it enters do.
+    """
+
+    watch: Watch | None = None
+
+    @classmethod
+    def of(cls, bound: BoundFunction, watch: Watch | None = None) -> "Function":
+        return cls(bound.function, bound.name, bound.sweep, bound.parameters, watch)
+
+    def __call__(self, values: Values) -> Any:
+        copies = {key: tensor.clone() for key, tensor in values.items()}
+        with without_compiling(), torch.enable_grad(), AsBackward(self.watch):
+            outputs = super().__call__(copies)
+        if self.watch is not None:
+            self.watch.returned(output for _, output in pytree.flatten(outputs))
+        return outputs
+
+
+def record(
+    bound: BoundFunction,
+    derivative: Derivative,
+    dtype: torch.dtype,
+    point: Point,
+    watch: Watch,
+) -> Recording:
+    """Run a derivative on recorded tensors."""
+    recorder = Recorder()
+    watch.begin(recorder)
+    leaves = {key: recorder.input(key, value) for key, value in point.items()}
+    operators = RecordedAD(recorder, dtype, _is_second(derivative), watch)
+    with recorder:
+        rows = compose(derivative, Function.of(bound, watch), operators, leaves)
+        # An output that no operation made, such as a closed-over tensor, is a constant.
+        tensors = [recorder.recorded(array) for _, array in rows]
+    outputs = recorder.outputs([_name(row) for row, _ in rows], tensors)
+    program = None if recorder.reason else recorder.builder.finish(outputs)
+    depends = (frozenset(point),) * len(rows)
+    if program is not None:
+        depends = _leaves_reached(program)
+    elif not recorder.has_branches:
+        depends = tuple(frozenset(tensor.depends) for tensor in tensors)
+    return Recording(
+        results=tuple(row for row, _ in rows),
+        values=tuple(tensor.value for tensor in tensors),
+        program=program,
+        reason=recorder.reason,
+        depends=depends,
+        is_unbranched=not recorder.has_branches,
+        is_symmetric=operators.is_symmetric,
+    )
+
+
+def evaluate(
+    bound: BoundFunction,
+    derivative: Derivative,
+    dtype: torch.dtype,
+    point: Point,
+    error: Exception,
+    watch: Watch,
+) -> Recording:
+    """Run a derivative on plain tensors, for functions that recorded tensors do not suit.
+
+    Args:
+        error: why they do not.
+
+    Raises:
+        MissingRule: when the function has a value and torch no derivative of it.
+    """
+    leaves = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
+    operators = TorchAD(dtype, _is_second(derivative), watch=watch)
+    once, again = (compose(VALUE, Function.of(bound), operators, leaves) for _ in range(2))
+    if not _are_equal([array for _, array in once], [array for _, array in again]):
+        raise keeps_state(bound) from None
+    watch.begin()
+    with _refused(bound, derivative) if derivative != VALUE else nullcontext():
+        rows = compose(derivative, Function.of(bound, watch), operators, leaves)
+    return Recording(
+        results=tuple(row for row, _ in rows),
+        values=tuple(array for _, array in rows),
+        program=None,
+        reason=f"it cannot be recorded ({type(error).__name__}: {_first_line(error)})",
+        depends=(frozenset(point),) * len(rows),
+        is_unbranched=False,
+        is_symmetric=operators.is_symmetric,
+    )
+
+
+@contextmanager
+def _refused(bound: BoundFunction, derivative: Derivative) -> Iterator[None]:
+    """Say that torch has no derivative where it raises, though the function has a value."""
+    try:
+        yield
+    except GradsweepError:
+        raise
+    except Exception as error:
+        raise MissingRule(
+            f"torch has no {derivative.quantity} of {bound.name} in {derivative.mode} mode: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def agree(first: Recording, second: Recording) -> bool:
+    """Tell whether two runs did the same."""
+    if first.program is not None and second.program is not None:
+        return first.program.fingerprint == second.program.fingerprint
+    return _are_equal(first.values, second.values)
+
+
+# What LAPACK does may depend on where the memory lies, in the last digits.
+_ROUNDINGS = 2.0**12
+
+
+def _are_equal(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:
+    """Tell whether tensors are the same but for roundings, which functions with state are not."""
+    return len(first) == len(second) and all(map(_is_equal, first, second))
+
+
+def _is_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    if a.shape != b.shape or not a.is_floating_point():
+        return torch.equal(a, b)
+    finite = a[a.isfinite()].abs()
+    scale = finite.max().item() if len(finite) else 0.0
+    tolerance = _ROUNDINGS * torch.finfo(a.dtype).eps * scale
+    return torch.allclose(a, b, rtol=0.0, atol=tolerance, equal_nan=True)
+
+
+def keeps_state(bound: BoundFunction) -> StatefulFunction:
+    return StatefulFunction(
+        f"{bound.name} gives different results for the same arguments: it keeps state, or "
+        f"draws random numbers, or reads the clock.\nPass what changes as an argument."
+    )
+
+
+def _is_second(derivative: Derivative) -> bool:
+    return QUANTITIES[derivative.quantity].order > 1
+
+
+def _leaves_reached(program: Program) -> tuple[frozenset[str], ...]:
+    """Return, for each output, the leaves that its variables are computed from."""
+    keys = list(dict.fromkeys(entry.leaf for entry in program.inputs))
+    # A set of leaves is a bit mask: the equations may be many.
+    reached = [1 << keys.index(entry.leaf) for entry in program.inputs]
+    reached += [0] * len(program.constants)
+    for equation in program.equations:
+        mask = 0
+        for operand in equation.operands:
+            mask |= reached[operand]
+        reached.append(mask)
+    return tuple(
+        frozenset(key for i, key in enumerate(keys) if any(reached[v] >> i & 1 for v in variables))
+        for variables in (output.variables for output in program.outputs)
+    )
+
+
+def _name(row: Result) -> str:
+    """Name a Program's output: its kind, its output's path, what it is with respect to."""
+    return " ".join(part for part in (row.kind, row.output, *row.wrt) if part)

@@ -1,0 +1,180 @@
+"""The tensor that a traced function computes with, and what walks through its arguments.
+
+Knows nothing of how operations are recorded.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradsweep.support.errors import NotAProgram, StatefulFunction
+from gradsweep.tracing.torch import private
+
+__all__ = [
+    "DTYPES",
+    "KEPT",
+    "Cells",
+    "RecordedTensor",
+    "from_numpy",
+    "map_tensors",
+    "plain",
+    "tensors_in",
+]
+
+# Narrow integers hold indices; a Program has one integer dtype.
+DTYPES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.int64: "int64",
+    torch.int32: "int64",
+    torch.int16: "int64",
+    torch.int8: "int64",
+    torch.uint8: "int64",
+    torch.bool: "bool",
+}
+
+
+KEPT = (
+    "the function keeps a tensor of one call and uses it in another.\nPass it as an argument, or "
+    "compute it anew in every call."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The memory that a tensor and its views share: a variable for each number in it.
+
+    Attributes:
+        dtype: of the numbers: those of a complex tensor are its real and imaginary parts.
+    """
+
+    variables: np.ndarray
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, value: torch.Tensor) -> "Cells":
+        """Return cells for the memory that a tensor spans from its first element on."""
+        last = sum((n - 1) * stride for n, stride in zip(value.shape, value.stride()))
+        n_cells = 0 if value.numel() == 0 else (last + 1) * (2 if value.is_complex() else 1)
+        return cls(np.zeros(n_cells, dtype=np.int64), value.dtype.to_real())
+
+    def seen_as(self, value: torch.Tensor) -> np.ndarray:
+        """Return the variables of a tensor that lies in this memory; writing there writes here.
+
+        A complex tensor has a last dim more, of real and imaginary parts.
+
+        Raises:
+            NotAProgram: when it takes the memory for numbers of another type.
+        """
+        if value.dtype.to_real() is not self.dtype:
+            name = str(value.dtype).removeprefix("torch.")
+            raise NotAProgram(f"it looks at memory as {name} that holds other numbers")
+        if value.is_conj() or value.is_neg():
+            raise NotAProgram("it looks at numbers through a conjugation")
+        n_bytes, width = self.variables.itemsize, 2 if value.is_complex() else 1
+        shape, strides = tuple(value.shape), tuple(width * n_bytes * s for s in value.stride())
+        if value.is_complex():
+            shape, strides = (*shape, 2), (*strides, n_bytes)
+        offset = width * n_bytes * value.storage_offset()
+        return np.ndarray(shape, np.int64, self.variables.data, offset, strides)
+
+
+class RecordedTensor(torch.Tensor):
+    """A tensor without data, while a function is traced.
+
+    Attributes:
+        recorder: what records the call that it belongs to.
+        value: its concrete value; a view of the value of what it is a view of.
+        cells: the variables in the value's memory; None when the trace is no Program any more.
+        depends: the leaves it may depend on, shared with what it is a view of.
+        cuts: where derivatives ended that its value depends on, shared likewise.
+    """
+
+    recorder: object
+    value: torch.Tensor
+    cells: Cells | None
+    depends: set[str]
+    cuts: set[Hashable]
+
+    @staticmethod
+    def __new__(
+        cls,
+        recorder: object,
+        value: torch.Tensor,
+        cells: Cells | None,
+        depends: set[str],
+        cuts: set[Hashable] | None = None,
+    ):
+        tensor = torch.Tensor._make_wrapper_subclass(
+            cls,
+            value.shape,
+            strides=value.stride(),
+            storage_offset=value.storage_offset(),
+            dtype=value.dtype,
+            device=value.device,
+        )
+        tensor.recorder = recorder
+        tensor.value, tensor.cells, tensor.depends = value, cells, depends
+        tensor.cuts = set() if cuts is None else cuts
+        return tensor
+
+    __torch_function__ = private.without_override
+
+    @property
+    def variables(self) -> np.ndarray:
+        """The variable of each element; writing into it writes into the memory."""
+        assert self.cells is not None
+        return self.cells.seen_as(self.value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
+        if not self.is_leaf:
+            return super().__deepcopy__(memo)  # which torch refuses
+        # torch's own copies the memory, and there is none.
+        memo[id(self)] = copied = self.detach().clone().requires_grad_(self.requires_grad)
+        return copied
+
+    def __repr__(self, **_) -> str:
+        return f"<traced {self.value!r}>"
+
+    @classmethod
+    def __torch_dispatch__(cls, op, types, args=(), kwargs=None):
+        raise StatefulFunction(KEPT)
+
+
+def from_numpy(array: np.ndarray) -> torch.Tensor:
+    """Return an array as a concrete value; while recording, torch's own way records it."""
+    return plain(torch.from_numpy(array))
+
+
+def plain(tree: Any) -> Any:
+    """Replace the recorded tensors in arguments by their values."""
+    if isinstance(tree, RecordedTensor):
+        return tree.value
+    if isinstance(tree, tuple | list):
+        return type(tree)([plain(item) for item in tree])
+    if isinstance(tree, dict):
+        return {key: plain(item) for key, item in tree.items()}
+    return tree
+
+
+def tensors_in(tree: Any) -> Iterator[torch.Tensor]:
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for item in tree:
+            yield from tensors_in(item)
+    elif isinstance(tree, dict):
+        yield from tensors_in(list(tree.values()))
+
+
+def map_tensors(function: Callable, out: Any) -> Any:
+    if isinstance(out, torch.Tensor):
+        return function(out)
+    if isinstance(out, tuple | list):
+        return type(out)([map_tensors(function, item) for item in out])
+    if isinstance(out, dict):
+        return {key: map_tensors(function, item) for key, item in out.items()}
+    return out

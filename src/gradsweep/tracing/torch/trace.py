@@ -1,0 +1,214 @@
+"""Trace a derivative of a torch function at one point.
+
+A bound function, a Derivative and a point enter; a Traced leaves: a Program where the function's
+operations allow one, and the function itself in torch's own forms.
+Never sees a sweep's axes, nor an engine.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from gradsweep.program.trace import Traced
+from gradsweep.request.function import BoundFunction
+from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.support.errors import GradsweepError, MissingRule
+from gradsweep.tracing.compose import AD, compose
+from gradsweep.tracing.torch.ad import FunctionalAD, TorchAD, float_dtype
+from gradsweep.tracing.torch.control import is_compiler_loaded
+from gradsweep.tracing.torch.dtype import Float64Mode
+from gradsweep.tracing.torch.lost import require_no_cut, require_whole
+from gradsweep.tracing.torch.meaning import Watch
+from gradsweep.tracing.torch.recording import (
+    VALUE,
+    Function,
+    Point,
+    Recording,
+    Values,
+    agree,
+    evaluate,
+    keeps_state,
+    record,
+)
+
+__all__ = ["trace"]
+
+Call = Callable[[Values], tuple[torch.Tensor, ...]]
+
+
+def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
+    """Trace a derivative at one point.
+
+    Args:
+        point: the value of every leaf, directions included.
+
+    Raises:
+        StatefulFunction: when the function draws random numbers, changes what is not its own, or
+            returns different things for the same arguments.
+        OutputError: when the quantity is not defined for what the function returns.
+    """
+    start = time.perf_counter()
+    dtype = float_dtype([value.dtype.name for value in point.values()])
+    context = partial(_as_asked, dtype)
+    order = QUANTITIES[derivative.quantity].order
+    with _told_where(bound, point), context():
+        run = partial(_run, bound, dtype=dtype, point=point)
+        # First, since a function may do something else when it is called first.
+        first, second = (run(VALUE, Watch()) for _ in range(2))
+        if not agree(first, second):
+            raise keeps_state(bound)
+        watch = Watch()
+        try:
+            recording = run(derivative, watch)
+        except MissingRule:
+            require_no_cut(bound, watch)  # which says more of where it is
+            raise
+        if order:
+            require_whole(bound, watch, partial(run, VALUE))
+        asked = derivative
+        if order > 1 and derivative.mode == "forward":
+            safe = _by_rows(derivative)
+            rows = _at_point(bound, safe, TorchAD(dtype, True, recording.is_symmetric))
+            if not _bear_a_derivative(recording.values, rows, point):
+                derivative, recording = safe, run(safe, Watch())
+    symmetric = recording.is_symmetric
+    call = _at_point(bound, derivative, FunctionalAD(dtype, symmetric))
+    eager = _at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric))
+    by_rows = None
+    if _is_transposed(derivative):
+        safe = _by_rows(derivative)
+        by_rows = _at_point(bound, safe, FunctionalAD(dtype, symmetric))
+        eager = _with_rows(eager, _at_point(bound, safe, TorchAD(dtype, order > 1, symmetric)))
+    return Traced(
+        framework="torch",
+        results=recording.results,
+        program=recording.program,
+        reason=recording.reason,
+        depends=recording.depends,
+        call=call,
+        eager=eager,
+        by_rows=by_rows,
+        context=context,
+        seconds=time.perf_counter() - start,
+        mode=asked.mode,
+        is_unbranched=recording.is_unbranched,
+        function=bound.function,
+    )
+
+
+def _run(
+    bound: BoundFunction, derivative: Derivative, watch: Watch, dtype: torch.dtype, point: Point
+) -> Recording:
+    is_loaded = is_compiler_loaded()
+    try:
+        return record(bound, derivative, dtype, point, watch)
+    except GradsweepError:
+        raise
+    except Exception as error:
+        if is_compiler_loaded() and not is_loaded:  # the function loaded it
+            return _run(bound, derivative, watch, dtype, point)
+        # Perhaps only a recorded tensor cannot do it; else the function fails here too.
+        return evaluate(bound, derivative, dtype, point, error, watch)
+
+
+@contextmanager
+def _as_asked(dtype: torch.dtype) -> Iterator[None]:
+    """Compute in a dtype, and with derivatives whatever mode the caller of gradsweep is in."""
+    with torch.inference_mode(False), Float64Mode() if dtype is torch.float64 else nullcontext():
+        yield
+
+
+def _at_point(bound: BoundFunction, derivative: Derivative, ad: AD) -> Call:
+    function = Function.of(bound)
+
+    def call(values: Values) -> tuple[torch.Tensor, ...]:
+        return tuple(array for _, array in compose(derivative, function, ad, values))
+
+    return call
+
+
+def _by_rows(derivative: Derivative) -> Derivative:
+    return replace(derivative, mode="reverse", outer="reverse")
+
+
+def _bear_a_derivative(values: Sequence[torch.Tensor], by_rows: Call, point: Point) -> bool:
+    """Tell whether derivatives of pushforwards are what torch's backward of backward says.
+
+    A pushforward is made of torch's formulas for second derivatives, and some of these must not be
+    differentiated: layer_norm's takes the mean for a constant, and says nothing of it.
+    """
+    try:
+        rows = by_rows({key: torch.from_numpy(np.array(value)) for key, value in point.items()})
+    except (NotImplementedError, RuntimeError):  # there are none
+        return True
+    return all(map(_is_close, values, rows))
+
+
+def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Tell whether numbers are the same to a third of their digits, where `b` is finite."""
+    known = b.isfinite()
+    if not known.any():
+        return True
+    tolerance = torch.finfo(b.dtype).eps ** (1 / 3) * b[known].abs().max().item()
+    return bool(((a - b)[known].abs() <= tolerance).all())
+
+
+def _is_transposed(derivative: Derivative) -> bool:
+    """Tell whether a derivative takes pushforwards, which are transposes of pullbacks.
+
+    A formula of torch's may end in a choice, because its factors are NaN where nothing is chosen:
+    sinc's at 0, a norm's of zeros. Its transpose begins with the choice, and then it is NaN.
+    """
+    if derivative.quantity == "jvp":
+        return derivative.mode != "reverse"
+    if derivative.quantity == "hvp":
+        return "forward" in (derivative.mode, derivative.outer) or derivative.outer == "auto"
+    return "forward" in (derivative.mode, derivative.outer)
+
+
+def _with_rows(call: Call, by_rows: Call) -> Call:
+    """Return a call that takes what is NaN from the rows of the derivative."""
+
+    def filled(values: Values) -> tuple[torch.Tensor, ...]:
+        results = call(values)
+        if not any(bool(result.isnan().any()) for result in results):
+            return results
+        try:
+            rows = by_rows(values)
+        except (NotImplementedError, RuntimeError):  # there are none
+            return results
+        return tuple(torch.where(a.isnan(), b, a) for a, b in zip(results, rows))
+
+    return filled
+
+
+@contextmanager
+def _told_where(bound: BoundFunction, point: Point) -> Iterator[None]:
+    """Add the point to what the function itself raises."""
+    try:
+        yield
+    except GradsweepError:
+        raise
+    except Exception as error:
+        error.add_note(f"while tracing {bound.name} at {bound.describe(point)}")
+        if "Can't call numpy()" in str(error):
+            error.add_note(
+                "NumPy's functions cannot be differentiated: call torch.sin, say, for np.sin; or "
+                "write the function with jax.numpy."
+            )
+        if "must be Tensor, not int" in str(error):
+            error.add_note(
+                "A fixed Python integer is passed as it is: write 1.0 for 1, or name the argument "
+                "in wrt."
+            )
+        if "same dtype" in str(error) or "expected scalar type" in str(error):
+            error.add_note(
+                "The arguments are float64 where the function has float32 weights: "
+                "call .double() on the module, or pass float32 arguments."
+            )
+        raise

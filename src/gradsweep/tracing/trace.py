@@ -1,0 +1,80 @@
+"""Frontends trace a derivative at one point. Each loads its framework when it is first used."""
+
+import importlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradsweep.program.trace import Traced
+from gradsweep.request.framework import FRAMEWORKS
+from gradsweep.request.function import BoundFunction, candidate_frameworks
+from gradsweep.request.quantities import Derivative
+from gradsweep.support.errors import ArgumentError, MissingPackage, nearest
+
+__all__ = ["trace"]
+
+
+def trace(
+    bound: BoundFunction,
+    derivative: Derivative,
+    point: Mapping[str, np.ndarray],
+    framework: str | None = None,
+) -> Traced:
+    """Trace a derivative at one point, in the framework that the function is written for.
+
+    Args:
+        point: the value of every leaf, directions included.
+        framework: "torch" or "jax"; None to find out.
+
+    Raises:
+        MissingPackage: when no framework that could trace it is installed.
+    """
+    if framework is not None and framework not in FRAMEWORKS:
+        raise ArgumentError(
+            f"there is no framework {framework!r}; use 'torch' or 'jax'."
+            f"{nearest(framework, FRAMEWORKS)}"
+        )
+    candidates = (framework,) if framework else candidate_frameworks(bound)
+    missing: MissingPackage | None = None
+    failure: Exception | None = None
+    found: Traced | None = None
+    for candidate in candidates:
+        try:
+            frontend = importlib.import_module(f"gradsweep.tracing.{candidate}")
+        except MissingPackage as error:
+            missing = missing or error
+            continue
+        try:
+            traced = frontend.trace(bound, derivative, point)
+        except Exception as error:
+            if found is None and not _is_of_another(error):
+                raise
+            failure = failure or error
+            continue
+        if traced.program is not None:
+            return traced
+        # What is no Program is run by its framework: XLA compiles it, torch's operations run one
+        # by one, and an operators-only function may be either's.
+        found = traced
+    if found is not None:
+        return found
+    if failure is not None:
+        raise failure
+    if len(candidates) > 1:
+        raise MissingPackage(
+            f"tracing {bound.name} needs torch or jax, and neither is installed.\n"
+            f"pip install 'gradsweep[torch]', or pip install 'gradsweep[jax]'"
+        )
+    assert missing is not None
+    raise missing
+
+
+def _is_of_another(error: Exception) -> bool:
+    """Tell whether a function asks an array for what this framework's arrays do not have."""
+    return (
+        isinstance(error, AttributeError) and isinstance(error.name, str) and _is_array(error.obj)
+    )
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__array__")
