@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gradsweep.engines.fused.kernel import COMPILED
+from gradsweep.engines.fused.runtime.kernel import COMPILED
 from gradsweep.planning.branches import _CHECKS
 from gradsweep.planning.planner import PREPARED, TRACES
 

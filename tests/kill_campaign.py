@@ -28,7 +28,7 @@ from pathlib import Path
 
 from gradsweep.results.stores.zarr import verify
 from gradsweep.results.stores.zarr.ledger import read
-from gradsweep.results.stores.zarr.lock import holder_of
+from gradsweep.results.stores.zarr.locking.lock import holder_of
 
 __all__ = ["MODEL", "RUN", "WORDS", "campaign", "chunks"]
 

@@ -31,10 +31,11 @@ from functools import partial
 from pathlib import Path
 
 from gradsweep.errors import StoreError
-from gradsweep.results.stores.zarr import ZarrStore, lock, scratch, store, verify
-from gradsweep.results.stores.zarr.holder import this_process
-from gradsweep.results.stores.zarr.lease import Lease
-from gradsweep.results.stores.zarr.lock import Lock, holder_of
+from gradsweep.results.stores.zarr import ZarrStore, scratch, store, verify
+from gradsweep.results.stores.zarr.locking import lock
+from gradsweep.results.stores.zarr.locking.holder import this_process
+from gradsweep.results.stores.zarr.locking.lease import Lease
+from gradsweep.results.stores.zarr.locking.lock import Lock, holder_of
 from gradsweep.results.stores.zarr.metadata import RUN_FOLDER
 from tests.storing import (
     FINGERPRINT,

@@ -32,7 +32,7 @@ from gradsweep.results.stores.zarr import (
     verify,
 )
 from gradsweep.results.stores.zarr.arrays import Run
-from gradsweep.results.stores.zarr.lock import Lock
+from gradsweep.results.stores.zarr.locking.lock import Lock
 from tests.controls import must_fail
 from tests.storing import (
     COORDINATES,

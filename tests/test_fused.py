@@ -14,13 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradsweep.engines.fused import FusedEngine, codegen, frame, kernel, schedule, target
-from gradsweep.engines.fused.demand import find_demands
-from gradsweep.engines.fused.kernel import COMPILED
-from gradsweep.engines.fused.pool import available_threads
-from gradsweep.engines.fused.segments import cut
+from gradsweep.engines.fused import FusedEngine, target
+from gradsweep.engines.fused.lowering import codegen, schedule
+from gradsweep.engines.fused.lowering.demand import find_demands
+from gradsweep.engines.fused.lowering.segments import cut
+from gradsweep.engines.fused.runtime.kernel import COMPILED
+from gradsweep.engines.fused.runtime.loops import frame, kernel
+from gradsweep.engines.fused.runtime.pool import available_threads
+from gradsweep.engines.fused.runtime.team import make_team
 from gradsweep.engines.fused.target import Isa, compile_ir, host
-from gradsweep.engines.fused.team import make_team
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.errors import ArgumentError
 from gradsweep.program.builder import Builder

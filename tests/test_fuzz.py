@@ -14,14 +14,14 @@ from gradsweep.errors import ArgumentError
 from gradsweep.program import rules
 from gradsweep.testing.fuzz import Campaign, chosen
 from gradsweep.testing.fuzz.__main__ import main
-from gradsweep.testing.fuzz.arguments import Arguments, Drawn
 from gradsweep.testing.fuzz.combinations import Combination, combinations
 from gradsweep.testing.fuzz.comparison import Judge
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.arguments import Arguments, Drawn
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.scope import Statement
 from gradsweep.testing.fuzz.growth import calls_of_tracing, check_body, is_linear, repeated
-from gradsweep.testing.fuzz.reference import make_reference
-from gradsweep.testing.fuzz.scope import Statement
+from gradsweep.testing.fuzz.reference.choice import make_reference
 from gradsweep.testing.fuzz.trial import Limits, Refused, Trial, refuses_too
 from gradsweep.testing.fuzz.wrong import Wrong
 
@@ -54,8 +54,8 @@ def drawn_function(framework, lines, result, module=(), **values):
 def torch_rules():
     """The table of torch's rules, to be changed while a test runs."""
     pytest.importorskip("torch")
-    from gradsweep.tracing.torch.operation import describe
-    from gradsweep.tracing.torch.rules import RULES
+    from gradsweep.tracing.torch.recorder.operation import describe
+    from gradsweep.tracing.torch.recorder.rules import RULES
 
     before = dict(RULES)
     describe.cache_clear()

@@ -129,4 +129,4 @@ def test_integers_that_do_not_wrap_are_found(framework, monkeypatch):
         assert_as_a_loop(fresh, framework, points=POINTS)
 
 
-_HOLDS = {"torch": "record", "jax": "lower"}
+_HOLDS = {"torch": "recorder.record", "jax": "lower"}

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 import gradsweep as gs
 from gradsweep.engines.axes import analyse
-from gradsweep.engines.fused import FusedEngine, equations, frame, schedule
-from gradsweep.engines.fused.segments import cut
+from gradsweep.engines.fused import FusedEngine
+from gradsweep.engines.fused.lowering import equations, schedule
+from gradsweep.engines.fused.lowering.segments import cut
+from gradsweep.engines.fused.runtime.loops import frame
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
 from gradsweep.interpreters import evaluate

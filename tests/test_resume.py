@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from gradsweep.results.stores.zarr.lock import holder_of
+from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests import kill_campaign
 from tests.controls import must_fail
 from tests.kill_campaign import MODEL, RUN, WORDS, campaign, chunks
@@ -75,7 +75,8 @@ def test_control_without_looking_for_the_process_the_same_command_is_refused(tmp
     monkeypatch.setattr(
         kill_campaign,
         "RUN",
-        "from gradsweep.results.stores.zarr.holder import Holder\nHolder.state = 'alive'\n" + RUN,
+        "from gradsweep.results.stores.zarr.locking.holder import Holder\nHolder.state = 'alive'\n"
+        + RUN,
     )
     must_fail(campaign, tmp_path, 5, 0)
 

@@ -66,7 +66,7 @@ def _names(node) -> list[str]:
 @pytest.mark.torch
 def test_rules_of_torch_read_all_that_they_are_given():
     pytest.importorskip("torch")
-    from gradsweep.tracing.torch.rules import RULES
+    from gradsweep.tracing.torch.recorder.rules import RULES
 
     for name, rule in RULES.items():
         assert unread(rule) <= ALLOWED.get(name, set()), name
@@ -75,7 +75,7 @@ def test_rules_of_torch_read_all_that_they_are_given():
 @pytest.mark.torch
 def test_formulas_of_torch_read_all_that_they_are_given():
     pytest.importorskip("torch")
-    from gradsweep.tracing.torch.rules import pointwise
+    from gradsweep.tracing.torch.recorder.rules import pointwise
 
     for name, formula in {**pointwise._FORMULAS, **pointwise._COMPARISONS}.items():
         assert unread(formula) <= ALLOWED.get(name, set()), name

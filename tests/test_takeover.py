@@ -20,11 +20,12 @@ import pytest
 
 from gradsweep.cli import main
 from gradsweep.errors import GradsweepWarning, StoreError
-from gradsweep.results.stores.zarr import ZarrStore, holder, lease, ledger, scratch, unlock, verify
-from gradsweep.results.stores.zarr.holder import Holder, read_holder, this_process
-from gradsweep.results.stores.zarr.lease import Lease, Renewal
+from gradsweep.results.stores.zarr import ZarrStore, ledger, scratch, unlock, verify
 from gradsweep.results.stores.zarr.ledger import Ledger
-from gradsweep.results.stores.zarr.lock import holder_of
+from gradsweep.results.stores.zarr.locking import holder, lease
+from gradsweep.results.stores.zarr.locking.holder import Holder, read_holder, this_process
+from gradsweep.results.stores.zarr.locking.lease import Lease, Renewal
+from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.controls import must_fail
 from tests.storing import FULL, PARTITION, complete, compute, contents, layout
 
@@ -590,7 +591,7 @@ def test_control_by_the_age_of_a_file_a_clock_that_is_set_takes_a_lease_away(pat
     def by_age(file, seconds):
         return time.time() - file.stat().st_mtime < seconds
 
-    monkeypatch.setattr("gradsweep.results.stores.zarr.lock.is_renewed", by_age)
+    monkeypatch.setattr("gradsweep.results.stores.zarr.locking.lock.is_renewed", by_age)
     must_fail(test_a_clock_that_is_set_says_nothing_of_a_lease, path, monkeypatch)
 
 
@@ -650,7 +651,7 @@ def test_a_forked_child_neither_records_nor_lets_go(path):
 _FORKS = """if True:
     import os, signal, sys, time
     from gradsweep.results.stores.zarr import ZarrStore
-    from gradsweep.results.stores.zarr.lease import Lease
+    from gradsweep.results.stores.zarr.locking.lease import Lease
     from tests.storing import layout
     first = ZarrStore(sys.argv[1], lease=Lease(1.0, 0.02))
     first.begin(layout())

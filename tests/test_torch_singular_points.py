@@ -146,7 +146,7 @@ def test_the_second_derivative_of_a_kinked_function_is_found(name, mode, engine)
 
 
 def test_no_zero_without_memory_is_recorded():
-    from gradsweep.tracing.torch.record import Recorder
+    from gradsweep.tracing.torch.recorder.record import Recorder
 
     make = torch.ops.aten._efficientzerotensor.default
     assert make([3], dtype=torch.float64)._is_zerotensor()

@@ -17,7 +17,7 @@ from gradsweep.comparison.problem import Problem, resized
 from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.engines.fused.pool import available_threads
+from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.request.partition import n_points
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gradsweep.engines.fused.kernel import COMPILED
-from gradsweep.engines.fused.pool import available_threads
+from gradsweep.engines.fused.runtime.kernel import COMPILED
+from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.planning.planner import PREPARED, TRACES
 
 __all__ = ["alike", "nothing_remembered", "peak_bytes", "why_xla_has_more_threads"]

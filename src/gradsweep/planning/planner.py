@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.engines.choice import EngineOptions
-from gradsweep.engines.fused.pool import available_threads
+from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.prepared import Prepared, prepare
 from gradsweep.planning.branches import Branch, Trace, first_point, holds_at, split
 from gradsweep.planning.modes import trace_cheapest

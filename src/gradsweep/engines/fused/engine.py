@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from gradsweep.engines.fused.codegen import find_lanes, find_missing
-from gradsweep.engines.fused.frame import project_buffer_bytes
-from gradsweep.engines.fused.kernel import FusedKernel
-from gradsweep.engines.fused.pool import available_threads
-from gradsweep.engines.fused.schedule import make_schedule
+from gradsweep.engines.fused.lowering.codegen import find_lanes, find_missing
+from gradsweep.engines.fused.lowering.schedule import make_schedule
+from gradsweep.engines.fused.runtime.frame import project_buffer_bytes
+from gradsweep.engines.fused.runtime.kernel import FusedKernel
+from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.job import Job
 

@@ -19,8 +19,8 @@ require("hypothesis", "gradsweep.testing.fuzz")
 
 from gradsweep.testing.fuzz.campaign import Campaign, Failure  # noqa: E402
 from gradsweep.testing.fuzz.counts import Counts  # noqa: E402
-from gradsweep.testing.fuzz.features import FEATURES, chosen  # noqa: E402
-from gradsweep.testing.fuzz.functions import DrawnFunction, functions  # noqa: E402
+from gradsweep.testing.fuzz.drawing.features import FEATURES, chosen  # noqa: E402
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction, functions  # noqa: E402
 from gradsweep.testing.fuzz.wrong import Wrong  # noqa: E402
 
 __all__ = [

@@ -13,7 +13,7 @@ from itertools import pairwise
 from gradsweep.support.errors import ArgumentError
 from gradsweep.testing.fuzz.campaign import Campaign, Failure
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.features import FEATURES, chosen
+from gradsweep.testing.fuzz.drawing.features import FEATURES, chosen
 from gradsweep.testing.fuzz.trial import Limits
 
 __all__ = ["main"]

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
-from gradsweep.testing.fuzz.choices import Choices
 from gradsweep.testing.fuzz.combinations import Combination, combinations, draw_combination
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.functions import DrawnFunction, draw_function
+from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction, draw_function
 from gradsweep.testing.fuzz.growth import check_body, check_growth
 from gradsweep.testing.fuzz.reduction import reduced
 from gradsweep.testing.fuzz.trial import Limits, Refused, Trial, refuses_too

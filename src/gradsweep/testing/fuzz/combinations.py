@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request.quantities import QUANTITIES
-from gradsweep.testing.fuzz.arguments import Arguments
-from gradsweep.testing.fuzz.choices import Choices
+from gradsweep.testing.fuzz.drawing.arguments import Arguments
+from gradsweep.testing.fuzz.drawing.choices import Choices
 
 __all__ = ["Combination", "combinations", "draw_combination"]
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.testing.fuzz.arguments import Arguments
 from gradsweep.testing.fuzz.combinations import Combination
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.expected import expected_at
-from gradsweep.testing.fuzz.reference import At, Reference
+from gradsweep.testing.fuzz.drawing.arguments import Arguments
+from gradsweep.testing.fuzz.reference.base import At, Reference
+from gradsweep.testing.fuzz.reference.expected import expected_at
 
 __all__ = ["Judge"]
 

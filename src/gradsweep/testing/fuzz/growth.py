@@ -13,11 +13,11 @@ from typing import Any
 
 import gradsweep
 from gradsweep import api
-from gradsweep.testing.fuzz.choices import Choices
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.functions import REPEATED, DrawnFunction, draw_repeated
+from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.functions import REPEATED, DrawnFunction, draw_repeated
+from gradsweep.testing.fuzz.drawing.scope import Statement
 from gradsweep.testing.fuzz.limits import Late, at_most
-from gradsweep.testing.fuzz.scope import Statement
 from gradsweep.testing.fuzz.trial import Limits
 from gradsweep.testing.fuzz.wrong import kind_of
 from gradsweep.tracing.trace import trace

@@ -16,8 +16,8 @@ from gradsweep.request.quantities import Derivative, Result
 from gradsweep.support.errors import EngineError, GradsweepError
 from gradsweep.testing.fuzz.comparison import Judge
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.functions import DrawnFunction
-from gradsweep.testing.fuzz.reference import At
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
+from gradsweep.testing.fuzz.reference.base import At
 from gradsweep.tracing.trace import trace
 
 __all__ = ["check_programs"]

@@ -6,7 +6,7 @@ hypothesis shrinks what was drawn; here lines are left out of what was written.
 import time
 from collections.abc import Callable, Iterator
 
-from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
 from gradsweep.testing.fuzz.wrong import Wrong
 
 __all__ = ["reduced"]

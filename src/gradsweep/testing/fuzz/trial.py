@@ -16,10 +16,11 @@ from gradsweep.support.errors import GradsweepError
 from gradsweep.testing.fuzz.combinations import Combination
 from gradsweep.testing.fuzz.comparison import Judge
 from gradsweep.testing.fuzz.counts import Counts
-from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
 from gradsweep.testing.fuzz.limits import Late, at_most
 from gradsweep.testing.fuzz.precision import check_programs
-from gradsweep.testing.fuzz.reference import ByForwardMode, make_reference
+from gradsweep.testing.fuzz.reference.base import ByForwardMode
+from gradsweep.testing.fuzz.reference.choice import make_reference
 from gradsweep.testing.fuzz.wrong import kind_of
 
 __all__ = ["Limits", "Refused", "Trial", "refuses_too"]

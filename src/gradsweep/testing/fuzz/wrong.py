@@ -1,7 +1,7 @@
 """What a failure is, and how it is told: a function that can be pasted."""
 
 from gradsweep.testing.fuzz.combinations import Combination
-from gradsweep.testing.fuzz.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
 
 __all__ = ["Wrong", "kind_of"]
 

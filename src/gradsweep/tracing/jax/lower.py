@@ -17,14 +17,14 @@ from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Output, Program
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import program_dtype, require_dtype
-from gradsweep.tracing.jax.elementwise import ELEMENTWISE, Rule
-from gradsweep.tracing.jax.indexing import INDEXING
-from gradsweep.tracing.jax.linalg import LINALG
 from gradsweep.tracing.jax.loops import scan, while_
 from gradsweep.tracing.jax.lowering import Control, Known, Lowering, Value
 from gradsweep.tracing.jax.nested import INLINED, has_effects, is_signbit, needed, opened
 from gradsweep.tracing.jax.refs import REFS, Ref, refs_among, run_each
-from gradsweep.tracing.jax.structure import STRUCTURE
+from gradsweep.tracing.jax.rules.elementwise import ELEMENTWISE, Rule
+from gradsweep.tracing.jax.rules.indexing import INDEXING
+from gradsweep.tracing.jax.rules.linalg import LINALG
+from gradsweep.tracing.jax.rules.structure import STRUCTURE
 
 __all__ = ["RULES", "WITHOUT_MEANING", "lower"]
 

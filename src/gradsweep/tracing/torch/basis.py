@@ -16,8 +16,8 @@ from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch.ad import Tensors, TorchAD
 from gradsweep.tracing.torch.meaning import Watch
-from gradsweep.tracing.torch.record import SEED, ReadsSeed, Recorder
-from gradsweep.tracing.torch.tensor import RecordedTensor, from_numpy
+from gradsweep.tracing.torch.recorder.record import SEED, ReadsSeed, Recorder
+from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, from_numpy
 
 __all__ = ["RecordedAD"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gradsweep.tracing.torch.tensor import plain
+from gradsweep.tracing.torch.recorder.tensor import plain
 
 __all__ = [
     "Seeds",

@@ -21,8 +21,8 @@ from torch.utils.hooks import RemovableHandle
 from gradsweep.support.errors import DerivativeError, UntraceableError
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.control import control_flow
+from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
 from gradsweep.tracing.torch.source import torch_instead, user_line
-from gradsweep.tracing.torch.tensor import RecordedTensor, map_tensors, tensors_in
 
 __all__ = ["AsBackward", "Cut", "Read", "Watch"]
 

@@ -22,7 +22,7 @@ from gradsweep.tracing.torch.ad import TorchAD
 from gradsweep.tracing.torch.basis import RecordedAD
 from gradsweep.tracing.torch.control import without_compiling
 from gradsweep.tracing.torch.meaning import AsBackward, Watch
-from gradsweep.tracing.torch.record import Recorder
+from gradsweep.tracing.torch.recorder.record import Recorder
 
 __all__ = [
     "VALUE",

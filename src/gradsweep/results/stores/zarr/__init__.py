@@ -19,7 +19,7 @@ A process that is killed at any moment leaves a store that can be continued. Not
 after a power cut `verify` is what tells which parts have to be computed again.
 """
 
-from gradsweep.results.stores.zarr.lock import unlock
+from gradsweep.results.stores.zarr.locking.lock import unlock
 from gradsweep.results.stores.zarr.opening import open_dataset
 from gradsweep.results.stores.zarr.store import ZarrStore
 from gradsweep.results.stores.zarr.summary import Summary, show, status

@@ -22,7 +22,7 @@ from gradsweep.results.stores.zarr.ledger import (
     rebuild,
     stamps_of_parts,
 )
-from gradsweep.results.stores.zarr.lock import Lock
+from gradsweep.results.stores.zarr.locking.lock import Lock
 from gradsweep.results.stores.zarr.metadata import KEPT, check_documents
 from gradsweep.results.stores.zarr.standing import is_place_of_ours, require_store
 

@@ -1,0 +1,208 @@
+"""Write the LLVM IR of a Schedule: one function for each nest, one SIMD lane for each point.
+
+A Schedule enters, the text of a module leaves. Every intermediate is a value of a vector type; only
+what the nest writes goes to memory.
+
+A function is given a table with one word for each slot that its nest touches, and a range of the
+vectorised axis, at least one vector long. The word is the address of the slot's values along that
+axis, or the value itself where it is the same all along. The last vector ends where the range does,
+overlapping the one before it: the same results are written twice.
+
+Knows nothing of threads, nor of where arrays are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gradsweep.engines.fused.lowering.demand import Demand
+from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
+from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.libm import Callee, find_callee
+from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
+from gradsweep.engines.fused.lowering.segments import Segment
+from gradsweep.engines.fused.lowering.text import STORED, Text
+from gradsweep.engines.fused.target import Isa
+from gradsweep.program.loop import Loop
+from gradsweep.program.program import Program
+
+__all__ = ["Module", "find_lanes", "find_missing", "nest_name", "write_module"]
+
+# So few operations are mostly one chain, in which each waits for the one before: a second vector
+# fills the waits. More of them fill those of each other, and all registers.
+_SHORT_PROGRAM = 256
+
+# Over a longer stretch than this, loading once more costs less than a register held or spilled.
+_RELOAD_AFTER = 64
+
+# Without the second of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
+# Without the third, spilled vectors cross cache lines where the caller's stack happens to be so.
+_ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "stackrealign" }'
+
+
+@dataclass(frozen=True)
+class Module:
+    """LLVM IR, and the addresses of the functions that it only declares."""
+
+    ir: str
+    symbols: Mapping[str, int]
+
+
+def find_lanes(program: Program, isa: Isa) -> int:
+    """Return how many points a vector holds.
+
+    It fills one register of the processor, or two where the Program is short. Twice as many fit
+    where no number takes 64 bits.
+    """
+    is_narrow = bool(program.dtypes) and program.dtypes <= {"float32", "bool"}
+    is_short = program.n_written <= _SHORT_PROGRAM
+    return isa.lanes * (2 if is_narrow else 1) * (2 if is_short else 1)
+
+
+def find_missing(program: Program, lanes: int, isa: Isa) -> str:
+    """Return what there is no machine code for, such as "zeta of float64", or ""."""
+    for primitive, dtype in sorted(program.primitives):
+        if primitive not in INSTRUCTIONS[dtype] and not find_callee(primitive, dtype, lanes, isa):
+            return f"{primitive} of {dtype}"
+    return ""
+
+
+def nest_name(number: int) -> str:
+    """Return the name of the function of a nest."""
+    return f"nest{number}"
+
+
+def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
+    callees: dict[str, Callee] = {}
+    functions: list[str] = []
+    for number, nest in enumerate(schedule.nests):
+        name = nest_name(number)
+        bodies = [
+            _SegmentWriter(schedule, nest, segment, Text(lanes, isa, callees)).write()
+            for segment in nest.segments
+        ]
+        if len(bodies) > 1:
+            parts = [f"{name}.segment{i}" for i in range(len(bodies))]
+            functions += map(_SEGMENT.format, parts, bodies)
+            bodies = [f"call void @{part}(ptr %table, i64 %i)" for part in parts]
+        functions.append(_LOOP.format(name, "\n".join(bodies), lanes=lanes))
+    definitions = {n: text for c in callees.values() for n, text in c.definitions.items()}
+    symbols = {n: address for c in callees.values() for n, address in c.symbols.items()}
+    return Module("\n\n".join([*definitions.values(), *functions, _ATTRIBUTES, ""]), symbols)
+
+
+_LOOP = """
+define void @{0}(ptr %table, i64 %first, i64 %end) #0 {{
+entry:
+%last = sub i64 %end, {lanes}
+br label %body
+body:
+%i = phi i64 [ %first, %entry ], [ %next, %bottom ]
+{1}
+br label %bottom
+bottom:
+%step = add i64 %i, {lanes}
+%next = call i64 @llvm.smin.i64(i64 %step, i64 %last)
+%done = icmp eq i64 %i, %last
+br i1 %done, label %exit, label %body
+exit:
+ret void
+}}"""
+
+_SEGMENT = """
+define internal void @{0}(ptr %table, i64 %i) #0 {{
+body:
+{1}
+ret void
+}}"""
+
+
+class _SegmentWriter(EquationWriter):
+    """Writes what one segment of a nest does with one vector of points."""
+
+    def __init__(self, schedule: Schedule, nest: Nest, segment: Segment, text: Text):
+        super().__init__(schedule.program, segment.equations, text, "%v")
+        self.nest, self.segment = nest, segment
+        self._position = 0
+        # For what is read: its word in the table, and whether it varies along the vectorised axis.
+        self._words: dict[int, tuple[int, bool]] = {}
+        self._loaded: dict[int, tuple[str, int]] = {}
+        self._stores: dict[int, list[int]] = {}
+        for word, number in enumerate(nest.reads):
+            slot = schedule.slots[number]
+            self._words[slot.variable] = word, nest.varies(slot)
+        for word, number in enumerate(nest.writes, start=len(nest.reads)):
+            self._stores.setdefault(schedule.slots[number].variable, []).append(word)
+
+    def write(self) -> str:
+        if self.nest.n_places:
+            # Once: LLVM would take every store for one that may move what it points to.
+            word = len(self.nest.reads) + len(self.nest.writes)
+            self.lines.append(f"%kept = load ptr, ptr {self._entry('%kept', word)}")
+        if self.segment is self.nest.segments[0]:
+            for variable in self._stores:
+                if variable not in self.nest.equations:
+                    self._store(variable)
+        for position, (variable, equation) in enumerate(self.segment.equations.items()):
+            if position and position % BLOCK_EQUATIONS == 0:
+                self.text.split_block(f"part{position}")
+            self._position = position
+            self.compute(variable, equation)
+            if variable in self._stores:
+                self._store(variable)
+            if variable in self.segment.kept:
+                self._keep(variable)
+        return "\n".join(self.lines)
+
+    def demand(self, variable: int) -> Demand:
+        return self.nest.demands.get(variable, frozenset())
+
+    def place(self, variable: int) -> int | None:
+        return self.nest.rows.places.get(variable)
+
+    def first_place(self, loop: Loop) -> int:
+        return self.nest.rows.first[loop]
+
+    def value(self, variable: int) -> str:
+        """Return the vector that holds a variable, loading it first where it is in memory."""
+        is_here = variable in self.segment.equations and self.place(variable) is None
+        if is_here or self.program.constant(variable) is not None:
+            return super().value(variable)
+        name, position = self._loaded.get(variable, ("", -_RELOAD_AFTER))
+        if self._position - position >= _RELOAD_AFTER:
+            name = self._load(variable)
+            self._loaded[variable] = name, self._position
+        return name
+
+    def _load(self, variable: int) -> str:
+        dtype = self.program.dtype(variable)
+        name = f"%l{variable}.{self._position}"
+        place = self.segment.restored.get(variable, self.place(variable))
+        if place is not None:
+            return self.text.load(name, self.text.place(name, place), dtype)
+        word, varies = self._words[variable]
+        if varies:
+            return self.text.load(name, self._address(name, word, dtype), dtype)
+        return self.text.load_same(name, self._entry(name, word), dtype)
+
+    def _store(self, variable: int) -> None:
+        dtype, value = self.program.dtype(variable), self.value(variable)
+        for word in self._stores[variable]:
+            name = f"%s{word}"
+            self.text.store(name, self._address(name, word, dtype), dtype, value)
+
+    def _keep(self, variable: int) -> None:
+        name = f"%k{variable}"
+        address = self.text.place(name, self.segment.kept[variable])
+        self.text.store(name, address, self.program.dtype(variable), self.value(variable))
+
+    def _entry(self, name: str, word: int) -> str:
+        self.lines.append(f"{name}.w = getelementptr i64, ptr %table, i64 {word}")
+        return f"{name}.w"
+
+    def _address(self, name: str, word: int, dtype: str) -> str:
+        entry = self._entry(name, word)
+        self.lines += [
+            f"{name}.p = load ptr, ptr {entry}",
+            f"{name}.a = getelementptr {STORED[dtype]}, ptr {name}.p, i64 %i",
+        ]
+        return f"{name}.a"

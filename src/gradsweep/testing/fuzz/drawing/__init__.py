@@ -1,0 +1,6 @@
+"""A random function is drawn from a grammar.
+
+Choices enter; a DrawnFunction and the values of its arguments leave. A row of a table in torch/ or
+jax/ is one thing that a function may do.
+Never sees gradsweep's quantities, nor what a derivative should be.
+"""

@@ -1,0 +1,23 @@
+"""The grammars by framework; each imports its framework when it is first asked for."""
+
+from functools import cache
+
+from gradsweep.testing.fuzz.drawing.scope import Dialect
+
+__all__ = ["dialect_of"]
+
+
+@cache
+def dialect_of(framework: str, dtype: str = "float64") -> Dialect:
+    """Return a framework's grammar.
+
+    Args:
+        dtype: in which numbers without a dtype are computed.
+    """
+    if framework == "torch":
+        from gradsweep.testing.fuzz.drawing.torch.dialect import TorchDialect
+
+        return TorchDialect(dtype)
+    from gradsweep.testing.fuzz.drawing.jax.dialect import JaxDialect
+
+    return JaxDialect()

@@ -1,0 +1,265 @@
+"""The statements with bodies that random JAX functions are made of.
+
+Each takes a Scope and Choices, and returns the Statement that it has written, or None.
+"""
+
+from collections.abc import Mapping
+
+from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
+from gradsweep.testing.fuzz.drawing.jax.rules import OTHER_RULES, RULES
+from gradsweep.testing.fuzz.drawing.rows import Variable
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+
+__all__ = ["BLOCKS"]
+
+
+def _lines(scope: Scope) -> list[str]:
+    return indented(line for statement in scope.statements for line in statement.lines)
+
+
+def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
+    statement = Statement(feature, tuple(lines))
+    return statement if scope.write(statement, *names) else None
+
+
+def _like(text: str, variable: Variable) -> str:
+    return f"jnp.asarray({text}, jnp.{variable.type.dtype})"
+
+
+def _way(scope: Scope, choices: Choices, like: Variable) -> tuple[str, list[str]]:
+    """Return the name and the lines of a function from a type to itself."""
+    name, parameter = scope.fresh("g"), scope.fresh()
+    inner = scope.within({parameter: scope.values[like.name]})
+    value = grow_value(inner, choices, choices.between(1, 2), like.type) or parameter
+    ends = [f"{value} * 1.0", value, f"jnp.sin({value})", f"{value} * 0.5 + {parameter}"]
+    lines = [f"def {name}({parameter}):", *_lines(inner)]
+    return name, [*lines, f"    return {_like(choices.one_of(ends), like)}"]
+
+
+def _cond(scope: Scope, choices: Choices) -> Statement | None:
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    (first, lines), (second, more) = (_way(scope, choices, start) for _ in range(2))
+    result = scope.fresh()
+    condition = f"{seen.name} {choices.one_of(['>', '<='])} {choices.one_of(['0.3', '0.0'])}"
+    call = f"{result} = jax.lax.cond({condition}, {first}, {second}, {start.name})"
+    return _written(scope, "cond", [*lines, *more, call], result)
+
+
+def _switch(scope: Scope, choices: Choices) -> Statement | None:
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    ways = [_way(scope, choices, start) for _ in range(choices.between(2, 3))]
+    result = scope.fresh()
+    names = ", ".join(name for name, _ in ways)
+    index = f"jnp.floor({seen.name} + 0.5).astype(int)"
+    call = f"{result} = jax.lax.switch({index}, [{names}], {start.name})"
+    return _written(scope, "cond", [*(line for _, ls in ways for line in ls), call], result)
+
+
+def _scan(scope: Scope, choices: Choices) -> Statement | None:
+    """A scan over the rows of an array, or over nothing a number of times."""
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    arrays = [v for v in scope.recent if v.type.shape and not v.is_ref]
+    rows = choices.one_of([*arrays, None])
+    name, state, row = scope.fresh("g"), scope.fresh(), scope.fresh()
+    values = {state: scope.values[start.name]}
+    if rows is not None:
+        values[row] = scope.values[rows.name][0]
+    inner = scope.within(values)
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
+    last = floating(inner, choices)
+    assert last is not None  # the state itself, at least
+    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"jnp.sin({value})", value]
+    over = (
+        rows.name
+        if rows is not None
+        else f"None, length={choices.one_of(['2', '3', *_ints(scope)])}"
+    )
+    options = choices.one_of(["", ", reverse=True", ", unroll=2"])
+    final, ys = scope.fresh(), scope.fresh()
+    lines = [
+        f"def {name}({state}, {row}):",
+        *_lines(inner),
+        f"    return {_like(choices.one_of(ends), start)}, {last.name}",
+        f"{final}, {ys} = jax.lax.scan({name}, {start.name}, {over}{options})",
+    ]
+    return _written(scope, "scan", lines, final, ys)
+
+
+def _ints(scope: Scope) -> list[str]:
+    return [name for name in scope.counters if not name.startswith("i")]
+
+
+def _fori(scope: Scope, choices: Choices) -> Statement | None:
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    name, counter, state, result = (scope.fresh(p) for p in ("g", "i", "v", "v"))
+    values = {state: scope.values[start.name], counter: scope.values["jnp"].asarray(1)}
+    inner = scope.within(values)
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
+    ends = [f"{value} * 0.5", f"{value} + 0.1 * {counter}", f"jnp.sin({value})", value]
+    times = choices.one_of(["0, 2", "0, 3", "1, 4", *(f"0, {name}" for name in _ints(scope))])
+    lines = [
+        f"def {name}({counter}, {state}):",
+        *_lines(inner),
+        f"    return {_like(choices.one_of(ends), start)}",
+        f"{result} = jax.lax.fori_loop({times}, {name}, {start.name})",
+    ]
+    return _written(scope, "fori_loop", lines, result)
+
+
+def _map(scope: Scope, choices: Choices) -> Statement | None:
+    arrays = [
+        v for v in scope.recent if v.type.shape and v.type.dtype == "float64" and not v.is_ref
+    ]
+    if not arrays:
+        return None
+    rows = choices.one_of(arrays)
+    name, row, result = scope.fresh("g"), scope.fresh(), scope.fresh()
+    inner = scope.within({row: scope.values[rows.name][0]})
+    kind = next(v.type for v in inner.variables if v.name == row)
+    value = grow_value(inner, choices, choices.between(1, 2), kind) or row
+    lines = [
+        f"def {name}({row}):",
+        *_lines(inner),
+        f"    return {value} * {row}",
+        f"{result} = jax.lax.map({name}, {rows.name})",
+    ]
+    return _written(scope, "fori_loop", lines, result)
+
+
+def _while(scope: Scope, choices: Choices) -> Statement | None:
+    """A loop of unknown length, of what is not differentiated."""
+    start, other = floating(scope, choices), floating(scope, choices, 0)
+    if start is None or other is None:
+        return None
+    result = scope.fresh()
+    stop = choices.one_of(["s[0] < 3", "(s[1] < 1.5) & (s[0] < 5)"])
+    step = choices.one_of(["s[1] * 1.3 + 0.1", "jnp.cos(s[1])", "s[1] + s[0]"])
+    body = f"lambda s: (s[0] + 1, {step})"
+    begin = f"(0, jax.lax.stop_gradient({other.name}) * 1.0)"
+    lines = [
+        f"{result} = jax.lax.while_loop(lambda s: {stop}, {body}, {begin})",
+        f"{result} = {result}[{choices.one_of(['1', '0'])}] * {start.name}",
+    ]
+    return _written(scope, "while_loop", lines, result)
+
+
+def _ref_in_loop(scope: Scope, choices: Choices) -> Statement | None:
+    """A ref that a loop's body writes."""
+    start, other = floating(scope, choices), floating(scope, choices, 0)
+    if start is None or other is None:
+        return None
+    name, counter, ref, result = (scope.fresh(p) for p in ("g", "i", "r", "v"))
+    changes = [
+        f"{ref}[...] = {ref}[...] * {other.name} + 0.1",
+        f"{ref}[...] += {other.name}",
+        f"{ref}[...] = jnp.sin({ref}[...]) + {counter}",
+    ]
+    if start.type.shape:
+        length = start.type.shape[0]
+        changes += [
+            f"{ref}[{counter}] = {ref}[({counter} + 1) % {length}] * {other.name}",
+            f"{ref}[{counter} % {length}] += {other.name} * {counter}",
+        ]
+    lines = [
+        f"{ref} = jax.new_ref({start.name} * 1.0)",
+        f"def {name}({counter}, carry):",
+        f"    {choices.one_of(changes)}",
+        "    return carry",
+        f"jax.lax.fori_loop(0, {choices.one_of(['2', '3'])}, {name}, None)",
+        f"{result} = {choices.one_of([f'{ref}[...]', f'jax.freeze({ref})'])}",
+    ]
+    return _written(scope, "refs", lines, result)
+
+
+def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
+    """Two states that a condition exchanges, several times."""
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    first, second, condition = scope.fresh(), scope.fresh(), scope.fresh("c")
+    change = choices.one_of(["{u} * 1.1 + 0.1", "jnp.sin({u})", "{u} + 0.5 * {v}", "{u}"])
+    changed = change.replace("{u}", first).replace("{v}", second)
+    times = choices.one_of([2, 3, 5])
+    return _written(
+        scope,
+        "where_pairs",
+        [
+            f"{first}, {second} = {start.name}, {start.name} * 0.5",
+            f"for _ in range({times}):",
+            f"    {condition} = {choices.one_of([seen.name, first + '.sum()'])} > 0.2",
+            f"    {first}, {second} = (",
+            f"        jnp.where({condition}, {changed}, {second}),",
+            f"        jnp.where({condition}, {second}, {changed}),",
+            "    )",
+        ],
+        first,
+        second,
+    )
+
+
+def _function(scope: Scope, choices: Choices) -> Statement | None:
+    """A function within the function, called twice, perhaps compiled."""
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    name, lines = _way(scope, choices, start)
+    result = scope.fresh()
+    others = [v.name for v in scope.recent if v.type == start.type and not v.is_ref]
+    how = choices.one_of(["", "@jax.jit", "@jax.checkpoint"])
+    call = f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})"
+    return _written(scope, "closures", [*([how] if how else []), *lines, call], result)
+
+
+_CAPTURED = (
+    "jnp.array([0.5, -1.5, 2.0])",
+    "np.array([[1.0, 0.5], [-0.3, 2.0]])",
+    "np.float64(0.75)",
+    "jnp.array([2, 0, 1])",
+    "np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])",
+    "np.array([True, False, True])",
+)
+
+
+def _captured(scope: Scope, choices: Choices) -> Statement | None:
+    """An array from outside."""
+    name, result, operand = scope.fresh("W"), scope.fresh(), floating(scope, choices, 0)
+    if operand is None or not scope.define(f"{name} = {choices.one_of(_CAPTURED)}"):
+        return None
+    return _written(scope, "closures", [f"{result} = {name} * {operand.name}"], result)
+
+
+def _rule_of(feature: str, rules: tuple) -> Block:
+    def block(scope: Scope, choices: Choices) -> Statement | None:
+        rule = choices.one_of(rules)
+        operand = floating(scope, choices)
+        if operand is None:
+            return None
+        name, result = scope.fresh("rule"), scope.fresh()
+        if not scope.define(rule.text(name)):
+            return None
+        operands = ", ".join([operand.name] * rule.n_operands)
+        return _written(scope, feature, [f"{result} = {name}({operands})"], result)
+
+    return block
+
+
+BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "cond": (_cond, _switch),
+    "scan": (_scan,),
+    "fori_loop": (_fori, _map),
+    "while_loop": (_while,),
+    "refs": (_ref_in_loop,),
+    "where_pairs": (_where_pair,),
+    "closures": (_function, _captured),
+    "custom_rules": (_rule_of("custom_rules", RULES),),
+    "other_rules": (_rule_of("other_rules", OTHER_RULES),),
+}

@@ -1,0 +1,1 @@
+"""The grammar of functions written in torch."""

@@ -1,0 +1,223 @@
+"""The statements with bodies that random torch functions are made of.
+
+Each takes a Scope and Choices, and returns the Statement that it has written, or None.
+"""
+
+from collections.abc import Mapping
+
+from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.grammar import floating, grow, grow_value
+from gradsweep.testing.fuzz.drawing.rows import Type
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+from gradsweep.testing.fuzz.drawing.torch.rules import OTHER_RULES, RULES
+
+__all__ = ["BLOCKS"]
+
+
+def _lines(scope: Scope) -> list[str]:
+    return indented(line for statement in scope.statements for line in statement.lines)
+
+
+def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
+    statement = Statement(feature, tuple(lines))
+    return statement if scope.write(statement, *names) else None
+
+
+def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
+    """Return the lines of one way through a branch, at the end of which the target is set."""
+    inner = scope.within()
+    value = grow_value(inner, choices, choices.between(1, 2), like) or start
+    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
+    return [*_lines(inner), f"    {target} = {choices.one_of(ends)}"]
+
+
+def _branch(scope: Scope, choices: Choices) -> Statement | None:
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
+    condition = choices.one_of([">", "<=", "=="])
+    target = scope.fresh()
+    lines = [f"if {seen.name} {condition} {bound}:"]
+    lines += _way(scope, choices, target, start.name, start.type)
+    if choices.rarely(3):
+        lines += [f"elif {seen.name} > -0.8:"]
+        lines += _way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
+    return _written(scope, "branches", lines, target)
+
+
+def _for(scope: Scope, choices: Choices) -> Statement | None:
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    state, counter = scope.fresh(), scope.fresh("i")
+    body = _body(scope, choices, state, start.name, start.type, counter)
+    return _written(
+        scope,
+        "loops",
+        [f"{state} = {start.name}", f"for {counter} in range({_times(scope, choices)}):", *body],
+        state,
+    )
+
+
+def _times(scope: Scope, choices: Choices) -> str:
+    fixed = [name for name in scope.counters if not name.startswith("i")]
+    return choices.one_of(["2", "3", "4", *fixed])
+
+
+def _body(
+    scope: Scope, choices: Choices, state: str, start: str, like: Type, counter: str
+) -> list[str]:
+    """Return the lines of a loop's body, which sets the state anew."""
+    inner = scope.within({state: scope.values[start], counter: 1}, [counter])
+    value = grow_value(inner, choices, choices.between(1, 3), like) or state
+    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"torch.sin({value})", value]
+    return [*_lines(inner), f"    {state} = {choices.one_of(ends)}"]
+
+
+def _while(scope: Scope, choices: Choices) -> Statement | None:
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    state, counter = scope.fresh(), scope.fresh("i")
+    bound = choices.one_of(["1.5", "3.0", "0.5"])
+    return _written(
+        scope,
+        "loops",
+        [
+            f"{state}, {counter} = {start.name}, 0",
+            f"while {state}.abs().sum() < {bound} and {counter} < 4:",
+            *_body(scope, choices, state, start.name, start.type, counter),
+            f"    {counter} += 1",
+        ],
+        state,
+    )
+
+
+def _no_grad(scope: Scope, choices: Choices) -> Statement | None:
+    inner = scope.within(before="with torch.no_grad():")
+    grow(inner, choices, choices.between(1, 3))
+    if not inner.statements:
+        return None
+    known = {variable.name for variable in scope.variables}
+    names = [variable.name for variable in inner.variables if variable.name not in known]
+    how = choices.one_of(["with torch.no_grad():", "with torch.set_grad_enabled(False):"])
+    return _written(scope, "no_grad", [how, *_lines(inner)], *names)
+
+
+def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
+    """Two states that a condition exchanges, several times."""
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    first, second, condition = scope.fresh(), scope.fresh(), scope.fresh("c")
+    change = choices.one_of(["{u} * 1.1 + 0.1", "torch.sin({u})", "{u} + 0.5 * {v}", "{u}"])
+    changed = change.replace("{u}", first).replace("{v}", second)
+    times = choices.one_of([2, 3, 5])
+    return _written(
+        scope,
+        "where_pairs",
+        [
+            f"{first}, {second} = {start.name}, {start.name} * 0.5",
+            f"for _ in range({times}):",
+            f"    {condition} = {choices.one_of([seen.name, first + '.sum()'])} > 0.2",
+            f"    {first}, {second} = (",
+            f"        torch.where({condition}, {changed}, {second}),",
+            f"        torch.where({condition}, {second}, {changed}),",
+            "    )",
+        ],
+        first,
+        second,
+    )
+
+
+def _function(scope: Scope, choices: Choices) -> Statement | None:
+    """A function within the function, which reads what is around it."""
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    name, parameter = scope.fresh("g"), scope.fresh()
+    inner = scope.within({parameter: scope.values[start.name]})
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or parameter
+    result = scope.fresh()
+    others = [v.name for v in scope.recent if v.type == start.type]
+    return _written(
+        scope,
+        "closures",
+        [
+            f"def {name}({parameter}):",
+            *_lines(inner),
+            f"    return {value} * 1.0",
+            f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})",
+        ],
+        result,
+    )
+
+
+_CAPTURED = (
+    "torch.tensor([0.5, -1.5, 2.0], dtype=torch.float64)",
+    "torch.tensor(0.75, dtype=torch.float64)",
+    "torch.tensor([[1.0, 0.5], [-0.3, 2.0]], dtype=torch.float64)",
+    "torch.tensor([2, 0, 1])",
+    "torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]], dtype=torch.float64)",
+    "torch.tensor([True, False, True])",
+)
+
+
+def _captured(scope: Scope, choices: Choices) -> Statement | None:
+    """A tensor from outside."""
+    name, result = scope.fresh("W"), scope.fresh()
+    if not scope.define(f"{name} = {choices.one_of(_CAPTURED)}"):
+        return None
+    scope.capture(name)
+    kind = next(v.type for v in scope.variables if v.name == name)
+    text = f"{name} * 1.0" if kind.dtype == "float64" else name
+    return _written(scope, "closures", [f"{result} = {text}"], result)
+
+
+def _container(scope: Scope, choices: Choices) -> Statement | None:
+    """State kept in a dict, replaced entry by entry."""
+    first, second = floating(scope, choices), floating(scope, choices)
+    if first is None or second is None:
+        return None
+    state, result = scope.fresh("d"), scope.fresh()
+    return _written(
+        scope,
+        "containers",
+        [
+            f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
+            f"{state}['p'] = {state}['q'][0] * {state}['p'].sum()",
+            f"{state}['q'].append({state}['p'])",
+            f"{result} = {state}['q'].pop()",
+        ],
+        result,
+    )
+
+
+def _rule_of(feature: str, rules: tuple) -> Block:
+    def block(scope: Scope, choices: Choices) -> Statement | None:
+        rule = choices.one_of(rules)
+        operand = floating(scope, choices)
+        if operand is None:
+            return None
+        name, result = scope.fresh("Rule"), scope.fresh()
+        if not scope.define(rule.text(name)):
+            return None
+        # A value of its own, so that a rule that writes may.
+        operands = ", ".join([f"{operand.name} * 1.0"] * rule.n_operands)
+        return _written(scope, feature, [f"{result} = {name}.apply({operands})"], result)
+
+    return block
+
+
+BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "branches": (_branch,),
+    "loops": (_for, _while),
+    "no_grad": (_no_grad,),
+    "where_pairs": (_where_pair,),
+    "closures": (_function, _captured),
+    "containers": (_container,),
+    "custom_rules": (_rule_of("custom_rules", RULES),),
+    "other_rules": (_rule_of("other_rules", OTHER_RULES),),
+}

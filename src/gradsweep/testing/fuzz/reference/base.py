@@ -1,0 +1,64 @@
+"""The framework's own derivative of a function, at one point after another.
+
+A function and the values of its arguments enter; arrays leave. This is what everything is compared
+with: the framework's reverse mode, called as a user would call it. Nothing of gradsweep is used.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+__all__ = ["At", "ByForwardMode", "Reference", "flat_outputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class At:
+    """What is known of a function at a point.
+
+    Attributes:
+        y: the outputs, by path; "" for a bare one.
+        J: by path and argument, of the output's shape and then the argument's.
+        H: by path and two arguments; empty for first order.
+    """
+
+    y: Mapping[str, np.ndarray]
+    J: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    H: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+
+
+class Reference(Protocol):
+    def at(self, values: Mapping[str, Any], order: int) -> At:
+        """Return values, and derivatives up to an order, by reverse mode."""
+
+    def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
+        """Return the same, each operation by itself."""
+
+    def forward_at(self, values: Mapping[str, Any], order: int) -> At:
+        """Return the same by forward mode: over reverse mode, for the second order."""
+
+
+@dataclass(frozen=True)
+class ByForwardMode:
+    """A Reference that knows forward mode alone, for what reverse mode has no derivative of."""
+
+    reference: Reference
+
+    def at(self, values: Mapping[str, Any], order: int) -> At:
+        y = self.reference.at(values, 0).y
+        return At(y, self.reference.forward_at(values, order).J if order else {})
+
+    plainly_at = forward_at = at
+
+
+def flat_outputs(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield the outputs of a function by path: the keys joined by "_"."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flat_outputs(item, (*path, str(key)))
+    elif isinstance(value, tuple | list):
+        for place, item in enumerate(value):
+            yield from flat_outputs(item, (*path, str(place)))
+    else:
+        yield "_".join(path), value

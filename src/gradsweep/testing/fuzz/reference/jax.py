@@ -1,0 +1,107 @@
+"""JAX's own derivatives: jax.jacrev, and jacrev of that for the second order.
+
+What JAX traces does not depend on the numbers, so that is done once and compiled, and called at
+each point. `plainly_at` compiles nothing, for what is to be told as a failure.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gradsweep.testing.fuzz.reference.base import At, flat_outputs
+
+__all__ = ["JaxReference"]
+
+# What JAX says where reverse mode has no derivative and forward mode has.
+_UNKNOWN_LENGTH = "Reverse-mode differentiation does not work for lax.while_loop"
+
+
+class JaxReference:
+    def __init__(self, function: Callable[..., Any], wrt: Sequence[str], dtype: str):
+        self._function = function
+        self._wrt = tuple(wrt)
+        self._dtype = jnp.dtype(dtype)
+        self._compiled: dict[tuple[str, int], Callable] = {}
+
+    def at(self, values: Mapping[str, Any], order: int) -> At:
+        return self._reverse(values, order, compiled=True)
+
+    def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
+        return self._reverse(values, order, compiled=False)
+
+    def _reverse(self, values: Mapping[str, Any], order: int, compiled: bool) -> At:
+        with jax.enable_x64(True):
+            try:
+                return self._evaluate("reverse", values, order, compiled)
+            except ValueError as error:
+                if _UNKNOWN_LENGTH not in str(error):
+                    raise
+                return self._evaluate("forward", values, order, compiled)
+
+    def forward_at(self, values: Mapping[str, Any], order: int) -> At:
+        with jax.enable_x64(True):
+            return self._evaluate("forward", values, order, compiled=True)
+
+    def _evaluate(self, mode: str, values: Mapping[str, Any], order: int, compiled: bool) -> At:
+        fixed = {name: value for name, value in values.items() if isinstance(value, int)}
+        arrays = {name: jnp.asarray(v) for name, v in values.items() if name not in fixed}
+        if compiled:
+            if (mode, order) not in self._compiled:
+                self._compiled[mode, order] = jax.jit(self._derivative(mode, order, fixed))
+            return _at(*self._compiled[mode, order](arrays))
+        return _at(*self._derivative(mode, order, fixed)(arrays))
+
+    def _derivative(self, mode: str, order: int, fixed: Mapping[str, int]) -> Callable:
+        def outputs(x: dict, others: dict) -> dict[str, jax.Array]:
+            called = {**fixed, **others, **x}
+            return dict(flat_outputs(self._function(**called)))
+
+        def floating(x: dict, others: dict) -> tuple[dict, dict]:
+            """Return the outputs as numbers to differentiate, and as they are."""
+            y = {path: jnp.asarray(value) for path, value in outputs(x, others).items()}
+            numbers = {path: self._as_float(value) for path, value in y.items()}
+            return numbers, {p: v if v.dtype == bool else numbers[p] for p, v in y.items()}
+
+        is_reverse = mode == "reverse" or order > 1
+        first = (jax.jacrev if is_reverse else jax.jacfwd)(floating, has_aux=True)
+        second = (jax.jacrev if mode == "reverse" else jax.jacfwd)(
+            lambda x, others: first(x, others)[0]
+        )
+
+        def derivative(arrays: dict) -> tuple[dict, dict, dict]:
+            x = {name: arrays[name] for name in self._wrt}
+            others = {name: value for name, value in arrays.items() if name not in x}
+            J, y = first(x, others) if order else ({}, floating(x, others)[1])
+            H = second(x, others) if order > 1 else {}
+            return y, J, H
+
+        return derivative
+
+    def _as_float(self, value: Any) -> jax.Array:
+        value = jnp.asarray(value)
+        if jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise TypeError("a complex output")
+        is_narrow = value.dtype.itemsize < self._dtype.itemsize
+        if not jnp.issubdtype(value.dtype, jnp.floating) or is_narrow:
+            return value.astype(self._dtype)
+        return value
+
+
+def _at(y: dict, J: dict, H: dict) -> At:
+    return At(
+        {path: np.asarray(value) for path, value in y.items()},
+        {
+            (path, first): np.asarray(value)
+            for path, row in J.items()
+            for first, value in row.items()
+        },
+        {
+            (path, first, second): np.asarray(value)
+            for path, block in H.items()
+            for first, row in block.items()
+            for second, value in row.items()
+        },
+    )

@@ -1,0 +1,118 @@
+"""Small linear algebra, unrolled.
+
+Matrices stand in the last two dims; the others are a batch.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gradsweep.program.arrays import Variables, elementwise, zeros
+from gradsweep.program.builder import Builder
+from gradsweep.support.errors import NotAProgram
+from gradsweep.tracing.jax.rules.elementwise import Rule
+
+__all__ = ["LINALG"]
+
+# Above this, LAPACK with its blocks is the better engine, and pivoting by selection gets long.
+_MAX_ORDER = 16
+
+
+def _refuse_large(matrix: Variables, what: str) -> None:
+    if max(matrix.shape[-2:]) > _MAX_ORDER:
+        raise NotAProgram(f"it contains {what} of order {max(matrix.shape[-2:])}")
+
+
+def _triangular_solve(b: Builder, equation: Any, a: Variables, rhs: Variables) -> Variables:
+    """Solve A X = B, or X A = B, by substitution."""
+    params = equation.params
+    _refuse_large(a, "a triangular solve")
+    lower = params["lower"]
+    if params["transpose_a"]:
+        a, lower = np.swapaxes(a, -1, -2), not lower
+    if not params["left_side"]:
+        # X A = B is A' X' = B'.
+        a, lower, rhs = np.swapaxes(a, -1, -2), not lower, np.swapaxes(rhs, -1, -2)
+    x = np.array(rhs)
+    n = a.shape[-1]
+    rows = range(n) if lower else reversed(range(n))
+    for i in rows:
+        for j in range(i) if lower else range(i + 1, n):
+            product = elementwise(b, "mul", a[..., i, j, None], x[..., j, :])
+            x[..., i, :] = elementwise(b, "sub", x[..., i, :], product)
+        if not params["unit_diagonal"]:
+            x[..., i, :] = elementwise(b, "div", x[..., i, :], a[..., i, i, None])
+    return x if params["left_side"] else np.swapaxes(x, -1, -2)
+
+
+def _lu(b: Builder, equation: Any, a: Variables) -> list[Variables]:
+    """Factor P A = L U, choosing the largest pivot at every point (LAPACK's getrf)."""
+    _refuse_large(a, "an LU factorisation")
+    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    factors = np.array(a)
+    pivots = np.empty((*batch, min(m, n)), dtype=np.int64)
+    order = np.broadcast_to(b.constants(np.arange(m), "int64"), (*batch, m)).copy()
+    for index in np.ndindex(batch):
+        # The rows with their numbers at the end, which are exchanged together.
+        rows = np.concatenate([factors[index], order[index][:, None]], axis=1)
+        pivots[index] = [_eliminate(b, rows, k, n) for k in range(min(m, n))]
+        factors[index], order[index] = rows[:, :n], rows[:, n]
+    return [factors, pivots, order]
+
+
+def _eliminate(b: Builder, rows: Variables, k: int, n: int) -> int:
+    """Do step k of Gaussian elimination in place; return the variable of the row chosen."""
+    below = range(k + 1, len(rows))
+    chosen, largest = b.constant(k, "int64"), b.emit("abs", rows[k, k])
+    for i in below:
+        size = b.emit("abs", rows[i, k])
+        larger = b.emit("gt", size, largest)
+        chosen = b.emit("select", larger, b.constant(i, "int64"), chosen)
+        largest = b.emit("select", larger, size, largest)
+    top = np.array(rows[k])
+    for i in below:
+        here = np.array(b.emit("eq", chosen, b.constant(i, "int64")))
+        rows[k] = elementwise(b, "select", here, rows[i], rows[k])
+        rows[i] = elementwise(b, "select", here, top, rows[i])
+    pivot = rows[k, k]
+    # When the largest is zero the whole column is, and stays so.
+    singular = b.emit("eq", pivot, b.constant(0, b.dtype(pivot)))
+    for i in below:
+        factor = b.emit("select", singular, rows[i, k], b.emit("div", rows[i, k], pivot))
+        rows[i, k] = factor
+        for j in range(k + 1, n):
+            rows[i, j] = b.emit("sub", rows[i, j], b.emit("mul", factor, rows[k, j]))
+    return chosen
+
+
+def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
+    """Factor A = L L', column by column; NaN throughout when A is not positive definite."""
+    _refuse_large(a, "a Cholesky factorisation")
+    n = a.shape[-1]
+    dtype = b.dtype(int(a.flat[0]))
+    result = zeros(b, a.shape, dtype)
+    for index in np.ndindex(a.shape[:-2]):
+        lower = result[index]
+        definite = b.constant(True, "bool")
+        for j in range(n):
+            for i in range(j, n):
+                entry = int(a[index][i, j])
+                for k in range(j):
+                    entry = b.emit("sub", entry, b.emit("mul", lower[i, k], lower[j, k]))
+                if i == j:
+                    positive = b.emit("gt", entry, b.constant(0, dtype))
+                    definite = b.emit("and", definite, positive)
+                    lower[i, j] = b.emit("sqrt", entry)
+                else:
+                    lower[i, j] = b.emit("div", entry, lower[j, j])
+        undefined = np.array(b.constant(np.nan, dtype))
+        below = np.tril_indices(n)
+        lower[below] = elementwise(b, "select", np.array(definite), lower[below], undefined)
+    return result
+
+
+LINALG: dict[str, Rule] = {
+    "triangular_solve": _triangular_solve,
+    "lu": _lu,
+    "cholesky": _cholesky,
+}

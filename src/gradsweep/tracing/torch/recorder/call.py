@@ -1,0 +1,77 @@
+"""What a rule reads the operands of an operation with, as expressions.
+
+A Call enters every rule of `rules`, with the operation's arguments as torch passes them. Of the
+recorder that stands behind, it knows what variables and which dtype a tensor has.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from gradsweep.program.builder import Builder
+from gradsweep.tracing.torch.recorder.expression import Expression
+from gradsweep.tracing.torch.recorder.tensor import DTYPES, RecordedTensor, plain
+
+__all__ = ["Call"]
+
+
+class Recording(Protocol):
+    """What a Call asks of the recorder; the methods are those of `record`."""
+
+    builder: Builder
+
+    def dtype_of(self, tensor: torch.Tensor) -> str: ...
+
+    def variables_of(self, tensor: torch.Tensor) -> np.ndarray: ...
+
+    def guard(self, tensor: RecordedTensor) -> None: ...
+
+
+class Call:
+    """One operation being recorded: what a rule reads its operands with."""
+
+    def __init__(self, recorder: Recording, op: Callable, out: Any):
+        self.recorder = recorder
+        self.op = op
+        self.builder = recorder.builder
+        self.out = out
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the result, or of the first of them."""
+        first = self.out if isinstance(self.out, torch.Tensor) else self.out[0]
+        return self.recorder.dtype_of(first)
+
+    def __call__(self, operand: Any, dtype: str | None = None) -> Expression:
+        """Return an operand as variables: a tensor, or a number as a constant."""
+        if isinstance(operand, torch.Tensor):
+            own = self.recorder.dtype_of(operand)
+            expression = Expression(self.builder, self.recorder.variables_of(operand), own)
+            return expression.cast(dtype or own)
+        dtype = dtype or {bool: "bool", int: "int64"}.get(type(operand), "float64")
+        return Expression(self.builder, np.array(self.builder.constant(operand, dtype)), dtype)
+
+    def out_like(self, expression: Expression) -> Expression:
+        """Spread an expression over the shape of the result."""
+        return expression.of(np.broadcast_to(expression.variables, tuple(self.out.shape)))
+
+    def promoted(self, *operands: Any) -> str:
+        """Return the dtype in which torch computes with operands."""
+        dtype = torch.result_type(*(plain(operand) for operand in operands[:2]))
+        return DTYPES.get(dtype, "float64")
+
+    def is_traced(self, operand: Any) -> bool:
+        """Tell whether an index, say, depends on the leaves at all."""
+        if not isinstance(operand, RecordedTensor):
+            return False
+        constants = map(self.builder.is_constant, operand.variables.ravel().tolist())
+        return not all(constants)
+
+    def known(self, operand: Any) -> torch.Tensor:
+        """Return a tensor's value, which the Program holds for from now on."""
+        if isinstance(operand, RecordedTensor):
+            self.recorder.guard(operand)
+            return operand.value
+        return operand

@@ -1,0 +1,80 @@
+"""What there is to know of an operation of torch before it is recorded.
+
+An overload enters, an Operation leaves: found once, from torch's own schema.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from gradsweep.tracing.torch import private
+from gradsweep.tracing.torch.recorder.rules import RULES
+
+__all__ = ["Operation", "describe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What there is to know of one overload of an aten operation, found once.
+
+    Attributes:
+        dropout: which argument is the probability of dropping an element, if one is.
+    """
+
+    op: Callable
+    packet: str
+    is_random: bool
+    dropout: int | None
+    is_data_dependent: bool
+    is_view: bool
+    is_metadata: bool
+    written: tuple[int | str, ...]
+    functional: Callable | None
+    rule: Callable | None
+
+    def draws(self, args: tuple) -> bool:
+        """Tell whether it draws random numbers when it is called with such arguments."""
+        if not self.is_random or self.dropout is None:
+            return self.is_random
+        # Attention that drops nothing; arguments left out have their default, 0.
+        return len(args) > self.dropout and args[self.dropout] != 0.0
+
+
+# The overloads that are not called the same in place.
+_FUNCTIONAL = {"pow_.Scalar": "pow.Tensor_Scalar", "pow_.Tensor": "pow.Tensor_Tensor"}
+
+
+@cache
+def describe(op: Any) -> Operation:
+    schema = private.schema(op)
+    namespace, _, packet = schema.name.partition("::")
+    overload = schema.overload_name or "default"
+    written = tuple(
+        argument.name if argument.kwarg_only else position
+        for position, argument in enumerate(schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
+    functional = None
+    if written == (0,) and packet.endswith("_"):
+        default = f"{packet.rstrip('_')}.{overload}"
+        base, _, name = _FUNCTIONAL.get(f"{packet}.{overload}", default).partition(".")
+        functional = getattr(getattr(torch.ops.aten, base, None), name, None)
+    names = [argument.name for argument in schema.arguments]
+    is_aten = namespace == "aten"
+    return Operation(
+        op=op,
+        packet=packet if is_aten else f"{namespace}.{packet}",
+        is_random=torch.Tag.nondeterministic_seeded in op.tags,
+        dropout=names.index("dropout_p") if "dropout_p" in names else None,
+        is_data_dependent=bool(
+            {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(op.tags)
+        ),
+        is_view=any(r.alias_info and not r.alias_info.is_write for r in schema.returns),
+        is_metadata=torch.Tag.inplace_view in op.tags,
+        written=written,
+        functional=functional,
+        rule=RULES.get(f"{packet}.{overload}", RULES.get(packet)) if is_aten else None,
+    )
