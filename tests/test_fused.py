@@ -18,8 +18,8 @@ from gradsweep.engines.fused import FusedEngine, target
 from gradsweep.engines.fused.lowering import codegen, schedule
 from gradsweep.engines.fused.lowering.demand import find_demands
 from gradsweep.engines.fused.lowering.segments import cut
+from gradsweep.engines.fused.runtime import frame, kernel
 from gradsweep.engines.fused.runtime.kernel import COMPILED
-from gradsweep.engines.fused.runtime.loops import frame, kernel
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.fused.runtime.team import make_team
 from gradsweep.engines.fused.target import Isa, compile_ir, host

@@ -10,7 +10,7 @@ from gradsweep.engines.axes import analyse
 from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.fused.lowering import equations, schedule
 from gradsweep.engines.fused.lowering.segments import cut
-from gradsweep.engines.fused.runtime.loops import frame
+from gradsweep.engines.fused.runtime import frame
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
 from gradsweep.interpreters import evaluate
