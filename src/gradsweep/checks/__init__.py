@@ -10,11 +10,12 @@ import numpy as np
 
 from gradsweep import api
 from gradsweep.checks import differences, other, precision
+from gradsweep.checks.findings import EstimateNote, Row
 from gradsweep.checks.floats import raised_by_floats
 from gradsweep.checks.judgement import Tolerance
 from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
 from gradsweep.checks.reading import Estimate, Estimated, Unavailable
-from gradsweep.checks.result import Check, EstimateNote, Row
+from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
 from gradsweep.planning.plan import Plan

@@ -1,160 +1,30 @@
 """Check: how far each derivative is from independent estimates of it.
 
-What was compared enters with its verdicts; text, JSON and a Dataset leave. Nothing is judged here.
+Findings enter; text, JSON and a Dataset leave.
 """
 
 import json
 import math
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.checks.judgement import SUSPICIOUS, Verdict
+from gradsweep.checks.findings import Findings
+from gradsweep.checks.text import describe
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Check", "EstimateNote", "Row"]
+__all__ = ["Check"]
 
 # The columns of a row that are numbers.
 _NUMBERS = ("computed", "estimated", "error", "allowed", "absolute", "relative")
 
 
 @dataclass(frozen=True)
-class EstimateNote:
-    """What became of an estimate.
-
-    Attributes:
-        n_points: at how many points it was made.
-        reason: why it was not made, or "".
-        suspicion: what it found wrong with the function's values themselves, or "".
-    """
-
-    name: str
-    n_points: int
-    reason: str = ""
-    suspicion: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One computed number beside one estimate of it.
-
-    Attributes:
-        variable: what the derivative is called in a Dataset.
-        index: the number's place in the derivative's own dims.
-        point: which of `Check.points` it is at.
-        estimate: which estimate; "" when none could be made.
-        error: the estimate's own error.
-        allowed: the difference that rounding, the tolerances and that error allow.
-        reason: what the number looks like, where there is something to say.
-    """
-
-    variable: str
-    index: tuple[int, ...]
-    point: int
-    estimate: str
-    computed: float
-    estimated: float
-    error: float
-    allowed: float
-    verdict: Verdict
-    reason: str = ""
-
-    @property
-    def name(self) -> str:
-        """The number, as Python would index it: "darm_dq[0, 2]"."""
-        return (
-            f"{self.variable}[{', '.join(map(str, self.index))}]" if self.index else self.variable
-        )
-
-    @property
-    def absolute(self) -> float:
-        """The difference."""
-        return abs(self.computed - self.estimated)
-
-    @property
-    def relative(self) -> float:
-        """The difference, relative to the larger of the two; 0 where both are 0."""
-        larger = max(abs(self.computed), abs(self.estimated))
-        return 0.0 if self.absolute == 0 else self.absolute / larger
-
-    @property
-    def is_suspicious(self) -> bool:
-        return self.verdict in SUSPICIOUS
-
-
-@dataclass(frozen=True)
-class Check:
-    """What `gradsweep.check` returns: every comparison, and what it comes to. It can be printed.
-
-    Attributes:
-        function, quantity, framework, engine: what was checked.
-        n_sweep_points: how many points the sweep has.
-        points: for each point looked at, the value of every argument there.
-        described: the same points as the arguments of a call, those alone that are swept.
-        estimates: every estimate, those that could not be made with the reason.
-        rows: every comparison.
-        notes: what else is to be known.
-    """
-
-    function: str
-    quantity: str
-    framework: str
-    engine: str
-    n_sweep_points: int
-    points: tuple[Mapping[str, np.ndarray], ...]
-    described: tuple[str, ...]
-    estimates: tuple[EstimateNote, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether something was compared and nothing is suspicious."""
-        return not self.suspicious and any(row.verdict == "agrees" for row in self.rows)
-
-    @cached_property
-    def suspicious(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.is_suspicious)
-
-    @cached_property
-    def not_finite(self) -> tuple[int, ...]:
-        """The points where some computed number is NaN or infinite."""
-        found = {row.point for row in self.rows if not math.isfinite(row.computed)}
-        return tuple(sorted(found))
-
-    @property
-    def sentence(self) -> str:
-        """The verdict."""
-        what = f"the {self.quantity} of {self.function}"
-        where = f"{len(self.points)} of {_count(self.n_sweep_points, 'point')}"
-        numbers = {(row.name, row.point) for row in self.rows}
-        wrong = {(row.name, row.point) for row in self.suspicious}
-        names = [note.name for note in self.estimates if not note.reason]
-        if not wrong:
-            agreed = {(row.name, row.point) for row in self.rows if row.verdict == "agrees"}
-            if not agreed:
-                return f"Nothing to say of {what}: no estimate could tell at {where}."
-            rest = len(numbers) - len(agreed)
-            said = f"{len(agreed):,} of {len(numbers):,} numbers agree" if rest else "agrees"
-            subject = f"{what[0].upper()}{what[1:]}"
-            if rest:
-                return f"{subject}: {said} with {_listed(names)} at {where}, and none differs."
-            return f"{subject} {said} with {_listed(names)} at {where}."
-        reasons = Counter(row.reason.partition(":")[0] for row in self.suspicious)
-        (most, _), *_ = reasons.most_common(1)
-        float32 = " float32 arithmetic inside the function is probable."
-        likely = float32 if any("float32" in reason for reason in reasons) else ""
-        variables = _listed(list(dict.fromkeys(row.variable for row in self.suspicious)))
-        return (
-            f"Suspicious: {len(wrong):,} of {len(numbers):,} numbers of {what}, at {where}: "
-            f"{variables}, {most}.{likely}"
-        )
+class Check(Findings):
+    """What `gradsweep.check` returns: every comparison, and what it comes to. It can be printed."""
 
     def to_json(self) -> str:
         """Return one JSON document; NaN and infinities are strings, as everywhere."""
@@ -215,20 +85,7 @@ class Check:
         return xarray.Dataset(variables, coordinates, attrs | {"sentence": self.sentence})
 
     def __str__(self) -> str:
-        from gradsweep.checks.text import describe
-
         return describe(self)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def _listed(names: list[str]) -> str:
-    """Write names as English does; of many only the first."""
-    if len(names) > 4:
-        names = [*names[:3], f"{len(names) - 3} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _cell(value: Any) -> Any:

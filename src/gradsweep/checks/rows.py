@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from gradsweep.checks.findings import Row
 from gradsweep.checks.judgement import Finding, Tolerance, judge
 from gradsweep.checks.problem import Entry, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
-from gradsweep.checks.result import Row
 from gradsweep.planning.plan import Plan
 from gradsweep.results.names import variable_name
 

@@ -1,12 +1,12 @@
-"""A Check as text: the verdict, a line for each derivative, then every row to look at.
+"""Findings as text: the verdict, a line for each derivative, then every row to look at.
 
-A Check enters, text leaves.
+Findings enter, text leaves.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gradsweep.checks.result import Check, EstimateNote, Row
+from gradsweep.checks.findings import EstimateNote, Findings, Row
 
 __all__ = ["describe"]
 
@@ -14,7 +14,7 @@ __all__ = ["describe"]
 _MOST_ROWS = 10
 
 
-def describe(check: Check) -> str:
+def describe(check: Findings) -> str:
     """Return the sentence, the summary, the estimates, and the rows that need looking at."""
     lines = [check.sentence, ""]
     lines += _table(
@@ -43,7 +43,7 @@ def _by_variable(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _summary(name: str, rows: Sequence[Row], check: Check) -> tuple[str, ...]:
+def _summary(name: str, rows: Sequence[Row], check: Findings) -> tuple[str, ...]:
     n_wrong = sum(row.is_suspicious for row in rows)
     compared = [row for row in rows if row.verdict in ("agrees", "differs", "kink")]
     if not compared:
@@ -71,7 +71,7 @@ def _in_units_of_what_is_allowed(row: Row) -> float:
     return row.absolute / row.allowed if row.allowed else row.absolute
 
 
-def _row(row: Row, check: Check) -> tuple[str, ...]:
+def _row(row: Row, check: Findings) -> tuple[str, ...]:
     return (
         row.name,
         f"{row.computed:.10g}",
@@ -91,7 +91,7 @@ def _estimate(note: EstimateNote) -> str:
     return f"{note.name}: at {note.n_points} point{'s' * (note.n_points != 1)}{suspicion}"
 
 
-def _not_finite(check: Check, point: int) -> str:
+def _not_finite(check: Findings, point: int) -> str:
     found = {
         row.name: row.computed
         for row in check.rows

@@ -1,8 +1,11 @@
-"""Draw a comparison: time against points, a line for each way."""
+"""Draw a comparison: time against points, a line for each way.
+
+Times enter, a figure leaves.
+"""
 
 from typing import TYPE_CHECKING
 
-from gradsweep.comparison.result import Comparison
+from gradsweep.comparison.times import Times
 from gradsweep.support.errors import require
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ _STYLES = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3
 _MARKERS = "osD^v<>ph"
 
 
-def draw(comparison: Comparison) -> "Figure":
+def draw(times: Times) -> "Figure":
     """Return a figure of the median time of every way, on logarithmic axes.
 
     A band spans the quartiles. Needs the extra `plot`.
@@ -28,11 +31,11 @@ def draw(comparison: Comparison) -> "Figure":
 
     figure = NotebookFigure(figsize=(7.5, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    ranked = comparison.at(comparison.sizes[-1])
-    names = list(dict.fromkeys([r.rival for r in ranked] + [r.rival for r in comparison.rows]))
+    ranked = times.at(times.sizes[-1])
+    names = list(dict.fromkeys([r.rival for r in ranked] + [r.rival for r in times.rows]))
     used: dict[str, int] = {}
     for name in names:
-        rows = [row for row in comparison.rows if row.rival == name and row.seconds]
+        rows = [row for row in times.rows if row.rival == name and row.seconds]
         if not rows:
             continue
         family = rows[0].family
@@ -53,7 +56,7 @@ def draw(comparison: Comparison) -> "Figure":
         )
     axes.set(xscale="log", yscale="log", xlabel="points", ylabel="seconds")
     axes.set_title(
-        f"{comparison.quantity} of {comparison.function}\n{comparison.machine}",
+        f"{times.quantity} of {times.function}\n{times.machine}",
         loc="left",
         fontsize=9,
     )

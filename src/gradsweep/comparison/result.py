@@ -1,17 +1,19 @@
 """Comparison: which way is fastest, at which size, and by how much.
 
-Rows enter; a sentence, a table and JSON leave.
+Times enter; a sentence, a table, a figure and JSON leave.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradsweep.comparison.plot import draw
 from gradsweep.comparison.race import Row
+from gradsweep.comparison.times import Times
 from gradsweep.engines.choice import ENGINES
 from gradsweep.support.memory import format_bytes
 
@@ -26,37 +28,8 @@ _NOTICEABLE = 1.1
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How the ways to compute one quantity compare, on this machine.
-
-    Attributes:
-        function: its name, and `quantity` what was computed of it.
-        written_for: the framework that the function is written for.
-        picked: the engine that `engine="auto"` picks, at each size.
-        rows: one for each rival at each size, those that did not take part included.
-        machine: what it ran on, and `n_threads` with how many threads.
-    """
-
-    function: str
-    quantity: str
-    written_for: str
-    picked: Mapping[int, str]
-    rows: tuple[Row, ...]
-    machine: str
-    n_threads: int = 1
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(row.n_points for row in self.rows))
-
-    def at(self, n_points: int) -> list[Row]:
-        """Return the rows of those that took part at one size, the fastest first."""
-        found = [row for row in self.rows if row.n_points == n_points and row.seconds]
-        return sorted(found, key=lambda row: row.median)
-
-    def contenders(self, n_points: int) -> list[Row]:
-        """Return those of `at` that may win: each gives new arrays, as the others do."""
-        return [row for row in self.at(n_points) if not row.reuses_buffers]
+class Comparison(Times):
+    """How the ways to compute one quantity compare, on this machine."""
 
     @property
     def winner(self) -> str:
@@ -138,8 +111,6 @@ class Comparison:
 
     def plot(self) -> "Figure":
         """Draw time against points, a line for each way. Needs the extra `plot`."""
-        from gradsweep.comparison.plot import draw
-
         return draw(self)
 
     def to_json(self) -> str:

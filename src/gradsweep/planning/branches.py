@@ -16,7 +16,7 @@ from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.job import Engine, Job, Kernel
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
-from gradsweep.program.builder import guards_of
+from gradsweep.program.guards import guards_of
 from gradsweep.program.trace import Traced
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import SELECTED, Points, n_points

@@ -17,7 +17,7 @@ from gradsweep.engines.prepared import Prepared, prepare
 from gradsweep.planning.branches import Branch, Trace, first_point, holds_at, split
 from gradsweep.planning.modes import trace_cheapest
 from gradsweep.planning.plan import Plan, PlannedBranch, labels_of
-from gradsweep.program.builder import with_holds
+from gradsweep.program.guards import with_holds
 from gradsweep.program.trace import Traced
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf

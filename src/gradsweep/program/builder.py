@@ -1,7 +1,7 @@
 """Builder: what a frontend writes a Program with, one equation at a time.
 
 It simplifies as it goes: an equation already written is not written again, constants are folded,
-and the rules of `simplify` are applied. What no output needs is dropped when the Program is
+and the rules of `rules` are applied. What no output needs is dropped when the Program is
 finished.
 
 A *structural* zero is one that stands for "nothing here": an entry of a one-hot seed, of
@@ -12,13 +12,13 @@ that 0.0 * inf is still NaN.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gradsweep.program.cases import find_mask
+from gradsweep.program.equations import MAX_EQUATIONS, Equations
 from gradsweep.program.loop import Loop, LoopResult
 from gradsweep.program.primitives import PRIMITIVES
 from gradsweep.program.program import (
@@ -28,16 +28,12 @@ from gradsweep.program.program import (
     Input,
     Output,
     Program,
-    ancestors,
     renumbered,
 )
 from gradsweep.program.rules import simplify
-from gradsweep.support.errors import NotAProgram, TooLong
+from gradsweep.support.errors import TooLong
 
-__all__ = ["MAX_EQUATIONS", "Builder", "guards_of", "with_holds"]
-
-# Beyond this a framework's own array code is the better engine, and tracing takes seconds.
-MAX_EQUATIONS = 50_000
+__all__ = ["Builder"]
 
 # So many terms may be looked at for each equation, and so many rules may be applied one inside
 # another: what simplifies takes time in proportion to what is written.
@@ -45,114 +41,22 @@ _CREDIT = 100
 _DEEPEST = 32
 
 
-class Builder:
-    """Grow a Program. Variables are handed out as integers, in order of creation.
+class Builder(Equations):
+    """Grow a Program.
 
     Attributes:
-        masks: what a variable is zero for some values of, as `masks` defines it.
         n_equations: how many it has written, whether or not an output needs them.
         is_body: whether it writes the body of a Loop, which is the same at every step.
-        credit: how many terms `masks` may look at: so many for each equation that is asked for.
-        is_linear: whether what is written is linear in seeds, so that a zero chosen in place of
-            one is structural.
-        is_transposing: whether it is the transpose of a linear map.
     """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS, is_body: bool = False):
-        self.max_equations = max_equations
+        super().__init__(max_equations)
         self.is_body = is_body
-        self.masks: dict[int, int] = {}
-        self.credit = 0
-        self.is_linear = self.is_transposing = False
         self._depth = 0
-        self._earns = True
-        self._definitions: list[Input | Constant | Equation] = []
-        self._dtypes: list[str] = []
-        self._numbers: dict[tuple, int] = {}
-        self._structural_zeros: set[int] = set()
         self._guards: list[Guard] = []
         self._loops: dict[tuple, Loop] = {}
         self._results: dict[Loop, list[int]] = {}
         self.n_equations = 0
-
-    # -- leaves
-
-    def input(self, leaf: str, element: int, dtype: str) -> int:
-        return self._intern(("input", leaf, element), Input(leaf, element, dtype))
-
-    def inputs(self, leaf: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """Return the variables of every element of a leaf, in its shape."""
-        n_elements = int(np.prod(shape, dtype=np.int64))
-        if n_elements > self.max_equations:
-            raise NotAProgram(f"{leaf} has {n_elements:,} elements, too many to unroll")
-        variables = [self.input(leaf, element, dtype) for element in range(n_elements)]
-        return np.array(variables, dtype=np.int64).reshape(shape)
-
-    def constant(self, value, dtype: str) -> int:
-        scalar = np.dtype(dtype).type(value)
-        # The bytes tell -0.0 from 0.0 and make NaN equal to itself.
-        key = ("constant", dtype, scalar.tobytes())
-        return self._intern(key, Constant(scalar.item(), dtype))
-
-    def constants(self, values: np.ndarray, dtype: str) -> np.ndarray:
-        """Return the variables of an array of constants, in its shape."""
-        if values.size > self.max_equations:
-            raise NotAProgram(f"a constant has {values.size:,} elements, too many to unroll")
-        variables = [self.constant(value, dtype) for value in values.ravel()]
-        return np.array(variables, dtype=np.int64).reshape(values.shape)
-
-    def structural_zero(self, dtype: str) -> int:
-        zero = np.dtype(dtype).type(0).item()
-        variable = self._intern(("structural zero", dtype), Constant(zero, dtype))
-        self._structural_zeros.add(variable)
-        return variable
-
-    # -- questions
-
-    def dtype(self, variable: int) -> str:
-        return self._dtypes[variable]
-
-    def is_constant(self, variable: int) -> bool:
-        return isinstance(self._definitions[variable], Constant)
-
-    def is_structural_zero(self, variable: int) -> bool:
-        return variable in self._structural_zeros
-
-    def is_zero(self, variable: int) -> bool:
-        return self.is_constant(variable) and self.value(variable) == 0
-
-    def value(self, variable: int) -> float | int | bool:
-        """Return the value of a variable that is a constant."""
-        definition = self._definitions[variable]
-        assert isinstance(definition, Constant)
-        return definition.value
-
-    def equation(self, variable: int) -> Equation | None:
-        """Return the equation of a variable, or None if it is an input or a constant."""
-        definition = self._definitions[variable]
-        return definition if isinstance(definition, Equation) else None
-
-    def equals(self, variable: int, value: float) -> bool:
-        """Tell whether a variable is the constant `value`, the sign of zero included."""
-        return (
-            self.is_constant(variable)
-            and self.value(variable) == value
-            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
-        )
-
-    def operand_of(self, primitive: str, variable: int) -> int | None:
-        """Return x when the variable is `primitive` of x."""
-        equation = self.equation(variable)
-        return equation.operands[0] if equation and equation.primitive == primitive else None
-
-    def negated(self, variable: int) -> int | None:
-        """Return x when the variable is -x."""
-        return self.operand_of("neg", variable)
-
-    def inputs_of(self, variables: Sequence[int]) -> list[Input]:
-        """Return the inputs that some variables are computed from."""
-        reached = (self._definitions[v] for v in self._ancestors(variables))
-        return [definition for definition in reached if isinstance(definition, Input)]
 
     # -- equations
 
@@ -182,28 +86,6 @@ class Builder:
         if mask is not None:
             self.masks[variable] = mask
         return variable
-
-    @contextmanager
-    def spending(self) -> Iterator[None]:
-        """Earn no credit for equations that a rule asks for."""
-        earns, self._earns = self._earns, False
-        try:
-            yield
-        finally:
-            self._earns = earns
-
-    @contextmanager
-    def linear(self, transposed: bool = False) -> Iterator[None]:
-        """Write a linear map of seeds, or the transpose of one.
-
-        In a transpose, what multiplies a choice between x and nothing multiplies x.
-        """
-        outside = self.is_linear, self.is_transposing
-        self.is_linear, self.is_transposing = True, transposed
-        try:
-            yield
-        finally:
-            self.is_linear, self.is_transposing = outside
 
     def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
         """Return the variables of every result of a Loop."""
@@ -315,22 +197,6 @@ class Builder:
             ),
         )
 
-    def _ancestors(self, roots: Sequence[int]) -> list[int]:
-        """Return, in order, the variables that some are computed from, themselves included."""
-        equations = [(v, d) for v, d in enumerate(self._definitions) if isinstance(d, Equation)]
-        return sorted(ancestors(equations, roots))
-
-    def _intern(self, key: tuple, definition: Input | Constant | Equation) -> int:
-        variable = self._numbers.get(key)
-        if variable is None:
-            variable = self._numbers[key] = self._append(definition)
-        return variable
-
-    def _append(self, definition: Input | Constant | Equation) -> int:
-        self._definitions.append(definition)
-        self._dtypes.append(definition.dtype)
-        return len(self._definitions) - 1
-
     def _result_dtype(self, name: str, operands: tuple[int, ...]) -> str:
         match PRIMITIVES[name].result:
             case "same":
@@ -357,33 +223,3 @@ class Builder:
         with np.errstate(all="ignore"):
             result = PRIMITIVES[name].numpy(*values)
         return self.constant(result, self._result_dtype(name, operands))
-
-
-def guards_of(program: Program) -> Program:
-    """Return a Program of one output, `holds`: whether every guard of a Program holds."""
-    return with_holds(replace(program, outputs=()))
-
-
-def with_holds(program: Program) -> Program:
-    """Return a Program with no guards and one more output, `holds`: whether all of them hold."""
-    b = Builder()
-    numbers = [b.input(*entry) for entry in program.inputs]
-    numbers += [b.constant(*constant) for constant in program.constants]
-    runs: dict[Loop, list[int]] = {}
-    for equation in program.equations:
-        numbers.append(b.again(equation, numbers.__getitem__, runs))
-    holds = b.constant(True, "bool")
-    for variable, expected, _ in program.guards:
-        value = numbers[variable]
-        dtype = b.dtype(value)
-        if dtype == "bool":
-            kept = value if expected else b.emit("not", value)
-        elif np.isnan(expected):
-            kept = b.emit("ne", value, value)
-        else:
-            kept = b.emit("eq", value, b.constant(expected, dtype))
-        holds = b.emit("and", holds, kept)
-    outputs = [
-        o._replace(variables=tuple(numbers[v] for v in o.variables)) for o in program.outputs
-    ]
-    return b.finish([*outputs, Output("holds", (), (holds,))])

@@ -11,19 +11,14 @@ NaN one more.
 Knows nothing of frameworks.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import PRIMITIVES
 from gradsweep.program.program import Equation
-
-if TYPE_CHECKING:
-    from gradsweep.program.builder import Builder
 
 __all__ = ["find_mask", "merge"]
 
@@ -33,7 +28,7 @@ _COMPARISONS = ("lt", "le", "gt", "ge")
 _MOST_VISITED = 64
 
 
-def find_mask(b: Builder, name: str, operands: tuple[int, ...]) -> int | None:
+def find_mask(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
     """Return what `name` of `operands` is masked by, given what its operands are; or None."""
     masks = [b.masks.get(operand) for operand in operands]
     match name, masks:
@@ -48,7 +43,7 @@ def find_mask(b: Builder, name: str, operands: tuple[int, ...]) -> int | None:
     return None
 
 
-def merge(b: Builder, name: str, x: int, y: int) -> int | None:
+def merge(b: Equations, name: str, x: int, y: int) -> int | None:
     """Return the variable that x + y or x - y is in every case, where that is one and the same.
 
     What is looked at is paid from `b.credit`, which grows with every equation that is asked for: so
@@ -92,7 +87,7 @@ _Term = tuple[bool, _Node] | None
 class _Case:
     """What variables are for one value of w. Nothing is written before all cases agree."""
 
-    def __init__(self, b: Builder, w: int, value: float, dropped: set[int]):
+    def __init__(self, b: Equations, w: int, value: float, dropped: set[int]):
         self._b, self._w, self._value, self._dropped = b, w, value, dropped
         self.n_visited = 0
 
@@ -146,7 +141,7 @@ def _negated(term: _Term) -> _Term:
     return term and (not term[0], term[1])
 
 
-def _node(b: Builder, name: str, x: _Node, y: _Node) -> _Node:
+def _node(b: Equations, name: str, x: _Node, y: _Node) -> _Node:
     """Return what is to be written, alike for operands in either order."""
     if isinstance(x, int) and isinstance(y, int):
         if b.is_constant(x) and b.is_constant(y):
@@ -159,14 +154,14 @@ def _node(b: Builder, name: str, x: _Node, y: _Node) -> _Node:
     return name, x, y
 
 
-def _written(b: Builder, node: _Node) -> int:
+def _written(b: Equations, node: _Node) -> int:
     if isinstance(node, int):
         return node
     name, x, y = node
     return b.emit(name, _written(b, x), _written(b, y))
 
 
-def _compared(b: Builder, condition: int) -> int | None:
+def _compared(b: Equations, condition: int) -> int | None:
     """Return w where the condition compares w or |w| with a constant."""
     match b.equation(condition):
         case Equation(name, (x, y)) if name in _COMPARISONS:
@@ -177,7 +172,7 @@ def _compared(b: Builder, condition: int) -> int | None:
     return None
 
 
-def _holds(b: Builder, condition: int, value: float) -> bool:
+def _holds(b: Equations, condition: int, value: float) -> bool:
     equation = b.equation(condition)
     assert equation and isinstance(equation.primitive, str)
     x, y = (
@@ -187,7 +182,7 @@ def _holds(b: Builder, condition: int, value: float) -> bool:
     return bool(PRIMITIVES[equation.primitive].numpy(x, y))
 
 
-def _representatives(b: Builder, w: int, variables: tuple[int, ...]) -> Iterator[float]:
+def _representatives(b: Equations, w: int, variables: tuple[int, ...]) -> Iterator[float]:
     """Yield a value of w for each case, or several."""
     bounds = {bound for v in variables for bound in _bounds(b, w, v)}
     for bound in bounds | {-bound for bound in bounds}:
@@ -195,7 +190,7 @@ def _representatives(b: Builder, w: int, variables: tuple[int, ...]) -> Iterator
     yield math.nan
 
 
-def _bounds(b: Builder, w: int, variable: int) -> Iterator[float]:
+def _bounds(b: Equations, w: int, variable: int) -> Iterator[float]:
     """Yield the constants that w is compared with."""
     waiting = [variable]
     for _ in range(_MOST_VISITED):
@@ -213,7 +208,7 @@ def _bounds(b: Builder, w: int, variable: int) -> Iterator[float]:
     raise _TooLong
 
 
-def _is_finite(b: Builder, factor: int, product: int) -> bool:
+def _is_finite(b: Equations, factor: int, product: int) -> bool:
     """Whether a factor is finite, or NaN in a product that is NaN too then."""
     if b.is_constant(factor):
         return bool(np.isfinite(b.value(factor)))
@@ -225,7 +220,7 @@ def _is_finite(b: Builder, factor: int, product: int) -> bool:
     return False
 
 
-def _is_factor(b: Builder, factor: int, product: int) -> bool:
+def _is_factor(b: Equations, factor: int, product: int) -> bool:
     waiting, seen = [product], set[int]()
     while waiting and len(seen) < _MOST_VISITED:
         variable = waiting.pop()

@@ -2,27 +2,22 @@
 
 Each returns a variable that has the same value, bit for bit but for the sign of NaN, whatever its
 operands are; or None. Four licences are taken: structural zeros; what a linear map of seeds chooses
-in place of them, which is nothing (`Builder.linear`); terms masked by a condition (see `masks`);
+in place of them, which is nothing (`Equations.linear`); terms masked by a condition (see `cases`);
 and erfc(-x) in place of 1 + erf(x), or of a select between ways of writing it, each of which is
 right to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
 
 Knows nothing of frameworks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradsweep.program.cases import merge
+from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Equation
-
-if TYPE_CHECKING:
-    from gradsweep.program.builder import Builder
 
 __all__ = ["power", "simplify"]
 
@@ -30,13 +25,13 @@ __all__ = ["power", "simplify"]
 _LARGEST_EXPANDED_POWER = 8
 
 
-def simplify(b: Builder, name: str, operands: tuple[int, ...]) -> int | None:
+def simplify(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
     """Return a variable that equals `name` of `operands` for every value, or None."""
     rule = _RULES.get(name)
     return rule(b, *operands) if rule else None
 
 
-def _simplify_add(b: Builder, x: int, y: int) -> int | None:
+def _simplify_add(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
         if b.is_structural_zero(other) or b.equals(other, -0.0):
             return one
@@ -49,7 +44,7 @@ def _simplify_add(b: Builder, x: int, y: int) -> int | None:
     return merge(b, "add", x, y)
 
 
-def _simplify_sub(b: Builder, x: int, y: int) -> int | None:
+def _simplify_sub(b: Equations, x: int, y: int) -> int | None:
     if b.is_structural_zero(y) or b.equals(y, 0.0):
         return x
     if b.is_structural_zero(x):
@@ -63,7 +58,7 @@ def _simplify_sub(b: Builder, x: int, y: int) -> int | None:
     return merge(b, "sub", x, y)
 
 
-def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
+def _simplify_mul(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
         if b.is_structural_zero(other):
             return other
@@ -84,7 +79,7 @@ def _simplify_mul(b: Builder, x: int, y: int) -> int | None:
     return None
 
 
-def _simplify_div(b: Builder, x: int, y: int) -> int | None:
+def _simplify_div(b: Equations, x: int, y: int) -> int | None:
     if b.is_structural_zero(x):
         return x
     if b.equals(y, 1.0):
@@ -94,7 +89,7 @@ def _simplify_div(b: Builder, x: int, y: int) -> int | None:
     return _inside_choice(b, "div", x, y)
 
 
-def _inside_choice(b: Builder, name: str, x: int, factor: int) -> int | None:
+def _inside_choice(b: Equations, name: str, x: int, factor: int) -> int | None:
     """Multiply what a choice between x and nothing is of, so that nothing stays nothing.
 
     A formula for a derivative may end in such a choice, because its factors are infinite where
@@ -112,7 +107,7 @@ def _inside_choice(b: Builder, name: str, x: int, factor: int) -> int | None:
     return None
 
 
-def _may_be_infinite(b: Builder, factor: int) -> bool:
+def _may_be_infinite(b: Equations, factor: int) -> bool:
     if b.is_constant(factor):
         return not np.isfinite(b.value(factor))
     return b.equation(factor) is not None  # arguments are finite
@@ -126,11 +121,11 @@ def _has_exact_reciprocal(value: float, dtype: str) -> bool:
     return bool(abs(mantissa) == 0.5 and limits.tiny <= abs(1.0 / value) <= limits.max)
 
 
-def _simplify_neg(b: Builder, x: int) -> int | None:
+def _simplify_neg(b: Equations, x: int) -> int | None:
     return b.negated(x)
 
 
-def _simplify_pow(b: Builder, x: int, y: int) -> int | None:
+def _simplify_pow(b: Equations, x: int, y: int) -> int | None:
     if not b.is_constant(y) or not b.dtype(x).startswith("float"):
         return None
     exponent = b.value(y)
@@ -139,7 +134,7 @@ def _simplify_pow(b: Builder, x: int, y: int) -> int | None:
     return None
 
 
-def power(b: Builder, x: int, exponent: int) -> int:
+def power(b: Equations, x: int, exponent: int) -> int:
     """Write x**exponent by repeated squaring (Knuth, The Art of Computer Programming, 4.6.3)."""
     if exponent < 0:
         return b.emit("div", b.constant(1.0, b.dtype(x)), power(b, x, -exponent))
@@ -150,7 +145,7 @@ def power(b: Builder, x: int, exponent: int) -> int:
     return b.emit("mul", square, x) if exponent % 2 else square
 
 
-def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) -> int | None:
+def _simplify_select(b: Equations, condition: int, if_true: int, if_false: int) -> int | None:
     if b.is_linear and b.dtype(if_true).startswith("float"):
         nothing = b.structural_zero(b.dtype(if_true))
         sides = [nothing if b.is_zero(side) else side for side in (if_true, if_false)]
@@ -168,7 +163,7 @@ def _simplify_select(b: Builder, condition: int, if_true: int, if_false: int) ->
     return None
 
 
-def _erfc_argument(b: Builder, variable: int, condition: int, holds: bool) -> int | None:
+def _erfc_argument(b: Equations, variable: int, condition: int, holds: bool) -> int | None:
     """Return x when the variable is erfc(x) up to rounding, given whether the condition holds.
 
     So is 2 - erfc(-x) where x is negative: libraries choose among them (JAX's ndtr between these
@@ -184,7 +179,7 @@ def _erfc_argument(b: Builder, variable: int, condition: int, holds: bool) -> in
     return None
 
 
-def _without_abs(b: Builder, x: int, condition: int, holds: bool) -> int:
+def _without_abs(b: Equations, x: int, condition: int, holds: bool) -> int:
     """Return w or -w in place of x = |w| where the condition, w > 0, tells which of them it is."""
     inner = b.operand_of("abs", x)
     match b.equation(condition):
@@ -193,21 +188,21 @@ def _without_abs(b: Builder, x: int, condition: int, holds: bool) -> int:
     return x
 
 
-def _simplify_and(b: Builder, x: int, y: int) -> int | None:
+def _simplify_and(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
         if b.is_constant(other):
             return one if b.value(other) else other
     return x if x == y else None
 
 
-def _simplify_or(b: Builder, x: int, y: int) -> int | None:
+def _simplify_or(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
         if b.is_constant(other):
             return other if b.value(other) else one
     return x if x == y else None
 
 
-def _simplify_not(b: Builder, x: int) -> int | None:
+def _simplify_not(b: Equations, x: int) -> int | None:
     return b.operand_of("not", x)
 
 
@@ -215,12 +210,12 @@ def _simplify_not(b: Builder, x: int) -> int | None:
 _DEEPEST_RANGE = 4
 
 
-def _wrapped(dtype: str, b: Builder, x: int) -> int | None:
+def _wrapped(dtype: str, b: Equations, x: int) -> int | None:
     limits = np.iinfo(dtype)
     return x if _lies_between(b, x, int(limits.min), int(limits.max)) else None
 
 
-def _lies_between(b: Builder, variable: int, low: int, high: int, depth: int = 0) -> bool:
+def _lies_between(b: Equations, variable: int, low: int, high: int, depth: int = 0) -> bool:
     """Tell whether an integer is sure to lie within bounds."""
     if b.is_constant(variable):
         return low <= b.value(variable) <= high

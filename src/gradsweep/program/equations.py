@@ -1,0 +1,168 @@
+"""The table of equations that a Builder writes, and the questions that rules ask of it.
+
+Definitions enter, one by one; each is a variable, and is not entered twice. Rules ask what a
+variable is, and for another equation by `emit`, which the Builder has.
+Never sees a rule.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from gradsweep.program.program import Constant, Equation, Input, ancestors
+from gradsweep.support.errors import NotAProgram
+
+__all__ = ["MAX_EQUATIONS", "Equations"]
+
+# Beyond this a framework's own array code is the better engine, and tracing takes seconds.
+MAX_EQUATIONS = 50_000
+
+
+class Equations(ABC):
+    """Variables, as integers in order of creation, and what defines each.
+
+    Attributes:
+        masks: what a variable is zero for some values of, as `cases` defines it.
+        credit: how many terms `cases` may look at: so many for each equation that is asked for.
+        is_linear: whether what is written is linear in seeds, so that a zero chosen in place of
+            one is structural.
+        is_transposing: whether it is the transpose of a linear map.
+    """
+
+    def __init__(self, max_equations: int = MAX_EQUATIONS):
+        self.max_equations = max_equations
+        self.masks: dict[int, int] = {}
+        self.credit = 0
+        self.is_linear = self.is_transposing = False
+        self._earns = True
+        self._definitions: list[Input | Constant | Equation] = []
+        self._dtypes: list[str] = []
+        self._numbers: dict[tuple, int] = {}
+        self._structural_zeros: set[int] = set()
+
+    @abstractmethod
+    def emit(self, name: str, *operands: int) -> int:
+        """Return the variable that `name` of `operands` is, writing an equation if need be."""
+
+    # -- leaves
+
+    def input(self, leaf: str, element: int, dtype: str) -> int:
+        return self._intern(("input", leaf, element), Input(leaf, element, dtype))
+
+    def inputs(self, leaf: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Return the variables of every element of a leaf, in its shape."""
+        n_elements = int(np.prod(shape, dtype=np.int64))
+        if n_elements > self.max_equations:
+            raise NotAProgram(f"{leaf} has {n_elements:,} elements, too many to unroll")
+        variables = [self.input(leaf, element, dtype) for element in range(n_elements)]
+        return np.array(variables, dtype=np.int64).reshape(shape)
+
+    def constant(self, value, dtype: str) -> int:
+        scalar = np.dtype(dtype).type(value)
+        # The bytes tell -0.0 from 0.0 and make NaN equal to itself.
+        key = ("constant", dtype, scalar.tobytes())
+        return self._intern(key, Constant(scalar.item(), dtype))
+
+    def constants(self, values: np.ndarray, dtype: str) -> np.ndarray:
+        """Return the variables of an array of constants, in its shape."""
+        if values.size > self.max_equations:
+            raise NotAProgram(f"a constant has {values.size:,} elements, too many to unroll")
+        variables = [self.constant(value, dtype) for value in values.ravel()]
+        return np.array(variables, dtype=np.int64).reshape(values.shape)
+
+    def structural_zero(self, dtype: str) -> int:
+        zero = np.dtype(dtype).type(0).item()
+        variable = self._intern(("structural zero", dtype), Constant(zero, dtype))
+        self._structural_zeros.add(variable)
+        return variable
+
+    # -- questions
+
+    def dtype(self, variable: int) -> str:
+        return self._dtypes[variable]
+
+    def is_constant(self, variable: int) -> bool:
+        return isinstance(self._definitions[variable], Constant)
+
+    def is_structural_zero(self, variable: int) -> bool:
+        return variable in self._structural_zeros
+
+    def is_zero(self, variable: int) -> bool:
+        return self.is_constant(variable) and self.value(variable) == 0
+
+    def value(self, variable: int) -> float | int | bool:
+        """Return the value of a variable that is a constant."""
+        definition = self._definitions[variable]
+        assert isinstance(definition, Constant)
+        return definition.value
+
+    def equation(self, variable: int) -> Equation | None:
+        """Return the equation of a variable, or None if it is an input or a constant."""
+        definition = self._definitions[variable]
+        return definition if isinstance(definition, Equation) else None
+
+    def equals(self, variable: int, value: float) -> bool:
+        """Tell whether a variable is the constant `value`, the sign of zero included."""
+        return (
+            self.is_constant(variable)
+            and self.value(variable) == value
+            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
+        )
+
+    def operand_of(self, primitive: str, variable: int) -> int | None:
+        """Return x when the variable is `primitive` of x."""
+        equation = self.equation(variable)
+        return equation.operands[0] if equation and equation.primitive == primitive else None
+
+    def negated(self, variable: int) -> int | None:
+        """Return x when the variable is -x."""
+        return self.operand_of("neg", variable)
+
+    def inputs_of(self, variables: Sequence[int]) -> list[Input]:
+        """Return the inputs that some variables are computed from."""
+        reached = (self._definitions[v] for v in self._ancestors(variables))
+        return [definition for definition in reached if isinstance(definition, Input)]
+
+    # -- what rules may spend, and the licence that they have
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Earn no credit for equations that a rule asks for."""
+        earns, self._earns = self._earns, False
+        try:
+            yield
+        finally:
+            self._earns = earns
+
+    @contextmanager
+    def linear(self, transposed: bool = False) -> Iterator[None]:
+        """Write a linear map of seeds, or the transpose of one.
+
+        In a transpose, what multiplies a choice between x and nothing multiplies x.
+        """
+        outside = self.is_linear, self.is_transposing
+        self.is_linear, self.is_transposing = True, transposed
+        try:
+            yield
+        finally:
+            self.is_linear, self.is_transposing = outside
+
+    # -- the table
+
+    def _ancestors(self, roots: Sequence[int]) -> list[int]:
+        """Return, in order, the variables that some are computed from, themselves included."""
+        equations = [(v, d) for v, d in enumerate(self._definitions) if isinstance(d, Equation)]
+        return sorted(ancestors(equations, roots))
+
+    def _intern(self, key: tuple, definition: Input | Constant | Equation) -> int:
+        variable = self._numbers.get(key)
+        if variable is None:
+            variable = self._numbers[key] = self._append(definition)
+        return variable
+
+    def _append(self, definition: Input | Constant | Equation) -> int:
+        self._definitions.append(definition)
+        self._dtypes.append(definition.dtype)
+        return len(self._definitions) - 1
