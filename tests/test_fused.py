@@ -26,7 +26,8 @@ from gradsweep.engines.fused.target import Isa, compile_ir, host
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.errors import ArgumentError
 from gradsweep.program.builder import Builder
-from gradsweep.program.program import Output, Program
+from gradsweep.program.loading import load
+from gradsweep.program.program import Output
 from gradsweep.request.leaf import Leaf
 from tests.controls import must_fail
 from tests.programs import empty_results, leaves_of, make_job, program_of, run
@@ -496,7 +497,7 @@ def test_equal_programs_are_compiled_once():
     leaves, axes = grid(3, 4, 5)
     run(FUSED, WAVE, leaves, axes)
     before = COMPILED.n_made
-    run(FUSED, Program.from_json(WAVE.to_json()), *grid(3, 4, 77))
+    run(FUSED, load(WAVE.to_json()), *grid(3, 4, 77))
     assert COMPILED.n_made == before
 
 

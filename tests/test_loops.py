@@ -15,9 +15,10 @@ from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
 from gradsweep.interpreters import evaluate
 from gradsweep.program.builder import Builder
-from gradsweep.program.loop import LoopResult
-from gradsweep.program.program import Output, Program
+from gradsweep.program.loading import load
+from gradsweep.program.program import LoopResult, Output
 from gradsweep.program.rolled_loops import Step, find_body
+from gradsweep.program.source import source
 from tests.controls import must_fail
 from tests.programs import leaves_of, program_of, run
 
@@ -313,7 +314,7 @@ def test_program_with_loops_is_saved_and_read():
     for function in (affine, newton, two_axes):
         names = {"x": "float64"} if function is newton else {"c": "float64"}
         program = program_of(function, a="float64", **names)
-        read = Program.from_json(program.to_json())
+        read = load(program.to_json())
         assert read.fingerprint == program.fingerprint
         leaves = leaves_of(a=(("i",), A), **{name: ((), np.array(1.5)) for name in names})
         for found, expected in zip(
@@ -324,16 +325,16 @@ def test_program_with_loops_is_saved_and_read():
 
 def test_saved_loop_of_too_few_operands_is_refused():
     text = program_of(two_axes, a="float64", c="float64").to_json()
-    program = Program.from_json(text)
+    program = load(text)
     (operands,) = program.loops.values()
     written = str(list(operands)).replace(" ", "")
     assert written in text
     with pytest.raises(ValueError, match="no result of its loop"):
-        Program.from_json(text.replace(written, str(list(operands[1:]))))
+        load(text.replace(written, str(list(operands[1:]))))
 
 
 def test_program_with_a_loop_is_printed_with_the_loop_where_it_is_run():
-    text = str(program_of(affine, a="float64", c="float64"))
+    text = source(program_of(affine, a="float64", c="float64"))
     assert text.splitlines()[:8] == [
         "loop0: 57 times, where",
         "    carry[0] = 1.0",

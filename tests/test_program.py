@@ -12,8 +12,10 @@ from gradsweep.engines.stages import make_stages
 from gradsweep.errors import NotAProgram
 from gradsweep.program.arrays import cumulative, dot_general, elementwise, matmul, reduce, zeros
 from gradsweep.program.builder import Builder
+from gradsweep.program.loading import load
 from gradsweep.program.primitives import PRIMITIVES
-from gradsweep.program.program import Output, Program
+from gradsweep.program.program import Output
+from gradsweep.program.source import source
 from gradsweep.request.sweep import Sweep
 
 
@@ -180,7 +182,7 @@ def test_a_program_survives_json_to_the_bit():
         ),
         "x",
     )
-    again = Program.from_json(program.to_json())
+    again = load(program.to_json())
     assert again.equations == program.equations and again.outputs == program.outputs
     assert again.fingerprint == program.fingerprint
     assert [math.copysign(1, c.value) for c in again.constants if c.value == 0] == [-1.0]
@@ -197,11 +199,11 @@ def test_broken_json_is_refused(broken, words):
         else text.replace('[["sin",[0],"float64"]]', broken)
     )
     with pytest.raises(ValueError, match=words):
-        Program.from_json(text)
+        load(text)
 
 
 def test_a_program_prints_as_code():
-    text = str(program_of(lambda b, x: b.emit("mul", b.emit("sin", x), x), "x"))
+    text = source(program_of(lambda b, x: b.emit("mul", b.emit("sin", x), x), "x"))
     assert text.splitlines() == ["v1 = sin(x)", "v2 = x * v1", "y = v2"]
 
 

@@ -9,8 +9,7 @@ Knows nothing of engines, chunks or memory.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradsweep.program.loop import Loop, LoopResult
-from gradsweep.program.program import Program
+from gradsweep.program.program import Loop, LoopResult, Program
 from gradsweep.program.trace import Traced
 from gradsweep.request.leaf import Leaf
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from gradsweep.engines.job import Job, Kernel, Leaves
 from gradsweep.engines.scratch import project_bytes
-from gradsweep.program.loop import Loop, iterate, reads
 from gradsweep.program.primitives import PRIMITIVES
-from gradsweep.program.program import Equation, Program
+from gradsweep.program.program import Equation, Loop, Program, reads
+from gradsweep.program.rolled_loops import iterate
 from gradsweep.request.leaf import Leaf
 
 __all__ = ["ReferenceEngine", "evaluate", "last_uses"]

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gradsweep.engines.stages import Stage
-from gradsweep.program.loop import reads
-from gradsweep.program.program import Program
+from gradsweep.program.program import Program, reads
 from gradsweep.request.partition import n_points
 
 __all__ = ["project_bytes"]

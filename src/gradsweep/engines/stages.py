@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradsweep.engines.axes import Axes, Dependence
-from gradsweep.program.loop import Loop, LoopResult
-from gradsweep.program.program import Equation, Program, total_flops
+from gradsweep.program.program import Equation, Loop, LoopResult, Program, total_flops
+from gradsweep.program.pruning import only
 
 __all__ = ["Stage", "make_stages"]
 
@@ -62,7 +62,7 @@ def _without_other_results(
         if isinstance(primitive, LoopResult):
             wanted.setdefault(primitive.loop, []).append(primitive.number)
             operands_of[primitive.loop] = operands
-    parts = {loop: loop.only(numbers) for loop, numbers in wanted.items()}
+    parts = {loop: only(loop, numbers) for loop, numbers in wanted.items()}
     taken = {
         loop: tuple([operands_of[loop][i] for i in part.operands]) for loop, part in parts.items()
     }

@@ -10,8 +10,8 @@ primitive it has, and `constant`, which makes a value of a Program's constant.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradsweep.program.loop import Loop, iterate, reads
-from gradsweep.program.program import Constant, Program
+from gradsweep.program.program import Constant, Loop, Program, reads
+from gradsweep.program.rolled_loops import iterate
 from gradsweep.support.errors import EngineError
 
 __all__ = ["evaluate"]

@@ -18,6 +18,7 @@ from gradsweep.engines.cost import compiling_seconds, running_seconds
 from gradsweep.engines.prepared import Prepared
 from gradsweep.planning.branches import Branch
 from gradsweep.program.program import count_written
+from gradsweep.program.source import source
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.identity import code_hash, reach_hash
 from gradsweep.request.leaf import Leaf
@@ -264,9 +265,12 @@ class Plan:
                 parts.append("\n".join([*title, f"# no program: {planned.branch.traced.reason}"]))
                 continue
             outputs = tuple(o._replace(name=name) for o, name in zip(program.outputs, names))
-            code = replace(program, outputs=outputs).to_source(
-                (_along(stage.axes, planned.branch.axes), stage.equations)
-                for stage in planned.prepared.job.stages
+            code = source(
+                replace(program, outputs=outputs),
+                (
+                    (_along(stage.axes, planned.branch.axes), stage.equations)
+                    for stage in planned.prepared.job.stages
+                ),
             )
             parts.append("\n".join([*title, code]))
         return "\n\n".join(parts)

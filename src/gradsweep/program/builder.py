@@ -19,17 +19,18 @@ import numpy as np
 
 from gradsweep.program.cases import find_mask
 from gradsweep.program.equations import MAX_EQUATIONS, Equations
-from gradsweep.program.loop import Loop, LoopResult
 from gradsweep.program.primitives import PRIMITIVES
 from gradsweep.program.program import (
     Constant,
     Equation,
     Guard,
     Input,
+    Loop,
+    LoopResult,
     Output,
     Program,
-    renumbered,
 )
+from gradsweep.program.pruning import renumbered
 from gradsweep.program.rules import simplify
 from gradsweep.support.errors import TooLong
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from gradsweep.program.program import Constant, Equation, Input, ancestors
+from gradsweep.program.program import Constant, Equation, Input
+from gradsweep.program.pruning import ancestors
 from gradsweep.support.errors import NotAProgram
 
 __all__ = ["MAX_EQUATIONS", "Equations"]

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradsweep.program.builder import Builder
-from gradsweep.program.loop import Loop
-from gradsweep.program.program import Output, Program
+from gradsweep.program.program import Loop, Output, Program
 
 __all__ = ["guards_of", "with_holds"]
 

@@ -4,35 +4,53 @@ A Program is plain data. It can be printed, hashed, saved as JSON and sent to a 
 neither torch nor JAX. Variables are numbered: the inputs first, then the constants, then one for
 each equation, so an equation reads only variables with smaller numbers than its own.
 
-An equation is a primitive of its operands, or one result of a Loop of them.
+An equation is a primitive of its operands, or one result of a Loop: a Program that is run step
+after step, each with what the one before left. Each result of a Loop is an equation of its own,
+with all of the Loop's operands: what reads it need know nothing of loops, and which operands it
+truly depends on is told by `Loop.reached`. In a Program a Loop stands for one run of it: the
+operands of its results are one and the same tuple, which may be long, and `reads` tells that they
+are read once.
 
 Knows nothing of frameworks, sweeps or engines.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsweep.program.loop import Loop, LoopResult, reads
 from gradsweep.program.primitives import PRIMITIVES
 
 __all__ = [
+    "CARRY",
+    "GIVEN",
+    "GOING",
+    "ROW",
     "Constant",
     "Equation",
     "Guard",
     "Input",
+    "Loop",
+    "LoopResult",
     "Output",
     "Program",
-    "ancestors",
     "count_written",
-    "renumbered",
+    "reads",
     "total_flops",
 ]
+
+# The leaves that the body reads, and the outputs that it has.
+CARRY, GIVEN, ROW, GOING = "carry", "given", "row", "going"
+
+# How often a loop is taken to run whose length the values decide.
+_USUAL_STEPS = 10
 
 
 class Input(NamedTuple):
@@ -161,22 +179,6 @@ class Program:
         """Hash what the Program computes: equal Programs have equal fingerprints."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-    def pruned(self, outputs: Sequence[Output]) -> "Program":
-        """Return a Program of these outputs alone, and of what they need."""
-        roots = {variable for output in outputs for variable in output.variables}
-        needed = sorted(ancestors(list(self.numbered()), roots))
-        number = {old: new for new, old in enumerate(needed)}
-        entries = [*self.inputs, *self.constants, *self.equations]
-        kept = [entries[variable] for variable in needed]
-        return Program(
-            inputs=tuple(entry for entry in kept if isinstance(entry, Input)),
-            constants=tuple(entry for entry in kept if isinstance(entry, Constant)),
-            equations=renumbered([e for e in kept if isinstance(e, Equation)], number),
-            outputs=tuple(
-                o._replace(variables=tuple(number[v] for v in o.variables)) for o in outputs
-            ),
-        )
-
     def to_json(self) -> str:
         """Write the Program as JSON, floats in hexadecimal so that no bit is lost."""
         return json.dumps(self._to_data(), separators=(",", ":"))
@@ -200,102 +202,161 @@ class Program:
             "guards": [[g.variable, _text(g.expected), g.where] for g in self.guards],
         }
 
-    @classmethod
-    def from_json(cls, text: str) -> "Program":
-        """Read what `to_json` wrote.
 
-        Raises:
-            ValueError: when it names a primitive outside the table, or an equation reads a
-                variable that is not yet defined.
-        """
-        return cls._from_data(json.loads(text))
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A body, and how often it is run.
 
-    @classmethod
-    def _from_data(cls, data: Mapping[str, Any]) -> "Program":
-        loops = [
-            (Loop(cls._from_data(body), *numbers), tuple(operands))
-            for *numbers, operands, body in data["loops"]
-        ]
+    The operands of a result are what each carry is at first, then what is given to every step
+    alike, then the rows: for each of them, the number that each step is given.
 
-        def equation(primitive: Any, operands: Sequence[int], dtype: str) -> Equation:
-            if isinstance(primitive, str):
-                return Equation(primitive, tuple(operands), dtype)
-            loop, given = loops[primitive[0]]
-            return Equation(LoopResult(loop, primitive[1]), given, dtype)
+    The body's inputs are elements of the leaves CARRY, GIVEN and ROW, those that it reads. Its
+    outputs are CARRY: what each carry is in the next step; ROW: what the step leaves; and, where
+    the values decide how many steps there are, GOING: whether there is this one.
 
-        program = cls(
-            inputs=tuple(Input(*row) for row in data["inputs"]),
-            constants=tuple(Constant(_value(v), dtype) for v, dtype in data["constants"]),
-            equations=tuple(equation(*row) for row in data["equations"]),
-            outputs=tuple(Output(n, tuple(s), tuple(v)) for n, s, v in data["outputs"]),
-            guards=tuple(Guard(v, _value(e), where) for v, e, where in data["guards"]),
-        )
-        for variable, (primitive, _, _), operands in reads(program.numbered()):
-            if isinstance(primitive, LoopResult):
-                loop, number = primitive
-                is_whole = not operands or len(operands) == loop.n_operands
-                if not is_whole or not 0 <= number < loop.n_results:
-                    raise ValueError(f"equation v{variable} is no result of its loop")
-            elif primitive not in PRIMITIVES:
-                raise ValueError(f"the Program uses {primitive!r}, which is no primitive")
-            if not all(0 <= operand < variable for operand in operands):
-                raise ValueError(f"equation v{variable} reads a variable that is not yet defined")
-        return program
+    The results are what each carry is in the end, then the rows that are left: for each of them,
+    the number of every step.
 
-    def __str__(self) -> str:
-        return self.to_source([("", tuple(self.numbered()))])
+    Attributes:
+        n_steps: how many steps there are, one or more; None where each point goes on for as long
+            as it is GOING. Such a loop has no rows.
+        n_given: how many numbers are given to every step alike.
+        n_rows: how many numbers each step is given of its own.
+    """
 
-    def to_source(self, stages: Iterable[tuple[str, Sequence[tuple[int, Equation]]]]) -> str:
-        """Write the Program as readable straight-line code, Loops where they are run.
+    body: Program
+    n_steps: int | None
+    n_given: int
+    n_rows: int
 
-        Args:
-            stages: the equations with their numbers, in groups with a title each.
-        """
-        lines = []
-        names: dict[Loop, str] = {}
-        for title, equations in stages:
-            lines += [f"# {title}"] if title else []
-            for variable, (primitive, operands, _) in equations:
-                if isinstance(primitive, LoopResult):
-                    loop, number = primitive
-                    if loop not in names:
-                        names[loop] = f"loop{len(names)}"
-                        lines += self._loop_source(names[loop], loop, operands)
-                    right = f"{names[loop]}[{number}]"
-                else:
-                    right = _formula(primitive, [*map(self._name, operands)])
-                lines.append(f"v{variable} = {right}")
-        lines += [
-            f"guard {self._name(guard.variable)} == {guard.expected!r}  # {guard.where}"
-            for guard in self.guards
-        ]
-        for output in self.outputs:
-            values = ", ".join(map(self._name, output.variables))
-            lines.append(f"{output.name} = {values if output.shape == () else f'[{values}]'}")
-        return "\n".join(lines)
+    @property
+    def steps(self) -> int:
+        """How many steps there are, or are taken to be."""
+        return _USUAL_STEPS if self.n_steps is None else self.n_steps
 
-    def _loop_source(self, name: str, loop: Loop, operands: tuple[int, ...]) -> Iterator[str]:
-        """Yield the lines that say what a Loop begins with, and its body."""
-        often = "while going" if loop.n_steps is None else f"{loop.n_steps:,} times"
-        yield f"{name}: {often}, where"
-        for entry, places in sorted(zip(loop.body.inputs, loop.places)):
-            first, last = self._name(operands[places[0]]), self._name(operands[places[-1]])
-            values = f"{first} .. {last}" if len(places) > 1 else first
-            yield f"    {entry.leaf}[{entry.element}] = {values}"
-        yield from (f"    {line}" for line in str(loop.body).splitlines())
+    @property
+    def flops(self) -> int:
+        return self.steps * self.body.flops
 
-    def _name(self, variable: int) -> str:
-        constant = self.constant(variable)
-        if constant is not None:
-            return repr(constant.value)
-        if variable >= len(self.inputs):
-            return f"v{variable}"
-        leaf, element, _ = self.inputs[variable]
-        return f"{leaf}[{element}]" if leaf in self._array_leaves else leaf
+    @property
+    def n_carries(self) -> int:
+        return len(self.body.outputs[0].variables)
+
+    @property
+    def n_rows_left(self) -> int:
+        """How many numbers each step leaves."""
+        return len(self.body.outputs[1].variables)
+
+    @property
+    def going(self) -> int | None:
+        """The variable of the body that tells whether there is this step."""
+        return self.body.outputs[2].variables[0] if self.n_steps is None else None
+
+    @property
+    def n_operands(self) -> int:
+        return self.n_carries + self.n_given + self.n_rows * self.rows_length
+
+    @property
+    def n_results(self) -> int:
+        return self.n_carries + self.n_rows_left * self.rows_length
+
+    @property
+    def rows_length(self) -> int:
+        """How many numbers a row has: one for every step."""
+        return self.n_steps or 0
 
     @cached_property
-    def _array_leaves(self) -> frozenset[str]:
-        return frozenset(entry.leaf for entry in self.inputs if entry.element > 0)
+    def places(self) -> tuple[range, ...]:
+        """Which operands each input of the body is: of a row, one for every step."""
+        starts = {CARRY: 0, GIVEN: self.n_carries, ROW: self.n_carries + self.n_given}
+        found = []
+        for leaf, element, _ in self.body.inputs:
+            n = self.rows_length if leaf == ROW else 1
+            first = starts[leaf] + element * n
+            found.append(range(first, first + n))
+        return tuple(found)
+
+    def port(self, number: int) -> int:
+        """Return where a result leaves the body: which of the carries, or after them, the rows."""
+        n = self.n_carries
+        return number if number < n else n + (number - n) // self.rows_length
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The variables of the body that leave it, carries first."""
+        return tuple(v for output in self.body.outputs[:2] for v in output.variables)
+
+    def reached(self, number: int) -> tuple[int, ...]:
+        """Return which operands a result depends on."""
+        return self._reached[self.port(number)]
+
+    @cached_property
+    def _reached(self) -> tuple[tuple[int, ...], ...]:
+        found = []
+        for port, variable in enumerate(self.ports):
+            operands = {o for i in self.inputs_of([variable]) for o in self.places[i]}
+            if port < self.n_carries:
+                operands.add(port)  # where the body reads it or not
+            found.append(tuple(sorted(operands)))
+        return tuple(found)
+
+    def inputs_of(self, variables: Iterable[int]) -> frozenset[int]:
+        """Return the inputs that variables of the body depend on, in this step or before."""
+        waiting = [*variables, *([] if self.going is None else [self.going])]
+        found: set[int] = set()
+        while waiting:
+            mask = self._inputs_of[waiting.pop()]
+            for number, entry in enumerate(self.body.inputs):
+                if mask >> number & 1 and number not in found:
+                    found.add(number)
+                    if entry.leaf == CARRY:
+                        waiting.append(self.ports[entry.element])
+        return frozenset(found)
+
+    @cached_property
+    def _inputs_of(self) -> tuple[int, ...]:
+        """For each variable of the body, the inputs it is computed from in a step: a bit mask."""
+        masks = [1 << number for number in range(len(self.body.inputs))]
+        masks += [0] * len(self.body.constants)
+        of_rows: dict[tuple[Loop, int], int] = {}  # all numbers of a row depend on the same
+        for primitive, operands, _ in self.body.equations:
+            if isinstance(primitive, LoopResult):
+                loop, number = primitive
+                port = loop, loop.port(number)
+                if port not in of_rows:
+                    of_rows[port] = _union(masks[operands[i]] for i in loop.reached(number))
+                masks.append(of_rows[port])
+            else:
+                masks.append(_union(masks[operand] for operand in operands))
+        return tuple(masks)
+
+
+def _union(masks: Iterable[int]) -> int:
+    return reduce(or_, masks, 0)
+
+
+class LoopResult(NamedTuple):
+    """The result of a Loop that an equation is, in place of a primitive of its operands."""
+
+    loop: Loop
+    number: int
+
+
+def reads(
+    equations: Iterable[tuple[int, Equation]],
+) -> Iterator[tuple[int, Equation, tuple[int, ...]]]:
+    """Yield equations with the operands that are read when each is computed.
+
+    All results of a Loop are computed with the first.
+    """
+    run: set[Loop] = set()
+    for variable, equation in equations:
+        primitive, operands, _ = equation
+        if isinstance(primitive, LoopResult):
+            if primitive.loop in run:
+                operands = ()
+            run.add(primitive.loop)
+        yield variable, equation, operands
 
 
 def count_written(equations: Iterable[Equation]) -> int:
@@ -319,55 +380,5 @@ def total_flops(equations: Iterable[Equation]) -> int:
     return total
 
 
-def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int]) -> set[int]:
-    """Return the variables that some are computed from, themselves included.
-
-    Args:
-        equations: by the variable each defines, each after those that it reads.
-    """
-    needed = set(roots)
-    run: set[Loop] = set()
-    for variable, (primitive, operands, _) in reversed(equations):
-        if variable not in needed:
-            continue
-        if isinstance(primitive, LoopResult):
-            if primitive.loop in run:
-                continue
-            run.add(primitive.loop)
-        needed.update(operands)
-    return needed
-
-
-def renumbered(equations: Iterable[Equation], number: Mapping[int, int]) -> tuple[Equation, ...]:
-    """Return equations with operands numbered anew, which the results of a Loop share."""
-    found = []
-    of_loops: dict[Loop, tuple[int, ...]] = {}
-    for equation in equations:
-        primitive, operands, _ = equation
-        new = of_loops.get(primitive.loop) if isinstance(primitive, LoopResult) else None
-        if new is None:
-            new = tuple([number[operand] for operand in operands])
-        if isinstance(primitive, LoopResult):
-            of_loops[primitive.loop] = new
-        found.append(equation._replace(operands=new))
-    return tuple(found)
-
-
-_INFIX = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=",
-    "gt": ">", "ge": ">=",
-}  # fmt: skip
-
-
-def _formula(primitive: str, operands: list[str]) -> str:
-    if primitive in _INFIX:
-        return f" {_INFIX[primitive]} ".join(operands)
-    return f"-{operands[0]}" if primitive == "neg" else f"{primitive}({', '.join(operands)})"
-
-
 def _text(value: float | bool) -> str | int | bool:
     return float(value).hex() if isinstance(value, float | np.floating) else value
-
-
-def _value(text: str | int | bool) -> float | int | bool:
-    return float.fromhex(text) if isinstance(text, str) else text

@@ -1,21 +1,31 @@
-"""Make a Loop of a step that is written once, where all steps written out would be too long.
+"""Loops: made of a step that is written once, where all steps written out would be too long.
 
 A Builder, what the loop begins with and a function that writes a step enter; a Body leaves, and
 when it is rolled, the variables of its results. A carry that stays what it was is none, and what
-is the same at every step is computed once, before the loop.
+is the same at every step is computed once, before the loop. `iterate` runs a Loop in the numbers
+of any system.
 
 Knows nothing of frameworks.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradsweep.program.builder import Builder
-from gradsweep.program.loop import CARRY, GIVEN, GOING, ROW, Loop, LoopResult, reads
-from gradsweep.program.program import Output, Program
+from gradsweep.program.program import (
+    CARRY,
+    GIVEN,
+    GOING,
+    ROW,
+    Loop,
+    LoopResult,
+    Output,
+    Program,
+    reads,
+)
 
-__all__ = ["Body", "Step", "find_body"]
+__all__ = ["Body", "Step", "find_body", "iterate"]
 
 
 class Step(NamedTuple):
@@ -220,3 +230,39 @@ def _copy(b: Builder, other: Builder, variable: int) -> int:
     if b.is_structural_zero(variable):
         return other.structural_zero(dtype)
     return other.constant(b.value(variable), dtype)
+
+
+def iterate(
+    loop: Loop,
+    operands: Sequence[Any],
+    step: Callable[[Program, Sequence[Any]], Sequence[Any]],
+    is_any: Callable[[Any], bool],
+    choose: Callable[[Any, Any, Any], Any],
+) -> list[Any]:
+    """Return the results of a Loop.
+
+    Args:
+        step: computes the outputs of the body from its inputs, one after another.
+        is_any: whether any point is going.
+        choose: where a point is going, the second of its arguments, else the third.
+    """
+    carries = list(operands[: loop.n_carries])
+    left: list[Sequence[Any]] = []
+    while loop.n_steps is None or len(left) < loop.n_steps:
+        inputs = []
+        for entry, places in zip(loop.body.inputs, loop.places):
+            if entry.leaf == CARRY:
+                inputs.append(carries[entry.element])
+            else:
+                inputs.append(operands[places[len(left) if entry.leaf == ROW else 0]])
+        found = step(loop.body, inputs)
+        following, row = found[: loop.n_carries], found[loop.n_carries : len(loop.ports)]
+        if loop.n_steps is None:
+            going = found[-1]
+            if not is_any(going):
+                break
+            carries = [choose(going, new, old) for new, old in zip(following, carries)]
+        else:
+            carries = list(following)
+            left.append(row)
+    return [*carries, *(row[k] for k in range(loop.n_rows_left) for row in left)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradsweep.engines.choice import EngineOptions
 from gradsweep.engines.prepared import Prepared, prepare
-from gradsweep.program.program import Program
+from gradsweep.program.loading import load
 from gradsweep.program.trace import Traced
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Part
@@ -72,7 +72,7 @@ class ProgramWork:
         traced = Traced(
             framework=self.framework,
             results=self.outputs,
-            program=Program.from_json(self.program),
+            program=load(self.program),
             reason="",
             depends=everything,
             call=_not_here,

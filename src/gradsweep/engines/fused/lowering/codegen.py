@@ -22,8 +22,7 @@ from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
 from gradsweep.engines.fused.lowering.text import STORED, Text
 from gradsweep.engines.fused.target import Isa
-from gradsweep.program.loop import Loop
-from gradsweep.program.program import Program
+from gradsweep.program.program import Loop, Program
 
 __all__ = ["Module", "find_lanes", "find_missing", "nest_name", "write_module"]
 

@@ -10,8 +10,7 @@ Knows nothing of machine code.
 
 from collections.abc import Collection, Mapping
 
-from gradsweep.program.loop import reads
-from gradsweep.program.program import Equation
+from gradsweep.program.program import Equation, reads
 
 __all__ = ["Demand", "find_demands"]
 

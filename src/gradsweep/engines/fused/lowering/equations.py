@@ -14,8 +14,8 @@ from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.lowering.libm import Callee, find_callee, is_written_out, write_out
 from gradsweep.engines.fused.lowering.rows import place_rows, results_together
 from gradsweep.engines.fused.lowering.text import AS_INTEGER, SCALAR, STORED, Text, literal, stored
-from gradsweep.program.loop import CARRY, GIVEN, ROW, Loop, LoopResult
-from gradsweep.program.program import Equation, Program, ancestors
+from gradsweep.program.program import CARRY, GIVEN, ROW, Equation, Loop, LoopResult, Program
+from gradsweep.program.pruning import ancestors
 
 __all__ = ["BLOCK_EQUATIONS", "EquationWriter"]
 

@@ -9,8 +9,7 @@ Knows nothing of machine code.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gradsweep.program.loop import Loop, LoopResult
-from gradsweep.program.program import Equation
+from gradsweep.program.program import Equation, Loop, LoopResult
 
 __all__ = ["NO_ROWS", "Rows", "place_rows", "results_together"]
 

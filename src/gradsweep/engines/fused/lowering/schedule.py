@@ -17,8 +17,8 @@ from gradsweep.engines.fused.lowering.demand import Demand, find_demands
 from gradsweep.engines.fused.lowering.rows import Rows, place_rows, results_together
 from gradsweep.engines.fused.lowering.segments import Segment, cut
 from gradsweep.engines.job import Job
-from gradsweep.program.loop import reads
-from gradsweep.program.program import Equation, Program, ancestors, total_flops
+from gradsweep.program.program import Equation, Program, reads, total_flops
+from gradsweep.program.pruning import ancestors
 
 __all__ = ["Nest", "Schedule", "Slot", "make_schedule"]
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from gradsweep.engines.fused.lowering.demand import Demand
 from gradsweep.engines.fused.lowering.rows import NO_ROWS, Rows, results_together
-from gradsweep.program.loop import reads
-from gradsweep.program.program import Equation
+from gradsweep.program.program import Equation, reads
 
 __all__ = ["Segment", "cut"]
 
