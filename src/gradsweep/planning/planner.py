@@ -15,8 +15,9 @@ from gradsweep.engines.choice import EngineOptions
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.prepared import Prepared, prepare
 from gradsweep.planning.branches import Branch, Trace, first_point, holds_at, split
+from gradsweep.planning.decision import PlannedBranch, labels_of
 from gradsweep.planning.modes import trace_cheapest
-from gradsweep.planning.plan import Plan, PlannedBranch, labels_of
+from gradsweep.planning.plan import Plan
 from gradsweep.program.guards import with_holds
 from gradsweep.program.trace import Traced
 from gradsweep.request.identity import Unknown, identity

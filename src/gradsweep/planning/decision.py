@@ -1,0 +1,121 @@
+"""Decision: what was decided of a derivative over a sweep, and how large it will be.
+
+Plain data: nothing is decided, run or written here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from gradsweep.engines.prepared import Prepared
+from gradsweep.planning.branches import Branch
+from gradsweep.request.function import BoundFunction
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import Partition, n_points
+from gradsweep.request.quantities import Derivative, Result
+from gradsweep.results.layout import ArrayBytes
+from gradsweep.results.names import Labels
+from gradsweep.running.part_work import Fillable
+from gradsweep.running.run import Destination
+
+__all__ = ["Decision", "PlannedBranch", "labels_of"]
+
+
+def labels_of(bound: BoundFunction) -> Labels:
+    """Return what results of a function are called after."""
+    return Labels(bound.name, str(getattr(bound.function, "units", "")), bound.arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedBranch:
+    """One branch of the function, with the engine and the chunks it will run in."""
+
+    branch: Branch
+    prepared: Prepared
+    chunks: Partition
+    scratch_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What was decided of a derivative over a sweep.
+
+    Attributes:
+        results: the arrays it will yield, and `dims` the swept axes of each, in order.
+        branches: one, or one for each way through the function's Python branches; the first
+            alone, where the sweep is run part by part.
+        dtype: that of every result but truth values.
+        partition: the parts that are run one by one; None to run it whole.
+        destination: where the results of parts go.
+        replan: plans a part anew, from its leaves, where one kernel may not hold for all.
+    """
+
+    bound: BoundFunction
+    derivative: Derivative
+    leaves: Mapping[str, Leaf]
+    axes: Mapping[str, int]
+    results: tuple[Result, ...]
+    dims: tuple[tuple[str, ...], ...]
+    branches: tuple[PlannedBranch, ...]
+    dtype: str
+    partition: Partition | None = None
+    destination: Destination | None = None
+    replan: Callable[[Mapping[str, Leaf]], Fillable] | None = None
+
+    @property
+    def engine(self) -> str:
+        """The engine that runs the first branch."""
+        return self.branches[0].prepared.choice.engine.name
+
+    @property
+    def framework(self) -> str:
+        return self.branches[0].branch.traced.framework
+
+    @property
+    def trace_seconds(self) -> float:
+        return sum(planned.branch.traced.seconds for planned in self.branches)
+
+    @cached_property
+    def labels(self) -> Labels:
+        return labels_of(self.bound)
+
+    @property
+    def result_bytes(self) -> int:
+        """The bytes of all results together."""
+        return sum(n_points(dims, self.axes) * n_bytes for dims, n_bytes in self.array_bytes)
+
+    @property
+    def array_bytes(self) -> list[ArrayBytes]:
+        """For each result its dims, and its bytes at a point of them."""
+        itemsize = np.dtype(self.dtype).itemsize
+        return [
+            (dims, math.prod(result.shape) * (1 if result.is_bool else itemsize))
+            for result, dims in zip(self.results, self.dims)
+        ]
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes of the results and their labels, where they stay in memory."""
+        loaded = sum(leaf.n_bytes for leaf in self.leaves.values() if leaf.is_lazy)
+        axes = sum(leaf.n_bytes for leaf in self.leaves.values() if len(leaf.dims) == 1)
+        # While xarray makes an index of an axis, it holds the values three times.
+        return self.result_bytes + max(loaded, 3 * axes)
+
+    @property
+    def projected_bytes(self) -> int:
+        """The bytes that running it takes, beside what is held when it is planned."""
+        scratch = max((planned.scratch_bytes for planned in self.branches), default=0)
+        if self.partition is None:
+            return self.held_bytes + scratch
+        assert self.destination is not None
+        held = self.destination.store.held_bytes(self.axes, self.array_bytes)
+        part = self.with_axes(self.partition.block).result_bytes
+        return held + self.destination.copies * part + scratch
+
+    def with_axes(self, axes: Mapping[str, int]) -> Self:
+        """Return the decision for other lengths of the axes, to allocate by."""
+        return replace(self, axes=axes)

@@ -1,0 +1,36 @@
+"""What makes a run this one, for a store that is continued.
+
+A Decision enters; texts leave, by what a person calls them.
+"""
+
+from gradsweep._version import __version__
+from gradsweep.planning.decision import Decision
+from gradsweep.request.identity import code_hash, reach_hash
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(decision: Decision) -> dict[str, str]:
+    """Return what makes a run this one: equal texts mean equal results."""
+    program = decision.branches[0].branch.traced.program
+    derivative = decision.derivative
+    assert decision.partition is not None
+    return {
+        "function": f"{decision.bound.name}, {code_hash(decision.bound.function)}",
+        "what it refers to": reach_hash(decision.bound.function),
+        **{
+            f"argument {a.name}": f"{a.written}, {reach_hash(a.form)}"
+            for a in decision.bound.arguments
+        },
+        "program": program.fingerprint if program is not None else "none",
+        "quantity": derivative.quantity,
+        "wrt": ", ".join(derivative.wrt),
+        "with_value": str(derivative.with_value),
+        "mode": derivative.mode,
+        **{f"argument {key}": leaf.fingerprint for key, leaf in decision.leaves.items()},
+        "parts": " x ".join(f"{axis}: {n}" for axis, n in decision.partition.block.items()),
+        "dtype": decision.dtype,
+        "engine": decision.engine,
+        "framework": decision.framework,
+        "gradsweep": __version__,
+    }

@@ -1,0 +1,90 @@
+"""Compute a part where one trace may not hold for all of them.
+
+Leaves, a part and the arrays to fill enter; the arrays are filled, by a kernel where its trace
+holds, else by what is planned for the part anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+
+from gradsweep.engines.prepared import Prepared
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import Part
+from gradsweep.running.chunks import allocate
+from gradsweep.running.program_work import compute
+
+__all__ = ["Fillable", "checked", "replanned"]
+
+
+class Fillable(Protocol):
+    """What is planned for a part: arrays with dims of their own, and what fills them."""
+
+    @property
+    def dims(self) -> tuple[tuple[str, ...], ...]: ...
+
+    def allocate(self) -> list[np.ndarray]: ...
+
+    def fill(self, arrays: Sequence[np.ndarray]) -> None: ...
+
+
+Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
+
+
+def checked(
+    prepared: Prepared,
+    replanned: Compute,
+    leaves: Mapping[str, Leaf],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill a part's arrays as one trace has it, or anew where the trace does not hold.
+
+    Args:
+        prepared: of a Program whose last output tells where it holds.
+    """
+    lengths = part.lengths
+    *dims, guarded = prepared.job.dims
+    holds = allocate(lengths, guarded, (), "bool")
+    own = [
+        array if len(of) == len(lengths) else allocate(lengths, of, shape, array.dtype.name)
+        for array, of in zip(arrays, dims)
+        for shape in [array.shape[len(lengths) :]]
+    ]
+    compute(prepared, leaves, part, [*own, holds])
+    if holds.all():
+        _spread(own, dims, part, arrays)
+    else:
+        replanned(leaves, part, arrays)
+
+
+# Frameworks trace in one thread at a time.
+_REPLANNING = Lock()
+
+
+def replanned(
+    replan: Callable[[Mapping[str, Leaf]], Fillable],
+    leaves: Mapping[str, Leaf],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill a part's arrays by a plan of its own."""
+    with _REPLANNING:
+        planned = replan(leaves)
+        found = planned.allocate()
+        planned.fill(found)
+    _spread(found, planned.dims, part, arrays)
+
+
+def _spread(
+    found: Sequence[np.ndarray],
+    dims: Sequence[tuple[str, ...]],
+    part: Part,
+    arrays: Sequence[np.ndarray],
+) -> None:
+    """Fill arrays with all axes: what points have in common is the same along those it lacks."""
+    for array, values, of in zip(arrays, found, dims):
+        if values is not array:
+            array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in part.slices)]
