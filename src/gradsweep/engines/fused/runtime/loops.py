@@ -1,4 +1,4 @@
-"""The loops around a nest's own function, in LLVM IR: blocks, rows, and tiles.
+"""The loops around a nest's own function, in LLVM IR: blocks and rows.
 
 They are the same for every Program and compiled once in a process. What they loop over is written
 in a *frame*, an array of 64-bit words that `frame.py` fills:
@@ -14,12 +14,13 @@ in a *frame*, an array of 64-bit words that `frame.py` fills:
 
 A row is one walk along the vectorised axis. For each row the runtime fills the table that the
 nest's function reads. An operand whose elements are not side by side, or too few for one vector,
-goes through a tile: a contiguous copy that is read or written in its place.
+goes through a tile: a contiguous copy that is read or written in its place (see tiles.py).
 """
 
 from functools import cache
 from threading import Lock
 
+from gradsweep.engines.fused.runtime.tiles import TILES
 from gradsweep.engines.fused.target import MachineCode, compile_ir
 
 __all__ = ["MODES", "NEST_HEADER", "OPERAND_HEADER", "runtime"]
@@ -264,156 +265,6 @@ exit:
   ret void
 }"""
 
-# Runs one row tile by tile. A tile is never shorter than a vector, unless the row is: then its last
-# element is repeated, and what comes out beyond the row is dropped.
-_TILES = """
-define internal void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end) {
-entry:
-  %function = load ptr, ptr %nest
-  %tile.p = getelementptr i64, ptr %nest, i64 2
-  %tile = load i64, ptr %tile.p
-  %lanes.p = getelementptr i64, ptr %nest, i64 3
-  %lanes = load i64, ptr %lanes.p
-  %n.outer.p = getelementptr i64, ptr %nest, i64 4
-  %n.outer = load i64, ptr %n.outer.p
-  %n.operands.p = getelementptr i64, ptr %nest, i64 5
-  %n.operands = load i64, ptr %n.operands.p
-  %memory.p = getelementptr i64, ptr %nest, i64 6
-  %memory = load i64, ptr %memory.p
-  %size = add i64 %n.outer, 6
-  br label %next.tile
-next.tile:
-  %at = phi i64 [ %first, %entry ], [ %at.next, %advance ]
-  %left = sub i64 %end, %at
-  %fits = icmp sle i64 %left, %tile
-  %rest = sub i64 %left, %tile
-  %rest.short = icmp slt i64 %rest, %lanes
-  %shorter = sub i64 %left, %lanes
-  %cut = select i1 %rest.short, i64 %shorter, i64 %tile
-  %count = select i1 %fits, i64 %left, i64 %cut
-  %padded = call i64 @llvm.smax.i64(i64 %count, i64 %lanes)
-  %at.next = add i64 %at, %count
-  %run.end = add i64 %at, %padded
-  br label %in
-in:
-  %o = phi i64 [ 0, %next.tile ], [ %o.next, %in.done ]
-  %place = phi i64 [ %memory, %next.tile ], [ %next.place, %in.done ]
-  %o.more = icmp slt i64 %o, %n.operands
-  br i1 %o.more, label %in.operand, label %compute
-in.operand:
-  %o.word = mul i64 %o, %size
-  %op = getelementptr i64, ptr %operands, i64 %o.word
-  %mode = load i64, ptr %op
-  %is.tiled = icmp sge i64 %mode, 2
-  br i1 %is.tiled, label %in.tile, label %in.done
-in.tile:
-  %bytes.p = getelementptr i64, ptr %op, i64 1
-  %bytes = load i64, ptr %bytes.p
-  %back = mul i64 %at, %bytes
-  %shifted = sub i64 %place, %back
-  %entry.p = getelementptr i64, ptr %table, i64 %o
-  store i64 %shifted, ptr %entry.p
-  %tile.bytes = mul i64 %tile, %bytes
-  %after = add i64 %place, %tile.bytes
-  %is.read = icmp eq i64 %mode, 2
-  br i1 %is.read, label %in.copy, label %in.done
-in.copy:
-  %stride.p = getelementptr i64, ptr %op, i64 4
-  %stride = load i64, ptr %stride.p
-  %row.p = getelementptr i64, ptr %op, i64 5
-  %row = load i64, ptr %row.p
-  %offset = mul i64 %at, %stride
-  %source = add i64 %row, %offset
-  call void @copy(i64 %place, i64 %bytes, i64 %source, i64 %stride, i64 %count, i64 %bytes)
-  %filled = mul i64 %count, %bytes
-  %pad.at = add i64 %place, %filled
-  %last.index = sub i64 %count, 1
-  %last.offset = mul i64 %last.index, %stride
-  %last = add i64 %source, %last.offset
-  %n.pad = sub i64 %padded, %count
-  call void @copy(i64 %pad.at, i64 %bytes, i64 %last, i64 0, i64 %n.pad, i64 %bytes)
-  br label %in.done
-in.done:
-  %next.place = phi i64 [ %place, %in.operand ], [ %after, %in.tile ], [ %after, %in.copy ]
-  %o.next = add i64 %o, 1
-  br label %in
-compute:
-  call void %function(ptr %table, i64 %at, i64 %run.end)
-  br label %out
-out:
-  %w = phi i64 [ 0, %compute ], [ %w.next, %out.done ]
-  %w.more = icmp slt i64 %w, %n.operands
-  br i1 %w.more, label %out.operand, label %advance
-out.operand:
-  %w.word = mul i64 %w, %size
-  %wop = getelementptr i64, ptr %operands, i64 %w.word
-  %w.mode = load i64, ptr %wop
-  %is.written = icmp eq i64 %w.mode, 3
-  br i1 %is.written, label %out.copy, label %out.done
-out.copy:
-  %w.bytes.p = getelementptr i64, ptr %wop, i64 1
-  %w.bytes = load i64, ptr %w.bytes.p
-  %w.stride.p = getelementptr i64, ptr %wop, i64 4
-  %w.stride = load i64, ptr %w.stride.p
-  %w.row.p = getelementptr i64, ptr %wop, i64 5
-  %w.row = load i64, ptr %w.row.p
-  %w.offset = mul i64 %at, %w.stride
-  %target = add i64 %w.row, %w.offset
-  %w.entry.p = getelementptr i64, ptr %table, i64 %w
-  %w.entry = load i64, ptr %w.entry.p
-  %w.forth = mul i64 %at, %w.bytes
-  %w.tile = add i64 %w.entry, %w.forth
-  call void @copy(i64 %target, i64 %w.stride, i64 %w.tile, i64 %w.bytes, i64 %count, i64 %w.bytes)
-  br label %out.done
-out.done:
-  %w.next = add i64 %w, 1
-  br label %out
-advance:
-  %more = icmp slt i64 %at.next, %end
-  br i1 %more, label %next.tile, label %exit
-exit:
-  ret void
-}"""
-
-# Copies elements of `bytes` each from one stride to another.
-_COPY = """
-define internal void @copy(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n, i64 %bytes) {
-  switch i64 %bytes, label %one [ i64 8, label %eight
-                                  i64 4, label %four ]
-eight:
-  call void @copy.i64(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
-  ret void
-four:
-  call void @copy.i32(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
-  ret void
-one:
-  call void @copy.i8(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n)
-  ret void
-}"""
-
-_COPY_OF = """
-define internal void @copy.{t}(i64 %to, i64 %to.stride, i64 %from, i64 %stride, i64 %n) {{
-entry:
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %i.next, %body ]
-  %target = phi i64 [ %to, %entry ], [ %target.next, %body ]
-  %source = phi i64 [ %from, %entry ], [ %source.next, %body ]
-  %more = icmp slt i64 %i, %n
-  br i1 %more, label %body, label %exit
-body:
-  %source.p = inttoptr i64 %source to ptr
-  %target.p = inttoptr i64 %target to ptr
-  %value = load {t}, ptr %source.p
-  store {t} %value, ptr %target.p
-  %i.next = add i64 %i, 1
-  %target.next = add i64 %target, %to.stride
-  %source.next = add i64 %source, %stride
-  br label %loop
-exit:
-  ret void
-}}"""
-
 
 # Addresses in it are taken once, so it must be made once, whatever threads ask for it first.
 _MAKING = Lock()
@@ -427,5 +278,4 @@ def runtime() -> MachineCode:
 
 @cache
 def _runtime() -> MachineCode:
-    copies = [_COPY_OF.format(t=t) for t in ("i64", "i32", "i8")]
-    return compile_ir("\n".join([_RUN, _RUN_ALL, _ROWS, _TILES, _COPY, *copies, ""]))
+    return compile_ir("\n".join([_RUN, _RUN_ALL, _ROWS, TILES, ""]))
