@@ -1,0 +1,128 @@
+"""Second derivatives where a formula of torch's must not be differentiated once more.
+
+The Hessian of a pushforward takes torch's formulas for second derivatives apart. layer_norm's takes
+the mean for a constant then, and that of logcumsumexp is 0 / 0.
+"""
+
+import importlib
+from functools import cache
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import gradsweep as gs
+from tests.support.controls import must_fail
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+X = np.array([0.3, 1.1, -0.7])
+START, SLOPE, WEIGHT = (0.3, -1.2, 0.7), (0.5, 0.1, -0.4), (1.5, 0.2, -0.3)
+EPS = 1e-5
+
+
+def _along(x):
+    return torch.stack([s + x * d for s, d in zip(START, SLOPE)])
+
+
+def _weighted(values):
+    return sum(w * v for w, v in zip(WEIGHT, values))
+
+
+def _layer_norm(x):
+    return _weighted(torch.nn.functional.layer_norm(_along(x), (3,)))
+
+
+def _module(x):
+    norm = torch.nn.LayerNorm(3).double()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor(WEIGHT))
+    return norm(_along(x)).sum()
+
+
+def _instance_norm(x):
+    return _weighted(torch.nn.functional.instance_norm(_along(x).view(1, 1, 3)).view(3))
+
+
+def _batch_norm(x):
+    return _weighted(
+        torch.nn.functional.batch_norm(_along(x).view(3, 1), None, None, training=True).view(3)
+    )
+
+
+def _group_norm(x):
+    return _weighted(torch.nn.functional.group_norm(_along(x).view(1, 3), 1).view(3))
+
+
+def _logcumsumexp(x):
+    return _weighted(torch.logcumsumexp(_along(x), 0))
+
+
+def _flat_logcumsumexp(x):
+    return torch.relu(torch.logcumsumexp(_along(x), 0) - 10.0).sum() + x**2
+
+
+def _cut_logcumsumexp(x):
+    return torch.logcumsumexp(_along(x), 0)[1]
+
+
+def _normal(values):
+    mean = sum(values) / 3
+    variance = sum((v - mean) ** 2 for v in values) / 3
+    return [(v - mean) / sp.sqrt(variance + EPS) for v in values]
+
+
+def _sums(values):
+    return [sp.log(sum(sp.exp(v) for v in values[: n + 1])) for n in range(3)]
+
+
+FORMULAS = {
+    **dict.fromkeys(
+        [_layer_norm, _module, _instance_norm, _batch_norm, _group_norm],
+        lambda values: _weighted(_normal(values)),
+    ),
+    _logcumsumexp: lambda values: _weighted(_sums(values)),
+    _flat_logcumsumexp: lambda values: ((values[0] - START[0]) / SLOPE[0]) ** 2,
+    _cut_logcumsumexp: lambda values: _sums(values)[1],
+}
+
+
+@cache
+def _second_derivative(f):
+    x = sp.Symbol("x")
+    along = [sp.Float(s, 30) + x * sp.Float(d, 30) for s, d in zip(START, SLOPE)]
+    second = sp.diff(FORMULAS[f](along), x, 2)
+    return np.array([float(second.subs(x, sp.Float(float(v), 30)).evalf(25)) for v in X])
+
+
+@pytest.mark.parametrize("engine", ["auto", "loop"])
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("f", FORMULAS, ids=lambda f: f.__name__[1:])
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
+def test_second_derivatives_are_those_of_the_formula(f, mode, engine):
+    hessian = gs.hessian(f, gs.Sweep(x=X), mode=mode, engine=engine)
+    (found,) = gs.broadcast(hessian).data_vars.values()
+    np.testing.assert_allclose(found, _second_derivative(f), rtol=1e-7, atol=1e-9)
+    product = gs.hvp(f, gs.Sweep(x=X), {"x": 2.0}, mode=mode, engine=engine)
+    (found,) = gs.broadcast(product).data_vars.values()
+    np.testing.assert_allclose(found, 2 * _second_derivative(f), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("f", [_layer_norm, _instance_norm], ids=lambda f: f.__name__[1:])
+def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monkeypatch):
+    module = importlib.import_module("gradsweep.tracing.torch.trace")
+    monkeypatch.setattr(module, "_bear_a_derivative", lambda values, by_rows, point: True)
+    must_fail(test_second_derivatives_are_those_of_the_formula, f, "forward", "auto")
+
+
+def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
+    for module, name, found in (
+        ("trace", "_bear_a_derivative", True),
+        ("ad", "_takes_logarithms", False),
+    ):
+        module = importlib.import_module(f"gradsweep.tracing.torch.{module}")
+        monkeypatch.setattr(module, name, lambda *_, found=found: found)
+    must_fail(
+        test_second_derivatives_are_those_of_the_formula, _cut_logcumsumexp, "forward", "auto"
+    )
