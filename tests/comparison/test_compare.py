@@ -3,33 +3,19 @@
 No test here says which way is faster.
 """
 
-import json
 import sys
 
 import numpy as np
 import pytest
 
 import gradsweep as gs
-from gradsweep.cli import main
 from gradsweep.comparison import conditions
 from gradsweep.comparison.problem import Problem, Unavailable, resized
-from gradsweep.comparison.race import Row
-from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.planning.planner import Options
-from gradsweep.program.primitives import INTEGER_ONLY, PRIMITIVES
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.request import make_request
-
-
-def f(x, y):
-    return x**3 * y + y**2
-
-
-SWEEP = gs.Sweep(x=np.linspace(1, 2, 5), y=2.0)
-
-QUICK = {"budget_seconds": 0.1, "progress": False}
+from tests.support.comparisons import QUICK, SWEEP, f
 
 
 def quick_rivals(quantity="gradient"):
@@ -316,198 +302,3 @@ def test_array_arguments_and_zipped_ones_stay_together():
     new = resized(make_request("gradient", lambda q, x: q[0] * q[1] * x, sweep), 5)
     np.testing.assert_allclose(new.leaves["q"].values[:, 1], new.leaves["x"].values)
     np.testing.assert_allclose(new.leaves["q"].values[:, 0], [0, 1, 2, 3, 4])
-
-
-# -- verdicts, on times that are made up
-
-
-def row(rival, family, n_points, *milliseconds):
-    return Row(rival, family, n_points, 0.1, tuple(m / 1000 for m in milliseconds))
-
-
-def comparison(*rows, picked="fused"):
-    sizes = dict.fromkeys(r.n_points for r in rows)
-    return Comparison("f", "gradient", "torch", dict.fromkeys(sizes, picked), rows, "a machine")
-
-
-def test_the_sentence_names_the_winner_and_by_how_much():
-    found = comparison(
-        row("fused", "gradsweep", 1000, 1.0, 1.0, 1.1),
-        row("jit(vmap(grad))", "JAX", 1000, 4.1, 4.1, 4.2),
-        row("vmap(grad)", "torch", 1000, 20.0, 20.0, 21.0),
-    )
-    assert found.winner == "fused"
-    assert found.sentence == (
-        "Over 1,000 points, gradsweep's fused is 4.1 x faster than JAX's best here "
-        "(jit(vmap(grad))) and 20.0 x faster than torch's best here (vmap(grad)); by hand, JAX "
-        "beats torch at every size."
-    )
-
-
-def test_overlapping_quartiles_are_too_close_to_call():
-    found = comparison(
-        row("fused", "gradsweep", 1000, 1.0, 2.0, 3.0),
-        row("jit(vmap(grad))", "JAX", 1000, 1.5, 2.5, 3.5),
-    )
-    assert "too close to call with JAX's best here (jit(vmap(grad)))" in found.sentence
-    apart = comparison(
-        row("fused", "gradsweep", 1000, 1.0, 1.0, 1.0),
-        row("jit(vmap(grad))", "JAX", 1000, 1.5, 1.5, 1.5),
-    )
-    assert "too close" not in apart.sentence
-
-
-def test_frameworks_that_change_places_are_told_with_the_sizes():
-    rows = []
-    for size, jax, torch in (9, 1, 5), (1000, 1, 5), (10**6, 9, 5):
-        rows += [
-            row("fused", "gradsweep", size, 0.5, 0.5),
-            row("jit(vmap(grad))", "JAX", size, jax, jax),
-            row("vmap(grad)", "torch", size, torch, torch),
-        ]
-    assert comparison(*rows).sentence.endswith(
-        "by hand, JAX beats torch up to 1,000 points; by hand, torch beats JAX from 1,000,000 "
-        "points on."
-    )
-
-
-def test_a_framework_may_win():
-    found = comparison(
-        row("fused", "gradsweep", 10, 9.0, 9.0),
-        row("jit(vmap(jacrev))", "JAX", 10, 3.0, 3.0),
-    )
-    assert found.winner == "jit(vmap(jacrev))"
-    assert found.sentence.startswith(
-        "Over 10 points, JAX's jit(vmap(jacrev)) is 3.0 x faster than gradsweep's best here (fused)"
-    )
-
-
-def test_an_engine_that_auto_should_have_picked_is_named():
-    slow = row("fused", "gradsweep", 10, 9.0, 9.0)
-    fast = row("xla", "gradsweep", 10, 3.0, 3.0)
-    assert comparison(slow, fast).warning == (
-        'engine="auto" picks fused over 10 points, and xla is 3.0 x faster there: pass '
-        'engine="xla".'
-    )
-    assert comparison(slow, fast, picked="xla").warning == ""
-
-
-def test_nothing_that_works_is_said_so():
-    assert comparison(Row("fused", "gradsweep", 9, reason="no")).sentence == (
-        "Nothing could compute the gradient of f."
-    )
-
-
-def test_a_comparison_is_drawn_with_a_line_for_each_way():
-    pytest.importorskip("matplotlib")
-    rows = [row("fused", "gradsweep", n, n, n, n) for n in (10, 100)]
-    rows += [row("vmap(grad)", "torch", n, 5 * n, 5 * n, 5 * n) for n in (10, 100)]
-    figure = comparison(*rows).plot()
-    (axes,) = figure.axes
-    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
-    np.testing.assert_allclose(drawn["fused"], [0.01, 0.1])
-    np.testing.assert_allclose(drawn["torch: vmap(grad)"], [0.05, 0.5])
-    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-
-
-# -- what is asked wrongly
-
-
-@pytest.mark.parametrize(
-    "options, error, message",
-    [
-        ({"rivals": ["fuzed"]}, ArgumentError, "no rival 'fuzed'.*Did you mean 'fused'"),
-        ({"points": [0]}, SweepError, "give sizes of one point or more"),
-        ({"store": "a.zarr"}, ArgumentError, "compare has no option 'store'"),
-    ],
-)
-def test_wrong_options_are_named(options, error, message):
-    with pytest.raises(error, match=message):
-        gs.compare(f, SWEEP, **QUICK, **options)
-
-
-# -- the command
-
-
-@pytest.fixture
-def model(tmp_path, monkeypatch):
-    (tmp_path / "model.py").write_text("def f(x, y):\n    return x**3 * y\n")
-    monkeypatch.chdir(tmp_path)
-    return "model.py:f"
-
-
-def test_the_command_prints_the_sentence_first(model, capsys):
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
-    assert main([*words, "--points", "3,30", "--budget", "0.1"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("Over 30 points, ") and "3 points\n" in out
-    assert main([*words, "--budget", "0.1", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert {row["rival"] for row in document["rows"]} == {"fused", "reference"}
-    assert main([*words, "--points", "many"]) == 2
-    assert "give sizes, such as 9,1000,1000000" in capsys.readouterr().err
-
-
-def test_the_command_saves_a_figure(model, capsys, tmp_path):
-    pytest.importorskip("matplotlib")
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
-    assert main([*words, "--points", "3,30", "--budget", "0.1", "--plot", "race.png"]) == 0
-    assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
-
-
-# -- Programs in another framework
-
-
-def table(name):
-    pytest.importorskip(name)
-    import importlib
-
-    return importlib.import_module(f"gradsweep.interpreters.{name}")
-
-
-# Where each primitive is defined, beside the whole line.
-_DOMAINS = {
-    "acos": (-1, 1), "asin": (-1, 1), "atanh": (-0.9, 0.9), "erfinv": (-0.9, 0.9),
-    "ndtri": (0.1, 0.9), "acosh": (1.1, 3), "log": (0.1, 3), "log2": (0.1, 3), "log10": (0.1, 3),
-    "log1p": (-0.5, 3), "sqrt": (0.1, 3), "pow": (0.1, 3), "digamma": (0.5, 3), "lgamma": (0.5, 3),
-    "polygamma": (0.5, 3), "zeta": (1.5, 4), "igamma": (0.5, 3), "igammac": (0.5, 3),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "framework", [pytest.param(n, marks=getattr(pytest.mark, n)) for n in ("torch", "jax")]
-)
-@pytest.mark.parametrize("name", list(PRIMITIVES))
-def test_primitives_mean_in_a_framework_what_they_mean_in_numpy(name, framework):
-    operation = table(framework).OPERATIONS[name]
-    primitive = PRIMITIVES[name]
-    low, high = _DOMAINS.get(name, (-3, 3))
-    values = np.random.default_rng(0).uniform(low, high, size=(primitive.n_inputs, 20))
-    operands = list(values)
-    if name in INTEGER_ONLY:
-        operands = list((values * 1000).astype("int64"))
-        operands[-1][:3] = 0, -1, 2**40 + 3
-    if name in ("and", "or", "xor", "not", "select"):
-        operands[: 1 if name == "select" else 2] = [
-            v > 0 for v in operands[: 1 if name == "select" else 2]
-        ]
-    if name == "polygamma":
-        operands[0] = np.full(20, 2)
-    expected = primitive.numpy(*operands)
-    if framework == "torch":
-        import torch
-
-        made = [torch.from_numpy(np.array(v)) for v in operands]
-        if name == "polygamma":
-            made[0] = torch.tensor(2)
-        found = operation(*made).numpy()
-    else:
-        from gradsweep.tracing.jax.operators import scoped_x64
-
-        with scoped_x64():
-            import jax.numpy as jnp
-
-            found = np.asarray(operation(*map(jnp.asarray, operands)))
-    # torch's own polygamma is good to nine digits.
-    rtol = 1e-8 if name in ("polygamma", "zeta") else 1e-12
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-15)
