@@ -1,5 +1,8 @@
 """The command line: words enter, a table or a file leaves, and an exit code.
 
+An option is added in options.py; what it does stands in command.py. Never sees a Program or an
+engine: it calls the quantities as any user does.
+
 Only argparse is loaded until the words are known to be well-formed, so that --help is instant.
 
 Exit codes: 0 done; 1 an error while computing, a derivative that a check finds suspicious, or a

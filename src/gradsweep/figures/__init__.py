@@ -1,7 +1,8 @@
 """plot: the figure that suits a Dataset of derivatives.
 
-Takes the Dataset of any quantity, from memory or from a file; returns a matplotlib Figure. Never
-computes a derivative, never runs the function, and never shows or saves what it returns.
+The Dataset of any quantity enters, from memory or from a file; a matplotlib Figure leaves. A kind of
+figure is a row of `KINDS` in arrangement.py.
+Never sees a function or a sweep, and never shows or saves what it returns.
 """
 
 from collections.abc import Callable, Iterable, Sequence

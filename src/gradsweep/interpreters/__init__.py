@@ -1,7 +1,7 @@
 """Evaluate a Program with the operations of another system.
 
 A Program, a table of operations by primitive, and a value for each input enter; the values of
-the outputs leave. What a value is, only the table knows.
+the outputs leave. What a value is, only the table knows. Never sees axes: it computes at one point.
 
 Each module here holds one system's table: `OPERATIONS`, with a callable of scalars for each
 primitive it has, and `constant`, which makes a value of a Program's constant.

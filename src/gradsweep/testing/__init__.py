@@ -6,6 +6,9 @@ array namespace, a sweep of it, and what the derivative is. `check_scenario` run
     @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
     def test_my_engine(scenario):
         check_scenario(scenario, framework="jax", engine="mine")
+
+A scenario, a framework and the name of an engine enter; an AssertionError leaves, or nothing.
+Never sees inside an engine.
 """
 
 from gradsweep.testing.scenario import Scenario, array_namespace, check_scenario

@@ -1,4 +1,9 @@
-"""The fused engine: Programs as machine code, made with LLVM."""
+"""The fused engine: Programs as machine code, made with LLVM.
+
+A Job enters; a kernel leaves. `lowering/` makes LLVM IR of a Program, `runtime/` runs the machine
+code over points, and `target` knows the processor.
+Never sees a framework.
+"""
 
 from gradsweep.engines.fused.engine import FusedEngine
 

@@ -1,0 +1,110 @@
+"""The house stays as it was drawn: folders are the stages, and none grows out of sight."""
+
+import ast
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "gradsweep"
+
+MOST_LOOSE_FILES = 8
+MOST_FILES_IN_A_FOLDER = 14
+MOST_LINES = 400
+MOST_LINES_OF_TESTS = 500
+
+
+def folders(root: Path) -> list[Path]:
+    return [root, *sorted({path.parent for path in root.rglob("*.py")} - {root})]
+
+
+def too_long(root: Path, most: int) -> list[Path]:
+    return [path for path in root.rglob("*.py") if len(path.read_text().splitlines()) > most]
+
+
+def imports(root: Path) -> dict[str, set[str]]:
+    """Return which modules each module of a package imports, wherever the import stands."""
+    paths = {
+        ".".join((root.name, *path.relative_to(root).with_suffix("").parts)): path
+        for path in root.rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    found = {}
+    for name, path in modules.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                wanted = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                wanted = [
+                    inner if (inner := f"{node.module}.{alias.name}") in modules else node.module
+                    for alias in node.names
+                ]
+            else:
+                continue
+            found[name] |= {other for other in wanted if other in modules and other != name}
+    return found
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the modules that import themselves by way of others."""
+
+    def reached(start: str) -> set[str]:
+        seen, waiting = set(), list(graph[start])
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph[name]
+        return seen
+
+    return [name for name in graph if name in reached(name)]
+
+
+def test_few_files_are_loose():
+    loose = [path for path in PACKAGE.iterdir() if path.is_file()]
+    assert len(loose) <= MOST_LOOSE_FILES, loose
+
+
+@pytest.mark.parametrize("folder", folders(PACKAGE), ids=lambda f: f.name)
+def test_no_folder_holds_too_many_files_and_each_says_what_it_is(folder):
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES_IN_A_FOLDER
+    says = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    assert says
+    if folder.parent == PACKAGE:  # a stage
+        assert "enter" in says and "leave" in says and "Never sees" in says
+
+
+def test_no_file_is_too_long():
+    assert not too_long(PACKAGE, MOST_LINES)
+    assert not too_long(ROOT / "tests", MOST_LINES_OF_TESTS)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = imports(PACKAGE)
+    assert "gradsweep.request.sweep" in graph["gradsweep.api"]
+    assert not circles(graph)
+
+
+def test_tests_mirror_the_folders():
+    stages = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
+    others = {"contracts", "support", "__pycache__"}
+    found = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
+    assert found - others <= stages
+    assert not list((ROOT / "tests").glob("test_*.py"))
+
+
+def test_control_a_circle_is_found_wherever_its_imports_stand(tmp_path):
+    root = tmp_path / "house"
+    root.mkdir()
+    (root / "__init__.py").write_text("")
+    (root / "roof.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.wall import Wall\n"
+    )
+    (root / "wall.py").write_text("def build():\n    from house import ground\n")
+    (root / "ground.py").write_text("import house.roof\n")
+    assert sorted(circles(imports(root))) == ["house.ground", "house.roof", "house.wall"]
+    (root / "ground.py").write_text("")
+    assert not circles(imports(root))
+    assert too_long(root, 0) and not too_long(root, 3)
