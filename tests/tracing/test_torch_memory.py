@@ -102,7 +102,7 @@ def test_memory_seen_as_another_type_is_one_memory(f):
 
 def test_views_that_are_told_by_their_dtype_lose_what_is_written(monkeypatch):
     """The control: a view of another dtype is taken for a copy."""
-    from gradsweep.tracing.torch import record
+    from gradsweep.tracing.torch.recorder import record
     from gradsweep.tracing.torch.recorder.tensor import plain, tensors_in
 
     def lies_in(args, out, original=record._lies_in):
