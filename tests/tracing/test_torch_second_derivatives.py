@@ -109,6 +109,14 @@ def test_second_derivatives_are_those_of_the_formula(f, mode, engine):
     np.testing.assert_allclose(found, 2 * _second_derivative(f), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_a_truth_value_has_a_second_derivative_and_it_is_zero(mode):
+    found = gs.hessian(lambda x: x > 0.5, gs.Sweep(x=X), mode=mode, with_value=True)
+    value, second = found.data_vars.values()
+    np.testing.assert_array_equal(value, X > 0.5)
+    assert second.item() == 0.0
+
+
 @pytest.mark.parametrize("f", [_layer_norm, _instance_norm], ids=lambda f: f.__name__[1:])
 def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monkeypatch):
     module = importlib.import_module("gradsweep.tracing.torch.trace")
