@@ -186,7 +186,10 @@ class TorchAD(_Arrays):
                 raise _no_linear_function()
             # Whatever w is, the result is the same.
             w = tuple(
-                torch.ones_like(array).requires_grad_(is_differentiable(array)) for array in y
+                torch.ones_like(array).requires_grad_()
+                if is_differentiable(array)
+                else torch.ones_like(array, dtype=self.dtype)  # which the derivative then has
+                for array in y
             )
             pulled, transposed = self._vjp_at(lambda *w: pull(w), w)
         finally:
