@@ -32,6 +32,7 @@ def example(name: str, framework: str):
     return importlib.import_module(f"examples.{name}" + ("_jax" if framework == "jax" else ""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("quantity", [gs.gradient, gs.hessian])
 def test_the_question_passes(framework, quantity):
@@ -46,6 +47,7 @@ def test_the_question_in_each_framework_passes(framework):
     assert gs.check(f, question.sweep()).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_black_scholes_passes_deep_out_of_the_money_too(framework):
     ladder = gs.Sweep(S=np.linspace(50.0, 150.0, 11), K=100.0, T=1.0, r=0.05, sigma=[0.1, 0.2, 0.3])
@@ -62,6 +64,7 @@ def test_the_borehole_passes(framework):
     assert check.ok, check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_arm_passes(framework):
     poses = np.random.default_rng(3).uniform(-np.pi, np.pi, size=(4, 6))
@@ -72,6 +75,7 @@ def test_the_arm_passes(framework):
     assert {row.index for row in check.rows} == set(np.ndindex(3, 6))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_the_network_passes_with_respect_to_its_parameters():
     from examples.network import make_network, with_parameters
@@ -86,6 +90,7 @@ def test_the_network_passes_with_respect_to_its_parameters():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 def test_the_network_in_jax_passes():
     from examples.network_jax import make_parameters, network
@@ -96,6 +101,7 @@ def test_the_network_in_jax_passes():
     assert check.ok, check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_chain_passes(framework):
     sweep = gs.Sweep(links=((), chain.LINKS), force=np.array([0.0, 10.0, 25.0]))
@@ -157,6 +163,7 @@ QUANTITIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("estimate", ["mpmath", "scipy"])
 @pytest.mark.parametrize("quantity", QUANTITIES)
@@ -184,6 +191,7 @@ def test_estimates_are_the_closed_form():
         assert abs(row.estimated - expected) <= 10 * row.error + 1e-15
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_tangents_and_cotangents_may_be_swept_and_weigh_several_outputs():
     import torch
@@ -218,6 +226,7 @@ def test_what_is_cut_off_from_the_graph_is_found(framework):
     assert gs.check(whole, GRID, framework=framework).ok
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_value_frozen_by_python_is_found_by_calling_the_function():
     def frozen(x, y):

@@ -45,6 +45,7 @@ def test_a_program_is_checked_by_the_other_framework(sign, is_ok, monkeypatch):
     assert {row.estimate for row in check.rows} == {"jax"}
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_an_estimate_that_cannot_be_made_is_listed_with_its_reason():
     import torch

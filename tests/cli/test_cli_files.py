@@ -253,6 +253,7 @@ def test_a_process_prints_exits_and_needs_no_terminal():
     assert process("gradient", "examples/question.py:g").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of a POSIX shell")
 def test_a_reader_that_stops_early_is_not_an_error():
     words = "value examples/chain.py:length --over force=1:9:20000 --csv"
@@ -307,6 +308,7 @@ def test_the_value_that_is_no_number_is_shown(model, refuse):
     assert "it has 'tall'" in refuse("value", "model.py:area", "--from", "quotes.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--json"], []])
 def test_output_is_readable_where_the_terminal_has_few_characters(words):
     command = ["gradient", "examples/question.py:f", "--over", "x0=1:9:30"]

@@ -46,6 +46,7 @@ def by_family(comparison):
     return {row.family for row in comparison.rows if row.seconds}
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.jax
 @pytest.mark.parametrize("quantity", list(QUANTITIES))
@@ -63,6 +64,7 @@ def test_rivals_of_both_frameworks_agree_on_every_quantity(quantity):
     assert set(reasons(found)) == {"xla"}
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.jax
 @pytest.mark.parametrize("quantity", ["jacobian", "jvp", "vjp", "hvp", "hessian"])
@@ -108,6 +110,7 @@ def black_scholes(xp, ndtr):
 FIXED = {"K": 100.0, "T": 1.0, "r": 0.05, "sigma": 0.2}
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.jax
 @pytest.mark.parametrize("quantity", ["gradient", "hessian"])

@@ -88,6 +88,7 @@ def test_kepler_by_newton_in_a_while_loop_runs_fused(jax):
     np.testing.assert_allclose(found.danomaly_de, np.sin(E) / (1 - e * np.cos(E)), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 def test_long_trajectory_is_fused_in_reverse(jax):
     """x' = -x by Euler's method: x_k = x0 (1 - h)^k, of which all 3,000 are read."""

@@ -199,9 +199,15 @@ def test_every_primitive_of_floats_has_machine_code():
     assert missing == {"and", "or", "xor", "not", "quotient", *WRAPS.values()}
 
 
+# What mpmath takes long for.
+SLOW = {"polygamma", "zeta"}
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in CASES]
+)
 def test_a_primitive_is_within_4_ulp(name, engine, dtype):
     case = CASES[name]
     rng = np.random.default_rng(2)

@@ -223,6 +223,7 @@ def test_mean_squares_of_ishigamis_function_are_its_dgsm(small_parts):
     np.testing.assert_allclose([found[name].item() for name in names], expected, rtol=5e-6)
 
 
+@pytest.mark.slow
 def test_mean_squares_of_sobols_g_function_are_its_dgsm(small_parts):
     # g = prod (|4 x_i - 2| + a_i) / (1 + a_i), over [0, 1]^3. Its partial by x_i is +-4 / (1 + a_i)
     # times the other factors, whose mean squares are 1 + 1 / (3 (1 + a_j)^2).

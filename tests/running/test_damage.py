@@ -113,6 +113,7 @@ def flips(path: Path, seed: int, n: int):
         file.write_bytes(intact)
 
 
+@pytest.mark.slow
 def test_200_flipped_bits_are_all_found(path):
     complete(path)
     for key in flips(path, 0, 200):
@@ -120,6 +121,7 @@ def test_200_flipped_bits_are_all_found(path):
     assert verify(path).is_sound
 
 
+@pytest.mark.slow
 def test_control_without_checksums_flipped_bits_are_not_found(path, monkeypatch):
     complete(path)
     monkeypatch.setattr(
@@ -144,6 +146,7 @@ def n_flips_that_change_numbers_unnoticed(path: Path) -> int:
     return n_unnoticed
 
 
+@pytest.mark.slow
 def test_no_reader_is_given_flipped_bits_as_numbers_and_plain_zarr_gives_them(path, tmp_path):
     import xarray
 

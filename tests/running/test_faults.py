@@ -209,6 +209,7 @@ def n_writes(path, operations) -> int:
     return names.count("write")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_at_any_write_is_a_clean_error_and_resumed(
     tmp_path, monkeypatch, undisturbed, number
@@ -247,6 +248,7 @@ def test_control_a_half_written_record_that_stays_corrupts_the_ledger(path, monk
         verify(path)
 
 
+@pytest.mark.slow
 def test_a_fault_that_passes_is_tried_again_and_not_noticed(
     tmp_path, monkeypatch, no_pauses, undisturbed
 ):

@@ -79,6 +79,7 @@ def test_an_empty_sweep_has_a_part_of_no_points():
     assert found.dwave_dx.shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"reduce": "mean"}, {"progress": True}])
 def test_a_point_larger_than_a_part_should_be_is_a_part_of_its_own(options, small_parts):
     def outer(q):
@@ -476,6 +477,7 @@ def test_a_check_that_holds_everywhere_changes_no_number_of_parts(small_parts):
     np.testing.assert_array_equal(found.dscaled_dy, np.ones((11, 7)))
 
 
+@pytest.mark.slow
 def test_threads_may_all_be_the_first_to_compute():
     program = """if True:
         import numpy as np, threading

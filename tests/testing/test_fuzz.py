@@ -120,6 +120,7 @@ def test_a_dim_that_is_lost_is_found(monkeypatch):
     assert "'j'" in found[0].wrong.drawn.arguments.text
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_call_that_does_not_return_is_found(monkeypatch):

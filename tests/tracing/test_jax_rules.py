@@ -215,6 +215,7 @@ def root(x):
     )[0]
 
 
+@pytest.mark.slow
 def test_a_second_derivative_is_taken_in_the_order_that_jax_has():
     (found,) = gs.hessian(decay, SWEEP).values()
     np.testing.assert_allclose(found, np.exp(-POINTS), rtol=1e-6)

@@ -224,6 +224,7 @@ def test_a_run_that_was_stopped_anywhere_changes_nothing_once_another_has_come(
         assert found["is_of"] == [last] or not found["was_stopped"], found
 
 
+@pytest.mark.slow
 @on_posix
 def test_control_a_stopped_run_whose_session_is_not_ended_does_harm(tmp_path):
     harmed = [not found["is_sound"] for found in stopped(tmp_path, SOME, "--unended")]
