@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gradsweep.engines.fused.runtime.kernel import COMPILED
-from gradsweep.planning.branches import _CHECKS
-from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.support.cache import clear_all
 
 FRAMEWORKS = ("torch", "jax")
 
@@ -31,11 +29,6 @@ def _caches(request: pytest.FixtureRequest) -> Iterator[None]:
     if "monkeypatch" not in request.fixturenames:
         yield
         return
-    _empty_caches()
+    clear_all()
     yield
-    _empty_caches()
-
-
-def _empty_caches() -> None:
-    for cache in (TRACES, PREPARED, COMPILED, _CHECKS):
-        cache.clear()
+    clear_all()

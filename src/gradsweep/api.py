@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+EngineName = Literal["auto", "fused", "reference", "xla", "torch", "loop"]
+Statistic = Literal["mean", "variance", "min", "max", "quantile", "mean_square"]
+FrameworkName = Literal["torch", "jax"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -63,15 +66,15 @@ class RunOptions(TypedDict, total=False):
         on_error: `"raise"`, or `"mask"` to leave NaN where a point cannot be computed.
     """
 
-    engine: str
-    framework: str | None
+    engine: EngineName
+    framework: FrameworkName | None
     compile: bool
     threads: int | None
     memory_limit: int | float | str | None
     store: str | os.PathLike[str] | None
     resume: bool
     overwrite: bool
-    reduce: str | Sequence[str] | None
+    reduce: Statistic | Sequence[Statistic] | None
     dims: str | Sequence[str] | None
     quantiles: Sequence[float] | None
     scheduler: Any

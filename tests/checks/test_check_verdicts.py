@@ -290,7 +290,7 @@ FOR_FLOATS = [by_division, by_power, by_remainder, by_a_helper]
 def test_a_branch_that_only_floats_can_take_is_told(f):
     check = gs.check(f, gs.Sweep(x=[0.5, 1.0, 2.0]), framework="torch")
     (note,) = check.notes
-    assert "at x=1, Python's own numbers raise ZeroDivisionError at test_check.py" in note
+    assert "at x=1, Python's own numbers raise ZeroDivisionError at test_check_verdicts.py" in note
     assert "the branch that catches it can no longer be taken" in note
     # Results stay as they are: what the framework computes.
     assert not np.isfinite(gs.value(f, gs.Sweep(x=[1.0, 2.0]), framework="torch").to_array()[0, 0])

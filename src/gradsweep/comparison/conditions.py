@@ -1,4 +1,4 @@
-"""The same conditions for all: frameworks loaded, threads alike, nothing remembered, memory back.
+"""The same conditions for all: frameworks loaded, threads alike, memory given back.
 
 Knows nothing of problems or rivals.
 """
@@ -6,15 +6,13 @@ Knows nothing of problems or rivals.
 import ctypes
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gradsweep.engines.fused.runtime.kernel import COMPILED
 from gradsweep.engines.fused.runtime.pool import available_threads
-from gradsweep.planning.planner import PREPARED, TRACES
 
-__all__ = ["alike", "nothing_remembered", "peak_bytes", "why_xla_has_more_threads"]
+__all__ = ["alike", "peak_bytes", "why_xla_has_more_threads"]
 
 
 @contextmanager
@@ -68,15 +66,6 @@ def why_xla_has_more_threads(threads: int | None) -> str:
         f"XLA takes all {everything} processors and the others are held to {given}; have the "
         f"system hold Python to {given}, as taskset does"
     )
-
-
-@contextmanager
-def nothing_remembered() -> Iterator[None]:
-    """Have gradsweep trace and compile as if it had never seen the function."""
-    with ExitStack() as stack:
-        for cache in (TRACES, PREPARED, COMPILED):
-            stack.enter_context(cache.set_aside())
-        yield
 
 
 def peak_bytes(call: Callable[[], Any]) -> int | None:

@@ -16,12 +16,13 @@ import numpy as np
 
 from gradsweep.comparison.agreement import disagreement, expected_results
 from gradsweep.comparison.clock import Effort, seconds_of, time_in_turns
-from gradsweep.comparison.conditions import nothing_remembered, peak_bytes
+from gradsweep.comparison.conditions import peak_bytes
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.planning.planner import Options
 from gradsweep.request.request import make_request
 from gradsweep.request.sweep import Sweep
+from gradsweep.support.cache import set_all_aside
 from gradsweep.support.errors import GradsweepError, MissingPackage
 
 __all__ = ["Row", "run_race", "warm_up"]
@@ -197,7 +198,7 @@ def _enter(
     """Prepare a rival and check what it computes; return why it is out, or its call."""
     with _silence():
         try:
-            with nothing_remembered():
+            with set_all_aside():
                 started = time.perf_counter()
                 call, read = rival.prepare(problem)
                 results = call()

@@ -138,7 +138,7 @@ def _first_suitable(
     most_runs = math.inf
     for engine in engines.values():
         reason = engine.refuses(job)
-        if not reason and isinstance(engine, FusedEngine) and not is_reused:
+        if not reason and engine.compiles and not is_reused:
             reason, most_runs = _not_worth_it(job, axes)
         if not reason:
             return Choice(engine, refused, most_runs)

@@ -6,7 +6,7 @@ Knows nothing of chunks, stores or labels.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -49,6 +49,20 @@ class Job:
     stages: tuple[Stage, ...]
 
 
+@runtime_checkable
+class Bindable(Protocol):
+    """A kernel of machine code, which can be bound to arrays and then called in microseconds."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """How long it was compiled so far."""
+        ...
+
+    def bind(self, leaves: Leaves, arrays: Sequence[np.ndarray]) -> Any:
+        """Return a call that reads and fills these arrays."""
+        ...
+
+
 class Engine(Protocol):
     """A way to run a derivative over a sweep."""
 
@@ -58,6 +72,16 @@ class Engine(Protocol):
     @property
     def runs_programs(self) -> bool:
         """Whether it runs the Program, and not the function that the Program was made of."""
+        ...
+
+    @property
+    def is_vectorised(self) -> bool:
+        """Whether it computes many points at once, and not one after another."""
+        ...
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it makes machine code itself: that takes a time that is known, and threads."""
         ...
 
     def refuses(self, job: Job) -> str:

@@ -17,6 +17,8 @@ __all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
 class LoopEngine:
     name = "loop"
     runs_programs = False
+    is_vectorised = False
+    compiles = False
 
     def refuses(self, job: Job) -> str:
         return ""

@@ -23,6 +23,8 @@ __all__ = ["ReferenceEngine", "evaluate", "last_uses"]
 class ReferenceEngine:
     name = "reference"
     runs_programs = True
+    is_vectorised = True
+    compiles = False
 
     def refuses(self, job: Job) -> str:
         return "" if job.traced.program is not None else job.traced.reason

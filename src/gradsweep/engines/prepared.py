@@ -10,7 +10,7 @@ from functools import cached_property
 
 from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import Choice, EngineOptions, choose, make_kernel
-from gradsweep.engines.job import Job, Kernel
+from gradsweep.engines.job import Bindable, Job, Kernel
 from gradsweep.engines.stages import make_stages
 from gradsweep.program.trace import Traced
 from gradsweep.request.leaf import Leaf
@@ -46,7 +46,8 @@ class Prepared:
     @property
     def compile_seconds(self) -> float:
         """How long the engine has compiled so far, where it compiles by itself."""
-        return getattr(self.__dict__.get("kernel"), "compile_seconds", 0.0)
+        kernel = self.__dict__.get("kernel")  # which is not made to tell
+        return kernel.compile_seconds if isinstance(kernel, Bindable) else 0.0
 
     def scratch_bytes(self, block: Mapping[str, int]) -> int:
         """Project what the engine's intermediates take on a block of the axes."""

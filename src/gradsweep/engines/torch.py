@@ -42,6 +42,14 @@ class TorchEngine:
     def runs_programs(self) -> bool:
         return False
 
+    @property
+    def is_vectorised(self) -> bool:
+        return True
+
+    @property
+    def compiles(self) -> bool:
+        return False
+
     def refuses(self, job: Job) -> str:
         if job.traced.framework != "torch":
             return f"the function is written for {job.traced.framework}"

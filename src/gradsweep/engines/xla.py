@@ -25,6 +25,8 @@ __all__ = ["XlaEngine"]
 class XlaEngine:
     name = "xla"
     runs_programs = False
+    is_vectorised = True
+    compiles = False
 
     def refuses(self, job: Job) -> str:
         if job.traced.framework != "jax":

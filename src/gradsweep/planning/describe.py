@@ -109,7 +109,7 @@ def _cost(decision: Decision, destination: Destination) -> str:
     """Tell what computing and storing take: the one by the primitive table, the other tried."""
     storing = decision.result_bytes * seconds_to_store(destination.store)
     told = f"{storing:.2g} s {'reducing' if _reduction(decision)[0] else 'storing'}"
-    if decision.engine == "fused":
+    if decision.branches[0].prepared.choice.engine.compiles:
         computing = running_seconds(decision.branches[0].prepared.job, decision.axes)
         told = f"{computing:.2g} s computing, {told}"
     return f"  cost         about {told}, of one thread; they overlap"
@@ -149,9 +149,9 @@ def _notes(decision: Decision) -> Iterator[str]:
 
 def _branch(planned: PlannedBranch) -> Iterator[str]:
     traced = planned.branch.traced
-    engine = planned.prepared.choice.engine.name
-    yield f"  engine       {engine}"
-    if engine == "fused":
+    engine = planned.prepared.choice.engine
+    yield f"  engine       {engine.name}"
+    if engine.compiles:
         seconds = planned.prepared.compile_seconds
         expected = compiling_seconds(planned.prepared.job)
         yield (

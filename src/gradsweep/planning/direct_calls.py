@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.job import Bindable
 from gradsweep.planning.plan import Plan
 from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.results.names import variable_name, views
@@ -36,7 +37,7 @@ def can_bind(plan: Plan) -> bool:
     (first, *others) = plan.branches
     program = first.branch.traced.program
     holds = program is not None and not program.guards and not others
-    return bool(holds) and hasattr(first.prepared.kernel, "bind")
+    return bool(holds) and isinstance(first.prepared.kernel, Bindable)
 
 
 class DirectCalls:

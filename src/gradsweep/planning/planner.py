@@ -90,7 +90,7 @@ def make_plan(
     planned = tuple(_plan_branch(branch, options) for branch in branches)
     results = branches[0].traced.results
     dims = tuple(_merge_dims(planned, position, axes) for position in range(len(results)))
-    if planned[0].prepared.choice.engine.name == "loop" and options.engine == "auto":
+    if options.engine == "auto" and not planned[0].prepared.choice.engine.is_vectorised:
         warnings.warn(
             f"{bound.name} runs as a plain loop over its points: {branches[0].traced.reason}.",
             GradsweepWarning,
@@ -171,7 +171,7 @@ def _plan_parts(
     prepared = _prepared(checked, options)
     if not prepared.choice.engine.runs_programs:
         prepared = _prepared(branch, options)  # nothing else tells where a Program holds
-    if prepared.choice.engine.name == "fused" and not destination.travels:
+    if prepared.choice.engine.compiles and not destination.travels:
         # Parts side by side, each on one thread, wait for each other less than threads of a part.
         destination = replace(destination, n_at_once=options.threads or available_threads())
         prepared = _prepared(checked, replace(options, threads=1))

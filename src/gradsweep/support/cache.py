@@ -1,20 +1,24 @@
-"""A bounded cache that forgets what was used longest ago."""
+"""Bounded caches that forget what was used longest ago, and the list of all of them."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from typing import Generic, TypeVar
+from contextlib import ExitStack, contextmanager
+from typing import Any, Generic, TypeVar
 
 from gradsweep.support.locks import give_locks
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "clear_all", "set_all_aside"]
 
 T = TypeVar("T")
 
 
+# Every cache there is: each lives as long as its module.
+_CACHES: list["Cache[Any]"] = []
+
+
 class Cache(Generic[T]):
-    """Keep up to `size` values by key, for any number of threads.
+    """Keep up to `size` values by key, for any number of threads. For a module to hold.
 
     Attributes:
         n_made: how many values were made, and not found; for tests.
@@ -27,6 +31,7 @@ class Cache(Generic[T]):
         self.n_made = 0
         self._values: OrderedDict[Hashable, T] = OrderedDict()
         give_locks(self, "_lock")
+        _CACHES.append(self)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value under a key, making it if it is not there."""
@@ -59,3 +64,18 @@ class Cache(Generic[T]):
                 self._values = OrderedDict({**self._values, **held})
                 while len(self._values) > self.size:
                     self._values.popitem(last=False)
+
+
+def clear_all() -> None:
+    """Forget everything that any cache holds."""
+    for cache in _CACHES:
+        cache.clear()
+
+
+@contextmanager
+def set_all_aside() -> Iterator[None]:
+    """Hold nothing for a while, as if no function had been seen; then all that was held."""
+    with ExitStack() as stack:
+        for cache in _CACHES:
+            stack.enter_context(cache.set_aside())
+        yield

@@ -40,6 +40,14 @@ class FusedEngine:
     def runs_programs(self) -> bool:
         return True
 
+    @property
+    def is_vectorised(self) -> bool:
+        return True
+
+    @property
+    def compiles(self) -> bool:
+        return True
+
     def refuses(self, job: Job) -> str:
         program = job.traced.program
         if program is None:

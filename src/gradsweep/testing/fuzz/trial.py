@@ -165,11 +165,12 @@ def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
     """
     function = drawn.make()
     combination = Combination("jacobian")
+    jacobian: Callable[..., Any] = api.jacobian
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with at_most(limits.seconds):
-                ds = api.jacobian(function, drawn.arguments.sweep, framework=drawn.framework)
+                ds = jacobian(function, drawn.arguments.sweep, framework=drawn.framework)
         except Late as late:
             raise kind_of("time")(drawn, combination, f"took {late}") from None
         except Exception:
