@@ -38,10 +38,7 @@ from tests.support.stores import RUN, check_values
 zarr = pytest.importorskip("zarr")
 
 
-
-
 # ---- what readers find
-
 
 
 @pytest.mark.parametrize("consolidated", [True, False])
@@ -217,7 +214,6 @@ def test_an_array_may_be_called_as_chunks_are(path):
 
 
 # ---- what is refused
-
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", ".gradsweep", "__x", "a\0", "zarr.json", "x\n"])

@@ -63,7 +63,9 @@ def through_an_array_and_back(x):
 @pytest.mark.filterwarnings("ignore:Converting a tensor", "ignore:__array_wrap__")
 def test_a_derivative_cut_off_in_python_is_an_error_that_names_the_line(f):
     for quantity in (gs.gradient, gs.jacobian, gs.hessian):
-        with pytest.raises(DerivativeError, match=r"at test_torch_meaning\.py:\d+: return"):
+        with pytest.raises(
+            DerivativeError, match=r"at test_torch_rules_and_numbers\.py:\d+: return"
+        ):
             quantity(f, SWEEP)
     assert gs.value(f, SWEEP).to_array()[0].dims == ("x",)
 
@@ -141,7 +143,9 @@ def test_numbers_that_a_constructor_copies_are_constants_and_the_line_is_told(co
 
     expected = [_torch_slope(f, x) for x in POINTS]
     for quantity in (gs.gradient, gs.jacobian):
-        with pytest.warns(GradsweepWarning, match=r"copies numbers.* at test_torch_meaning\.py"):
+        with pytest.warns(
+            GradsweepWarning, match=r"copies numbers.* at test_torch_rules_and_numbers\.py"
+        ):
             found = quantity(f, SWEEP).df_dx
         np.testing.assert_allclose(found, expected, rtol=1e-14)
     with pytest.raises(DerivativeError, match=r"copies numbers(.|\n)*torch\.stack"):

@@ -72,7 +72,6 @@ def take_over(path: Path) -> ZarrStore:
 # ---- gone
 
 
-
 @on_posix
 def test_the_same_command_continues_a_killed_run_and_says_so_in_one_line(
     path, undisturbed, n_operations
@@ -164,7 +163,6 @@ def test_control_a_killed_taker_that_is_not_looked_for_stops_everybody(
 # ---- several at once
 
 
-
 def races(folder: Path, n_rounds: int, *options: str) -> list[list[int]]:
     """Return how many of 8 got the lock and were refused, and in how many rounds."""
     done = python("race", folder, "--rounds", n_rounds, *options, module="tests.support.rivals")
@@ -192,7 +190,6 @@ def test_of_eight_of_which_four_are_killed_at_most_one_gets_the_lock_and_the_nex
 
 
 # ---- stopped, and going on when another has come
-
 
 
 def stopped(folder: Path, moments, *options: str) -> list[dict]:
@@ -308,7 +305,6 @@ def test_nor_does_it_let_go_of_the_lock_of_another(path):
 
 
 # ---- the ledger
-
 
 
 def append(path: Path, **record: object) -> None:

@@ -1,0 +1,6 @@
+"""What numbers are called, and where they are kept.
+
+Results with the axes they vary along enter; an xarray.Dataset leaves, or a store on disk.
+To add a store, implement layout.Store in a file of stores/.
+Never sees how a number was computed.
+"""
