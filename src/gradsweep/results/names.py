@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.support.cache import Cache
-from gradsweep.request.quantities import Result
-from gradsweep.support.errors import OutputError
-from gradsweep.request.leaf import Argument, Coordinate, dtype_name
 from gradsweep.request.lazy import Values, load
+from gradsweep.request.leaf import Argument, Coordinate, dtype_name
+from gradsweep.request.quantities import Result
 from gradsweep.results.layout import Variable
+from gradsweep.support.cache import Cache
+from gradsweep.support.errors import OutputError
 
 if TYPE_CHECKING:
     import xarray

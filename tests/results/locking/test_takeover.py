@@ -10,19 +10,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from dataclasses import replace
 from pathlib import Path
+
 import numpy as np
 import pytest
+
 from gradsweep.cli import main
 from gradsweep.errors import GradsweepWarning, StoreError
 from gradsweep.results.stores.zarr import ZarrStore, ledger, scratch, unlock, verify
 from gradsweep.results.stores.zarr.ledger import Ledger
-from gradsweep.results.stores.zarr.locking import holder, lease
+from gradsweep.results.stores.zarr.locking import holder
 from gradsweep.results.stores.zarr.locking.holder import Holder, read_holder, this_process
-from gradsweep.results.stores.zarr.locking.lease import Lease, Renewal
+from gradsweep.results.stores.zarr.locking.lease import Lease
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.support.controls import must_fail
 from tests.support.storing import FULL, PARTITION, complete, compute, contents, layout

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradsweep.request.partition import Part
 from gradsweep.request.lazy import load
+from gradsweep.request.partition import Part
 from gradsweep.results.layout import ArrayBytes, Layout
 
 if TYPE_CHECKING:

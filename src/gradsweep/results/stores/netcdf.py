@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.support.errors import StoreError, require
 from gradsweep.results.layout import Layout
 from gradsweep.results.stores.memory import MemoryStore
+from gradsweep.support.errors import StoreError, require
 
 if TYPE_CHECKING:
     import xarray

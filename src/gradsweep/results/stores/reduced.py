@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.support.errors import ArgumentError, StoreError, nearest
-from gradsweep.request.partition import Part
 from gradsweep.request.lazy import load
-from gradsweep.results.statistics import REDUCTIONS, Tree
+from gradsweep.request.partition import Part
 from gradsweep.results.layout import ArrayBytes, Layout, Variable
+from gradsweep.results.statistics import REDUCTIONS, Tree
+from gradsweep.support.errors import ArgumentError, StoreError, nearest
 
 if TYPE_CHECKING:
     import xarray

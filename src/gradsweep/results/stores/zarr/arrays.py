@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gradsweep.support.errors import StoreError
 from gradsweep.request.partition import Part, Partition
 from gradsweep.results.layout import Layout
 from gradsweep.results.stores.zarr.coding import DTYPES, Coded, coded
+from gradsweep.support.errors import StoreError
 
 __all__ = ["FORMAT", "Array", "Run", "run_of"]
 

@@ -34,10 +34,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradsweep.support.errors import StoreError
 from gradsweep.results.stores.zarr.arrays import Run
 from gradsweep.results.stores.zarr.disk import Stamp, append, attempt, open_plain, put, put_open
 from gradsweep.results.stores.zarr.metadata import RUN_FOLDER, dump, parse
+from gradsweep.support.errors import StoreError
 
 __all__ = [
     "CorruptLedger",

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.support.errors import StoreError
 from gradsweep.results.stores.zarr.arrays import Array, Run
 from gradsweep.results.stores.zarr.coding import DTYPES
 from gradsweep.results.stores.zarr.disk import read_plain
+from gradsweep.support.errors import StoreError
 
 __all__ = ["KEPT", "RUN_FOLDER", "check_documents", "documents", "dump", "parse"]
 

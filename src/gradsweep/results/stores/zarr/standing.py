@@ -7,8 +7,8 @@ import enum
 import os
 from pathlib import Path
 
-from gradsweep.support.errors import NotAStore
 from gradsweep.results.stores.zarr.metadata import KEPT, RUN_FOLDER
+from gradsweep.support.errors import NotAStore
 
 __all__ = ["Standing", "is_place_of_ours", "require_store", "standing"]
 

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradsweep.support.errors import StoreError, require, warn
 from gradsweep.request.partition import Part, Partition
 from gradsweep.results.layout import ArrayBytes, Layout, Variable
 from gradsweep.results.stores.zarr.arrays import Array, Run, run_of
 from gradsweep.results.stores.zarr.coding import coded, encode, plain
 from gradsweep.results.stores.zarr.disk import Stamp, attempt, put, stamp_of, take_out, walk
-from gradsweep.results.stores.zarr.locking.lease import Lease
 from gradsweep.results.stores.zarr.ledger import History, Ledger, ledger_path, read, unfinished
+from gradsweep.results.stores.zarr.locking.lease import Lease
 from gradsweep.results.stores.zarr.locking.lock import Lock
 from gradsweep.results.stores.zarr.metadata import KEPT, RUN_FOLDER, check_documents, documents
 from gradsweep.results.stores.zarr.opening import open_dataset
 from gradsweep.results.stores.zarr.scratch import empty
 from gradsweep.results.stores.zarr.standing import Standing, is_place_of_ours, standing
+from gradsweep.support.errors import StoreError, require, warn
 
 if TYPE_CHECKING:
     import xarray

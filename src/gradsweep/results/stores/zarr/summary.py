@@ -11,8 +11,8 @@ from typing import Literal
 
 from gradsweep.request.partition import Part
 from gradsweep.results.stores.zarr.arrays import Array
-from gradsweep.results.stores.zarr.locking.holder import Holder
 from gradsweep.results.stores.zarr.ledger import read
+from gradsweep.results.stores.zarr.locking.holder import Holder
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from gradsweep.results.stores.zarr.metadata import check_documents
 from gradsweep.results.stores.zarr.standing import require_store

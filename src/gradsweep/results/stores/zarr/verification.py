@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsweep.support.errors import StoreError, warn
 from gradsweep.request.partition import Part
 from gradsweep.results.stores.zarr.disk import Stamp, open_plain, take_out, walk
 from gradsweep.results.stores.zarr.ledger import (
@@ -25,6 +24,7 @@ from gradsweep.results.stores.zarr.ledger import (
 from gradsweep.results.stores.zarr.locking.lock import Lock
 from gradsweep.results.stores.zarr.metadata import KEPT, check_documents
 from gradsweep.results.stores.zarr.standing import is_place_of_ours, require_store
+from gradsweep.support.errors import StoreError, warn
 
 __all__ = ["Damage", "Report", "verify"]
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradsweep._version import __version__
-from gradsweep.support.errors import StoreError
 from gradsweep.results.stores.zarr.disk import read_plain
 from gradsweep.results.stores.zarr.metadata import dump, parse
+from gradsweep.support.errors import StoreError
 
 __all__ = ["Holder", "forget", "read_holder", "this_process"]
 

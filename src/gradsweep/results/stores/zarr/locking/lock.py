@@ -31,7 +31,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gradsweep.support.errors import NotAStore, StoreError, warn
 from gradsweep.results.stores.zarr import scratch as scratches
 from gradsweep.results.stores.zarr.disk import attempt, put, take_out
 from gradsweep.results.stores.zarr.locking.holder import Holder, forget, read_holder, this_process
@@ -39,6 +38,7 @@ from gradsweep.results.stores.zarr.locking.lease import Lease, Renewal, is_renew
 from gradsweep.results.stores.zarr.metadata import RUN_FOLDER
 from gradsweep.results.stores.zarr.scratch import scratch_of
 from gradsweep.results.stores.zarr.standing import Standing, standing
+from gradsweep.support.errors import NotAStore, StoreError, warn
 
 __all__ = ["Lock", "holder_of", "unlock"]
 
