@@ -334,6 +334,7 @@ def test_float32_inside_a_float64_function_is_found(framework, estimate):
     assert "float32" not in str(good)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_float32_is_found_where_there_is_no_program():
     import torch

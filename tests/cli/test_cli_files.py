@@ -246,6 +246,7 @@ def test_a_warning_of_gradsweeps_is_one_line_on_stderr(capsys):
 # -- as a process
 
 
+@pytest.mark.slow
 def test_a_process_prints_exits_and_needs_no_terminal():
     done = process("gradient", "examples/question.py:f", "--over", "x0=1,2", *ONES)
     assert done.returncode == 0, done.stderr
@@ -267,6 +268,7 @@ def test_a_reader_that_stops_early_is_not_an_error():
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_exits_with_130(tmp_path):
     (tmp_path / "slow.py").write_text(

@@ -133,6 +133,7 @@ def test_the_command_prints_the_sentence_first(model, capsys):
     assert "give sizes, such as 9,1000,1000000" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_saves_a_figure(model, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
@@ -159,6 +160,7 @@ _DOMAINS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "framework", [pytest.param(n, marks=getattr(pytest.mark, n)) for n in ("torch", "jax")]
 )

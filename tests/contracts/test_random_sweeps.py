@@ -77,12 +77,12 @@ def loop_gradient(framework, f, values):
     "framework, engine",
     [
         pytest.param("torch", "fused", marks=pytest.mark.torch),
-        pytest.param("torch", "reference", marks=pytest.mark.torch),
-        pytest.param("torch", "torch", marks=pytest.mark.torch),
-        pytest.param("torch", "loop", marks=pytest.mark.torch),
+        pytest.param("torch", "reference", marks=[pytest.mark.torch, pytest.mark.slow]),
+        pytest.param("torch", "torch", marks=[pytest.mark.torch, pytest.mark.slow]),
+        pytest.param("torch", "loop", marks=[pytest.mark.torch, pytest.mark.slow]),
         pytest.param("jax", "fused", marks=pytest.mark.jax),
-        pytest.param("jax", "reference", marks=pytest.mark.jax),
-        pytest.param("jax", "xla", marks=pytest.mark.jax),
+        pytest.param("jax", "reference", marks=[pytest.mark.jax, pytest.mark.slow]),
+        pytest.param("jax", "xla", marks=[pytest.mark.jax, pytest.mark.slow]),
     ],
 )
 def test_random_sweeps_agree_with_a_plain_loop(framework, engine, name):

@@ -191,6 +191,7 @@ SETTINGS = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, rtol", [("float64", 1e-9), ("float32", 2e-3)])
 def test_random_programs_agree_with_the_reference(dtype, rtol):
     @SETTINGS
@@ -220,6 +221,7 @@ def test_the_number_of_threads_changes_no_bit(lengths, tiny_blocks):
     assert_agrees(WAVE, leaves, axes, FusedEngine(threads=7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [2, 7])
 def test_threads_that_come_early_late_or_never_do_the_work_once(n_threads, tiny_blocks):
     """They look for work, sleep, or are called back before they begin, as the pauses have it."""

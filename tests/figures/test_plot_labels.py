@@ -237,6 +237,7 @@ def test_no_setting_of_matplotlib_and_no_figure_of_pyplot_is_left():
     assert figure.axes[1].lines[0].get_linewidth() != 7.0
 
 
+@pytest.mark.slow
 def test_pyplot_is_not_loaded():
     code = (
         "import sys, numpy as np, xarray, gradsweep as gs;"
@@ -287,6 +288,7 @@ def model(tmp_path, monkeypatch):
 AREA = ["area_of_plot.py:area", "--over", "width=1:4:7", "--at", "height=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "suffix, begins", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
 )

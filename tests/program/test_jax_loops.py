@@ -129,6 +129,7 @@ def test_programs_count_what_loops_hold():
     assert program.n_computed == 2 * N
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 @pytest.mark.parametrize(("n_inputs", "leaves_rows"), [(1, False), (6, True)])
 def test_cheaper_mode_is_taken_for_a_gradient(n_inputs, leaves_rows, jax):

@@ -258,6 +258,7 @@ def test_a_budget_that_never_ends_lets_time_explode(framework, monkeypatch):
         n_emitted(bisected(xp, 8), framework, monkeypatch, most=most)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_60_steps_of_bisection_and_40_of_a_switch_have_the_frameworks_own_derivative(framework):
     xp = namespace(framework)

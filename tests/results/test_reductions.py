@@ -96,6 +96,7 @@ def test_attributes_say_what_was_done():
     assert found.v_mean.attrs["units"] == "m" and set(found.coords) == {"b"}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 11)),

@@ -140,6 +140,7 @@ ELEMENTARY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ELEMENTARY)
 def test_elementary_function_agrees_with_a_loop_of_jax(name):
     f, lower, upper = ELEMENTARY[name]
@@ -223,6 +224,7 @@ OF_ARRAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_ARRAYS)
 def test_function_of_an_array_agrees_with_a_loop_of_jax(name):
     f = OF_ARRAYS[name]
@@ -301,6 +303,7 @@ def test_jacobian_has_the_dims_of_output_then_argument():
         np.testing.assert_array_equal(z_b, [0, 0, 0])
 
 
+@pytest.mark.slow
 def test_call_gives_the_numbers_of_the_program():
     t, request = traced_and_request("hessian", black_scholes, **MARKET)
     with t.context():

@@ -139,6 +139,7 @@ FUNCTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
 def test_what_is_written_to_a_ref_is_read(f):
     assert_as_a_loop(f, "jax", second=False, rtol=1e-9)

@@ -141,6 +141,7 @@ def with_a_rule_in_a_loop(x):
     return jax.lax.fori_loop(0, 3, lambda i, c: halved_slope(c) * 0.5 + cubed(x), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "f",
     [with_a_reverse_rule, with_a_reverse_rule_twice, with_a_wrong_rule, with_a_rule_in_a_loop],
