@@ -9,7 +9,7 @@ from gradsweep.engines.job import Engine, Job
 from gradsweep.engines.stages import make_stages
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Equation, Input, Output, Program
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.running.chunks import allocate
 
@@ -45,7 +45,7 @@ def make_job(program: Program, leaves: Mapping[str, Leaf], axes: Sequence[str]) 
         tuple(axis for axis in axes if axis in dependence.of(output.variables))
         for output in program.outputs
     )
-    traced = Traced("jax", (), program, "", (), _never, _never, _never, 0.0)
+    traced = Trace("jax", (), program, "", (), _never, _never, _never, 0.0)
     return Job(traced, dict(leaves), tuple(axes), dims, make_stages(program, dependence))
 
 

@@ -1,7 +1,7 @@
 """Check derivatives against independent estimates, at points drawn from a sweep.
 
 A function, a sweep and a quantity enter, as for the quantity itself; a Check leaves. An
-estimate is a file of its own, and a row of `ESTIMATES`.
+estimate is a file of its own, and a row of `ESTIMATES` below.
 Never sees how an engine computes, but for the Plan that it checks.
 """
 

@@ -18,7 +18,7 @@ from gradsweep.engines.loop import own_array, stacked, to_numpy
 from gradsweep.interpreters import evaluate
 from gradsweep.planning.branches import holds_at
 from gradsweep.program.program import Program
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
@@ -74,7 +74,7 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
         table = import_module(f"gradsweep.interpreters.{framework}")
     except ModuleNotFoundError:
         raise Unavailable(f"gradsweep has no transcription into {framework}") from None
-    known: list[tuple[Traced, Traced]] = []
+    known: list[tuple[Trace, Trace]] = []
     readings = []
     for point in problem.points:
         values = {key: point.values[key] for key in problem.function_keys}
@@ -104,7 +104,7 @@ def _require_no_number_in_python(program: Program) -> None:
             raise Unavailable(f"its Python code reads a value that is swept, at {guard.where}")
 
 
-def _readings(problem: Problem, point: Point, traced: Traced) -> list[Reading]:
+def _readings(problem: Problem, point: Point, traced: Trace) -> list[Reading]:
     with traced.context():
         results = traced.eager(
             {key: own_array(traced.framework, value) for key, value in point.values.items()}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradsweep.program.program import Loop, LoopResult, Program
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 
 __all__ = ["Axes", "Dependence", "analyse", "result_dims"]
@@ -54,7 +54,7 @@ def analyse(program: Program, leaves: Mapping[str, Leaf]) -> Dependence:
 
 
 def result_dims(
-    traced: Traced, dependence: Dependence | None, leaves: Mapping[str, Leaf], axes: Sequence[str]
+    traced: Trace, dependence: Dependence | None, leaves: Mapping[str, Leaf], axes: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
     """Return the axes of each result, in the order of the sweep's.
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from gradsweep.engines.stages import Stage
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import n_points
 
@@ -42,7 +42,7 @@ class Job:
         stages: the Program's equations by axes; () without a Program.
     """
 
-    traced: Traced
+    traced: Trace
     leaves: Leaves
     axes: tuple[str, ...]
     dims: tuple[tuple[str, ...], ...]

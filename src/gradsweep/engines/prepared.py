@@ -1,6 +1,6 @@
 """A traced derivative made ready to run: its stages, its engine, its kernel.
 
-A Traced and the form of its leaves enter, a Prepared leaves. What is made outlives a sweep: it
+A Trace and the form of its leaves enter, a Prepared leaves. What is made outlives a sweep: it
 holds a few of its points and not all of them.
 """
 
@@ -12,7 +12,7 @@ from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import Choice, EngineOptions, choose, make_kernel
 from gradsweep.engines.job import Bindable, Job, Kernel
 from gradsweep.engines.stages import make_stages
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Partition, choose_block
 from gradsweep.support.memory import SCRATCH_BYTES
@@ -68,7 +68,7 @@ class Prepared:
 
 
 def prepare(
-    traced: Traced, leaves: Mapping[str, Leaf], axes: Mapping[str, int], options: EngineOptions
+    traced: Trace, leaves: Mapping[str, Leaf], axes: Mapping[str, int], options: EngineOptions
 ) -> Prepared:
     """Find the stages of a derivative and choose its engine."""
     program = traced.program

@@ -1,7 +1,7 @@
 """plot: the figure that suits a Dataset of derivatives.
 
 The Dataset of any quantity enters, from memory or from a file; a matplotlib Figure leaves. A kind
-of figure is a row of `KINDS` in arrangement.py.
+of figure is a row of `KINDS` in arrangement.py, and a function in `_DRAWN_BY` here.
 Never sees a function or a sweep, and never shows or saves what it returns.
 """
 

@@ -1,4 +1,4 @@
-"""Evaluate a Program with the operations of another system.
+"""Evaluate a Program with the operations of mpmath, JAX or torch, for checks and comparisons.
 
 A Program, a table of operations by primitive, and a value for each input enter; the values of
 the outputs leave. What a value is, only the table knows. Never sees axes: it computes at one point.

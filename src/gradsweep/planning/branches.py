@@ -17,7 +17,7 @@ from gradsweep.engines.job import Engine, Job, Kernel
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
 from gradsweep.program.guards import guards_of
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import SELECTED, Points, n_points
 from gradsweep.support.cache import Cache
@@ -26,7 +26,7 @@ from gradsweep.support.errors import BranchError, OutputError, SweepError
 __all__ = [
     "MAX_BRANCHES",
     "Branch",
-    "Trace",
+    "Tracer",
     "first_point",
     "holds_at",
     "split",
@@ -40,7 +40,7 @@ _MANY_POINTS = 20_000
 _CHECKS: Cache[tuple[Job, Kernel]] = Cache(size=256)
 
 Leaves = Mapping[str, Leaf]
-Trace = Callable[[Mapping[str, np.ndarray]], Traced]
+Tracer = Callable[[Mapping[str, np.ndarray]], Trace]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +55,14 @@ class Branch:
             None when they are the whole sweep.
     """
 
-    traced: Traced
+    traced: Trace
     leaves: Leaves
     axes: Mapping[str, int]
     points: Points | None
 
 
 def split(
-    trace: Trace,
+    trace: Tracer,
     leaves: Leaves,
     axes: Mapping[str, int],
     describe: Callable[[Mapping[str, np.ndarray]], str],
@@ -82,7 +82,7 @@ def split(
         raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     branches: list[Branch] = []
     pending: list[tuple[Leaves, Mapping[str, int], Points | None]] = [(leaves, axes, None)]
-    first: tuple[Traced, Mapping[str, np.ndarray]] | None = None
+    first: tuple[Trace, Mapping[str, np.ndarray]] | None = None
     while pending:
         leaves, axes, points = pending.pop()
         point = first_point(leaves)
@@ -123,7 +123,7 @@ def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
     }
 
 
-def holds_at(traced: Traced, point: Mapping[str, np.ndarray]) -> bool:
+def holds_at(traced: Trace, point: Mapping[str, np.ndarray]) -> bool:
     """Tell whether a trace holds at a point that it was not made at."""
     if traced.program is None or not traced.program.guards:
         return True
@@ -133,7 +133,7 @@ def holds_at(traced: Traced, point: Mapping[str, np.ndarray]) -> bool:
 
 
 def _where_it_holds(
-    traced: Traced, leaves: Leaves, axes: Mapping[str, int]
+    traced: Trace, leaves: Leaves, axes: Mapping[str, int]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return, over the axes that the guards vary with, where all hold; and those axes."""
     if traced.program is None or not traced.program.guards:
@@ -154,7 +154,7 @@ def _where_it_holds(
 
 
 def _make_check(
-    traced: Traced, leaves: Leaves, axes: Mapping[str, int], is_large: bool
+    traced: Trace, leaves: Leaves, axes: Mapping[str, int], is_large: bool
 ) -> tuple[Job, Kernel]:
     """Make a kernel that tells at each point whether a trace holds there."""
     assert traced.program is not None
@@ -171,9 +171,9 @@ def _make_check(
 
 
 def _require_same_results(
-    first: Traced,
+    first: Trace,
     first_point: Mapping[str, np.ndarray],
-    traced: Traced,
+    traced: Trace,
     point: Mapping[str, np.ndarray],
     describe: Callable[[Mapping[str, np.ndarray]], str],
 ) -> None:

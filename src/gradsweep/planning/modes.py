@@ -13,7 +13,7 @@ from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import is_mapped
 from gradsweep.engines.job import Job
 from gradsweep.engines.stages import make_stages
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import n_points
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
@@ -26,7 +26,7 @@ __all__ = ["trace_cheapest"]
 
 def trace_cheapest(
     request: Request, framework: str | None, point: Mapping[str, np.ndarray]
-) -> Traced:
+) -> Trace:
     """Trace a derivative, in forward or reverse mode as costs less over this sweep.
 
     Where a framework has no rule for one way of differentiating, another is tried.
@@ -36,7 +36,7 @@ def trace_cheapest(
     """
     derivative, leaves = request.derivative, request.leaves
 
-    def in_mode(mode: Mode, outer: Mode = "auto") -> Traced:
+    def in_mode(mode: Mode, outer: Mode = "auto") -> Trace:
         asked = replace(derivative, mode=mode, outer=outer)
         return trace(request.bound, asked, point, framework)
 
@@ -79,7 +79,7 @@ def trace_cheapest(
     return other if n_inputs < n_outputs and _is_mapped(other, request) else first
 
 
-def _is_mapped(traced: Traced, request: Request) -> bool:
+def _is_mapped(traced: Trace, request: Request) -> bool:
     """Tell whether a derivative without a Program runs over many points at once."""
     few = {key: leaf.head(3) for key, leaf in request.leaves.items()}
     axes = tuple(request.axes)
@@ -90,7 +90,7 @@ def _is_mapped(traced: Traced, request: Request) -> bool:
 _FULL = ("jacobian", "contributions")
 
 
-def _first_that_has_rules(ways: Sequence[Callable[[], Traced]]) -> Traced:
+def _first_that_has_rules(ways: Sequence[Callable[[], Trace]]) -> Trace:
     """Return what the first way yields that the framework has rules for."""
     missing: MissingRule | None = None
     for way in ways:
@@ -106,7 +106,7 @@ def _first_that_has_rules(ways: Sequence[Callable[[], Traced]]) -> Traced:
 _FEW_INPUTS = 8
 
 
-def _may_gain(traced: Traced, derivative: Derivative, n_inputs: int, n_outputs: int) -> bool:
+def _may_gain(traced: Trace, derivative: Derivative, n_inputs: int, n_outputs: int) -> bool:
     """Tell whether the other mode may be better than the first."""
     if derivative.quantity in _FULL and n_outputs > 1:
         # Forward mode costs in proportion to the inputs: with many more of them it cannot win.
@@ -119,13 +119,13 @@ def _may_gain(traced: Traced, derivative: Derivative, n_inputs: int, n_outputs: 
     return any(loop.n_rows_left for loop in traced.program.loops)
 
 
-def _cheaper(reverse: Traced, forward: Traced, leaves: Mapping[str, Leaf]) -> Traced:
+def _cheaper(reverse: Trace, forward: Trace, leaves: Mapping[str, Leaf]) -> Trace:
     if forward.program is None or reverse.program is None:
         return reverse if forward.program is None else forward
     return min(reverse, forward, key=lambda traced: _total_flops(traced, leaves))
 
 
-def _total_flops(traced: Traced, leaves: Mapping[str, Leaf]) -> int:
+def _total_flops(traced: Trace, leaves: Mapping[str, Leaf]) -> int:
     """Estimate the floating-point operations of a Program over a sweep."""
     program = traced.program
     assert program is not None

@@ -14,12 +14,12 @@ import numpy as np
 from gradsweep.engines.choice import EngineOptions
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.prepared import Prepared, prepare
-from gradsweep.planning.branches import Branch, Trace, first_point, holds_at, split
+from gradsweep.planning.branches import Branch, Tracer, first_point, holds_at, split
 from gradsweep.planning.decision import PlannedBranch, labels_of
 from gradsweep.planning.modes import trace_cheapest
 from gradsweep.planning.plan import Plan
 from gradsweep.program.guards import with_holds
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Partition, choose_block, n_points
@@ -40,7 +40,7 @@ _LONG_PROGRAM = 5000
 _MOST_TRACES = 256
 
 # What was traced, by function and form of its arguments, and what was prepared to run it.
-TRACES: Cache[list[Traced]] = Cache(size=256)
+TRACES: Cache[list[Trace]] = Cache(size=256)
 PREPARED: Cache[Prepared] = Cache(size=256)
 
 
@@ -60,7 +60,7 @@ def make_plan(
     options: Options,
     memory_limit: int | float | str | None = None,
     destination: Destination | None = None,
-    known: list[Traced] | None = None,
+    known: list[Trace] | None = None,
 ) -> Plan:
     """Trace the derivative and decide how each branch is run.
 
@@ -152,7 +152,7 @@ _LEAST_PART_BYTES = 2**22
 def _plan_parts(
     request: Request,
     options: Options,
-    trace: Trace,
+    trace: Tracer,
     budget: int,
     destination: Destination,
 ) -> Plan:
@@ -219,8 +219,8 @@ def _plan_parts(
 
 
 def _trace_somewhere(
-    trace: Trace, leaves: Mapping[str, Leaf], axes: Mapping[str, int], n_tries: int
-) -> Traced:
+    trace: Tracer, leaves: Mapping[str, Leaf], axes: Mapping[str, int], n_tries: int
+) -> Trace:
     """Trace at the first point, or at the next of so many others where that fails."""
     points = Partition(axes, dict.fromkeys(axes, 1))
     last = points.n_parts - 1
@@ -238,7 +238,7 @@ def _trace_somewhere(
     raise failure
 
 
-def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
+def _remembering(trace: Tracer, request: Request, options: Options) -> Tracer:
     """Return a `trace` that hands out what was traced before, where that holds."""
     try:
         key = (
@@ -254,14 +254,14 @@ def _remembering(trace: Trace, request: Request, options: Options) -> Trace:
     return _reusing(TRACES.get(key, list), trace, request.bound.function)
 
 
-def _reusing(known: list[Traced], trace: Trace, function: Any, is_kernel: bool = False) -> Trace:
+def _reusing(known: list[Trace], trace: Tracer, function: Any, is_kernel: bool = False) -> Tracer:
     """Return a `trace` that hands out what is known where it holds, and adds to it.
 
     Args:
         is_kernel: whether what a function read of files and the like is kept too.
     """
 
-    def reused(point: Mapping[str, np.ndarray]) -> Traced:
+    def reused(point: Mapping[str, np.ndarray]) -> Trace:
         for traced in known:
             # torch calls the function itself, where there is no Program: it must be this one.
             is_called = traced.program is None and traced.framework == "torch"
@@ -277,14 +277,12 @@ def _reusing(known: list[Traced], trace: Trace, function: Any, is_kernel: bool =
     return reused
 
 
-def holds_elsewhere(traced: Traced) -> bool:
+def holds_elsewhere(traced: Trace) -> bool:
     """Tell whether a trace says anything of other points than its own."""
     return traced.program is not None or traced.is_unbranched
 
 
-def _trace_named(
-    request: Request, framework: str | None, point: Mapping[str, np.ndarray]
-) -> Traced:
+def _trace_named(request: Request, framework: str | None, point: Mapping[str, np.ndarray]) -> Trace:
     """Trace a derivative whose results have names of their own."""
     traced = trace_cheapest(request, framework, point)
     require_distinct_names(labels_of(request.bound), traced.results, request.axes)
@@ -292,7 +290,7 @@ def _trace_named(
 
 
 def _unsplit(
-    trace: Trace,
+    trace: Tracer,
     leaves: Mapping[str, Leaf],
     axes: Mapping[str, int],
     reason: str,

@@ -1,6 +1,9 @@
-"""The language: straight-line scalar arithmetic, with loops, guards and constants.
+"""The language: scalar equations, one after another, with loops, guards and constants.
 
-Equations enter a Builder, which simplifies them; a Program leaves, and a Trace that holds it.
-To add a primitive, begin in primitives.py: its row says what it computes.
+Equations enter a Builder, which simplifies them by the rules of simplification.py and cases.py; a
+Program leaves, and a Trace that holds it.
+To add a primitive, begin with its row in primitives.py, which says what it computes in NumPy's
+numbers; then the tables of engines/fused/lowering/ and interpreters/, and the rules of tracing/
+that write it. Derivatives need nothing: the frameworks take them.
 Never sees where the equations come from, nor the axes that they are computed along.
 """

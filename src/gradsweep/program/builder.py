@@ -1,7 +1,7 @@
 """Builder: what a frontend writes a Program with, one equation at a time.
 
 It simplifies as it goes: an equation already written is not written again, constants are folded,
-and the rules of `rules` are applied. What no output needs is dropped when the Program is
+and the rules of `simplification` are applied. What no output needs is dropped when the Program is
 finished.
 
 A *structural* zero is one that stands for "nothing here": an entry of a one-hot seed, of
@@ -31,7 +31,7 @@ from gradsweep.program.program import (
     Program,
 )
 from gradsweep.program.pruning import renumbered
-from gradsweep.program.rules import simplify
+from gradsweep.program.simplification import simplify
 from gradsweep.support.errors import TooLong
 
 __all__ = ["Builder"]

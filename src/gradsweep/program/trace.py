@@ -11,11 +11,11 @@ from typing import Any
 from gradsweep.program.program import Program
 from gradsweep.request.quantities import Mode, Result
 
-__all__ = ["Traced"]
+__all__ = ["Trace"]
 
 
 @dataclass(frozen=True, eq=False)
-class Traced:
+class Trace:
     """A derivative at one point, as a Program where it can be one.
 
     Attributes:

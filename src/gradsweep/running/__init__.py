@@ -1,5 +1,6 @@
-"""Carrying out what was decided: part by part, chunk by chunk, here or on a cluster.
+"""Carrying out what was decided, here or on a cluster.
 
-A run, its parts and a destination enter; what the destination makes of the results leaves.
+A run, its parts and a destination enter, or a kernel and arrays; the results leave, at the
+destination. A part is computed and stored as a whole; a kernel works through it chunk by chunk.
 Never sees why the parts are cut as they are.
 """

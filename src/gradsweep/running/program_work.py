@@ -14,7 +14,7 @@ import numpy as np
 from gradsweep.engines.choice import EngineOptions
 from gradsweep.engines.prepared import Prepared, prepare
 from gradsweep.program.loading import load
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Part
 from gradsweep.request.quantities import Result
@@ -69,7 +69,7 @@ class ProgramWork:
     def open(self) -> PartWork:
         """Make the kernel, on the machine that is to run it."""
         everything = tuple(frozenset(self.leaves) for _ in self.outputs)
-        traced = Traced(
+        traced = Trace(
             framework=self.framework,
             results=self.outputs,
             program=load(self.program),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
@@ -19,7 +19,7 @@ def trace(
     derivative: Derivative,
     point: Mapping[str, np.ndarray],
     framework: str | None = None,
-) -> Traced:
+) -> Trace:
     """Trace a derivative at one point, in the framework that the function is written for.
 
     Args:
@@ -37,7 +37,7 @@ def trace(
     candidates = (framework,) if framework else candidate_frameworks(bound)
     missing: MissingPackage | None = None
     failure: Exception | None = None
-    found: Traced | None = None
+    found: Trace | None = None
     for candidate in candidates:
         try:
             frontend = importlib.import_module(f"gradsweep.tracing.{candidate}")

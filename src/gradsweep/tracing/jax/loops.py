@@ -13,8 +13,8 @@ from gradsweep.program.builder import Builder
 from gradsweep.program.rolled_loops import Body, Step, find_body
 from gradsweep.support.errors import NotAProgram, TooLong
 from gradsweep.tracing.jax.dtypes import program_dtype
-from gradsweep.tracing.jax.lowering import Known, Lowering, Value
 from gradsweep.tracing.jax.nested import opened
+from gradsweep.tracing.jax.protocol import Known, Lowering, Value
 from gradsweep.tracing.jax.refs import Ref, contents, refs_among
 
 __all__ = ["scan", "while_"]

@@ -18,8 +18,8 @@ from gradsweep.program.program import Output, Program
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import program_dtype, require_dtype
 from gradsweep.tracing.jax.loops import scan, while_
-from gradsweep.tracing.jax.lowering import Control, Known, Lowering, Value
 from gradsweep.tracing.jax.nested import INLINED, has_effects, is_signbit, needed, opened
+from gradsweep.tracing.jax.protocol import Control, Known, Lowering, Value
 from gradsweep.tracing.jax.refs import REFS, Ref, refs_among, run_each
 from gradsweep.tracing.jax.rules.elementwise import ELEMENTWISE, Rule
 from gradsweep.tracing.jax.rules.indexing import INDEXING

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gradsweep.support.errors import NotAProgram
-from gradsweep.tracing.jax.lowering import Control, Lowering, Value
+from gradsweep.tracing.jax.protocol import Control, Lowering, Value
 
 __all__ = ["REFS", "Ref", "contents", "refs_among", "run_each"]
 

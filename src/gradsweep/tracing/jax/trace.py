@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from gradsweep.program.program import Program
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request import pytree
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import QUANTITIES, Derivative, Result
@@ -48,7 +48,7 @@ Array = Any
 _NUMERIC = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
 
 
-def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Traced:
+def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Trace:
     """Trace a derivative at one point.
 
     Args:
@@ -87,7 +87,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.n
                     f"arguments.\nPass it to the rule as an argument that has a derivative."
                 )
         program, failure = _program(closed, leaves, len(rows))
-    return Traced(
+    return Trace(
         framework="jax",
         results=tuple(rows),
         program=program,

@@ -1,6 +1,6 @@
 """The torch frontend: the aten operations of torch's own autograd, recorded at one point.
 
-A bound function, a Derivative and a point enter; a Traced leaves. `trace` tells the story; `ad` and
+A bound function, a Derivative and a point enter; a Trace leaves. `trace` tells the story; `ad` and
 `basis` are torch's pushforward and pullback, `recorder/` makes equations of what torch dispatches,
 `meaning` says what the user's code means and `lost` what it loses; `private` has every use of what
 has no public door in torch.

@@ -1,6 +1,6 @@
 """Trace a derivative of a torch function at one point.
 
-A bound function, a Derivative and a point enter; a Traced leaves: a Program where the function's
+A bound function, a Derivative and a point enter; a Trace leaves: a Program where the function's
 operations allow one, and the function itself in torch's own forms.
 Never sees a sweep's axes, nor an engine.
 """
@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from gradsweep.program.trace import Traced
+from gradsweep.program.trace import Trace
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import QUANTITIES, Derivative
 from gradsweep.support.errors import GradsweepError, MissingRule
@@ -41,7 +41,7 @@ __all__ = ["trace"]
 Call = Callable[[Values], tuple[torch.Tensor, ...]]
 
 
-def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
+def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
     """Trace a derivative at one point.
 
     Args:
@@ -84,7 +84,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Traced:
         safe = _by_rows(derivative)
         by_rows = _at_point(bound, safe, FunctionalAD(dtype, symmetric))
         eager = _with_rows(eager, _at_point(bound, safe, TorchAD(dtype, order > 1, symmetric)))
-    return Traced(
+    return Trace(
         framework="torch",
         results=recording.results,
         program=recording.program,

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradsweep.program.arrays import Variables, cast, elementwise
 from gradsweep.program.builder import Builder
-from gradsweep.program.rules import power
+from gradsweep.program.simplification import power
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import require_dtype
 

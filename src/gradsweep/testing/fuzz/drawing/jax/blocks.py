@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
-from gradsweep.testing.fuzz.drawing.jax.rules import OTHER_RULES, RULES
+from gradsweep.testing.fuzz.drawing.jax.custom_rules import OTHER_RULES, RULES
 from gradsweep.testing.fuzz.drawing.rows import Variable
 from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
 

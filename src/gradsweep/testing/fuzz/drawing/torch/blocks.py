@@ -9,7 +9,7 @@ from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow, grow_value
 from gradsweep.testing.fuzz.drawing.rows import Type
 from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
-from gradsweep.testing.fuzz.drawing.torch.rules import OTHER_RULES, RULES
+from gradsweep.testing.fuzz.drawing.torch.custom_rules import OTHER_RULES, RULES
 
 __all__ = ["BLOCKS"]
 
