@@ -1,6 +1,7 @@
 """The house stays as it was drawn: folders are the stages, and none grows out of sight."""
 
 import ast
+import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -85,6 +86,15 @@ def test_no_modules_import_each_other_in_a_circle():
     graph = imports(PACKAGE)
     assert "gradsweep.request.sweep" in graph["gradsweep.api"]
     assert not circles(graph)
+
+
+def test_the_picture_in_the_documentation_shows_what_is_imported():
+    made = runpy.run_path(str(ROOT / "docs" / "make_imports.py"))
+    counts = made["counted"](PACKAGE)
+    assert counts["cli", "api"] and counts["tracing", "program"]
+    assert made["PICTURE"].read_text() == made["drawn"](counts), "python docs/make_imports.py"
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders < set(made["ORDER"])
 
 
 def test_tests_mirror_the_folders():
