@@ -316,6 +316,7 @@ def test_nan_where_the_derivative_is_finite_is_suspicious(framework):
 # -- float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("estimate", ["mpmath", "scipy"])
 def test_float32_inside_a_float64_function_is_found(framework, estimate):

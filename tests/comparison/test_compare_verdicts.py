@@ -121,6 +121,7 @@ def model(tmp_path, monkeypatch):
     return "model.py:f"
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_sentence_first(model, capsys):
     words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
     assert main([*words, "--points", "3,30", "--budget", "0.1"]) == 0

@@ -57,6 +57,7 @@ def test_the_certified_standard_deviations_are_reproduced(name, module):
     np.testing.assert_allclose(found, data.deviations, rtol=RELATIVE_TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", FRAMEWORKS)
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_certified_residual_sum_of_squares_is_reproduced(name, module):

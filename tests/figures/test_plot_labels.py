@@ -171,6 +171,7 @@ def test_what_is_not_finite_is_a_gap_and_is_counted():
     assert "Not drawn" not in words(gs.plot(ladder()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_finite_can_still_be_drawn(kind):
     ds = grid().where(False)
@@ -300,6 +301,7 @@ def test_plot_saves_a_figure_beside_the_table(model, capsys, suffix, begins):
     assert (model / f"area{suffix}").read_bytes().startswith(begins)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command, more",
     [

@@ -98,6 +98,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework, name", CASES)
 def test_an_integer_is_what_its_type_can_hold(framework, name):
     f = functions(framework)[name]

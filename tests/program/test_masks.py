@@ -281,6 +281,7 @@ def _own_slope(f, framework):
         return [float(jax.grad(f)(a)) for a in AT]
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 def test_a_loop_of_either_has_jaxs_own_derivative():
     jax, jnp = pytest.importorskip("jax"), pytest.importorskip("jax.numpy")

@@ -311,6 +311,7 @@ def test_distances_have_torchs_own_gradient(f):
     assert_agrees(scalar, SQUARE, "gradient", expected)
 
 
+@pytest.mark.slow
 def test_systems_are_eliminated_up_to_order_16():
     def f(x):
         n = len(x)

@@ -262,6 +262,7 @@ def test_what_is_not_linear_in_the_cotangent_is_given_it_as_it_is(f, cotangent):
         np.testing.assert_allclose(found.to_array()[0], POINTS, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_derivative_taken_inside_by_torch_func_linearize_is_never_a_false_number():
     def f(x):
         y, j = torch.func.linearize(torch.sin, x)
