@@ -1,6 +1,6 @@
 """A Dataset of derivatives taken apart: one Entry for every scalar derivative in it.
 
-Takes a Dataset; reads what `labels` wrote into its attributes, and does with names alone where
+Takes a Dataset; reads what `names` wrote into its attributes, and does with names alone where
 they are gone. Returns entries, whose arrays have swept dims only. Never sees a figure.
 """
 

@@ -1,6 +1,6 @@
 """Names and units as matplotlib's mathematics: `sigma` is σ, `x0` has a subscript.
 
-Takes the names that `labels` gave to arguments and outputs; returns text for titles and axes.
+Takes the names that `names` gave to arguments and outputs; returns text for titles and axes.
 Knows nothing of figures.
 """
 
@@ -14,7 +14,7 @@ _GREEK = frozenset(
     "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 
-# What may follow a derivative in the long name that `labels` gives it.
+# What may follow a derivative in the long name that `names` gives it.
 _SUFFIXES = {" · v": r"\cdot v"}
 
 # A word, then what stands below it: x0, x_0, sigma_max. The word is as short as it can be.

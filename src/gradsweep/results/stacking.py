@@ -1,6 +1,6 @@
 """Put the variables of a Dataset of derivatives together: broadcast them, stack them.
 
-Works on a labelled result alone, from the attributes that `labels` wrote.
+Works on a labelled result alone, from the attributes that `names` wrote.
 """
 
 from collections.abc import Hashable, Sequence

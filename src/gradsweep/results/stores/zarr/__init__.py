@@ -7,7 +7,7 @@
       .gradsweep/zarr.json           an empty group, so that whoever lists the folder is not puzzled
       .gradsweep/run/zarr.json       an empty array, for the same reason
       .gradsweep/run/ledger.jsonl    what is finished: see `ledger`
-      .gradsweep/run/lock            who is writing: see `lock`
+      .gradsweep/run/lock            who is writing: see `locking/lock`
       .gradsweep/run/partial/        what is being written or removed, in a folder of each session
 
 Everything but `.gradsweep` is an ordinary Zarr store: `xarray.open_zarr(path)` reads it, and the
