@@ -200,7 +200,7 @@ def test_every_primitive_of_floats_has_machine_code():
 
 
 # What mpmath takes long for.
-SLOW = {"polygamma", "zeta"}
+SLOW = {"igamma", "igammac", "polygamma", "zeta"}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -126,6 +126,7 @@ def test_repair_takes_over_and_unlock_says_who_it_was(path, undisturbed, n_opera
     assert contents(path) == undisturbed
 
 
+@pytest.mark.slow
 @on_posix
 @pytest.mark.parametrize(
     "moments",
@@ -203,6 +204,7 @@ def stopped(folder: Path, moments, *options: str) -> list[dict]:
 SOME = (1, 8, 12, 16, 25, 40, 70, 150, 260)
 
 
+@pytest.mark.slow
 @on_posix
 @pytest.mark.parametrize(
     "moments", [SOME, pytest.param(range(1, 330, 6), marks=pytest.mark.slow)], ids=["some", "all"]
