@@ -249,7 +249,7 @@ ROWS = rows_of({
     "special": """
         torch.lgamma({a:f}.abs() + 1.0)
         torch.digamma({a:f}.abs() + 1.0)
-        torch.polygamma(1, {a:f}.abs() + 1.0)
+        torch.polygamma(2, {a:f}.abs() + 1.0)
         torch.erfinv(torch.tanh({a:f}) * 0.9)
         torch.special.ndtr({a:f})
         torch.special.ndtri(torch.sigmoid({a:f}))
