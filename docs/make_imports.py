@@ -2,53 +2,72 @@
 
     python docs/make_imports.py
 
-A folder stands below those that import it, so that every number stands below the diagonal. The
-numbers count imports of names from modules, those for type checkers alone included.
+A folder stands below those that import it, in the order of the layers in pyproject.toml, so that
+every number stands below the diagonal. The numbers count names that are imported, those for type
+checkers alone included.
 """
 
 import ast
+import tomllib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "gradsweep"
 PICTURE = ROOT / "docs" / "figures" / "imports.svg"
-
-# From above: what stands on one line never meets.
-ORDER = """
-    cli testing checks comparison api figures planning running tracing engines results interpreters
-    program request support
-""".split()
 
 CELL, LEFT, TOP = 34, 112, 96
 
 
-def counted(package: Path) -> Counter[tuple[str, str]]:
-    """Return how often a folder, or file, of the package imports from another."""
-    found: Counter[tuple[str, str]] = Counter()
-    for path in package.rglob("*.py"):
-        here = path.relative_to(package).parts[0].removesuffix(".py")
+def modules(package: Path) -> dict[str, Path]:
+    """Return the modules of a package, by name."""
+    return {
+        ".".join((package.name, *path.relative_to(package).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
+        for path in package.rglob("*.py")
+    }
+
+
+def imports(package: Path) -> Iterator[tuple[str, str]]:
+    """Yield, for each name that is imported, the module that imports it and the one it is of."""
+    found = modules(package)
+    for here, path in found.items():
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.ImportFrom) or node.module is None:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [name if name in found else node.module for name in names]
+            else:
                 continue
-            first, *below = node.module.split(".")
-            names = [alias.name for alias in node.names]
-            for there in [below[0]] * len(names) if below else names:
-                if first == package.name and {here, there} <= set(ORDER) and there != here:
-                    found[here, there] += 1
-    return found
+            yield from ((here, there) for there in names if there in found and there != here)
 
 
-def drawn(counts: Counter[tuple[str, str]]) -> str:
+def order() -> list[str]:
+    """Return the folders from above, as the contract of import-linter lists them."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    return [name for line in settings["contracts"][0]["layers"] for name in line.split(" | ")]
+
+
+def drawn(names: Sequence[str], package: Path = PACKAGE) -> str:
     """Return the picture as SVG: rows are imported by columns."""
+    folders = ([module.split(".")[1:2] for module in pair] for pair in imports(package))
+    counts = Counter(
+        (here[0], there[0])
+        for here, there in folders
+        if here != there and {*here, *there} <= {*names} and here and there
+    )
     most = max(counts.values())
-    width, height = LEFT + CELL * len(ORDER) + 16, TOP + CELL * len(ORDER) + 16
+    width, height = LEFT + CELL * len(names) + 16, TOP + CELL * len(names) + 16
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
         ' font-family="sans-serif" font-size="12" role="img">',
         "<title>How often each folder imports from those below it</title>",
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
-    for place, name in enumerate(ORDER):
+    for place, name in enumerate(names):
         x, y = LEFT + CELL * place, TOP + CELL * place
         middle = y + CELL / 2 + 4
         lines += [
@@ -57,8 +76,7 @@ def drawn(counts: Counter[tuple[str, str]]) -> str:
             f'<rect x="{x}" y="{y}" width="{CELL}" height="{CELL}" fill="#dddddd"/>',
         ]
     for (here, there), n in sorted(counts.items()):
-        x = LEFT + CELL * ORDER.index(here)
-        y = TOP + CELL * ORDER.index(there)
+        x, y = LEFT + CELL * names.index(here), TOP + CELL * names.index(there)
         shade = 0.15 + 0.85 * (n / most) ** 0.5
         ink = "white" if shade > 0.6 else "black"
         cell = f'x="{x}" y="{y}" width="{CELL}" height="{CELL}"'
@@ -71,4 +89,4 @@ def drawn(counts: Counter[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(drawn(counted(ROOT / "src" / "gradsweep")))
+    PICTURE.write_text(drawn(order()))

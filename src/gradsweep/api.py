@@ -6,15 +6,19 @@ A function, a Sweep and options enter; an xarray.Dataset leaves.
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from gradsweep.engines.choice import EngineName
 from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import Options, make_plan
+from gradsweep.request.framework import FrameworkName
 from gradsweep.request.quantities import QUANTITIES, Mode
 from gradsweep.request.request import Request, make_request
 from gradsweep.request.sweep import Sweep
+from gradsweep.results.statistics import Statistic
 from gradsweep.running.destination import make_destination
+from gradsweep.running.run import OnError
 from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
@@ -35,9 +39,6 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
-EngineName = Literal["auto", "fused", "reference", "xla", "torch", "loop"]
-Statistic = Literal["mean", "variance", "min", "max", "quantile", "mean_square"]
-FrameworkName = Literal["torch", "jax"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -79,7 +80,7 @@ class RunOptions(TypedDict, total=False):
     quantiles: Sequence[float] | None
     scheduler: Any
     progress: bool | None
-    on_error: Literal["raise", "mask"]
+    on_error: OnError
 
 
 class DerivativeOptions(RunOptions, total=False):

@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "gradsweep"
 
+# What draws the picture reads the imports.
+PICTURE = runpy.run_path(str(ROOT / "docs" / "make_imports.py"))
+
 MOST_LOOSE_FILES = 8
 MOST_FILES_IN_A_FOLDER = 14
 MOST_LINES = 400
@@ -26,25 +29,9 @@ def too_long(root: Path, most: int) -> list[Path]:
 
 def imports(root: Path) -> dict[str, set[str]]:
     """Return which modules each module of a package imports, wherever the import stands."""
-    paths = {
-        ".".join((root.name, *path.relative_to(root).with_suffix("").parts)): path
-        for path in root.rglob("*.py")
-    }
-    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
-    found = {}
-    for name, path in modules.items():
-        found[name] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                wanted = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                wanted = [
-                    inner if (inner := f"{node.module}.{alias.name}") in modules else node.module
-                    for alias in node.names
-                ]
-            else:
-                continue
-            found[name] |= {other for other in wanted if other in modules and other != name}
+    found: dict[str, set[str]] = {name: set() for name in PICTURE["modules"](root)}
+    for here, there in PICTURE["imports"](root):
+        found[here].add(there)
     return found
 
 
@@ -89,12 +76,10 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 def test_the_picture_in_the_documentation_shows_what_is_imported():
-    made = runpy.run_path(str(ROOT / "docs" / "make_imports.py"))
-    counts = made["counted"](PACKAGE)
-    assert counts["cli", "api"] and counts["tracing", "program"]
-    assert made["PICTURE"].read_text() == made["drawn"](counts), "python docs/make_imports.py"
+    order = PICTURE["order"]()
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders < set(made["ORDER"])
+    assert folders < set(order)
+    assert PICTURE["PICTURE"].read_text() == PICTURE["drawn"](order), "python docs/make_imports.py"
 
 
 def test_tests_mirror_the_folders():

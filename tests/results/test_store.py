@@ -17,11 +17,12 @@ from gradsweep.errors import MissingPackage, StoreError
 from gradsweep.request.partition import Partition
 from gradsweep.results.layout import Layout, Variable
 from gradsweep.results.stores.zarr import ZarrStore, opening, store, verify
-from tests.support.stores import RUN, check_values
+from tests.support.stores import check_values
 from tests.support.storing import (
     COORDINATES,
     FULL,
     PARTITION,
+    RUN,
     SIGMA,
     VARIABLES,
     complete,

@@ -15,9 +15,10 @@ from gradsweep.cli import main
 from gradsweep.errors import NotAStore, StoreError
 from gradsweep.results.stores.netcdf import NetCDFStore
 from gradsweep.results.stores.zarr import ZarrStore, show, status, store, unlock, verify
-from tests.support.stores import RUN, check_values
+from tests.support.stores import check_values
 from tests.support.storing import (
     PARTITION,
+    RUN,
     VARIABLES,
     complete,
     compute,

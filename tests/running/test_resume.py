@@ -15,7 +15,7 @@ import xarray as xr
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.support import kill_campaign
 from tests.support.controls import must_fail
-from tests.support.kill_campaign import MODEL, RUN, WORDS, campaign, chunks
+from tests.support.kill_campaign import MODEL, RUN, WORDS, campaign, chunks, n_written
 
 zarr = pytest.importorskip("zarr")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
@@ -46,17 +46,11 @@ def undisturbed(tmp_path_factory):
     return chunks(folder / "greeks.zarr")
 
 
-LEDGER = Path("greeks.zarr/.gradsweep/run/ledger.jsonl")
-
-
-def n_recorded():
-    return LEDGER.read_bytes().count(b'"kind":"part"') if LEDGER.exists() else 0
-
-
 def wait_for_parts(n):
     """Wait until a running process has recorded so many parts more."""
-    before, deadline = n_recorded(), time.monotonic() + 60
-    while n_recorded() < before + n:
+    store = Path("greeks.zarr")
+    before, deadline = n_written(store), time.monotonic() + 60
+    while n_written(store) < before + n:
         assert time.monotonic() < deadline
 
 

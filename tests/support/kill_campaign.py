@@ -30,7 +30,7 @@ from gradsweep.results.stores.zarr import verify
 from gradsweep.results.stores.zarr.ledger import read
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 
-__all__ = ["MODEL", "RUN", "WORDS", "campaign", "chunks"]
+__all__ = ["MODEL", "RUN", "WORDS", "campaign", "chunks", "n_written"]
 
 # Parts of a few thousand numbers: there is time to be killed.
 RUN = """
@@ -79,7 +79,7 @@ def campaign(
     began = time.monotonic()
     _finish(_start(folder, words), store, None, None)
     whole_seconds = time.monotonic() - began
-    expected, n_parts = chunks(store), _n_written(store)
+    expected, n_parts = chunks(store), n_written(store)
     shutil.rmtree(store)
 
     counts: Counter[str] = Counter()
@@ -147,13 +147,14 @@ def _wait_for_parts(store: Path, process: subprocess.Popen, share: float, n_part
     """Wait until a process has written such a share of the parts that it found missing."""
     _wait_for_lock(store, process)
     deadline = time.monotonic() + _AT_MOST_SECONDS
-    enough = n_parts - (1 - share) * (n_parts - _n_written(store))
-    while process.poll() is None and _n_written(store) < enough:
+    enough = n_parts - (1 - share) * (n_parts - n_written(store))
+    while process.poll() is None and n_written(store) < enough:
         assert time.monotonic() < deadline, "it does not go on"
         time.sleep(0.001)
 
 
-def _n_written(store: Path) -> int:
+def n_written(store: Path) -> int:
+    """Return how many parts a store's ledger records."""
     ledger = store / ".gradsweep/run/ledger.jsonl"
     return ledger.read_bytes().count(b'"kind":"part"') if ledger.exists() else 0
 

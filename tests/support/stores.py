@@ -1,4 +1,4 @@
-"""A stored run, and the values that it must have."""
+"""What continues a stored run, and the values that it must have."""
 
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from tests.support.storing import (
     FULL,
     SIGMA,
     S,
+    complete,
+    contents,
 )
 
 zarr = pytest.importorskip("zarr")
-
-
-RUN = Path(".gradsweep") / "run"
 
 
 def check_values(dataset: xarray.Dataset) -> None:
@@ -39,3 +38,9 @@ def check_values(dataset: xarray.Dataset) -> None:
     assert dataset.delta.attrs == {"units": "1", "long_name": "Δ"}
     assert dataset.S.attrs == {"units": "USD"} and dataset.K.attrs == {"units": "USD"}
     assert dataset.attrs == {"quantity": "gradient", "function": "price", "seed": 7}
+
+
+def resume(path: Path) -> dict[str, bytes]:
+    """Continue a run whose process is gone, and return what it leaves."""
+    np.testing.assert_array_equal(complete(path, resume=True).delta, FULL[0])
+    return contents(path)

@@ -9,6 +9,8 @@ Nothing of the code under test computes the numbers.
 import argparse
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,9 @@ from gradsweep.request.partition import Part, Partition
 from gradsweep.results.layout import Layout, Variable
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.results.stores.zarr.disk import Stamp
+
+# Where a store keeps its ledger, its lock and what is being written.
+RUN = Path(".gradsweep") / "run"
 
 PARTITION = Partition({"S": 11, "sigma": 7}, {"S": 2, "sigma": 3})
 FINGERPRINT = {
@@ -53,6 +58,21 @@ FULL = (
     np.arange(66.0).reshape(11, 2, 3) / 7,
 )
 _SWEPT = (("S", "sigma"), ("sigma",), (), ("S",), ("S",))
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(*words: object, module: str = "tests.support.storing") -> subprocess.CompletedProcess:
+    """Run a module of these tests as a program."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def layout(**changes) -> Layout:

@@ -8,13 +8,11 @@ import pytest
 
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.results.stores.zarr.locking.lease import Lease
-from tests.support.storing import layout
+from tests.support.storing import RUN, layout
 
 pytest.importorskip("zarr")
 
 
-ROOT = Path(__file__).parents[2]
-RUN = Path(".gradsweep") / "run"
 LOCK = RUN / "lock"
 on_posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes")
 on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
 from gradsweep.support.errors import ArgumentError, EngineError, nearest
 
-__all__ = ["ENGINES", "Choice", "EngineOptions", "choose", "is_mapped", "make_kernel"]
+__all__ = ["ENGINES", "Choice", "EngineName", "EngineOptions", "choose", "is_mapped", "make_kernel"]
+
+EngineName = Literal["auto", "fused", "reference", "xla", "torch", "loop"]
 
 # In order of preference: the first that does not refuse is the one.
 ENGINES: dict[str, Engine] = {

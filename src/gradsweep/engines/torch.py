@@ -32,23 +32,12 @@ class TorchEngine:
         compile: whether to compile it with torch.compile, which takes seconds the first time.
     """
 
+    name = "torch"
+    runs_programs = False
+    is_vectorised = True
+    compiles = False
+
     compile: bool = False
-
-    @property
-    def name(self) -> str:
-        return "torch"
-
-    @property
-    def runs_programs(self) -> bool:
-        return False
-
-    @property
-    def is_vectorised(self) -> bool:
-        return True
-
-    @property
-    def compiles(self) -> bool:
-        return False
 
     def refuses(self, job: Job) -> str:
         if job.traced.framework != "torch":

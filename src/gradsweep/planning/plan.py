@@ -34,10 +34,7 @@ class Plan(Decision):
 
     def allocate(self) -> list[np.ndarray]:
         """Return an array for each result, yet to be filled."""
-        return [
-            allocate(self.axes, dims, result.shape, "bool" if result.is_bool else self.dtype)
-            for result, dims in zip(self.results, self.dims)
-        ]
+        return [allocate(self.axes, r.dims, r.shape, r.dtype) for r in self._part_results]
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Compute the sweep into arrays of the shapes that `allocate` gives."""

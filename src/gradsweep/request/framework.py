@@ -7,13 +7,14 @@ import functools
 import inspect
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args
 
 from gradsweep.request.identity import names_in
 
-__all__ = ["FRAMEWORKS", "framework_of", "frameworks_named"]
+__all__ = ["FRAMEWORKS", "FrameworkName", "framework_of", "frameworks_named"]
 
-FRAMEWORKS = ("torch", "jax")
+FrameworkName = Literal["torch", "jax"]
+FRAMEWORKS = get_args(FrameworkName)
 
 # The first part of a module's name, for libraries that are written in a framework.
 _LIBRARIES = {

@@ -9,13 +9,13 @@ Knows nothing of sweeps or stores.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from gradsweep.support.errors import require
 
-__all__ = ["REDUCTIONS", "Extremum", "Mean", "Moments", "Reduction", "Tree"]
+__all__ = ["REDUCTIONS", "Extremum", "Mean", "Moments", "Reduction", "Statistic", "Tree"]
 
 # Numbers whose sums and deviations are taken together, while they are in the cache: each is read
 # from memory once, at about half a nanosecond.
@@ -273,6 +273,8 @@ class Reduction:
     method: str
     state_bytes: int
 
+
+Statistic = Literal["mean", "variance", "min", "max", "quantile", "mean_square"]
 
 _ROWS = [
     Reduction("mean", "mean", Mean.of, 1, "mean", 40),

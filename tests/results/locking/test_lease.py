@@ -17,8 +17,8 @@ from gradsweep.results.stores.zarr.locking import holder, lease
 from gradsweep.results.stores.zarr.locking.holder import read_holder, this_process
 from gradsweep.results.stores.zarr.locking.lease import Lease, Renewal
 from tests.support.controls import must_fail
-from tests.support.storing import PARTITION, complete, compute, contents, layout
-from tests.support.takeovers import LOCK, ROOT, RUN, edit_lock, held_elsewhere, on_linux, on_posix
+from tests.support.storing import PARTITION, ROOT, RUN, complete, compute, contents, layout
+from tests.support.takeovers import LOCK, edit_lock, held_elsewhere, on_linux, on_posix
 
 pytest.importorskip("zarr")
 

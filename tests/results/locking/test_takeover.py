@@ -8,8 +8,6 @@ protection has a control.
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,31 +22,22 @@ from gradsweep.results.stores.zarr.locking.holder import Holder, read_holder, th
 from gradsweep.results.stores.zarr.locking.lease import Lease
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.support.controls import must_fail
-from tests.support.storing import FULL, PARTITION, complete, compute, contents, layout
-from tests.support.takeovers import LOCK, ROOT, RUN, edit_lock, held_elsewhere, on_linux, on_posix
+from tests.support.storing import (
+    FULL,
+    PARTITION,
+    RUN,
+    complete,
+    compute,
+    contents,
+    layout,
+    python,
+)
+from tests.support.takeovers import LOCK, edit_lock, held_elsewhere, on_linux, on_posix
 
 pytest.importorskip("zarr")
 
 
 LEDGER = RUN / "ledger.jsonl"
-
-
-def python(*words: object, module: str = "tests.support.storing") -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def n_operations(tmp_path_factory) -> int:
-    done = python(tmp_path_factory.mktemp("counted") / "greeks.zarr")
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
 
 
 def leave_killed(path: Path, n: int, *options: str) -> Holder:
@@ -130,7 +119,7 @@ def test_repair_takes_over_and_unlock_says_who_it_was(path, undisturbed, n_opera
 @on_posix
 @pytest.mark.parametrize(
     "moments",
-    [(3, 9, 10, 11, 17), pytest.param(tuple(range(1, 60)), marks=pytest.mark.slow)],
+    [(3, 9, 10, 11, 17), range(1, 60)],
     ids=["some", "all"],
 )
 def test_whoever_takes_over_may_be_killed_at_any_step_and_the_next_goes_on(
@@ -206,9 +195,7 @@ SOME = (1, 8, 12, 16, 25, 40, 70, 150, 260)
 
 @pytest.mark.slow
 @on_posix
-@pytest.mark.parametrize(
-    "moments", [SOME, pytest.param(range(1, 330, 6), marks=pytest.mark.slow)], ids=["some", "all"]
-)
+@pytest.mark.parametrize("moments", [SOME, range(1, 330, 6)], ids=["some", "all"])
 @pytest.mark.parametrize("options", [(), ("--same",), ("--killed",)], ids=lambda o: o[:1] or "")
 def test_a_run_that_was_stopped_anywhere_changes_nothing_once_another_has_come(
     tmp_path, moments, options

@@ -29,24 +29,13 @@ class FusedEngine:
         isa: the instruction set; None for the processor's own.
     """
 
+    name = "fused"
+    runs_programs = True
+    is_vectorised = True
+    compiles = True
+
     threads: int | None = None
     isa: Isa | None = None
-
-    @property
-    def name(self) -> str:
-        return "fused"
-
-    @property
-    def runs_programs(self) -> bool:
-        return True
-
-    @property
-    def is_vectorised(self) -> bool:
-        return True
-
-    @property
-    def compiles(self) -> bool:
-        return True
 
     def refuses(self, job: Job) -> str:
         program = job.traced.program

@@ -87,12 +87,11 @@ def is_linearizing() -> bool:
     """
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_FRAMES_UP_TO_LINEARIZE):
-        if frame is None or frame.f_code is torch.func.linearize.__code__:
-            break
-        frame = frame.f_back
-    else:
-        return False
-    return frame is not None
+        if frame is not None:
+            if frame.f_code is torch.func.linearize.__code__:
+                return True
+            frame = frame.f_back
+    return False
 
 
 def ends_derivatives(tensor: torch.Tensor) -> bool:

@@ -26,12 +26,13 @@ from gradsweep.results.stores.zarr import (
 from gradsweep.results.stores.zarr.arrays import Run
 from gradsweep.results.stores.zarr.locking.lock import Lock
 from tests.support.controls import must_fail
-from tests.support.faults import RUN, resume
+from tests.support.stores import resume
 from tests.support.storing import (
     COORDINATES,
     FINGERPRINT,
     FULL,
     PARTITION,
+    RUN,
     VARIABLES,
     complete,
     compute,
