@@ -9,7 +9,8 @@ import gradsweep as gs
 from benchmarks.cases import Case, Problem
 from benchmarks.rivals.base import Rival, Unavailable, Work
 from gradsweep.engines.choice import ENGINES
-from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.planning.preparing import PREPARED
+from gradsweep.planning.traces import TRACES
 
 __all__ = ["RIVALS"]
 

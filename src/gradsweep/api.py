@@ -3,28 +3,31 @@
 A function, a Sweep and options enter; an xarray.Dataset leaves.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
 
-from gradsweep.engines.choice import EngineName
 from gradsweep.planning.compiled import CompiledQuantity
+from gradsweep.planning.options import (
+    DerivativeOptions,
+    Options,
+    RunOptions,
+    read_options,
+    require_in_memory,
+)
 from gradsweep.planning.plan import Plan
-from gradsweep.planning.planner import Options, make_plan
-from gradsweep.request.framework import FrameworkName
-from gradsweep.request.quantities import QUANTITIES, Mode
+from gradsweep.planning.planner import make_plan
+from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.request import Request, make_request
 from gradsweep.request.sweep import Sweep
-from gradsweep.results.statistics import Statistic
-from gradsweep.running.destination import make_destination
-from gradsweep.running.run import OnError
 from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = [
+    "DerivativeOptions",
+    "RunOptions",
     "compile",
     "contributions",
     "gradient",
@@ -39,63 +42,6 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
-
-
-class RunOptions(TypedDict, total=False):
-    """How to compute.
-
-    Attributes:
-        engine: `"auto"`, or `"fused"`, `"reference"`, `"xla"`, `"torch"` or `"loop"`.
-        framework: `"torch"` or `"jax"`, when it cannot be told from the function and its values.
-        compile: whether the torch engine goes through `torch.compile`.
-        threads: how many threads the fused engine may use; by default as many as the process
-            may, or as the environment variable `GRADSWEEP_NUM_THREADS` says.
-        memory_limit: what the process may take, in bytes or as `"2GB"`; by default a safe share
-            of what is free. What cannot fit is refused before anything is computed.
-        store: a path ending in `.zarr`, to which results are written as they are computed, or in
-            `.nc`. The Dataset that comes back reads from it when it is used.
-        resume: go on with an unfinished store of the same run, or begin one. The same call
-            continues a run that was killed: it takes over from a process that is gone, and warns.
-        overwrite: replace a store that is there.
-        reduce: `"mean"`, `"variance"`, `"min"`, `"max"`, `"quantile"`, `"mean_square"`, or several:
-            only these statistics are kept.
-        dims: the swept dims that are reduced; by default all of them.
-        quantiles: which ones, between 0 and 1, for `reduce="quantile"`.
-        scheduler: a dask.distributed Client or its address, to compute on a cluster.
-        progress: True or False to show how far it is or not to; by default longer runs show it
-            in a terminal and in a notebook.
-        on_error: `"raise"`, or `"mask"` to leave NaN where a point cannot be computed.
-    """
-
-    engine: EngineName
-    framework: FrameworkName | None
-    compile: bool
-    threads: int | None
-    memory_limit: int | float | str | None
-    store: str | os.PathLike[str] | None
-    resume: bool
-    overwrite: bool
-    reduce: Statistic | Sequence[Statistic] | None
-    dims: str | Sequence[str] | None
-    quantiles: Sequence[float] | None
-    scheduler: Any
-    progress: bool | None
-    on_error: OnError
-
-
-class DerivativeOptions(RunOptions, total=False):
-    """What to differentiate, and how to compute it.
-
-    Attributes:
-        wrt: the names of the arguments to differentiate; by default every floating one, or
-            those that the tangent names.
-        with_value: whether to return the function's value too.
-        mode: `"forward"` or `"reverse"` accumulation; `"auto"` takes the one that costs less here.
-    """
-
-    wrt: str | Iterable[str] | None
-    with_value: bool
-    mode: Mode
 
 
 def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.Dataset":
@@ -275,12 +221,9 @@ def compile(
     Returns:
         A kernel; `kernel(S=new_spots, sigma=0.21)` returns a dict of arrays by variable name.
     """
-    request, computing, where = requested(quantity, f, sweep, direction, options)
-    if where:
-        raise ArgumentError(
-            f"compile has no option {next(iter(where))!r}: a kernel returns arrays in memory."
-        )
-    return CompiledQuantity(request, replace(computing, is_reused=True))
+    require_in_memory("compile", options, "a kernel returns arrays in memory")
+    request, chosen = requested(quantity, f, sweep, direction, options)
+    return CompiledQuantity(request, replace(chosen.computing, is_reused=True))
 
 
 def plan(
@@ -299,11 +242,8 @@ def plan(
         A Plan. Printing it tells the engine and why, the stages, and the dims and bytes of the
         results; `plan.run()` computes them.
     """
-    request, computing, where = requested(quantity, f, sweep, direction, options)
-    if not where:
-        return make_plan(request, computing)
-    limit = where.pop("memory_limit", None)
-    return make_plan(request, computing, limit, make_destination(**where))
+    request, chosen = requested(quantity, f, sweep, direction, options)
+    return make_plan(request, chosen.computing, chosen.destination)
 
 
 def requested(
@@ -311,14 +251,17 @@ def requested(
     f: Function,
     sweep: Sweep,
     direction: tuple[Any, ...],
-    options: dict[str, Any],
-) -> tuple[Request, Options, dict[str, Any]]:
-    """Check what was asked for, and tell what is computed from how and where to.
+    options: Mapping[str, Any],
+) -> tuple[Request, Options]:
+    """Check a call of a quantity: return what it asks for, and how.
 
     Args:
         quantity: `gs.gradient`, say, or its name.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.
+
+    Raises:
+        ArgumentError: when there is no such quantity or option, or the direction is missing.
     """
     name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
     if name not in QUANTITIES:
@@ -326,21 +269,12 @@ def requested(
             f"{quantity!r} is no quantity; there are {', '.join(QUANTITIES)}."
             f"{nearest(name, QUANTITIES)}"
         )
-    allowed = (RunOptions if name == "value" else DerivativeOptions).__annotations__
-    if kind := QUANTITIES[name].direction:
-        direction = (*direction, *([options.pop(kind)] if kind in options else []))
+    kind = QUANTITIES[name].direction
+    if kind and kind in options:
+        direction = (*direction, options[kind])
+        options = {key: value for key, value in options.items() if key != kind}
     if len(direction) != bool(kind):
         takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
         raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
-    for option in options:
-        if option not in allowed:
-            raise ArgumentError(
-                f"{name} has no option {option!r}; it has {', '.join(allowed)}."
-                f"{nearest(option, allowed)}\nThe function's arguments go into the Sweep."
-            )
-    running = {key: options.pop(key) for key in RunOptions.__annotations__ if key in options}
-    computing = Options(**{key: running.pop(key) for key in _COMPUTING if key in running})
-    return make_request(name, f, sweep, *direction, **options), computing, running
-
-
-_COMPUTING = tuple(field.name for field in fields(Options))
+    chosen = read_options(name, options)
+    return make_request(name, f, sweep, *direction, **chosen.derivative), chosen

@@ -12,7 +12,7 @@ import gradsweep as gs
 from gradsweep.comparison import conditions
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.planning.planner import Options
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.request import make_request
 from tests.support.comparisons import QUICK, SWEEP, f
@@ -185,7 +185,7 @@ def test_torch_compile_is_not_given_up_after_many_functions():
 
 def _counting(made):
     def prepare(problem):
-        made.append(Problem(problem.request, Options()).plan.branches[0].branch.traced)
+        made.append(Problem(problem.request, ComputeOptions()).plan.branches[0].branch.traced)
         return next(rival for rival in RIVALS if rival.name == "fused").prepare(problem)
 
     return prepare
@@ -295,7 +295,7 @@ def test_every_axis_of_a_grid_is_stretched_alike():
     sweep = gs.Sweep(x=np.linspace(1, 2, 10), y=np.linspace(3, 5, 40))
     new = resized(make_request("gradient", f, sweep), 40_000)
     assert new.axes == {"x": 100, "y": 400}
-    labelled = Problem(new, Options()).plan.run()
+    labelled = Problem(new, ComputeOptions()).plan.run()
     np.testing.assert_allclose(labelled.df_dx.x, np.linspace(1, 2, 100), rtol=1e-15)
 
 

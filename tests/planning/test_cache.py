@@ -7,7 +7,8 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.engines import cost
-from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.planning.preparing import PREPARED
+from gradsweep.planning.traces import TRACES
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.support.cache import Cache
 

@@ -11,7 +11,8 @@ import xarray as xr
 
 import gradsweep as gs
 from gradsweep.errors import ArgumentError, SweepError
-from gradsweep.planning.planner import PREPARED, TRACES
+from gradsweep.planning.preparing import PREPARED
+from gradsweep.planning.traces import TRACES
 from gradsweep.support.addresses import overlap
 
 

@@ -20,6 +20,7 @@ from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
+from gradsweep.planning.options import require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES, Derivative
@@ -90,16 +91,13 @@ def check(
     if n_points < 1:
         raise SweepError(f"n_points is {n_points}; check at least one point.")
     generator = np.random.default_rng(rng)
-    request, running, where = api.requested(quantity, f, sweep, directions, options)
-    if where:
-        raise ArgumentError(
-            f"check has no option {next(iter(where))!r}: it computes a few points in memory."
-        )
+    require_in_memory("check", options, "it computes a few points in memory")
+    request, asked = api.requested(quantity, f, sweep, directions, options)
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))
     few = thin(request.leaves, request.axes, n_points, generator)
-    plan = make_plan(request.with_leaves(few), running)
+    plan = make_plan(request.with_leaves(few), asked.computing)
     positions = draw(plan.axes, n_points, generator)
     problem, notes = _pose(plan, positions, generator)
     described = tuple(_described(plan, point) for point in problem.points)

@@ -19,6 +19,7 @@ from gradsweep.cli.values import (
     read_ranges,
     read_swept,
 )
+from gradsweep.planning.options import DerivativeOptions
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import SweepError, require
@@ -44,8 +45,7 @@ def _compute(options: argparse.Namespace) -> int:
     if options.plot:
         check_figure(options.plot)
     request = _read_request(options, options.command)
-    chosen = request.options | _destination(options)
-    dataset = api.plan(*request.positional, **chosen).run()
+    dataset = api.plan(*request.positional, **request.options).run()
     if options.store:
         print(f"gradsweep: stored {options.store}", file=sys.stderr)
         if not (options.output or options.json or options.csv):
@@ -68,8 +68,7 @@ def _compute(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     request = _read_request(options, options.quantity)
-    chosen = request.options | _destination(options)
-    print(api.plan(*request.positional, **chosen))
+    print(api.plan(*request.positional, **request.options))
     return 0
 
 
@@ -78,7 +77,6 @@ def _check(options: argparse.Namespace) -> int:
     from gradsweep.checks import check
 
     request = _read_request(options, options.quantity)
-    names = options.estimates
     found = check(
         request.function,
         request.sweep,
@@ -88,7 +86,7 @@ def _check(options: argparse.Namespace) -> int:
         rng=options.seed or 0,
         rtol=options.rtol,
         atol=options.atol,
-        estimates=[name.strip() for name in names.split(",")] if names else None,
+        estimates=_names(options.estimates) if options.estimates else None,
         **request.options,
     )
     print(found.to_json() if options.json else found)
@@ -107,7 +105,7 @@ def _compare(options: argparse.Namespace) -> int:
         request.sweep,
         *request.directions,
         quantity=request.quantity,
-        rivals=_names(options.rivals),
+        rivals=_names(options.rivals) if options.rivals else None,
         points=_sizes(options.points),
         budget_seconds=options.budget,
         **request.options,
@@ -171,35 +169,39 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)
     sweep = _make_sweep({**given, **used}, ranges, options.sample, options.seed)
-    return _Request(quantity, function, sweep, directions, _computing(options, quantity))
+    return _Request(quantity, function, sweep, directions, _options(options))
 
 
-def _destination(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that say where results go, where the command line gives them."""
-    given = {
-        "store": options.store,
-        "resume": options.resume or None,
-        "overwrite": (options.overwrite and bool(options.store)) or None,
-        "reduce": _names(options.reduce),
-        "dims": _names(options.dims),
-        "quantiles": _numbers("--quantiles", options.quantiles),
-        "memory_limit": options.memory_limit,
-        "scheduler": options.cluster,
-        "on_error": options.on_error,
-        "progress": options.progress,
+def _options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the library's own options, where the command line gives them."""
+    given = {name: getattr(options, name, None) for name in DerivativeOptions.__annotations__}
+    if not given["store"]:
+        given["overwrite"] = None  # it is for --output alone
+    return {
+        name: _READ[name](value) if name in _READ else value
+        for name, value in given.items()
+        if value is not None
     }
-    return {name: value for name, value in given.items() if value is not None}
 
 
-def _names(written: str | None) -> list[str] | None:
-    return [name.strip() for name in written.split(",")] if written else None
+def _names(written: str) -> list[str]:
+    return [name.strip() for name in written.split(",")]
 
 
-def _numbers(option: str, written: str | None) -> list[float] | None:
+def _quantiles(written: str) -> list[float]:
     try:
-        return [float(number) for number in written.split(",")] if written else None
+        return [float(number) for number in written.split(",")]
     except ValueError:
-        raise SweepError(f"{option} {written}: give numbers, such as 0.05,0.5,0.95.") from None
+        raise SweepError(f"--quantiles {written}: give numbers, such as 0.05,0.5,0.95.") from None
+
+
+# How the words of an option become its value; argparse reads the other options.
+_READ: dict[str, Callable[[str], Any]] = {
+    "wrt": _names,
+    "reduce": _names,
+    "dims": _names,
+    "quantiles": _quantiles,
+}
 
 
 def _make_sweep(
@@ -217,16 +219,3 @@ def _make_sweep(
     for name in ranges.keys() & arguments.keys():
         raise SweepError(f"{name!r} is drawn with --range and given with --over or --at.")
     return Sweep.sample(n_drawn, {**arguments, **ranges}, rng=seed)
-
-
-def _computing(options: argparse.Namespace, quantity: str) -> dict[str, Any]:
-    """Return the library's own options, where the command line gives them."""
-    given = {
-        "engine": options.engine,
-        "framework": options.framework,
-        "threads": options.threads,
-    }
-    if quantity != "value":
-        with_value = options.with_value or None
-        given |= {"wrt": _names(options.wrt), "mode": options.mode, "with_value": with_value}
-    return {name: value for name, value in given.items() if value is not None}

@@ -185,7 +185,10 @@ def _add_computing(command: argparse.ArgumentParser, differentiates: bool) -> No
             help="arguments to differentiate; by default those of --along, or every float",
         )
         group.add_argument(
-            "--with-value", action="store_true", help="return the value of the function too"
+            "--with-value",
+            action="store_true",
+            default=None,
+            help="return the value of the function too",
         )
         group.add_argument(
             "--mode",
@@ -213,6 +216,7 @@ def _add_destination(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resume",
         action="store_true",
+        default=None,
         help="go on with an unfinished .zarr store, or begin one: after a kill, the same words",
     )
     group.add_argument(
@@ -226,7 +230,10 @@ def _add_destination(command: argparse.ArgumentParser) -> None:
         "--memory-limit", metavar="BYTES", help="the memory it may take, such as 2GB"
     )
     group.add_argument(
-        "--cluster", metavar="ADDRESS", help="compute on the workers of a Dask scheduler"
+        "--cluster",
+        dest="scheduler",
+        metavar="ADDRESS",
+        help="compute on the workers of a Dask scheduler",
     )
     group.add_argument(
         "--on-error",

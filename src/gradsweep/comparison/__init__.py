@@ -20,6 +20,7 @@ from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
+from gradsweep.planning.options import require_in_memory
 from gradsweep.request.partition import n_points
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
@@ -70,8 +71,10 @@ def compare(
             quantity raises it.
         SweepError: when the sweep has no points, or fewer than one is asked for.
     """
-    request, computing, where = api.requested(quantity, f, sweep, directions, options)
-    _refuse(where, options, budget_seconds)
+    require_in_memory("compare", options, "it computes in memory alone")
+    _refuse(options, budget_seconds)
+    request, asked = api.requested(quantity, f, sweep, directions, options)
+    computing = asked.computing
     chosen = _chosen(rivals, request.derivative.quantity)
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to race over: {dict(request.axes)}.")
@@ -93,12 +96,8 @@ def compare(
     )
 
 
-def _refuse(where: Mapping[str, Any], options: Mapping[str, Any], budget_seconds: float) -> None:
+def _refuse(options: Mapping[str, Any], budget_seconds: float) -> None:
     """Refuse what makes no sense of a race."""
-    if where:
-        raise ArgumentError(
-            f"compare has no option {next(iter(where))!r}: it computes in memory alone."
-        )
     for name in ("engine", "compile"):
         if name in options:
             raise ArgumentError(

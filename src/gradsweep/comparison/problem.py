@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.interpreters import evaluate
 from gradsweep.planning.branches import first_point
 from gradsweep.planning.plan import Plan
-from gradsweep.planning.planner import Options, make_plan
+from gradsweep.planning.planner import make_plan
 from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import candidate_frameworks
 from gradsweep.request.leaf import Leaf
@@ -52,7 +53,7 @@ class Problem:
     """
 
     request: Request
-    options: Options
+    options: ComputeOptions
 
     @cached_property
     def plan(self) -> Plan:

@@ -19,7 +19,7 @@ from gradsweep.comparison.clock import Effort, seconds_of, time_in_turns
 from gradsweep.comparison.conditions import peak_bytes
 from gradsweep.comparison.problem import Problem, Unavailable, resized
 from gradsweep.comparison.rivals import RIVALS, Rival
-from gradsweep.planning.planner import Options
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.request.request import make_request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.cache import set_all_aside
@@ -129,7 +129,7 @@ def warm_up(rivals: Sequence[Rival]) -> None:
 @cache
 def _warm_up(rival: Rival) -> None:
     square = Problem(
-        make_request("gradient", lambda x: x * x, Sweep(x=np.array([1.0, 2.0]))), Options()
+        make_request("gradient", lambda x: x * x, Sweep(x=np.array([1.0, 2.0]))), ComputeOptions()
     )
     with _silence(), suppress(Exception):  # the race will say why
         call, _ = rival.prepare(square)

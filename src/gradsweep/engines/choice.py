@@ -17,7 +17,15 @@ from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
 from gradsweep.support.errors import ArgumentError, EngineError, nearest
 
-__all__ = ["ENGINES", "Choice", "EngineName", "EngineOptions", "choose", "is_mapped", "make_kernel"]
+__all__ = [
+    "ENGINES",
+    "Choice",
+    "ComputeOptions",
+    "EngineName",
+    "choose",
+    "is_mapped",
+    "make_kernel",
+]
 
 EngineName = Literal["auto", "fused", "reference", "xla", "torch", "loop"]
 
@@ -32,17 +40,19 @@ _NOTICEABLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class EngineOptions:
-    """What a user asks of the engines.
+class ComputeOptions:
+    """How to compute, as opposed to what.
 
     Attributes:
         engine: a name, or "auto".
+        framework: "torch" or "jax", or None to find out.
         compile: whether the torch engine goes through torch.compile.
         threads: how many threads the fused engine may use; None for as many as the process may.
         is_reused: whether it is run so often that compiling is worth any time it takes.
     """
 
     engine: str = "auto"
+    framework: str | None = None
     compile: bool = False
     threads: int | None = None
     is_reused: bool = False
@@ -68,7 +78,7 @@ class Choice:
     most_runs: float = math.inf
 
 
-def choose(job: Job, axes: Mapping[str, int], options: EngineOptions) -> Choice:
+def choose(job: Job, axes: Mapping[str, int], options: ComputeOptions) -> Choice:
     """Pick an engine by name, or the first that can run the job and is worth preparing.
 
     Raises:
@@ -122,7 +132,7 @@ def make_kernel(engine: Engine, job: Job) -> Kernel:
     return settled
 
 
-def _with_options(options: EngineOptions) -> dict[str, Engine]:
+def _with_options(options: ComputeOptions) -> dict[str, Engine]:
     """Return the engines, set as the user asks."""
     engines = dict(ENGINES)
     if options.compile:

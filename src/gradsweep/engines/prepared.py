@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gradsweep.engines.axes import analyse, result_dims
-from gradsweep.engines.choice import Choice, EngineOptions, choose, make_kernel
+from gradsweep.engines.choice import Choice, ComputeOptions, choose, make_kernel
 from gradsweep.engines.job import Bindable, Job, Kernel
 from gradsweep.engines.stages import make_stages
 from gradsweep.program.trace import Trace
@@ -68,7 +68,7 @@ class Prepared:
 
 
 def prepare(
-    traced: Trace, leaves: Mapping[str, Leaf], axes: Mapping[str, int], options: EngineOptions
+    traced: Trace, leaves: Mapping[str, Leaf], axes: Mapping[str, int], options: ComputeOptions
 ) -> Prepared:
     """Find the stages of a derivative and choose its engine."""
     program = traced.program

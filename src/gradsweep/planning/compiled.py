@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.direct_calls import DirectCalls, can_bind
 from gradsweep.planning.plan import Plan
-from gradsweep.planning.planner import Options, holds_elsewhere, make_plan
+from gradsweep.planning.planner import make_plan
+from gradsweep.planning.traces import holds_elsewhere
 from gradsweep.request.framework import framework_of
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf
@@ -46,7 +48,7 @@ class CompiledQuantity:
         dims: for each variable, the swept axes that lead its array.
     """
 
-    def __init__(self, request: Request, options: Options):
+    def __init__(self, request: Request, options: ComputeOptions):
         self._request = request
         self._options = options
         self._arguments = {argument.name: argument for argument in request.bound.arguments}

@@ -3,21 +3,18 @@
 Plain data: nothing is decided, run or written here.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-import numpy as np
-
 from gradsweep.engines.prepared import Prepared
 from gradsweep.planning.branches import Branch
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import Partition, n_points
+from gradsweep.request.partition import Partition
 from gradsweep.request.quantities import Derivative, Result
-from gradsweep.results.layout import ArrayBytes
+from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
 from gradsweep.results.names import Labels
 from gradsweep.running.part_work import Fillable
 from gradsweep.running.run import Destination
@@ -86,16 +83,18 @@ class Decision:
     @property
     def result_bytes(self) -> int:
         """The bytes of all results together."""
-        return sum(n_points(dims, self.axes) * n_bytes for dims, n_bytes in self.array_bytes)
+        return total_bytes(self.array_bytes, self.axes)
 
     @property
     def array_bytes(self) -> list[ArrayBytes]:
         """For each result its dims, and its bytes at a point of them."""
-        itemsize = np.dtype(self.dtype).itemsize
-        return [
-            (dims, math.prod(result.shape) * (1 if result.is_bool else itemsize))
-            for result, dims in zip(self.results, self.dims)
-        ]
+        return bytes_of_arrays(self.results, self.dims, self.dtype)
+
+    @property
+    def part_bytes(self) -> int:
+        """The bytes of the results of one part; of all of them, where there are no parts."""
+        lengths = self.axes if self.partition is None else self.partition.block
+        return total_bytes(self.array_bytes, lengths)
 
     @property
     def held_bytes(self) -> int:
@@ -113,8 +112,7 @@ class Decision:
             return self.held_bytes + scratch
         assert self.destination is not None
         held = self.destination.store.held_bytes(self.axes, self.array_bytes)
-        part = self.with_axes(self.partition.block).result_bytes
-        return held + self.destination.copies * part + scratch
+        return held + self.destination.copies * self.part_bytes + scratch
 
     def with_axes(self, axes: Mapping[str, int]) -> Self:
         """Return the decision for other lengths of the axes, to allocate by."""

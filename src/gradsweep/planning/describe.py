@@ -85,14 +85,13 @@ def describe(decision: Decision) -> str:
 
 def _parts(decision: Decision, partition: Partition) -> str:
     block = " x ".join(f"{axis}: {size:,}" for axis, size in partition.block.items())
-    n_bytes = decision.with_axes(partition.block).result_bytes
     branches = ""
     if decision.replan is not None:
         is_kernel = decision.branches[0].prepared.choice.engine.runs_programs
         branches = "; each is " + ("checked for other branches" if is_kernel else "traced anew")
     line = (
         f"  parts        {partition.n_parts:,} of {block or 'one point'}, "
-        f"{format_bytes(n_bytes)} of results each{branches}"
+        f"{format_bytes(decision.part_bytes)} of results each{branches}"
     )
     assert decision.destination is not None
     if decision.destination.travels:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradsweep._version import __version__
-from gradsweep.engines.choice import EngineOptions
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.decision import Decision
 from gradsweep.planning.describe import describe, source
 from gradsweep.planning.fingerprint import fingerprint
@@ -120,7 +120,7 @@ class Plan(Decision):
                 self.leaves,
                 self.axes,
                 results,
-                EngineOptions(self.engine, threads=1),
+                ComputeOptions(self.engine, threads=1),
                 on_error,
             )
         return work

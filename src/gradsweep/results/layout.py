@@ -3,6 +3,7 @@
 Knows nothing of functions, engines or schedulers.
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,45 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gradsweep.request.partition import Part, Partition
+from gradsweep.request.partition import Part, Partition, n_points
+from gradsweep.request.quantities import Result
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["ArrayBytes", "Layout", "Store", "Variable", "Writer", "seconds_to_store"]
+__all__ = [
+    "ArrayBytes",
+    "Layout",
+    "Store",
+    "Variable",
+    "Writer",
+    "bytes_of_arrays",
+    "seconds_to_store",
+    "total_bytes",
+]
 
 # The swept dims of a result, and its bytes at a point of them.
 ArrayBytes = tuple[tuple[str, ...], int]
+
+
+def bytes_of_arrays(
+    results: Sequence[Result], dims: Sequence[tuple[str, ...]], dtype: str
+) -> list[ArrayBytes]:
+    """Return the swept dims of each result, and its bytes at a point of them.
+
+    Args:
+        dtype: that of every result but truth values.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    return [
+        (of, math.prod(result.shape) * (1 if result.is_bool else itemsize))
+        for result, of in zip(results, dims)
+    ]
+
+
+def total_bytes(arrays: Sequence[ArrayBytes], axes: Mapping[str, int]) -> int:
+    """Return the bytes of all arrays together, over axes of these lengths."""
+    return sum(n_points(dims, axes) * n_bytes for dims, n_bytes in arrays)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Options enter, a Destination leaves; None when the sweep is simply run in memory
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gradsweep.running.scheduler import Scheduler
 from gradsweep.running.threads import ThreadScheduler
 from gradsweep.support.errors import ArgumentError, StoreError
 
-__all__ = ["make_destination"]
+__all__ = ["DestinationOptions", "make_destination"]
 
 
 # Chunks of a few megabytes for each variable. What is reduced comes in parts large enough to make
@@ -25,64 +26,77 @@ _REDUCED_PART_BYTES = 2**27
 _TASK_PART_BYTES = 2**28
 
 
-def make_destination(
-    store: str | Path | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    reduce: str | Sequence[str] | None = None,
-    dims: str | Sequence[str] | None = None,
-    quantiles: Sequence[float] | None = None,
-    scheduler: Any = "threads",
-    progress: bool | None = None,
-    on_error: OnError = "raise",
-) -> Destination | None:
-    """Read the options that say where results go.
+@dataclass(frozen=True)
+class DestinationOptions:
+    """Where results go and what memory they may take, as the user says it: see `RunOptions`."""
+
+    memory_limit: int | float | str | None = None
+    store: str | os.PathLike[str] | None = None
+    resume: bool = False
+    overwrite: bool = False
+    reduce: str | Sequence[str] | None = None
+    dims: str | Sequence[str] | None = None
+    quantiles: Sequence[float] | None = None
+    scheduler: Any = "threads"
+    progress: bool | None = None
+    on_error: OnError = "raise"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("raise", "mask"):
+            raise ArgumentError(f"on_error={self.on_error!r}; it is 'raise' or 'mask'.")
+        store, reduce = self.store, self.reduce
+        if store is not None and not isinstance(store, str | os.PathLike):
+            raise ArgumentError(f"store={store!r} is no path. Give one, such as 'results.zarr'.")
+        if store is None and (self.resume or self.overwrite):
+            name = "resume" if self.resume else "overwrite"
+            raise ArgumentError(f"{name}=True goes with store=..., which is not given.")
+        if reduce is None and (self.dims is not None or self.quantiles is not None):
+            name = "dims" if self.dims is not None else "quantiles"
+            raise ArgumentError(f"{name}=... goes with reduce=..., which is not given.")
+        if store is not None and reduce is not None:
+            raise ArgumentError(
+                "store= and reduce= do not go together: what is reduced fits in memory. "
+                "Save the Dataset that comes back."
+            )
+        if store is None and reduce is None and not self.uses_threads:
+            raise ArgumentError(
+                "a cluster needs store= or reduce=: results do not come back whole."
+            )
+
+    @property
+    def uses_threads(self) -> bool:
+        """Whether this process computes, with threads of its own."""
+        return isinstance(self.scheduler, str) and self.scheduler == "threads"
+
+
+def make_destination(asked: DestinationOptions) -> Destination | None:
+    """Make what the options ask for; None where the sweep is simply run in memory.
 
     Raises:
-        ArgumentError: when options do not fit together.
         StoreError: when the store has a format that is not known.
         MissingPackage: when the store or the scheduler needs a package that is not installed.
     """
-    if on_error not in ("raise", "mask"):
-        raise ArgumentError(f"on_error={on_error!r}; it is 'raise' or 'mask'.")
-    if store is not None and not isinstance(store, str | os.PathLike):
-        raise ArgumentError(f"store={store!r} is no path. Give one, such as 'results.zarr'.")
-    if store is None and (resume or overwrite):
-        name = "resume" if resume else "overwrite"
-        raise ArgumentError(f"{name}=True goes with store=..., which is not given.")
-    if reduce is None and (dims is not None or quantiles is not None):
-        name = "dims" if dims is not None else "quantiles"
-        raise ArgumentError(f"{name}=... goes with reduce=..., which is not given.")
-    if store is not None and reduce is not None:
-        raise ArgumentError(
-            "store= and reduce= do not go together: what is reduced fits in memory. "
-            "Save the Dataset that comes back."
-        )
-    keeps = store is None and reduce is None
-    if keeps and not (isinstance(scheduler, str) and scheduler == "threads"):
-        raise ArgumentError("a cluster needs store= or reduce=: results do not come back whole.")
-    if keeps and not progress and on_error == "raise":
-        return None
     found: Store
-    if reduce is not None:
+    if asked.reduce is not None:
         from gradsweep.results.stores.reduced import Reduced
 
-        found = Reduced(reduce, dims, quantiles)
-    elif store is not None:
-        found = _store(Path(store), resume, overwrite)
-    else:
+        found = Reduced(asked.reduce, asked.dims, asked.quantiles)
+    elif asked.store is not None:
+        found = _store(Path(asked.store), asked.resume, asked.overwrite)
+    elif asked.progress or asked.on_error == "mask":
         found = MemoryStore()
-    where = _scheduler(scheduler)
-    travels = not isinstance(where, ThreadScheduler)
-    reduced_bytes = _TASK_PART_BYTES if travels else _REDUCED_PART_BYTES
+    else:
+        return None
+    where = _scheduler(asked)
+    reduced_bytes = _REDUCED_PART_BYTES if asked.uses_threads else _TASK_PART_BYTES
     return Destination(
         store=found,
         scheduler=where,
-        progress=progress,
-        on_error=on_error,
-        part_bytes=_STORED_PART_BYTES if reduce is None else reduced_bytes,
-        keep_rows=reduce is not None,
-        travels=travels,
+        progress=asked.progress,
+        on_error=asked.on_error,
+        part_bytes=_STORED_PART_BYTES if asked.reduce is None else reduced_bytes,
+        keep_rows=asked.reduce is not None,
+        travels=not asked.uses_threads,
     )
 
 
@@ -103,9 +117,9 @@ def _store(path: Path, resume: bool, overwrite: bool) -> Store:
             raise StoreError(f"store={str(path)!r}: {what}.")
 
 
-def _scheduler(scheduler: Any) -> Scheduler:
-    if isinstance(scheduler, str) and scheduler == "threads":
+def _scheduler(asked: DestinationOptions) -> Scheduler:
+    if asked.uses_threads:
         return ThreadScheduler()
     from gradsweep.running.dask import DaskScheduler
 
-    return DaskScheduler(scheduler)
+    return DaskScheduler(asked.scheduler)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.engines.choice import EngineOptions
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.prepared import Prepared, prepare
 from gradsweep.program.loading import load
 from gradsweep.program.trace import Trace
@@ -63,7 +63,7 @@ class ProgramWork:
     leaves: Mapping[str, Leaf]
     axes: Mapping[str, int]
     results: tuple[PartResult, ...]
-    options: EngineOptions
+    options: ComputeOptions
     on_error: OnError
 
     def open(self) -> PartWork:

@@ -91,7 +91,7 @@ def is_linear(found: list[int]) -> bool:
 
 def calls_of_tracing(drawn: DrawnFunction) -> int:
     """Trace a Jacobian at the first point and count the calls of gradsweep's functions."""
-    request, _, _ = api.requested("jacobian", drawn.make(), drawn.arguments.sweep, (), {})
+    request, _ = api.requested("jacobian", drawn.make(), drawn.arguments.sweep, (), {})
     where = drawn.arguments.points()[0]
     point = {
         key: leaf.at({dim: where[dim] for dim in leaf.dims}) for key, leaf in request.leaves.items()

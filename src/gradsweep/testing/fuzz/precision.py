@@ -33,7 +33,7 @@ def check_programs(
 ) -> str:
     """Return what differs at the first point that Programs of value and Jacobian hold at."""
     try:
-        request, _, _ = api.requested("jacobian", function, drawn.arguments.sweep, (), {})
+        request, _ = api.requested("jacobian", function, drawn.arguments.sweep, (), {})
     except GradsweepError:
         return ""
     where = drawn.arguments.points()[0]

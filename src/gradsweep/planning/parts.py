@@ -1,0 +1,153 @@
+"""Plan a sweep that is run part by part, where its results do not stay in memory whole.
+
+A Request, a Tracer and a Destination enter; a Plan leaves. It is traced at one point: a part that
+goes another way through the function is planned anew when it is computed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gradsweep.engines.choice import ComputeOptions
+from gradsweep.engines.fused.runtime.pool import available_threads
+from gradsweep.engines.prepared import Prepared
+from gradsweep.planning.branches import Branch, Tracer, first_point
+from gradsweep.planning.decision import PlannedBranch
+from gradsweep.planning.plan import Plan
+from gradsweep.planning.preparing import prepared_for
+from gradsweep.program.guards import with_holds
+from gradsweep.program.trace import Trace
+from gradsweep.request.leaf import Leaf
+from gradsweep.request.partition import Partition, choose_block, n_points
+from gradsweep.request.request import Request
+from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
+from gradsweep.running.part_work import Fillable
+from gradsweep.running.run import Destination
+from gradsweep.support.errors import GradsweepError, MemoryLimitError
+from gradsweep.support.memory import format_bytes
+
+__all__ = ["plan_parts"]
+
+# Where points that cannot be computed are masked: the points at which tracing is tried.
+_TRIES_AT_TRACING = 64
+
+# The fewest parts of a sweep, unless they would hold less than this.
+_LEAST_PARTS = 32
+_LEAST_PART_BYTES = 2**22
+
+
+def plan_parts(
+    request: Request,
+    options: ComputeOptions,
+    trace: Tracer,
+    budget: int,
+    destination: Destination,
+    replan: Callable[[Mapping[str, Leaf]], Fillable],
+) -> Plan:
+    """Trace at one point, choose the engine, and cut the sweep into parts.
+
+    Args:
+        budget: the bytes that the run may take.
+        replan: plans a part from its leaves alone; it may travel to other processes.
+
+    Raises:
+        MemoryLimitError: when a part of one point does not fit.
+    """
+    bound, leaves, axes = request.bound, request.leaves, request.axes
+    traced = _trace_somewhere(trace, leaves, axes, destination.on_error == "mask")
+    branch = Branch(traced, leaves, axes, None)
+    program = traced.program
+    # One kernel holds for all parts, unless points take their own way through the function.
+    is_one = not program.guards if program is not None else traced.framework == "jax"
+    prepared, destination = _prepared(branch, options, destination)
+    dims = prepared.job.dims if is_one else tuple(tuple(axes) for _ in traced.results)
+    arrays = bytes_of_arrays(traced.results, dims, request.dtype)
+    block = _choose_part(request, arrays, destination, budget)
+    return Plan(
+        bound,
+        request.derivative,
+        leaves,
+        axes,
+        traced.results,
+        dims,
+        (PlannedBranch(branch, prepared, *prepared.chunks(block)),),
+        request.dtype,
+        partition=Partition(axes, block),
+        destination=destination,
+        replan=None if is_one else replan,
+    )
+
+
+def _trace_somewhere(
+    trace: Tracer, leaves: Mapping[str, Leaf], axes: Mapping[str, int], is_masked: bool
+) -> Trace:
+    """Trace at the first point; where points may fail, at the first of many that does not."""
+    points = Partition(axes, dict.fromkeys(axes, 1))
+    last, n_tries = points.n_parts - 1, _TRIES_AT_TRACING if is_masked else 1
+    numbers = {last * k // max(1, n_tries - 1) for k in range(n_tries)}
+    failure: Exception | None = None
+    for number in sorted(numbers):
+        slices = points[number].slices
+        try:
+            return trace(first_point({key: leaf.take(slices) for key, leaf in leaves.items()}))
+        except GradsweepError:
+            raise
+        except Exception as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _prepared(
+    branch: Branch, options: ComputeOptions, destination: Destination
+) -> tuple[Prepared, Destination]:
+    """Choose the engine, and how many parts the destination takes side by side."""
+    program = branch.traced.program
+    checked = branch
+    if program is not None and program.guards:
+        # One kernel all the same, which tells where it does not hold: mostly nowhere.
+        checked = replace(branch, traced=replace(branch.traced, program=with_holds(program)))
+    prepared = prepared_for(checked, options)
+    if not prepared.choice.engine.runs_programs:
+        prepared = prepared_for(branch, options)  # nothing else tells where a Program holds
+    if not prepared.choice.engine.compiles or destination.travels:
+        return prepared, destination
+    # Parts side by side, each on one thread, wait for each other less than threads of a part.
+    n_at_once = options.threads or available_threads()
+    prepared = prepared_for(checked, replace(options, threads=1))
+    return prepared, replace(destination, n_at_once=n_at_once)
+
+
+def _choose_part(
+    request: Request, arrays: Sequence[ArrayBytes], destination: Destination, budget: int
+) -> dict[str, int]:
+    """Return the lengths of a part along each axis: such that the run fits into its budget."""
+    axes = request.axes
+
+    def bytes_of(block: Mapping[str, int]) -> int:
+        read = sum(
+            leaf.n_elements * n_points(leaf.dims, block) * np.dtype(leaf.dtype).itemsize
+            for leaf in request.leaves.values()
+        )
+        return total_bytes(arrays, block) + read
+
+    held = destination.store.held_bytes(axes, arrays)
+    room = (budget - held) // (destination.copies + 1)
+    wanted = min(destination.part_bytes, room)
+    if destination.keep_rows:  # nothing of a part is kept: there may be some for every thread
+        wanted = min(wanted, max(_LEAST_PART_BYTES, total_bytes(arrays, axes) // _LEAST_PARTS))
+    stored = destination.store.stored_partition()
+    if stored is not None and dict(stored.axes) == dict(axes):
+        block = dict(stored.block)  # a run is continued in the parts that it was begun in
+    else:
+        block = choose_block(axes, bytes_of, wanted, keep_rows=destination.keep_rows)
+    if held > budget or bytes_of(block) > room:
+        there = budget if held > budget else max(0, room)
+        raise MemoryLimitError(
+            f"{request.bound.name} takes {format_bytes(held or bytes_of(block))} "
+            f"{'over this sweep' if held else 'at one point'}, and there are "
+            f"{format_bytes(there)} for it.\nRaise memory_limit, or differentiate fewer arguments "
+            f"at a time (wrt=...)."
+        )
+    return block
