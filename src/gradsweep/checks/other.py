@@ -14,7 +14,8 @@ import numpy as np
 
 from gradsweep.checks.problem import Point, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
-from gradsweep.engines.loop import own_array, stacked, to_numpy
+from gradsweep.engines.frameworks import offered_by
+from gradsweep.engines.loop import at_point
 from gradsweep.interpreters import evaluate
 from gradsweep.planning.branches import holds_at
 from gradsweep.program.program import Program
@@ -106,10 +107,9 @@ def _require_no_number_in_python(program: Program) -> None:
 
 def _readings(problem: Problem, point: Point, traced: Trace) -> list[Reading]:
     with traced.context():
-        results = traced.eager(
-            {key: own_array(traced.framework, value) for key, value in point.values.items()}
-        )
-        arrays = [np.asarray(to_numpy(result), dtype=np.float64) for result in results]
+        results = at_point(traced, point.values)
+        own = offered_by(traced.framework)
+        arrays = [np.asarray(own.to_numpy(result), dtype=np.float64) for result in results]
     return [_reading(arrays[entry.result][entry.place]) for entry in problem.entries]
 
 
@@ -130,7 +130,7 @@ class _Transcribed(BoundFunction):
         inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in self.program.inputs]
         found = evaluate(self.program, self.table.OPERATIONS, inputs, self.table.constant)
         outputs = {
-            path: stacked(self.framework, scalars).reshape(shape)
+            path: offered_by(self.framework).stack(scalars).reshape(shape)
             for (path, shape), scalars in zip(self.problem.outputs, found)
         }
         return outputs[""] if outputs.keys() == {""} else outputs

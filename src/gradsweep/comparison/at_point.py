@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
+from gradsweep.engines.frameworks import Framework, offered_by
 from gradsweep.request.quantities import Result, direction_key
 
 __all__ = ["WAYS", "at_point"]
@@ -23,15 +24,13 @@ class _Setting:
     """What a derivative is written with.
 
     Attributes:
-        transforms: the module that holds grad, jacrev, jacfwd, jvp and vjp.
-        zeros_like: the framework's.
+        own: what the framework offers.
         function: the user's, of all values by key.
         wrt: the keys that are differentiated, and `along` those that have a direction.
         results: the plan's, but for the value.
     """
 
-    transforms: Any
-    zeros_like: Callable[[Any], Any]
+    own: Framework
     function: PointFunction
     wrt: tuple[str, ...]
     along: tuple[str, ...]
@@ -45,12 +44,12 @@ class _Setting:
 
     def tangent(self, values: Values) -> dict[str, Any]:
         """Return v for everything that is differentiated: zero where it names no argument."""
-        v = {key: self.zeros_like(values[key]) for key in self.wrt}
+        v = {key: self.own.zeros_like(values[key]) for key in self.wrt}
         return v | {key: v[key] + values[direction_key("tangent", key)] for key in self.along}
 
     def cotangent(self, values: Values, y: Any) -> Any:
         (name,) = self.along
-        return self.zeros_like(y) + values[direction_key("cotangent", name)]
+        return self.own.zeros_like(y) + values[direction_key("cotangent", name)]
 
     @property
     def is_scalar(self) -> bool:
@@ -67,7 +66,7 @@ def _value(setting: _Setting, _: str) -> AtPoint:
 def _partials(setting: _Setting, derive: str) -> Callable[[Values], Mapping[str, Any]]:
     if derive == "grad" and not setting.is_scalar:
         raise Unavailable("grad is for a function that returns a number")
-    derived = getattr(setting.transforms, derive)(setting.of_active)
+    derived = getattr(setting.own.transforms, derive)(setting.of_active)
     return lambda values: derived(setting.active(values), values)
 
 
@@ -118,12 +117,14 @@ def _pushed(setting: _Setting, _: str) -> AtPoint:
 
 
 def _push(setting: _Setting, function: Callable, values: Values) -> tuple:
-    return setting.transforms.jvp(function, (setting.active(values),), (setting.tangent(values),))
+    return setting.own.transforms.jvp(
+        function, (setting.active(values),), (setting.tangent(values),)
+    )
 
 
 def _pulled(setting: _Setting, _: str) -> AtPoint:
     def results(values: Values) -> tuple:
-        y, pull = setting.transforms.vjp(
+        y, pull = setting.own.transforms.vjp(
             lambda active: setting.of_active(active, values), setting.active(values)
         )
         (found,) = pull(setting.cotangent(values, y))
@@ -134,11 +135,11 @@ def _pulled(setting: _Setting, _: str) -> AtPoint:
 
 def _gradient_of_active(setting: _Setting) -> Callable:
     derive = "grad" if setting.is_scalar else "jacrev"
-    return getattr(setting.transforms, derive)(setting.of_active)
+    return getattr(setting.own.transforms, derive)(setting.of_active)
 
 
 def _second(setting: _Setting, derive: str) -> AtPoint:
-    hessian = getattr(setting.transforms, derive)(_gradient_of_active(setting))
+    hessian = getattr(setting.own.transforms, derive)(_gradient_of_active(setting))
 
     def results(values: Values) -> tuple:
         rows = hessian(setting.active(values), values)
@@ -167,7 +168,7 @@ def _gradient_of_product(setting: _Setting, derive: str) -> AtPoint:
         found, v = gradient(active, values), setting.tangent(values)
         return sum((found[key] * v[key]).sum() for key in setting.wrt)
 
-    derived = getattr(setting.transforms, derive)(product)
+    derived = getattr(setting.own.transforms, derive)(product)
 
     def results(values: Values) -> tuple:
         found = derived(setting.active(values), values)
@@ -208,24 +209,8 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
     function = problem.at_point(framework)
     derivative = problem.request.derivative
     derived = tuple(result for result in results if result.kind != "value")
-    setting = _Setting(*_OFFERS[framework](), function, problem.wrt, derivative.along, derived)
+    setting = _Setting(offered_by(framework), function, problem.wrt, derivative.along, derived)
     write = WAYS[problem.quantity][derive](setting, derive)
     if len(derived) == len(results):
         return write
     return lambda values: (function(values), *write(values))
-
-
-def _offered_by_jax() -> tuple[Any, Callable]:
-    import jax
-
-    return jax, jax.numpy.zeros_like
-
-
-def _offered_by_torch() -> tuple[Any, Callable]:
-    import torch
-
-    return torch.func, torch.zeros_like
-
-
-# What each framework offers: its transforms, and zeros.
-_OFFERS = {"jax": _offered_by_jax, "torch": _offered_by_torch}

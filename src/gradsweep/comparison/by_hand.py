@@ -12,6 +12,7 @@ import numpy as np
 from gradsweep.comparison.at_point import at_point
 from gradsweep.comparison.conditions import why_xla_has_more_threads
 from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.engines.torch import with_code_of_its_own
 from gradsweep.request.quantities import direction_key
 from gradsweep.support.errors import require
@@ -30,13 +31,13 @@ def jitted_vmap(problem: Problem, derive: str) -> Work:
         values = problem.arrays("jax")
         over = _over_axes(problem, jax.vmap, at_point(problem, "jax", derive))
         compiled = jax.jit(over)
-    return _awaited(jax, context, lambda: compiled(values)), _read_jax
+    return _awaited(jax, context, lambda: compiled(values)), _reader("jax")
 
 
 def vmapped(problem: Problem, derive: str) -> Work:
     """torch.func.vmap(torch.func.grad(f)), or another transform in place of grad."""
     over, values = _torch_vmap(problem, derive), problem.arrays("torch")
-    return lambda: over(values), _read_torch
+    return lambda: over(values), _reader("torch")
 
 
 def compiled_vmap(problem: Problem, derive: str) -> Work:
@@ -49,7 +50,7 @@ def compiled_vmap(problem: Problem, derive: str) -> Work:
         with_code_of_its_own(over), dynamic=False, options={"fx_graph_cache": False}
     )
     values = problem.arrays("torch")
-    return lambda: compiled(values), _read_torch
+    return lambda: compiled(values), _reader("torch")
 
 
 def loop(problem: Problem, derive: str) -> Work:
@@ -77,7 +78,7 @@ def loop(problem: Problem, derive: str) -> Work:
             rows.append((function(point), *found) if has_value else found)
         return [torch.stack(e).reshape(*sizes, *e[0].shape) for e in zip(*rows)]
 
-    return call, _read_torch
+    return call, _reader("torch")
 
 
 def _points(problem: Problem, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -179,7 +180,7 @@ def _sum_trick_torch(problem: Problem, whole: Mapping[str, np.ndarray]) -> Work:
         active = [tensors[key].requires_grad_() for key in problem.wrt]
         return torch.autograd.grad(function(tensors).sum(), active, materialize_grads=True)
 
-    return call, _read_torch
+    return call, _reader("torch")
 
 
 def _sum_trick_jax(problem: Problem, whole: Mapping[str, np.ndarray]) -> Work:
@@ -192,7 +193,9 @@ def _sum_trick_jax(problem: Problem, whole: Mapping[str, np.ndarray]) -> Work:
     with context():
         values = {key: jax.numpy.asarray(array) for key, array in whole.items()}
         compiled = jax.jit(jax.grad(summed))
-    return _awaited(jax, context, lambda: compiled([values[k] for k in wrt], values)), _read_jax
+    return _awaited(jax, context, lambda: compiled([values[k] for k in wrt], values)), _reader(
+        "jax"
+    )
 
 
 _SUM_TRICKS = {"torch": _sum_trick_torch, "jax": _sum_trick_jax}
@@ -246,9 +249,6 @@ def _awaited(jax: Any, context: Callable, compute: Call) -> Call:
     return call
 
 
-def _read_jax(results: Sequence[Any]) -> list[np.ndarray]:
-    return [np.asarray(result) for result in results]
-
-
-def _read_torch(results: Sequence[Any]) -> list[np.ndarray]:
-    return [result.detach().numpy() for result in results]
+def _reader(framework: str) -> Read:
+    to_numpy = offered_by(framework).to_numpy
+    return lambda results: [to_numpy(result) for result in results]

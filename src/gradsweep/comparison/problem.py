@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from gradsweep.engines.choice import ComputeOptions
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.interpreters import evaluate
 from gradsweep.planning.branches import first_point
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
-from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import candidate_frameworks
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import n_points
@@ -79,14 +79,8 @@ class Problem:
 
     def arrays(self, framework: str) -> dict[str, Any]:
         """Return every argument's values in a framework's arrays, by key."""
-        found = {key: leaf.whole() for key, leaf in self.request.leaves.items()}
-        if framework == "torch":
-            import torch
-
-            return {key: torch.from_numpy(np.array(values)) for key, values in found.items()}
-        import jax.numpy as jnp
-
-        return {key: jnp.asarray(values) for key, values in found.items()}
+        own = offered_by(framework)
+        return {key: own.array(leaf.whole()) for key, leaf in self.request.leaves.items()}
 
     def at_point(self, framework: str) -> PointFunction:
         """Return the function of one point, for a framework's own arrays by key.
@@ -154,7 +148,7 @@ class Problem:
             raise Unavailable("the function has several outputs")
         table = import_module(f"gradsweep.interpreters.{framework}")
         shape = traced.results[0].output_shape
-        stack, leaves = _STACKS[framework], self.request.leaves
+        own, leaves = offered_by(framework), self.request.leaves
 
         def transcribed(values: Mapping[str, Any]) -> Any:
             # A number stays as it is: it may stand for many, as in the gradient of a sum.
@@ -163,7 +157,7 @@ class Problem:
                 for leaf, element, _ in program.inputs
             ]
             ((*scalars,),) = evaluate(program, table.OPERATIONS, inputs, table.constant)
-            return scalars[0] if shape == () else stack(scalars).reshape(shape)
+            return scalars[0] if shape == () else own.stack(scalars).reshape(shape)
 
         return transcribed
 
@@ -174,21 +168,6 @@ class Problem:
             left = [dim for dim in leaf.dims if dim not in done]
             found[key] = left.index(axis) if axis in left else None
         return found
-
-
-def _stack_torch(scalars: Sequence[Any]) -> Any:
-    import torch
-
-    return torch.stack(list(scalars))
-
-
-def _stack_jax(scalars: Sequence[Any]) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.stack(list(scalars))
-
-
-_STACKS = dict(zip(FRAMEWORKS, (_stack_torch, _stack_jax)))
 
 
 def resized(request: Request, wanted: int) -> Request:

@@ -4,14 +4,16 @@ It runs whatever the function does: it is what the others are compared with, and
 goes that nothing can vectorise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.engines.job import Job, Kernel, Leaves, groups_by_dims, reduced
+from gradsweep.program.trace import Trace
 
-__all__ = ["LoopEngine", "own_array", "stacked", "to_numpy"]
+__all__ = ["LoopEngine", "at_point", "filled"]
 
 
 class LoopEngine:
@@ -27,6 +29,8 @@ class LoopEngine:
         return 0  # one point at a time
 
     def prepare(self, job: Job) -> Kernel:
+        own = offered_by(job.traced.framework)
+
         def kernel(leaves: Leaves, arrays: Sequence[np.ndarray]) -> None:
             with job.traced.context():
                 for dims, positions in groups_by_dims(job):
@@ -34,41 +38,37 @@ class LoopEngine:
                     lengths = arrays[positions[0]].shape[: len(dims)]
                     for index in np.ndindex(*lengths):
                         where = dict(zip(dims, index))
-                        values = {
-                            key: own_array(
-                                job.traced.framework, values[tuple(where[dim] for dim in leaf_dims)]
-                            )
+                        point = {
+                            key: values[tuple(where[dim] for dim in leaf_dims)]
                             for key, (leaf_dims, values) in placed.items()
                         }
-                        results = job.traced.eager(values)
+                        results = at_point(job.traced, point)
                         for position in positions:
-                            arrays[position][index] = to_numpy(results[position])
+                            arrays[position][index] = own.to_numpy(results[position])
 
         return kernel
 
 
-def own_array(framework: str, value: np.ndarray) -> Any:
-    """Return the value at one point as an array of the function's own framework."""
-    if framework == "torch":
-        import torch
+def at_point(traced: Trace, point: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+    """Return the results at one point, as arrays of the function's own framework.
 
-        return torch.from_numpy(np.array(value))
-    import jax.numpy as jnp
-
-    return jnp.asarray(value)
-
-
-def stacked(framework: str, scalars: Sequence[Any]) -> Any:
-    """Return the framework's array of scalars, some of which may be plain numbers."""
-    if framework == "torch":
-        import torch
-
-        return torch.stack([torch.as_tensor(scalar) for scalar in scalars])
-    import jax.numpy as jnp
-
-    return jnp.stack([jnp.asarray(scalar) for scalar in scalars])
+    Runs in the context of the trace.
+    """
+    own = offered_by(traced.framework)
+    values = {key: own.array(value) for key, value in point.items()}
+    results, rows = traced.eager(values), traced.by_rows
+    return results if rows is None else filled(results, lambda: rows.eager(values))
 
 
-def to_numpy(result: Any) -> np.ndarray:
-    """Return a framework's array as NumPy's."""
-    return (result.detach() if hasattr(result, "detach") else result).__array__()
+def filled(results: tuple[Any, ...], rows: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Take what is NaN from the rows of the derivative, where these can be computed.
+
+    Args:
+        results: torch's tensors.
+    """
+    if not any(result.isnan().any() for result in results):
+        return results
+    try:
+        return tuple(row.where(result.isnan(), result) for row, result in zip(rows(), results))
+    except (NotImplementedError, RuntimeError):  # there are none
+        return results

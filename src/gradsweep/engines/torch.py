@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.engines.job import (
     Job,
     Kernel,
@@ -19,6 +20,7 @@ from gradsweep.engines.job import (
     unknown_scratch_bytes,
     vectorised,
 )
+from gradsweep.engines.loop import at_point, filled
 from gradsweep.support.errors import require
 
 __all__ = ["TorchEngine", "with_code_of_its_own"]
@@ -49,8 +51,7 @@ class TorchEngine:
         try:
             for dims, positions in groups_by_dims(job):
                 function = vectorised(job, dims, positions, torch.func.vmap)
-                results = _run(job, dims, function, job.leaves)
-                results = _with_rows(job, dims, positions, job.leaves, results)
+                results = _run(job, dims, positions, function, job.leaves)
                 if not all(
                     _agree(results, *pair) for pair in _at_some_points(job, dims, positions)
                 ):
@@ -73,8 +74,7 @@ class TorchEngine:
             for dims, positions, function in functions:
                 if arrays[positions[0]].size == 0:
                     continue
-                results = _run(job, dims, function, leaves)
-                results = _with_rows(job, dims, positions, leaves, results)
+                results = _run(job, dims, positions, function, leaves)
                 for position, result in zip(positions, results):
                     arrays[position][...] = result.detach().numpy()
 
@@ -101,33 +101,24 @@ def with_code_of_its_own(function: Callable) -> Callable:
     return FunctionType(code, over_sweep.__globals__, closure=over_sweep.__closure__)
 
 
-def _run(job: Job, dims: tuple[str, ...], function, leaves: Leaves) -> tuple:
-    import torch
-
-    with job.traced.context():
-        # torch takes no array that is read-only or has negative strides.
-        values = {
-            key: torch.from_numpy(np.array(reduced(leaf, dims)[1])) for key, leaf in leaves.items()
-        }
-        return function(values)
-
-
-def _with_rows(
-    job: Job, dims: tuple[str, ...], positions: list[int], leaves: Leaves, results: tuple
+def _run(
+    job: Job, dims: tuple[str, ...], positions: list[int], function: Callable, leaves: Leaves
 ) -> tuple:
-    """Take what is NaN from the rows of the derivative, where it need not be."""
-    import torch
+    """Compute some results over their axes.
 
-    by_rows = job.traced.by_rows
-    if by_rows is None or not any(result.isnan().any() for result in results):
-        return results
-    other = replace(job, traced=replace(job.traced, call=by_rows))
-    function = vectorised(other, dims, positions, torch.func.vmap)
-    try:
-        rows = _run(other, dims, function, leaves)
-    except (NotImplementedError, RuntimeError):  # there are none
-        return results
-    return tuple(torch.where(a.isnan(), b, a) for a, b in zip(results, rows))
+    Args:
+        function: computes them, mapped over the axes.
+    """
+    own = offered_by("torch")
+    with job.traced.context():
+        values = {key: own.array(reduced(leaf, dims)[1]) for key, leaf in leaves.items()}
+        results = function(values)
+        if (by_rows := job.traced.by_rows) is None:
+            return results
+        other = replace(job, traced=by_rows)
+        return filled(
+            results, lambda: vectorised(other, dims, positions, own.transforms.vmap)(values)
+        )
 
 
 def _at_some_points(
@@ -137,19 +128,14 @@ def _at_some_points(
 
     They are computed one by one, without vmap and torch.func.
     """
-    import torch
-
     placed = {key: reduced(leaf, dims) for key, leaf in job.leaves.items()}
     lengths = {dim: n for own, array in placed.values() for dim, n in zip(own, array.shape)}
     for step in range(min(lengths.values(), default=1)):
         point = tuple(lengths[dim] - 1 - step for dim in dims)
         with job.traced.context():
             where = dict(zip(dims, point))
-            values = {
-                key: torch.from_numpy(np.array(array[tuple(where[dim] for dim in own)]))
-                for key, (own, array) in placed.items()
-            }
-            results = job.traced.eager(values)
+            values = {k: v[tuple(where[dim] for dim in own)] for k, (own, v) in placed.items()}
+            results = at_point(job.traced, values)
         yield point, tuple(results[position] for position in positions)
 
 

@@ -4,13 +4,14 @@ A Request enters. What is made of it takes values that have the dims that the sw
 any length, and neither traces nor compiles again.
 """
 
-import sys
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from gradsweep.engines.choice import ComputeOptions
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.planning.direct_calls import DirectCalls, can_bind
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
@@ -220,11 +221,12 @@ def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:
 
 def _of_kind(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return arrays of the framework that the values came from, sharing memory with torch."""
-    if kind == "torch":
-        torch = sys.modules["torch"]
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if not kind:
+        return arrays
+    context: AbstractContextManager = nullcontext()
     if kind == "jax":
-        jax = sys.modules["jax"]
-        with jax.enable_x64(True):
-            return {name: jax.numpy.asarray(array) for name, array in arrays.items()}
-    return arrays
+        from gradsweep.tracing.jax.operators import scoped_x64
+
+        context = scoped_x64()
+    with context:
+        return {name: offered_by(kind).asarray(array) for name, array in arrays.items()}

@@ -30,7 +30,8 @@ class Trace:
             own arrays by leaf key, in a form that the framework can vectorise.
         eager: the same at one point and no more, for a loop over points: whatever the function
             does.
-        by_rows: the same as `call` at points where that is NaN and need not be; or None.
+        by_rows: another Trace of it, for points where `call` and `eager` give NaN and need not;
+            or None.
         context: what `call` and `eager` must run under, such as JAX's scoped x64.
         seconds: how long tracing took.
         mode: forward or reverse accumulation, as it was traced.
@@ -51,5 +52,5 @@ class Trace:
     mode: Mode = "auto"
     is_unbranched: bool = False
     is_too_long: bool = False
-    by_rows: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = None
+    by_rows: "Trace | None" = None
     function: Any = None

@@ -77,28 +77,29 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
             if not _bear_a_derivative(recording.values, rows, point):
                 derivative, recording = safe, run(safe, Watch())
     symmetric = recording.is_symmetric
-    call = _at_point(bound, derivative, FunctionalAD(dtype, symmetric))
-    eager = _at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric))
-    by_rows = None
-    if _is_transposed(derivative):
-        safe = _by_rows(derivative)
-        by_rows = _at_point(bound, safe, FunctionalAD(dtype, symmetric))
-        eager = _with_rows(eager, _at_point(bound, safe, TorchAD(dtype, order > 1, symmetric)))
-    return Trace(
+    found = Trace(
         framework="torch",
         results=recording.results,
         program=recording.program,
         reason=recording.reason,
         depends=recording.depends,
-        call=call,
-        eager=eager,
-        by_rows=by_rows,
+        call=_at_point(bound, derivative, FunctionalAD(dtype, symmetric)),
+        eager=_at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric)),
         context=context,
         seconds=time.perf_counter() - start,
         mode=asked.mode,
         is_unbranched=recording.is_unbranched,
         function=bound.function,
     )
+    if not _is_transposed(derivative):
+        return found
+    safe = _by_rows(derivative)
+    by_rows = replace(
+        found,
+        call=_at_point(bound, safe, FunctionalAD(dtype, symmetric)),
+        eager=_at_point(bound, safe, TorchAD(dtype, order > 1, symmetric)),
+    )
+    return replace(found, by_rows=by_rows)
 
 
 def _run(
@@ -169,22 +170,6 @@ def _is_transposed(derivative: Derivative) -> bool:
     if derivative.quantity == "hvp":
         return "forward" in (derivative.mode, derivative.outer) or derivative.outer == "auto"
     return "forward" in (derivative.mode, derivative.outer)
-
-
-def _with_rows(call: Call, by_rows: Call) -> Call:
-    """Return a call that takes what is NaN from the rows of the derivative."""
-
-    def filled(values: Values) -> tuple[torch.Tensor, ...]:
-        results = call(values)
-        if not any(bool(result.isnan().any()) for result in results):
-            return results
-        try:
-            rows = by_rows(values)
-        except (NotImplementedError, RuntimeError):  # there are none
-            return results
-        return tuple(torch.where(a.isnan(), b, a) for a, b in zip(results, rows))
-
-    return filled
 
 
 @contextmanager
