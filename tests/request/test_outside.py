@@ -3,6 +3,8 @@
 import datetime
 import os
 import pathlib
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -146,3 +148,24 @@ def test_a_kernel_holds_what_the_function_read_when_it_was_compiled(outside):
     kernel = gs.compile(gs.gradient, by_path, SWEEP)
     outside(3)
     assert kernel(x=np.array([1.0, 2.0]))["dby_path_dx"] == 2.0
+
+
+def test_what_importing_a_framework_reads_is_not_read_by_the_function():
+    seen = subprocess.run(
+        [sys.executable, "-c", _TWO_CALLS], capture_output=True, text=True, check=True
+    )
+    assert seen.stdout == "False 1\n"
+
+
+# Tells whether a framework was there before, and how many kernels two equal calls have made.
+_TWO_CALLS = """
+import sys
+import gradsweep as gs
+from gradsweep.planning.preparing import PREPARED
+def f(x):
+    return x * x
+was_there = not {"torch", "jax"}.isdisjoint(sys.modules)
+for _ in range(2):
+    gs.gradient(f, gs.Sweep(x=[1.0, 2.0]))
+print(was_there, PREPARED.n_made)
+"""

@@ -23,7 +23,7 @@ _EVENTS = frozenset(
     """.split()
 )
 
-# Who opens files to load code, or to show a line of it.
+# Who reads files and folders to load code, or to show a line of it.
 _LOADERS = ("importlib", "<frozen importlib", "linecache", "tokenize", "zipimport")
 
 _PACKAGES = tuple({sys.prefix, sys.base_prefix, sys.exec_prefix})
@@ -70,7 +70,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     if event not in _EVENTS or _SEEN.events is None:
         return
     what = str(args[0]) if args else ""
-    if event == "open" and (what.startswith(_PACKAGES) or _is_loading(sys._getframe(1))):
+    if (event == "open" and what.startswith(_PACKAGES)) or _is_loading(sys._getframe(1)):
         return
     _SEEN.events.append(f"{event}: {what}")
 
