@@ -1,6 +1,7 @@
 """A user's script, for type checkers alone: what must be an error is one, or an ignore is unused.
 
-mypy --warn-unused-ignores tests/support/typed_script.py
+    mypy --warn-unused-ignores tests/support/typed_script.py
+    basedpyright
 """
 
 import numpy as np
