@@ -16,7 +16,16 @@ from functools import cached_property
 import numpy as np
 
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
-from gradsweep.engines.fused.runtime.loops import MODES, NEST_HEADER, OPERAND_HEADER
+from gradsweep.engines.fused.runtime.fields import (
+    NEST,
+    OPERAND,
+    AxisRange,
+    FrameHeader,
+    Mode,
+    NestHeader,
+    OperandHeader,
+    PhaseHeader,
+)
 
 __all__ = ["Frames", "Phase", "Strides", "make_frames", "project_buffer_bytes"]
 
@@ -188,11 +197,11 @@ class _Words:
     ):
         self.schedule, self.lanes, self.lengths, self.strides = schedule, lanes, lengths, strides
         self.axes = {axis: number for number, axis in enumerate((*schedule.axes, _POINT))}
-        self.words = [0] * (1 + 2 * len(self.axes))
+        self.words = [*FrameHeader(origin=0)]
+        for axis in self.axes:
+            self.words += AxisRange(first=0, end=lengths[axis])
         self.cells: list[tuple[int, int]] = []
         self.tile_bytes = self.kept_bytes = 1
-        for axis, number in self.axes.items():
-            self.words[2 + 2 * number] = lengths[axis]
         self._table_word = len(self.words)
         # One more than the slots, for what is kept between segments.
         self.words += [0] * (
@@ -201,8 +210,13 @@ class _Words:
         self._nest_cells: dict[int, int] = {}
 
     def add_phase(self, cut: _Cut) -> None:
-        header = [self.axes[cut.axis], cut.length, cut.block, cut.n_blocks, len(cut.nests)]
-        self.words += header
+        self.words += PhaseHeader(
+            axis=self.axes[cut.axis],
+            length=cut.length,
+            block=cut.block,
+            n_blocks=cut.n_blocks,
+            n_nests=len(cut.nests),
+        )
         for number in cut.nests:
             self._nest_cells[number] = len(self.words)
             self.words.append(0)
@@ -214,46 +228,63 @@ class _Words:
         self.words[self._nest_cells[number]] = len(self.words)
         *outer, vector_axis = nest.axes or (_POINT,)
         operands = [
-            (slot, self._operand(slot, nest, is_read, block_axis if slot in private else None))
+            (slot, *self._operand(slot, nest, is_read, block_axis if slot in private else None))
             for is_read, slots in ((True, nest.reads), (False, nest.writes))
             for slot in slots
         ]
         if nest.n_places:
             bytes_kept = 8 * self.lanes * nest.n_places
             self.kept_bytes = max(self.kept_bytes, bytes_kept)
-            operands.append((_KEPT, [MODES["straight"], 8, 0, 0, 0, 0, *(0 for _ in outer)]))
-        n_tiled = sum(operand[0] >= MODES["read by tiles"] for _, operand in operands)
+            kept = OperandHeader(
+                mode=Mode.STRAIGHT, n_bytes=8, address=0, origin_stride=0, stride=0, row=0
+            )
+            operands.append((_KEPT, kept, [0] * len(outer)))
+        n_tiled = sum(header.mode >= Mode.READ_BY_TILES for _, header, _ in operands)
         is_short = self.lengths[vector_axis] < self.lanes
         tile = _tile_points(n_tiled, self.lanes) if n_tiled or is_short else 0
         self.tile_bytes = max(self.tile_bytes, 8 * tile * n_tiled)
-        header = [function, self.axes[vector_axis], tile, self.lanes]
-        header += [len(outer), len(operands), 0, self._table_word]
-        assert len(header) == NEST_HEADER
-        self.cells.append((len(self.words) + 6, _TILES))
-        self.words += header
+        self.cells.append((len(self.words) + NEST.tile_memory, _TILES))
+        self.words += NestHeader(
+            function=function,
+            vector_axis=self.axes[vector_axis],
+            tile_length=tile,
+            lanes=self.lanes,
+            n_outer=len(outer),
+            n_operands=len(operands),
+            tile_memory=0,
+            table_word=self._table_word,
+        )
         self.words += [self.axes[axis] for axis in outer] + [0] * len(outer)
-        for slot, operand in operands:
-            self.cells.append((len(self.words) + 2, slot))
-            self.words += operand
+        for slot, header, outer_strides in operands:
+            self.cells.append((len(self.words) + OPERAND.address, slot))
+            self.words += [*header, *outer_strides]
 
-    def _operand(self, number: int, nest: Nest, is_read: bool, block_axis: str | None) -> list[int]:
-        """Return the words of a slot; a private buffer begins where the block does."""
+    def _operand(
+        self, number: int, nest: Nest, is_read: bool, block_axis: str | None
+    ) -> tuple[OperandHeader, list[int]]:
+        """Return the header of a slot, and its strides along the outer axes."""
         slot, strides = self.schedule.slots[number], self.strides[number]
         n_bytes = np.dtype(slot.dtype).itemsize
         *outer, vector_axis = nest.axes or (_POINT,)
         stride = strides.get(vector_axis, 0)
         if is_read and not nest.varies(slot):
-            mode = "value"
+            mode = Mode.VALUE
         elif slot.kind == "buffer" or (
             stride == n_bytes and self.lengths[vector_axis] >= self.lanes
         ):
-            mode = "straight"
+            mode = Mode.STRAIGHT
         else:
-            mode = "read by tiles" if is_read else "written by tiles"
-        shift = 0 if block_axis is None else strides.get(block_axis, 0)
-        operand = [MODES[mode], n_bytes, 0, shift, stride, 0]
-        assert len(operand) == OPERAND_HEADER
-        return operand + [strides.get(axis, 0) for axis in outer]
+            mode = Mode.READ_BY_TILES if is_read else Mode.WRITTEN_BY_TILES
+        header = OperandHeader(
+            mode=mode,
+            n_bytes=n_bytes,
+            address=0,
+            # A private buffer begins where the block does.
+            origin_stride=0 if block_axis is None else strides.get(block_axis, 0),
+            stride=stride,
+            row=0,
+        )
+        return header, [strides.get(axis, 0) for axis in outer]
 
 
 def _tile_points(n_tiled: int, lanes: int) -> int:

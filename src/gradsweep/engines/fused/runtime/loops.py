@@ -1,16 +1,7 @@
 """The loops around a nest's own function, in LLVM IR: blocks and rows.
 
 They are the same for every Program and compiled once in a process. What they loop over is written
-in a *frame*, an array of 64-bit words that `frame.py` fills:
-
-    [0]              where the block begins, along the axis that is cut into blocks
-    [1 + 2a, 2 + 2a] first and end of axis a in this block
-    phases           each: axis, length, points per block, blocks, nests, word of each nest
-    nests            each: function, vectorised axis, points per tile (0: no tiles), lanes,
-                     outer axes, operands, address of the tiles, word of the table;
-                     number of each outer axis; index along it; then the operands
-    operands         each: mode, bytes per element, address, stride of the origin, stride along the
-                     vectorised axis, address of the row, stride along each outer axis
+in a frame (see fields.py).
 
 A row is one walk along the vectorised axis. For each row the runtime fills the table that the
 nest's function reads. An operand whose elements are not side by side, or too few for one vector,
@@ -20,38 +11,44 @@ goes through a tile: a contiguous copy that is read or written in its place (see
 from functools import cache
 from threading import Lock
 
+from gradsweep.engines.fused.runtime.fields import (
+    FRAME,
+    NEST,
+    OPERAND,
+    PHASE,
+    RANGE,
+    Mode,
+    load,
+    store,
+)
 from gradsweep.engines.fused.runtime.tiles import TILES
 from gradsweep.engines.fused.target import MachineCode, compile_ir
 
-__all__ = ["MODES", "NEST_HEADER", "OPERAND_HEADER", "runtime"]
+__all__ = ["runtime"]
 
-# Words before what there is a variable number of.
-NEST_HEADER, OPERAND_HEADER = 8, 6
 
-# How an operand reaches the function: by value, by address, or through a tile.
-MODES = {"value": 0, "straight": 1, "read by tiles": 2, "written by tiles": 3}
+def _point_at_range(axis: str, prefix: str = "") -> str:
+    """Return the IR that points at the range of an axis: %first.p and %end.p, with a prefix."""
+    return f"""%{prefix}twice = shl i64 {axis}, {len(RANGE).bit_length() - 1}
+  %{prefix}first.i = add i64 %{prefix}twice, {len(FRAME) + RANGE.first}
+  %{prefix}end.i = add i64 %{prefix}twice, {len(FRAME) + RANGE.end}
+  %{prefix}first.p = getelementptr i64, ptr %frame, i64 %{prefix}first.i
+  %{prefix}end.p = getelementptr i64, ptr %frame, i64 %{prefix}end.i"""
+
 
 # Runs blocks of one phase until none is left (and returns 0) or `budget` of them are done (1).
 # Threads share `next`, the number of the next block, and have a frame each. At the end the axis has
 # its whole range again, which nests of later phases loop over.
-_RUN = """
-define i64 @run(ptr %frame, i64 %word, ptr %next, i64 %budget) {
+_RUN = f"""
+define i64 @run(ptr %frame, i64 %word, ptr %next, i64 %budget) {{
 entry:
   %phase = getelementptr i64, ptr %frame, i64 %word
-  %axis = load i64, ptr %phase
-  %length.p = getelementptr i64, ptr %phase, i64 1
-  %length = load i64, ptr %length.p
-  %block.p = getelementptr i64, ptr %phase, i64 2
-  %block = load i64, ptr %block.p
-  %n.p = getelementptr i64, ptr %phase, i64 3
-  %n = load i64, ptr %n.p
-  %nests.p = getelementptr i64, ptr %phase, i64 4
-  %nests = load i64, ptr %nests.p
-  %twice = shl i64 %axis, 1
-  %first.i = add i64 %twice, 1
-  %end.i = add i64 %twice, 2
-  %first.p = getelementptr i64, ptr %frame, i64 %first.i
-  %end.p = getelementptr i64, ptr %frame, i64 %end.i
+  {load("%axis", "%phase", PHASE.axis)}
+  {load("%length", "%phase", PHASE.length)}
+  {load("%block", "%phase", PHASE.block)}
+  {load("%n", "%phase", PHASE.n_blocks)}
+  {load("%nests", "%phase", PHASE.n_nests)}
+  {_point_at_range("%axis")}
   br label %blocks
 blocks:
   %left = phi i64 [ %budget, %entry ], [ %left.next, %done ]
@@ -64,13 +61,13 @@ start:
   %is.last = icmp eq i64 %k.next, %n
   %end.block = add i64 %first, %block
   %end = select i1 %is.last, i64 %length, i64 %end.block
-  store i64 %first, ptr %frame
+  {store("%origin", "%frame", FRAME.origin, "%first")}
   store i64 %first, ptr %first.p
   store i64 %end, ptr %end.p
   br label %nest
 nest:
   %j = phi i64 [ 0, %start ], [ %j.next, %nest ]
-  %j.word = add i64 %j, 5
+  %j.word = add i64 %j, {len(PHASE)}
   %nest.p = getelementptr i64, ptr %phase, i64 %j.word
   %nest.word = load i64, ptr %nest.p
   %nest.at = getelementptr i64, ptr %frame, i64 %nest.word
@@ -88,11 +85,11 @@ finished:
   store i64 0, ptr %first.p
   store i64 %length, ptr %end.p
   ret i64 0
-}"""
+}}"""
 
 # Runs `count` phases, one after another, on this thread.
-_RUN_ALL = """
-define void @run_all(ptr %frame, i64 %word, i64 %count) {
+_RUN_ALL = f"""
+define void @run_all(ptr %frame, i64 %word, i64 %count) {{
 entry:
   %next = alloca i64
   br label %phase
@@ -104,43 +101,34 @@ phase:
 run.it:
   store i64 0, ptr %next
   %state = call i64 @run(ptr %frame, i64 %at, ptr %next, i64 -1)
-  %nests.word = add i64 %at, 4
+  %nests.word = add i64 %at, {PHASE.n_nests}
   %nests.p = getelementptr i64, ptr %frame, i64 %nests.word
   %nests = load i64, ptr %nests.p
-  %header = add i64 %at, 5
+  %header = add i64 %at, {len(PHASE)}
   %at.next = add i64 %header, %nests
   %i.next = add i64 %i, 1
   br label %phase
 exit:
   ret void
-}"""
+}}"""
 
 # Runs one nest over its rows in this block: an odometer of the outer axes.
-_ROWS = """
-define internal void @rows(ptr %frame, ptr %nest) {
+_ROWS = f"""
+define internal void @rows(ptr %frame, ptr %nest) {{
 entry:
-  %function = load ptr, ptr %nest
-  %axis.p = getelementptr i64, ptr %nest, i64 1
-  %axis = load i64, ptr %axis.p
-  %tile.p = getelementptr i64, ptr %nest, i64 2
-  %tile = load i64, ptr %tile.p
-  %n.outer.p = getelementptr i64, ptr %nest, i64 4
-  %n.outer = load i64, ptr %n.outer.p
-  %n.operands.p = getelementptr i64, ptr %nest, i64 5
-  %n.operands = load i64, ptr %n.operands.p
-  %table.word.p = getelementptr i64, ptr %nest, i64 7
-  %table.word = load i64, ptr %table.word.p
+  {load("%function", "%nest", NEST.function, "ptr")}
+  {load("%axis", "%nest", NEST.vector_axis)}
+  {load("%tile", "%nest", NEST.tile_length)}
+  {load("%n.outer", "%nest", NEST.n_outer)}
+  {load("%n.operands", "%nest", NEST.n_operands)}
+  {load("%table.word", "%nest", NEST.table_word)}
   %table = getelementptr i64, ptr %frame, i64 %table.word
-  %axes = getelementptr i64, ptr %nest, i64 8
+  %axes = getelementptr i64, ptr %nest, i64 {len(NEST)}
   %index = getelementptr i64, ptr %axes, i64 %n.outer
   %operands = getelementptr i64, ptr %index, i64 %n.outer
-  %size = add i64 %n.outer, 6
-  %origin = load i64, ptr %frame
-  %twice = shl i64 %axis, 1
-  %first.i = add i64 %twice, 1
-  %end.i = add i64 %twice, 2
-  %first.p = getelementptr i64, ptr %frame, i64 %first.i
-  %end.p = getelementptr i64, ptr %frame, i64 %end.i
+  %size = add i64 %n.outer, {len(OPERAND)}
+  {load("%origin", "%frame", FRAME.origin)}
+  {_point_at_range("%axis")}
   %first = load i64, ptr %first.p
   %end = load i64, ptr %end.p
   %empty = icmp sge i64 %first, %end
@@ -152,11 +140,7 @@ start:
 begin:
   %a.axis.p = getelementptr i64, ptr %axes, i64 %a
   %a.axis = load i64, ptr %a.axis.p
-  %a.twice = shl i64 %a.axis, 1
-  %a.first.i = add i64 %a.twice, 1
-  %a.end.i = add i64 %a.twice, 2
-  %a.first.p = getelementptr i64, ptr %frame, i64 %a.first.i
-  %a.end.p = getelementptr i64, ptr %frame, i64 %a.end.i
+  {_point_at_range("%a.axis", "a.")}
   %a.first = load i64, ptr %a.first.p
   %a.end = load i64, ptr %a.end.p
   %a.index.p = getelementptr i64, ptr %index, i64 %a
@@ -173,14 +157,11 @@ operand:
 place:
   %o.word = mul i64 %o, %size
   %op = getelementptr i64, ptr %operands, i64 %o.word
-  %op.mode = load i64, ptr %op
-  %op.bytes.p = getelementptr i64, ptr %op, i64 1
-  %op.bytes = load i64, ptr %op.bytes.p
-  %op.base.p = getelementptr i64, ptr %op, i64 2
-  %op.base = load i64, ptr %op.base.p
-  %op.shift.p = getelementptr i64, ptr %op, i64 3
-  %op.shift = load i64, ptr %op.shift.p
-  %op.strides = getelementptr i64, ptr %op, i64 6
+  {load("%op.mode", "%op", OPERAND.mode)}
+  {load("%op.bytes", "%op", OPERAND.n_bytes)}
+  {load("%op.base", "%op", OPERAND.address)}
+  {load("%op.shift", "%op", OPERAND.origin_stride)}
+  %op.strides = getelementptr i64, ptr %op, i64 {len(OPERAND)}
   %op.back = mul i64 %origin, %op.shift
   %op.start = sub i64 %op.base, %op.back
   br label %along
@@ -200,11 +181,10 @@ move:
   br label %along
 set:
   %entry.p = getelementptr i64, ptr %table, i64 %o
-  %is.value = icmp eq i64 %op.mode, 0
+  %is.value = icmp eq i64 %op.mode, {Mode.VALUE}
   br i1 %is.value, label %value, label %pointer
 pointer:
-  %row.p = getelementptr i64, ptr %op, i64 5
-  store i64 %address, ptr %row.p
+  {store("%row", "%op", OPERAND.row, "%address")}
   store i64 %address, ptr %entry.p
   br label %placed
 value:
@@ -243,11 +223,7 @@ advance:
 turn:
   %b.axis.p = getelementptr i64, ptr %axes, i64 %b.axis
   %b.number = load i64, ptr %b.axis.p
-  %b.twice = shl i64 %b.number, 1
-  %b.first.i = add i64 %b.twice, 1
-  %b.end.i = add i64 %b.twice, 2
-  %b.first.p = getelementptr i64, ptr %frame, i64 %b.first.i
-  %b.end.p = getelementptr i64, ptr %frame, i64 %b.end.i
+  {_point_at_range("%b.number", "b.")}
   %b.first = load i64, ptr %b.first.p
   %b.end = load i64, ptr %b.end.p
   %b.index.p = getelementptr i64, ptr %index, i64 %b.axis
@@ -263,7 +239,7 @@ turned:
   br label %row
 exit:
   ret void
-}"""
+}}"""
 
 
 # Addresses in it are taken once, so it must be made once, whatever threads ask for it first.

@@ -1,27 +1,21 @@
-"""Rows whose operands are copied into tiles, in LLVM IR.
+"""Rows whose operands are copied into tiles, in LLVM IR."""
 
-The words of a nest and of its operands are those of loops.py.
-"""
+from gradsweep.engines.fused.runtime.fields import NEST, OPERAND, Mode, load
 
 __all__ = ["TILES"]
 
 # Runs one row tile by tile. A tile is never shorter than a vector, unless the row is: then its last
 # element is repeated, and what comes out beyond the row is dropped.
-_TILES = """
-define internal void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end) {
+_TILES = f"""
+define internal void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end) {{
 entry:
-  %function = load ptr, ptr %nest
-  %tile.p = getelementptr i64, ptr %nest, i64 2
-  %tile = load i64, ptr %tile.p
-  %lanes.p = getelementptr i64, ptr %nest, i64 3
-  %lanes = load i64, ptr %lanes.p
-  %n.outer.p = getelementptr i64, ptr %nest, i64 4
-  %n.outer = load i64, ptr %n.outer.p
-  %n.operands.p = getelementptr i64, ptr %nest, i64 5
-  %n.operands = load i64, ptr %n.operands.p
-  %memory.p = getelementptr i64, ptr %nest, i64 6
-  %memory = load i64, ptr %memory.p
-  %size = add i64 %n.outer, 6
+  {load("%function", "%nest", NEST.function, "ptr")}
+  {load("%tile", "%nest", NEST.tile_length)}
+  {load("%lanes", "%nest", NEST.lanes)}
+  {load("%n.outer", "%nest", NEST.n_outer)}
+  {load("%n.operands", "%nest", NEST.n_operands)}
+  {load("%memory", "%nest", NEST.tile_memory)}
+  %size = add i64 %n.outer, {len(OPERAND)}
   br label %next.tile
 next.tile:
   %at = phi i64 [ %first, %entry ], [ %at.next, %advance ]
@@ -44,25 +38,22 @@ in:
 in.operand:
   %o.word = mul i64 %o, %size
   %op = getelementptr i64, ptr %operands, i64 %o.word
-  %mode = load i64, ptr %op
-  %is.tiled = icmp sge i64 %mode, 2
+  {load("%mode", "%op", OPERAND.mode)}
+  %is.tiled = icmp sge i64 %mode, {Mode.READ_BY_TILES}
   br i1 %is.tiled, label %in.tile, label %in.done
 in.tile:
-  %bytes.p = getelementptr i64, ptr %op, i64 1
-  %bytes = load i64, ptr %bytes.p
+  {load("%bytes", "%op", OPERAND.n_bytes)}
   %back = mul i64 %at, %bytes
   %shifted = sub i64 %place, %back
   %entry.p = getelementptr i64, ptr %table, i64 %o
   store i64 %shifted, ptr %entry.p
   %tile.bytes = mul i64 %tile, %bytes
   %after = add i64 %place, %tile.bytes
-  %is.read = icmp eq i64 %mode, 2
+  %is.read = icmp eq i64 %mode, {Mode.READ_BY_TILES}
   br i1 %is.read, label %in.copy, label %in.done
 in.copy:
-  %stride.p = getelementptr i64, ptr %op, i64 4
-  %stride = load i64, ptr %stride.p
-  %row.p = getelementptr i64, ptr %op, i64 5
-  %row = load i64, ptr %row.p
+  {load("%stride", "%op", OPERAND.stride)}
+  {load("%row", "%op", OPERAND.row)}
   %offset = mul i64 %at, %stride
   %source = add i64 %row, %offset
   call void @copy(i64 %place, i64 %bytes, i64 %source, i64 %stride, i64 %count, i64 %bytes)
@@ -88,16 +79,13 @@ out:
 out.operand:
   %w.word = mul i64 %w, %size
   %wop = getelementptr i64, ptr %operands, i64 %w.word
-  %w.mode = load i64, ptr %wop
-  %is.written = icmp eq i64 %w.mode, 3
+  {load("%w.mode", "%wop", OPERAND.mode)}
+  %is.written = icmp eq i64 %w.mode, {Mode.WRITTEN_BY_TILES}
   br i1 %is.written, label %out.copy, label %out.done
 out.copy:
-  %w.bytes.p = getelementptr i64, ptr %wop, i64 1
-  %w.bytes = load i64, ptr %w.bytes.p
-  %w.stride.p = getelementptr i64, ptr %wop, i64 4
-  %w.stride = load i64, ptr %w.stride.p
-  %w.row.p = getelementptr i64, ptr %wop, i64 5
-  %w.row = load i64, ptr %w.row.p
+  {load("%w.bytes", "%wop", OPERAND.n_bytes)}
+  {load("%w.stride", "%wop", OPERAND.stride)}
+  {load("%w.row", "%wop", OPERAND.row)}
   %w.offset = mul i64 %at, %w.stride
   %target = add i64 %w.row, %w.offset
   %w.entry.p = getelementptr i64, ptr %table, i64 %w
@@ -114,7 +102,7 @@ advance:
   br i1 %more, label %next.tile, label %exit
 exit:
   ret void
-}"""
+}}"""
 
 # Copies elements of `bytes` each from one stride to another.
 _COPY = """
