@@ -86,7 +86,7 @@ def there_and_back(b, x):
         weighted = inner.emit("mul", rows[0], rows[1])
         return Step([inner.emit("add", carries[0], weighted)], [])
 
-    _, (powers,) = rolled(b, forth, [b.constant(1.0, "float64")], [x], left=1)
+    _, (powers,) = rolled(b, forth, [b.constant(1.0, "float64")], [x])
     weights = [b.constant(float(k), "float64") for k in range(N)]
     zero = b.constant(0.0, "float64")
     return rolled(b, back, [zero], [], [powers[::-1], weights[::-1]])[0]
@@ -179,7 +179,7 @@ def sums_of_powers(b, x):
         total, i = carries
         nudged = inner.emit("mul", given[0], inner.emit("add", rows[0], i))
         begin, none = inner.constant(1.0, "float64"), inner.constant(0.0, "float64")
-        _, (powers,) = rolled(inner, power, [begin], [nudged], n_steps=5, left=1)
+        _, (powers,) = rolled(inner, power, [begin], [nudged], n_steps=5)
         (added,), _ = rolled(inner, add, [none], [], [powers], n_steps=5)
         following = inner.emit("add", i, inner.constant(0.5, "float64"))
         return Step([inner.emit("add", total, added), following], [])
@@ -214,7 +214,7 @@ def test_carries_of_every_dtype_keep_theirs(dtype):
             )
 
         begin = [b.constant(True, "bool"), b.constant(0, "int64"), b.constant(0.0, dtype)]
-        (flag, n, total), (signs,) = rolled(b, step, begin, [x], n_steps=9, left=1)
+        (flag, n, total), (signs,) = rolled(b, step, begin, [x], n_steps=9)
         return [flag, n, total, signs[1], signs[8]]
 
     program = program_of(function, x=dtype)
@@ -238,7 +238,7 @@ def two_axes(b, a, c):
         return Step([x, inner.emit("add", inner.emit("mul", y, given[1]), x)], [x])
 
     one = b.constant(1.0, "float64")
-    (x, y), (path,) = rolled(b, step, [one, one], [a, c], left=1)
+    (x, y), (path,) = rolled(b, step, [one, one], [a, c])
     return [x, y, path[3]]
 
 
@@ -380,9 +380,7 @@ def test_random_loops_agree_on_every_engine(data):
         pick = data.draw(st.lists(st.integers(0, 4), min_size=12, max_size=12), label="operands")
         chosen = [seeds[k] for k in pick]
         rows = [[chosen[(r + i) % 12] for i in range(n_steps)] for r in range(n_rows)]
-        carries, left = rolled(
-            b, step, chosen[:n_carries], chosen[4 : 4 + n_given], rows, n_steps, n_left
-        )
+        carries, left = rolled(b, step, chosen[:n_carries], chosen[4 : 4 + n_given], rows, n_steps)
         return [*carries, *(v for row in left for v in (row[0], row[-1]))]
 
     b = Builder()

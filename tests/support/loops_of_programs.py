@@ -1,16 +1,16 @@
 """Loops written into a Program."""
 
-from gradsweep.program.rolled_loops import Step, find_body
+from gradsweep.program.rolled_loops import Operands, Step, find_body
 
 N = 57
 
 
-def rolled(b, write, initial, given=(), rows=(), n_steps=N, left=0):
+def rolled(b, write, initial, given=(), rows=(), n_steps=N):
     """Write a loop; return its carries in the end, and the rows that it leaves."""
     read = range(len(initial))
-    body = find_body(b, write, initial, given, rows, n_steps, read, range(left))
-    carries, rows_left = body.roll(b)
-    return [carries[k] for k in read], [list(rows_left[k]) for k in range(left)]
+    body = find_body(b, write, Operands(initial, given, rows), n_steps, read)
+    carries, left = body.roll(b)
+    return [carries[k] for k in read], [list(left[k]) for k in sorted(left)]
 
 
 def affine(b, a, c):
@@ -20,5 +20,5 @@ def affine(b, a, c):
         (x,), (slope, offset) = carries, given
         return Step([inner.emit("add", inner.emit("mul", slope, x), offset)], [x])
 
-    (x,), (path,) = rolled(b, step, [b.constant(1.0, "float64")], [a, c], left=1)
+    (x,), (path,) = rolled(b, step, [b.constant(1.0, "float64")], [a, c])
     return [x, path[0], path[1], path[-1]]

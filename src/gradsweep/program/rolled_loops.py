@@ -9,7 +9,7 @@ Knows nothing of frameworks.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from gradsweep.program.builder import Builder
@@ -25,7 +25,21 @@ from gradsweep.program.program import (
     reads,
 )
 
-__all__ = ["Body", "Step", "find_body", "iterate"]
+__all__ = ["Body", "Operands", "Step", "find_body", "iterate"]
+
+
+class Operands(NamedTuple):
+    """What a loop begins with and reads, as variables of the Builder that it is written into.
+
+    Attributes:
+        initial: what each carry is at first.
+        given: what every step reads.
+        rows: for each row, what each step reads.
+    """
+
+    initial: Sequence[int]
+    given: Sequence[int]
+    rows: Sequence[Sequence[int]]
 
 
 class Step(NamedTuple):
@@ -51,7 +65,7 @@ class Body:
     Its carries and rows are those that vary and that something reads.
 
     Attributes:
-        program: the step; elements of its inputs are numbered as `initial`, `given` and `rows`.
+        program: the step; elements of its inputs are numbered as `operands`.
         n_steps: None where the values decide.
         carries: for each of the step's carries, which of the loop's it is.
         left: for each row that the step leaves, which of the loop's it is.
@@ -60,9 +74,7 @@ class Body:
 
     program: Program
     n_steps: int | None
-    initial: Sequence[int]
-    given: Sequence[int]
-    rows: Sequence[Sequence[int]]
+    operands: Operands
     carries: Sequence[int]
     left: Sequence[int]
     constant_carries: dict[int, int]
@@ -71,129 +83,163 @@ class Body:
     @property
     def n_computed(self) -> int:
         """How many equations all steps take."""
-        steps = Loop(self.program, self.n_steps, len(self.given), len(self.rows)).steps
+        _, given, rows = self.operands
+        steps = Loop(self.program, self.n_steps, len(given), len(rows)).steps
         return steps * self.program.n_computed
 
     def roll(self, b: Builder) -> tuple[dict[int, int], dict[int, Sequence[int]]]:
         """Write the loop; return its carries in the end, and the rows that it leaves."""
-        inner = Builder(b.max_equations, is_body=True)
-        given: dict[int, int] = {}
+        loop, operands = self._hoist(b)
+        results = b.results(loop, operands)
+        n, steps = loop.n_carries, loop.rows_length
+        rows = [results[first : first + steps] for first in range(n, len(results), steps or 1)]
+        carries = self.constant_carries | dict(zip(self.carries, results))
+        left: dict[int, Sequence[int]] = dict(zip(self.left, rows))
+        return carries, left | {row: [v] * steps for row, v in self.constant_rows.items()}
+
+    def _hoist(self, b: Builder) -> tuple[Loop, list[int]]:
+        """Write what is the same at every step; return a Loop of the rest, and its operands."""
+        inner, step = _StepBuilder(b), self.program
         # Each variable of the step: outside, where it is the same at every step, or else within.
         outside: dict[int, int] = {}
         within: dict[int, int] = {}
-        step = self.program
         for variable, entry in enumerate(step.inputs):
             if entry.leaf == GIVEN:
-                outside[variable] = self.given[entry.element]
+                outside[variable] = self.operands.given[entry.element]
             else:
                 within[variable] = inner.input(*entry)
         for variable, constant in enumerate(step.constants, start=len(step.inputs)):
             outside[variable] = b.constant(*constant)
 
         def inside(variable: int) -> int:
-            if variable in within:
-                return within[variable]
-            return _give(b, inner, given, outside[variable])
+            return within[variable] if variable in within else inner.give(outside[variable])
 
         runs_outside: dict[Loop, list[int]] = {}
         runs_within: dict[Loop, list[int]] = {}
-        varying: set[int] = set(within)
         for variable, equation, operands in reads(step.numbered()):
             loop = equation.primitive.loop if isinstance(equation.primitive, LoopResult) else None
-            if loop in runs_within or not varying.isdisjoint(operands):
+            if loop in runs_within or not within.keys().isdisjoint(operands):
                 within[variable] = inner.again(equation, inside, runs_within)
-                varying.add(variable)
             else:
                 outside[variable] = b.again(equation, outside.__getitem__, runs_outside)
         outputs = [o._replace(variables=tuple(map(inside, o.variables))) for o in step.outputs]
-        loop = Loop(inner.finish(outputs), self.n_steps, len(given), len(self.rows))
-        read = [variable for row in self.rows for variable in row]
-        results = b.results(loop, [*self.initial, *given, *read])
-        n, steps = len(self.initial), self.n_steps or 0
-        rows = [results[first : first + steps] for first in range(n, len(results), steps or 1)]
-        carries = self.constant_carries | dict(zip(self.carries, results))
-        left: dict[int, Sequence[int]] = dict(zip(self.left, rows))
-        return carries, left | {row: [v] * steps for row, v in self.constant_rows.items()}
+        initial, _, rows = self.operands
+        rest = Loop(inner.finish(outputs), self.n_steps, len(inner.given), len(rows))
+        return rest, [*initial, *inner.given, *(variable for row in rows for variable in row)]
 
 
 def find_body(
-    b: Builder,
-    write: Write,
-    initial: Sequence[int],
-    given: Sequence[int],
-    rows: Sequence[Sequence[int]],
-    n_steps: int | None,
-    wanted_carries: Collection[int],
-    wanted_rows: Collection[int],
+    b: Builder, write: Write, operands: Operands, n_steps: int | None, wanted: Collection[int]
 ) -> Body:
     """Write a step of a loop.
 
     Args:
-        initial: what each carry is at first.
-        given: what every step reads.
-        rows: for each row, what each step reads.
-        wanted_carries, wanted_rows: which of them are read after the loop.
+        wanted: which carries are read after the loop.
 
     Reference: Wegman and Zadeck (1991), Constant propagation with conditional branches: carries
     are taken for constant until a step makes something else of them.
     """
-    constant = {k: v for k, v in enumerate(initial) if b.is_constant(v)}
-    unchanged: dict[int, int] = {}
+    constant = {k for k, v in enumerate(operands.initial) if b.is_constant(v)}
+    unchanged: set[int] = set()
     while True:
-        inner = Builder(b.max_equations, is_body=True)
-        numbers: dict[int, int] = {}
         same = constant | unchanged
-        carries = [
-            _give(b, inner, numbers, same[k]) if k in same else inner.input(CARRY, k, b.dtype(v))
-            for k, v in enumerate(initial)
-        ]
-        each = [
-            _give(b, inner, numbers, row[0])
-            if len(set(row)) == 1
-            else inner.input(ROW, k, b.dtype(row[0]))
-            for k, row in enumerate(rows)
-        ]
-        step = write(inner, carries, [_give(b, inner, numbers, v) for v in given], each)
-        changed = {k for k in constant if step.carries[k] != carries[k]}
-        still = {
-            k: v
-            for k, v in enumerate(initial)
-            if k not in same and k not in changed and step.carries[k] == carries[k]
-        }
-        if not changed and not still:
-            break
-        for k in changed:
-            del constant[k]
-        unchanged |= still
+        written = _write_step(b, write, operands, same)
+        kept = written.kept
+        if constant <= kept <= same:
+            return _make_body(written, operands, n_steps, wanted)
+        constant &= kept
+        unchanged |= kept - same
 
-    left = [k for k in wanted_rows if not inner.is_constant(step.rows[k])]
+
+class _StepBuilder(Builder):
+    """Writes the step of a loop that another Builder writes.
+
+    Attributes:
+        given: the variables of the other that the step reads, each with its number.
+    """
+
+    def __init__(self, outside: Builder):
+        super().__init__(outside.max_equations, is_body=True)
+        self.outside = outside
+        self.given: dict[int, int] = {}
+
+    def give(self, variable: int) -> int:
+        """Return what a variable of the other is here: the same constant, or one that is given."""
+        if self.outside.is_constant(variable):
+            return _copy(self.outside, self, variable)
+        number = self.given.setdefault(variable, len(self.given))
+        return self.input(GIVEN, number, self.outside.dtype(variable))
+
+
+class _Written(NamedTuple):
+    """A step, as it is while some carries are taken to stay what they are at first.
+
+    Attributes:
+        same: which carries those are.
+        carries: what each carry is in the step.
+    """
+
+    inner: _StepBuilder
+    same: set[int]
+    carries: Sequence[int]
+    step: Step
+
+    @property
+    def kept(self) -> set[int]:
+        """Which carries the step leaves as they are."""
+        return {k for k, v in enumerate(self.carries) if self.step.carries[k] == v}
+
+
+def _write_step(b: Builder, write: Write, operands: Operands, same: set[int]) -> _Written:
+    """Write a step, where the carries `same` are what they are at first."""
+    inner = _StepBuilder(b)
+    carries = [
+        inner.give(v) if k in same else inner.input(CARRY, k, b.dtype(v))
+        for k, v in enumerate(operands.initial)
+    ]
+    rows = [
+        inner.give(row[0]) if len(set(row)) == 1 else inner.input(ROW, k, b.dtype(row[0]))
+        for k, row in enumerate(operands.rows)
+    ]
+    given = [inner.give(v) for v in operands.given]
+    return _Written(inner, same, carries, write(inner, carries, given, rows))
+
+
+def _make_body(
+    written: _Written, operands: Operands, n_steps: int | None, wanted: Collection[int]
+) -> Body:
+    """Return the Body of a step, without carries and rows that nothing reads."""
+    inner, same, _, step = written
     constant_rows = {
-        k: _copy(inner, b, step.rows[k]) for k in wanted_rows if inner.is_constant(step.rows[k])
+        k: _copy(inner, inner.outside, v) for k, v in enumerate(step.rows) if inner.is_constant(v)
     }
-    kept = _carries_read(inner, step, [step.rows[k] for k in left], set(wanted_carries) - {*same})
+    left = [k for k in range(len(step.rows)) if k not in constant_rows]
+    carries = _carries_read(inner, step, [step.rows[k] for k in left], set(wanted) - same)
     outputs = [
-        Output(CARRY, (len(kept),), tuple(step.carries[k] for k in kept)),
+        Output(CARRY, (len(carries),), tuple(step.carries[k] for k in carries)),
         Output(ROW, (len(left),), tuple(step.rows[k] for k in left)),
     ]
     if step.going is not None:
         outputs.append(Output(GOING, (), (step.going,)))
     program = inner.finish(outputs)
-    read = [entry.element for entry in program.inputs if entry.leaf == ROW]
-    position = {(CARRY, k): i for i, k in enumerate(kept)}
-    position |= {(ROW, k): i for i, k in enumerate(read)}
+    rows = [entry.element for entry in program.inputs if entry.leaf == ROW]
+    position = {(CARRY, k): i for i, k in enumerate(carries)}
+    position |= {(ROW, k): i for i, k in enumerate(rows)}
     inputs = tuple(
         entry._replace(element=position.get((entry.leaf, entry.element), entry.element))
         for entry in program.inputs
     )
     return Body(
-        Program(inputs, program.constants, program.equations, program.outputs),
+        replace(program, inputs=inputs),
         n_steps,
-        initial=[initial[k] for k in kept],
-        given=list(numbers),
-        rows=[rows[k] for k in read],
-        carries=kept,
+        Operands(
+            initial=[operands.initial[k] for k in carries],
+            given=list(inner.given),
+            rows=[operands.rows[k] for k in rows],
+        ),
+        carries=carries,
         left=left,
-        constant_carries=same,
+        constant_carries={k: operands.initial[k] for k in same},
         constant_rows=constant_rows,
     )
 
@@ -211,17 +257,6 @@ def _carries_read(
         reached = {entry.element for entry in inner.inputs_of(roots) if entry.leaf == CARRY}
         waiting, roots = reached - found, []
     return sorted(found)
-
-
-def _give(b: Builder, inner: Builder, numbers: dict[int, int], variable: int) -> int:
-    """Return what a variable of `b` is within a step: a constant, or one that is given to it.
-
-    Args:
-        numbers: of those that are given, in the order in which they were.
-    """
-    if b.is_constant(variable):
-        return _copy(b, inner, variable)
-    return inner.input(GIVEN, numbers.setdefault(variable, len(numbers)), b.dtype(variable))
 
 
 def _copy(b: Builder, other: Builder, variable: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsweep.program.arrays import Variables
 from gradsweep.program.builder import Builder
-from gradsweep.program.rolled_loops import Body, Step, find_body
+from gradsweep.program.rolled_loops import Body, Operands, Step, find_body
 from gradsweep.support.errors import NotAProgram, TooLong
 from gradsweep.tracing.jax.dtypes import program_dtype
 from gradsweep.tracing.jax.nested import opened
@@ -74,7 +74,7 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
 
         by_row = [row for array in each for row in array[order].reshape(length, -1).T.tolist()]
         n_left = sum(aval.size for aval in left_avals)
-        body = loop.body(write, by_row, length, used[:n_carry], n_left)
+        body = loop.body(write, by_row, length, used[:n_carry])
         if body.n_computed <= _MOST_UNROLLED:
             return None
         carries, rows_left = body.roll(lowering.builder)
@@ -129,7 +129,7 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
             (goes_on,) = _flat(within, going, [going_aval])
             return Step(loop.left(within, results), [], goes_on)
 
-        carries, _ = loop.body(write, [], None, used, 0).roll(lowering.builder)
+        carries, _ = loop.body(write, [], None, used).roll(lowering.builder)
         return loop.results(carries, used)
 
     most = lowering.builder.max_equations
@@ -192,21 +192,12 @@ class _Arrays:
         rows: Sequence[Sequence[int]],
         n_steps: int | None,
         used: Sequence[bool],
-        n_left: int,
     ) -> Body:
         """Write a step; `used` tells which carries are read after the loop."""
         every = [*(True for _ in self._refs), *used]
         each = [is_used for is_used, aval in zip(every, self._all_avals) for _ in range(aval.size)]
-        return find_body(
-            self._lowering.builder,
-            write,
-            self._initial,
-            self._given,
-            rows,
-            n_steps,
-            _positions(each),
-            range(n_left),
-        )
+        operands = Operands(self._initial, self._given, rows)
+        return find_body(self._lowering.builder, write, operands, n_steps, _positions(each))
 
     def results(self, carries: dict[int, int], used: Sequence[bool]) -> list[Any]:
         """Return the carries in the end, None for those that are not used; refs get theirs."""
