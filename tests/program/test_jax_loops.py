@@ -108,6 +108,25 @@ def test_long_trajectory_is_fused_in_reverse(jax):
 
 
 @pytest.mark.jax
+@pytest.mark.parametrize("engine", ["fused", "reference", "xla"])
+def test_a_carry_that_only_the_first_step_keeps_is_followed(engine, jax):
+    """y + 2x: the first carry is y from the second step on, and the other goes to 2x."""
+    jnp = jax.numpy
+
+    def f(x, y):
+        def step(i, carries):
+            kept, z = carries
+            return jnp.where(i == 0, kept, y), 0.5 * z + x
+
+        return sum(jax.lax.fori_loop(0, 3000, step, (x, x)))
+
+    sweep = gs.Sweep(x=[1.0, 2.0, 5.0], y=[10.0, 20.0])
+    found = gs.gradient(f, sweep, engine=engine, with_value=True)
+    np.testing.assert_allclose(found.f, [[12.0, 22.0], [14.0, 24.0], [20.0, 30.0]])
+    assert found.df_dx == pytest.approx(2.0) and found.df_dy == pytest.approx(1.0)
+
+
+@pytest.mark.jax
 def test_loop_that_looks_up_its_own_step_is_written_out(jax):
     jnp = jax.numpy
     table = jnp.arange(40.0)

@@ -289,6 +289,24 @@ def test_what_is_the_same_at_every_step_is_computed_once():
     assert program.constant(program.outputs[2].variables[0]).value == 0.0
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_carry_that_only_the_first_step_keeps_changes(engine):
+    def function(b, x, y):
+        def step(inner, carries, given, rows):
+            n, kept = carries
+            is_first = inner.emit("eq", n, inner.constant(0, "int64"))
+            following = inner.emit("add", n, inner.constant(1, "int64"))
+            return Step([following, inner.emit("select", is_first, kept, given[0])], [])
+
+        return rolled(b, step, [b.constant(0, "int64"), x], [y])[0]
+
+    program = program_of(function, x="float64", y="float64")
+    leaves = leaves_of(x=(("i",), A), y=(("j",), B))
+    n, last = run(ENGINES[engine], program, leaves, {"i": 3, "j": 4})
+    assert n == N
+    np.testing.assert_array_equal(np.broadcast_to(last, (3, 4)), np.broadcast_to(B, (3, 4)))
+
+
 def test_program_with_loops_is_saved_and_read():
     for function in (affine, newton, two_axes):
         names = {"x": "float64"} if function is newton else {"c": "float64"}

@@ -1,7 +1,6 @@
 """A user's script, for type checkers alone: what must be an error is one, or an ignore is unused.
 
-    mypy --warn-unused-ignores tests/support/typed_script.py
-    basedpyright
+Run `mypy --warn-unused-ignores tests/support/typed_script.py`, and `basedpyright`.
 """
 
 import numpy as np

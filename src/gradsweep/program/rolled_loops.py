@@ -139,16 +139,16 @@ def find_body(
     Reference: Wegman and Zadeck (1991), Constant propagation with conditional branches: carries
     are taken for constant until a step makes something else of them.
     """
-    constant = {k for k, v in enumerate(operands.initial) if b.is_constant(v)}
-    unchanged: set[int] = set()
+    same = {k for k, v in enumerate(operands.initial) if b.is_constant(v)}
+    changing: set[int] = set()
     while True:
-        same = constant | unchanged
         written = _write_step(b, write, operands, same)
-        kept = written.kept
-        if constant <= kept <= same:
+        # One that was kept beside a constant that is none may change after all.
+        changing |= same - written.kept
+        following = (same | written.kept) - changing
+        if following == same:
             return _make_body(written, operands, n_steps, wanted)
-        constant &= kept
-        unchanged |= kept - same
+        same = following
 
 
 class _StepBuilder(Builder):
