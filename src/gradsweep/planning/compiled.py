@@ -60,7 +60,7 @@ class CompiledQuantity:
         is_mapped = self.plan.engine == "torch"
         self._traces = [traced for traced in traces if is_mapped or holds_elsewhere(traced)]
         self._identity = _identity_of(request.bound.function)
-        self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.allocate())}
+        self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.untouched())}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
 
@@ -101,7 +101,7 @@ class CompiledQuantity:
         }
         request = self._request.with_leaves({**self._request.leaves, **changed})
         plan = self._planned(request)
-        arrays = plan.allocate()
+        arrays = plan.allocate() if out is None else plan.untouched()
         if out is None:
             plan.fill(arrays)
         else:

@@ -20,6 +20,7 @@ from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.results.names import variable_name, views
 from gradsweep.support.addresses import address_of, overlap
 from gradsweep.support.locks import give_locks
+from gradsweep.support.memory_pool import empty
 
 __all__ = ["DirectCalls", "can_bind"]
 
@@ -105,7 +106,7 @@ class _Results:
 
     def __init__(self, plan: Plan):
         self.names = [variable_name(plan.labels, result) for result in plan.results]
-        self.like = plan.allocate()
+        self.like = plan.untouched()
         self._forms = [(array.shape, array.dtype, array.strides) for array in self.like]
         # Each variable by the number of the result that it shows; its axes moved, if they are.
         self._shown = [
@@ -125,7 +126,7 @@ class _Results:
 
     def allocate(self) -> list[np.ndarray]:
         return [
-            np.empty(shape, dtype) if back is None else np.empty(shape, dtype).transpose(back)
+            empty(shape, dtype) if back is None else empty(shape, dtype).transpose(back)
             for shape, dtype, back in self._memory
         ]
 

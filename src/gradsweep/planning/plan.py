@@ -36,6 +36,10 @@ class Plan(Decision):
         """Return an array for each result, yet to be filled."""
         return [allocate(self.axes, r.dims, r.shape, r.dtype) for r in self._part_results]
 
+    def untouched(self) -> list[np.ndarray]:
+        """Return arrays as `allocate` does, that take no memory until something is written."""
+        return [allocate(self.axes, r.dims, r.shape, r.dtype, np.empty) for r in self._part_results]
+
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Compute the sweep into arrays of the shapes that `allocate` gives."""
         tasks = [

@@ -21,6 +21,7 @@ from gradsweep.request.request import Request
 from gradsweep.running.destination import DestinationOptions, make_destination
 from gradsweep.support.errors import BranchError, GradsweepWarning, MemoryLimitError
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
+from gradsweep.support.memory_pool import POOL
 
 __all__ = ["make_plan"]
 
@@ -48,6 +49,7 @@ def make_plan(
     destination = make_destination(asked)
     if destination is not None:
         replan = partial(_replan, _without_points(request), options)
+        POOL.clear()  # parts have memory of their own
         return plan_parts(request, options, trace, budget_bytes(memory_limit), destination, replan)
     try:
         branches = split(trace, leaves, axes, bound.describe)
@@ -74,7 +76,8 @@ _SMALL = 2**26
 
 def _fit(plan: Plan, memory_limit: int | float | str | None) -> Plan:
     """Return the plan in chunks such that all of it fits into the memory there is."""
-    budget = budget_bytes(memory_limit)
+    free = budget_bytes(memory_limit)
+    budget = free + POOL.idle_bytes
     needed = plan.held_bytes
     if needed > budget:
         raise MemoryLimitError(
@@ -89,7 +92,9 @@ def _fit(plan: Plan, memory_limit: int | float | str | None) -> Plan:
         chunks, n_bytes = planned.prepared.chunks(planned.branch.axes, scratch)
         _require_one_point(plan, n_bytes, scratch, budget, memory_limit)
         branches.append(replace(planned, chunks=chunks, scratch_bytes=n_bytes))
-    return replace(plan, branches=tuple(branches))
+    fitting = replace(plan, branches=tuple(branches))
+    POOL.shrink(fitting.projected_bytes - free)
+    return fitting
 
 
 def _require_one_point(

@@ -4,13 +4,14 @@ Tasks and the arrays to fill enter; the arrays are filled.
 Knows nothing of how a kernel was made, nor of labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradsweep.engines.job import Kernel, Leaves
 from gradsweep.request.partition import SELECTED, Partition, Points
+from gradsweep.support import memory_pool
 
 __all__ = ["Task", "allocate", "execute"]
 
@@ -37,13 +38,22 @@ class Task:
     chunks: Partition
 
 
-def allocate(axes: Mapping[str, int], dims: Dims, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def allocate(
+    axes: Mapping[str, int],
+    dims: Dims,
+    shape: tuple[int, ...],
+    dtype: str,
+    empty: Callable[..., np.ndarray] = memory_pool.empty,
+) -> np.ndarray:
     """Return an array with `dims` leading and `shape` after them.
 
     In memory the dims come last: the elements of one entry of a Jacobian stand side by side
     along the sweep, which is how a kernel writes them.
+
+    Args:
+        empty: makes the memory, from a shape and a dtype.
     """
-    array = np.empty((*shape, *(axes[dim] for dim in dims)), dtype=dtype)
+    array = empty((*shape, *(axes[dim] for dim in dims)), dtype)
     return np.moveaxis(array, range(len(shape)), range(-len(shape), 0)) if shape else array
 
 

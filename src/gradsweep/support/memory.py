@@ -6,6 +6,7 @@ Knows nothing of what takes the memory.
 import math
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ __all__ = [
     "SCRATCH_BYTES",
     "budget_bytes",
     "format_bytes",
+    "free_bytes",
     "parse_bytes",
+    "present_bytes",
 ]
 
 # What an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
@@ -31,8 +34,11 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
-def parse_bytes(written: int | float | str) -> int:
+def parse_bytes(written: int | float | str, name: str = "memory_limit") -> int:
     """Read an amount of memory: a number of bytes, or text such as "2GB" or "512 MiB".
+
+    Args:
+        name: what errors call it.
 
     Raises:
         MemoryLimitError: when it is neither, or not positive.
@@ -45,11 +51,11 @@ def parse_bytes(written: int | float | str) -> int:
     is_number = isinstance(n_bytes, int | float | np.number) and not isinstance(n_bytes, bool)
     if not is_number or math.isnan(n_bytes):
         raise MemoryLimitError(
-            f"memory_limit={written!r} is no amount of memory. "
+            f"{name}={written!r} is no amount of memory. "
             f'Give bytes, or text such as "2GB" or "512MiB".'
         )
     if not n_bytes > 0:
-        raise MemoryLimitError(f"memory_limit={written!r} leaves no memory at all.")
+        raise MemoryLimitError(f"{name}={written!r} leaves no memory at all.")
     return int(min(n_bytes, sys.maxsize))
 
 
@@ -70,7 +76,7 @@ def budget_bytes(limit: int | float | str | None) -> int:
             the process's cgroup have free.
     """
     if limit is None:
-        return int(_SAFE_SHARE * _free_bytes())
+        return int(_SAFE_SHARE * free_bytes())
     return max(0, parse_bytes(limit) - _resident_bytes())
 
 
@@ -94,22 +100,32 @@ def _page_bytes() -> int:
     return resource.getpagesize()
 
 
-def _free_bytes() -> float:
+def free_bytes() -> float:
     """Return what is free for the process, as far as the system tells."""
-    free = math.inf
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free = 1024 * int(line.split()[1])
-    except OSError:
-        pass
+    free = _of_machine("MemAvailable")
     for limit, used in _CGROUP_FILES:
-        try:
+        with suppress(OSError, ValueError):  # no such file, or "max"
             free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
     # A system that tells nothing is taken at a few gigabytes rather than at none.
     return max(0, free) if math.isfinite(free) else 4 * 2**30
+
+
+def present_bytes() -> float:
+    """Return what there is for the process and others together, as far as the system tells."""
+    present = _of_machine("MemTotal")
+    for limit, _ in _CGROUP_FILES:
+        with suppress(OSError, ValueError):
+            present = min(present, int(Path(limit).read_text()))
+    return present if math.isfinite(present) else 4 * 2**30
+
+
+def _of_machine(name: str) -> float:
+    """Return a line of /proc/meminfo in bytes; infinity where there is none."""
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return 1024 * int(line.split()[1])
+    return math.inf
 
 
 _CGROUP_FILES = [
