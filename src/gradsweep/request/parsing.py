@@ -15,9 +15,10 @@ import numpy as np
 from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
+from gradsweep.request.argument import Argument, Coordinate, LeafMark
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
-from gradsweep.request.leaf import Argument, Coordinate, Leaf, LeafMark, union
+from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
 
 __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]

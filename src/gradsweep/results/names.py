@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradsweep.request.argument import Argument, Coordinate
 from gradsweep.request.lazy import Values, load
-from gradsweep.request.leaf import Argument, Coordinate, dtype_name
+from gradsweep.request.leaf import dtype_name
 from gradsweep.request.quantities import Result
 from gradsweep.results.layout import Variable
 from gradsweep.support.cache import Cache
