@@ -174,7 +174,7 @@ def _converted(array: Values) -> Values | None:
             return array.astype(dtype, copy=False)
         case "i" | "u":
             # What int64 cannot hold would come out negative.
-            is_large = array.dtype == np.uint64 and (
+            is_large = (array.dtype.kind, array.dtype.itemsize) == ("u", 8) and (
                 isinstance(array, Lazy) or np.any(array > _LARGEST_INTEGER)
             )
             return array.astype("float64" if is_large else "int64", copy=False)
