@@ -20,11 +20,11 @@ __all__ = [
     "parse_bytes",
 ]
 
-# What an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
+# How much an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
 SCRATCH_BYTES = 2**28
 
 
-# Of what is free, so much is left to others.
+# The share of the free memory that is taken; the rest is left to others.
 _SAFE_SHARE = 0.8
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -66,8 +66,8 @@ def budget_bytes(limit: int | float | str | None) -> int:
     """Return how much more memory the process may take.
 
     Args:
-        limit: what all of the process may take; by default a safe share of what the machine and
-            the process's cgroup have free.
+        limit: how much the whole process may take; by default a safe share of the memory that is
+            free on the machine and in the process's cgroup.
     """
     if limit is None:
         return int(_SAFE_SHARE * _free_bytes())
@@ -75,7 +75,7 @@ def budget_bytes(limit: int | float | str | None) -> int:
 
 
 def _resident_bytes() -> int:
-    """Return what the process holds now."""
+    """Return how many bytes the process holds now."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _page_bytes()
     except OSError:
@@ -95,7 +95,7 @@ def _page_bytes() -> int:
 
 
 def _free_bytes() -> float:
-    """Return what is free for the process, as far as the system tells."""
+    """Return how many bytes are free for the process, as far as the system tells."""
     free = math.inf
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -108,7 +108,7 @@ def _free_bytes() -> float:
             free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
         except (OSError, ValueError):  # no such file, or "max"
             continue
-    # A system that tells nothing is taken at a few gigabytes rather than at none.
+    # A system that tells nothing counts as one with a few gigabytes free.
     return max(0, free) if math.isfinite(free) else 4 * 2**30
 
 
