@@ -20,9 +20,10 @@ def partial(x):
     return gs.gradient(square, gs.Sweep(x=x)).dsquare_dx.values
 
 
-def test_unsigned_integers_too_large_for_signed_ones_stay_positive():
+@pytest.mark.parametrize("dtype", ["<u8", ">u8"])
+def test_unsigned_integers_too_large_for_signed_ones_stay_positive(dtype):
     np.testing.assert_array_equal(
-        partial(np.array([2**63 + 2**60, 1], np.uint64)), [2.0**64 + 2.0**61, 2.0]
+        partial(np.array([2**63 + 2**60, 1], dtype)), [2.0**64 + 2.0**61, 2.0]
     )
 
 

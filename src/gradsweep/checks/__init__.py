@@ -1,8 +1,8 @@
 """Check derivatives against independent estimates, at points drawn from a sweep.
 
-A function, a sweep and a quantity enter, as for the quantity itself; a Check leaves. An
-estimate is a file of its own, and a row of `ESTIMATES` below.
-Never sees how an engine computes, but for the Plan that it checks.
+A function, a sweep and a quantity enter; a Check leaves. Each estimate has a file of its own and
+a row of `ESTIMATES` below.
+Never sees how an engine computes: it runs the Plan that it checks.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,12 +37,12 @@ ESTIMATES: dict[str, Estimate] = {
     "other": other.estimate,
 }
 
-# How many elements of x are looked at, by the order of the derivative; and how many numbers of
-# a derivative at a point. Which ones is drawn.
+# The most elements of x that are checked, by the order of the derivative, and the most numbers of
+# a derivative at one point. Where there are more, they are drawn at random.
 _MOST_ELEMENTS = {1: 64, 2: 16}
 _MOST_ENTRIES = 1000
 
-# Relative tolerances: what differentiation in floating point may lose of well-conditioned code.
+# Relative tolerances: the rounding error that a derivative of well-conditioned code may have.
 _RELATIVE = {"float64": 1e-9, "float32": 1e-4}
 
 
@@ -60,11 +60,10 @@ def check(
 ) -> Check:
     """Compare a derivative with independent estimates of it, at points drawn from a sweep.
 
-    Three estimates are made where they can be: `"mpmath"` evaluates the function's value in 60
-    digits or more and takes differences there; `"scipy"` is `scipy.differentiate` of the
-    function as its framework calls it; `"other"` is the differentiation of JAX for a torch
-    function, and of torch for a JAX function. None uses a rule of differentiation that the computed
-    derivative used.
+    There are three estimates: `"mpmath"` evaluates the function in 60 digits or more and takes
+    differences; `"scipy"` applies `scipy.differentiate` to the function, called by its own
+    framework; `"other"` differentiates a torch function with JAX, and a JAX function with torch.
+    None uses a rule of differentiation that the computed derivative used.
 
     Args:
         f: a function.
@@ -74,9 +73,9 @@ def check(
         n_points: how many points of the sweep are drawn.
         rng: a seed or a numpy.random.Generator; the same seed draws the same points.
         rtol: the relative difference that is allowed; by default 1e-9, or 1e-4 in float32.
-        atol: the absolute difference that is allowed; by default what rounding makes of a
-            derivative of the size that this one has over the points.
-        estimates: the names of those to be made; by default all.
+        atol: the absolute difference that is allowed; by default the rounding error of the
+            derivative's largest value at the points.
+        estimates: the names of the estimates to make; by default all.
         options: as for the quantity: `wrt`, `engine`, `framework`, ...
 
     Returns:
@@ -85,7 +84,7 @@ def check(
 
     Raises:
         ArgumentError: when an estimate's name is unknown, or as the quantity raises it.
-        SweepError: when the sweep has no points, or fewer than one is to be drawn.
+        SweepError: when the sweep has no points, or `n_points` is less than 1.
     """
     chosen = _chosen_estimates(estimates)
     if n_points < 1:
@@ -100,10 +99,10 @@ def check(
     plan = make_plan(request.with_leaves(few), asked.computing)
     positions = draw(plan.axes, n_points, generator)
     problem, notes = _pose(plan, positions, generator)
-    described = tuple(_described(plan, point) for point in problem.points)
+    described = tuple(_describe(plan, point) for point in problem.points)
     arguments = [{k: p.values[k] for k in problem.function_keys} for p in problem.points]
     notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
-    made = {_shown(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
+    made = {_title(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
     return Check(
         function=plan.bound.name,
         quantity=plan.derivative.quantity,
@@ -137,7 +136,7 @@ def _chosen_estimates(names: str | Iterable[str] | None) -> dict[str, Estimate]:
 def _pose(
     plan: Plan, positions: Sequence[dict[str, int]], rng: np.random.Generator
 ) -> tuple[Problem, tuple[str, ...]]:
-    """Return what is to be estimated at the drawn points, and what is left out of it."""
+    """Return the Problem at the drawn points, and notes on what it leaves out."""
     derivative = plan.derivative
     points = tuple(
         Point(
@@ -178,19 +177,19 @@ def _pose(
     return problem, tuple(notes)
 
 
-def _described(plan: Plan, point: Point) -> str:
-    """Write a point as the arguments that are swept; all of them where none is."""
+def _describe(plan: Plan, point: Point) -> str:
+    """Write the swept arguments of a point, or all arguments where none is swept."""
     swept = {key: point.values[key] for key, leaf in plan.leaves.items() if leaf.dims}
     return plan.bound.describe(swept) or plan.bound.describe(point.values)
 
 
 def _few(n: int, most: int, rng: np.random.Generator) -> list[int]:
-    """Return at most `most` of the numbers below n, drawn where there are more."""
+    """Return at most `most` of the numbers below n, drawn at random where there are more."""
     return list(range(n)) if n <= most else sorted(rng.choice(n, most, replace=False).tolist())
 
 
-def _shown(name: str, problem: Problem) -> str:
-    """Return what an estimate is called in the rows: the other framework by its name."""
+def _title(name: str, problem: Problem) -> str:
+    """Return an estimate's name in the rows: "other" is called after its framework."""
     return other.framework(problem) if ESTIMATES[name] is other.estimate else name
 
 

@@ -1,8 +1,8 @@
-"""Estimate by scipy.differentiate, which adapts its steps and tells its own error.
+"""Estimate by scipy.differentiate, which adapts its steps and reports its own error.
 
-What is differentiated is the function itself, called by its framework at double precision. So it
-sees what the function does and not what was traced of it. Where the error that scipy reports is
-smaller than the noise in y allows, that is what counts.
+It differentiates the function itself, called by its framework in double precision, and never sees
+its Program. The error is the larger of the one that scipy reports and the one that the noise in y
+causes.
 
 References: scipy.differentiate.derivative; for the noise, More and Wild (2011), "Estimating
 computational noise", SIAM J. Sci. Comput. 33.
@@ -19,23 +19,23 @@ from gradsweep.checks.values import Values
 
 __all__ = ["estimate", "noise_of"]
 
-# First steps, in units of an argument's own size: a shorter one is tried where a longer leaves
+# First steps, in units of an argument's own size. A shorter one is tried where a longer one leaves
 # the function's domain or crosses a kink.
 _FIRST_STEPS = (2.0**-3, 2.0**-8, 2.0**-13)
 
-# By the order of the derivative: the error, relative to it and to y, that ends the search.
+# The error, relative to the derivative and to y, that ends the search, by the derivative's order.
 _ENOUGH = {1: (1e-9, 1e-12), 2: (1e-7, 1e-9)}
 
 _CENTRAL, _LEFT, _RIGHT = 0, -1, 1
 _ORDER = 8
 _MAX_ITERATIONS = 8
 
-# Evaluations of y for one derivative and its two sides, roughly; and how many of them are calls
-# one at a time before some points are left out.
+# Roughly the evaluations of y for one derivative and its two sides, by the derivative's order; and
+# the most calls, where each evaluation is a call, before points are left out.
 _PER_DERIVATIVE = {0: 1, 1: 100, 2: 2500}
 _MAX_CALLS = 20_000
 
-# Between the noise of float64 and what no float32 arithmetic makes, relative to y.
+# The least and the most noise, relative to y, that float32 arithmetic makes.
 _FLOAT32_NOISE = (1e-10, 1e-5)
 
 
@@ -68,11 +68,11 @@ def estimate(problem: Problem) -> Estimated:
 def noise_of(problem: Problem, values: Values) -> np.ndarray:
     """Return the standard deviation of the noise in y, at every point: shape (points, y).
 
-    Fourth differences over tiny steps leave nothing of a smooth function.
+    Over tiny steps, the fourth differences of a smooth function vanish.
     """
     times = 1e-7 * np.arange(16)
     x = np.array([problem.x(point) for point in problem.points])
-    # All elements move, each by its own share, so that none cancels another.
+    # All elements move, each by a different share of its size, so that no two cancel.
     share = np.random.default_rng(0).uniform(0.5, 1.5, problem.n_elements)
     moves = np.array([problem.scales(point) for point in problem.points]) * share
     rows = x[:, None, :] + times[:, None] * moves[:, None, :]
@@ -85,7 +85,7 @@ def noise_of(problem: Problem, values: Values) -> np.ndarray:
 
 
 def _suspicion(problem: Problem, values: Values, noise: np.ndarray) -> str:
-    """Tell whether most points carry the noise of float32."""
+    """Return a clause where most points carry the noise of float32, or ""."""
     if problem.dtype != "float64":
         return ""
     x = np.array([problem.x(point) for point in problem.points])
@@ -135,7 +135,7 @@ def _at_point(
 
 
 def _sides(central: "_Slope", left: "_Slope", right: "_Slope", size: float) -> Sides:
-    """Put the three together: a side counts where it differs by more than its error."""
+    """Combine the three: a side counts where it differs by more than the errors allow."""
 
     def sure(side: _Slope) -> np.ndarray:
         differs = np.abs(side.value - central.value) > 10 * (side.error + central.error)
@@ -148,12 +148,12 @@ def _sides(central: "_Slope", left: "_Slope", right: "_Slope", size: float) -> S
 
 @dataclass(frozen=True, eq=False)
 class _Bundle:
-    """Lines, or planes, through which y is differentiated.
+    """Lines or planes along which y is differentiated.
 
     Attributes:
         which: the number of the point that they go through.
-        base: where each starts, shape (n, length of x).
-        moves: for each order of the derivative, what t = 1 adds to each, of the same shape.
+        base: the start of each, shape (n, length of x).
+        moves: for each order of the derivative, the step of t = 1 from each start; same shape.
     """
 
     values: Values
@@ -162,7 +162,7 @@ class _Bundle:
     moves: tuple[np.ndarray, ...]
 
     def at(self, t: np.ndarray) -> np.ndarray:
-        """Return the points at every t, all those of the first line before the second's."""
+        """Return the points at every t, line after line."""
         ends = self.base[:, None, :] + t[:, None] * self.moves[0][:, None, :]
         return ends.reshape(-1, self.base.shape[1])
 
@@ -206,7 +206,7 @@ def _bundle(
 
 
 def _refined(bundle: _Bundle, limits: _Limits, side: int) -> _Slope:
-    """Return the best of several first steps, for each element of y on each line."""
+    """Return the derivative by the best first step, for each element of y on each line."""
     n = len(bundle.base)
     value = np.full(limits.noise.shape, np.nan)
     error = np.full(limits.noise.shape, np.inf)
@@ -269,7 +269,7 @@ def _slope(bundle: _Bundle, limits: _Limits, side: int, first_step: float) -> _S
             tolerances={"rtol": 1e-12, "atol": 0.0},
             preserve_shape=True,
         )
-        # The last of the steps, which are halved; one-sided ones go down half as fast.
+        # The smallest step: each is half the last one; one-sided steps shrink half as fast.
         smallest = first_step / 2.0 ** (np.maximum(found.nit, 1) - 1 + _ORDER // 2 - 1)
         rounding = noise.ravel() / smallest
         error = np.where(np.isfinite(found.df), np.fmax(found.error, rounding), np.inf)

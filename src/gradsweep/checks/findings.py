@@ -1,4 +1,4 @@
-"""Findings: what was compared, and what it comes to.
+"""Findings: every comparison, and the verdict on all of them.
 
 Comparisons with their verdicts enter; counts and a sentence leave. Nothing is judged here.
 """
@@ -18,7 +18,7 @@ __all__ = ["EstimateNote", "Findings", "Row"]
 
 @dataclass(frozen=True)
 class EstimateNote:
-    """What became of an estimate.
+    """Whether an estimate was made.
 
     Attributes:
         n_points: at how many points it was made.
@@ -37,13 +37,13 @@ class Row:
     """One computed number beside one estimate of it.
 
     Attributes:
-        variable: what the derivative is called in a Dataset.
+        variable: the derivative's name in a Dataset.
         index: the number's place in the derivative's own dims.
-        point: which of `Findings.points` it is at.
+        point: the number of its point in `Findings.points`.
         estimate: which estimate; "" when none could be made.
         error: the estimate's own error.
         allowed: the difference that rounding, the tolerances and that error allow.
-        reason: what the number looks like, where there is something to say.
+        reason: the reason for the verdict, as a clause, or "".
     """
 
     variable: str
@@ -87,11 +87,11 @@ class Findings:
     Attributes:
         function, quantity, framework, engine: what was checked.
         n_sweep_points: how many points the sweep has.
-        points: for each point looked at, the value of every argument there.
-        described: the same points as the arguments of a call, those alone that are swept.
-        estimates: every estimate, those that could not be made with the reason.
+        points: for each checked point, the value of every argument there.
+        described: the same points as text: the swept arguments, as in a call.
+        estimates: every estimate, also those that could not be made.
         rows: every comparison.
-        notes: what else is to be known.
+        notes: anything else that a reader should know.
     """
 
     function: str
@@ -154,7 +154,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    """Write names as English does; of many only the first."""
+    """Write names as an English list, with the first three alone of more than four."""
     if len(names) > 4:
         names = [*names[:3], f"{len(names) - 3} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

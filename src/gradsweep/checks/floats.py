@@ -1,7 +1,7 @@
 """Find points where Python's own numbers raise, and tensors do not.
 
 `try: y = a / b` with `except ZeroDivisionError` is written for floats: 1.0 / 0.0 raises, and a
-tensor is infinite instead, so that the branch beside it can no longer be taken. A function and
+tensor is infinite instead, so that the `except` branch can no longer be taken. A function and
 points enter, sentences leave.
 """
 
@@ -18,7 +18,7 @@ from gradsweep.request.function import BoundFunction
 
 __all__ = ["raised_by_floats"]
 
-# What arithmetic on floats raises where that on arrays gives NaN or infinity.
+# The errors of float arithmetic where array arithmetic gives NaN or infinity.
 _ARITHMETIC = (ZeroDivisionError, OverflowError, ValueError)
 
 
@@ -28,7 +28,7 @@ def raised_by_floats(
     """Return a sentence for each line that raises when the function is called with floats.
 
     Args:
-        points: each as text and as the value of every argument.
+        points: each point as text, and the value of every argument there.
     """
     found: dict[tuple[str, str], tuple[str, bool]] = {}
     for described, values in points:
@@ -44,9 +44,9 @@ def raised_by_floats(
 
 
 def _raised(bound: BoundFunction, values: Mapping[str, np.ndarray]) -> list[tuple[str, str, bool]]:
-    """Call the function with floats; return where it raised, what, and whether it went on."""
+    """Call the function with floats; return where it raised, what, and whether it was caught."""
     seen: dict[int, tuple[str, str]] = {}
-    kept = []  # so that no id is given away
+    kept = []  # errors stay alive, so that no id is used twice
 
     def on_call(frame: FrameType, event: str, argument: Any) -> Any:
         frame.f_trace_lines = False

@@ -1,7 +1,7 @@
 """Judge a computed number by an estimate of it.
 
-A computed number and a Reading enter; a Finding leaves: what was found and, where something is
-wrong, what it looks like. Knows nothing of points, entries or how either number was made.
+A computed number and a Reading enter; a Finding leaves: the verdict and, where something is wrong,
+the likely cause. Knows nothing of points, entries or how either number was made.
 """
 
 import math
@@ -14,27 +14,26 @@ __all__ = ["SUSPICIOUS", "Finding", "Tolerance", "Verdict", "judge"]
 
 Verdict = Literal["agrees", "differs", "kink", "not finite", "unsure", "unchecked"]
 
-# Those that count against the derivative. "not finite" is said where the estimate is not either.
+# The verdicts against a derivative. "not finite" is none: the estimate is not finite either.
 SUSPICIOUS: frozenset[Verdict] = frozenset({"differs", "kink"})
 
 # An estimate's own error may be this many times what it reports.
 _TRUST = 10.0
 
-# Sides apart by less than this, relatively, are one number.
+# Sides whose relative difference is below this are one slope.
 _ONE_SLOPE = 1e-7
 
-# Relative differences that float32 arithmetic makes: from a tenth of its epsilon to some hundred.
+# Relative differences that float32 arithmetic makes: a tenth of its epsilon to a hundred times it.
 _FLOAT32 = (1e-8, 1e-5)
 
 
 class Finding(NamedTuple):
-    """What a comparison found.
+    """The outcome of one comparison.
 
     Attributes:
-        estimated: the number compared with: the estimate, or that of one side at the edge of
-            the function's domain.
-        allowed: how far apart they may be.
-        reason: what it looks like, as a clause; "" where there is nothing to say.
+        estimated: the estimate; at the edge of the function's domain, that of one side.
+        allowed: how far apart the two numbers may be.
+        reason: the reason for the verdict, as a clause, or "".
     """
 
     verdict: Verdict
@@ -48,9 +47,9 @@ class Tolerance:
     """How far apart two numbers may be.
 
     Attributes:
-        relative: to the larger of the two.
-        absolute: None for the rounding of `dtype`, at the size of the derivative elsewhere.
-        dtype: in which the derivative was computed.
+        relative: the difference allowed, relative to the larger of the two.
+        absolute: the difference allowed; None for the rounding of the derivative's usual size.
+        dtype: the dtype that the derivative was computed in.
         epsilon: its machine epsilon.
     """
 
@@ -63,7 +62,7 @@ class Tolerance:
         """Return how far a computed number may be from an estimate.
 
         Args:
-            typical: the size of the same derivative over all points.
+            typical: the largest size of the same derivative over all points.
         """
         absolute = self.absolute
         if absolute is None:
@@ -100,7 +99,7 @@ def judge(computed: float, reading: Reading, tolerance: Tolerance, typical: floa
 
 
 def _at_the_edge(reading: Reading) -> Reading:
-    """Take the one side that the function is defined on, where there is only one."""
+    """Return the reading of one side alone where the function is defined on one side only."""
     if math.isfinite(reading.value):
         return reading
     inside = [side for side in (reading.left, reading.right) if math.isfinite(side)]
@@ -115,13 +114,13 @@ def _has_kink(reading: Reading, tolerance: Tolerance, typical: float) -> bool:
         return False
     slopes = (left, right, reading.value)
     apart = max(slopes) - min(slopes)
-    # Rounding of a derivative that is nothing at all parts the sides too.
+    # Where the derivative is zero, rounding alone makes the sides differ.
     rounding = 32 * tolerance.epsilon * max(typical, reading.size)
     return apart > rounding + _ONE_SLOPE * max(map(abs, slopes))
 
 
 def _looks_like(computed: float, reading: Reading, tolerance: Tolerance) -> str:
-    """Say what a wrong number looks like."""
+    """Return a clause on what a wrong number looks like."""
     estimated = reading.value
     opposite = reading._replace(value=-estimated)
     if computed == 0:

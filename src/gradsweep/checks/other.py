@@ -1,7 +1,7 @@
 """Estimate by the other framework's own differentiation.
 
-A function of operators alone is traced by that framework as it is. Any other goes there as the
-Program of its value, evaluated with that framework's operations.
+That framework traces a function of operators alone as it is. Of any other function it runs the
+Program of the value, with its own operations.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from gradsweep.tracing.trace import trace
 
 __all__ = ["estimate", "framework"]
 
-# Both frameworks round as float64 does; what more is lost shows in the difference.
+# Both frameworks round as float64 does; a greater loss shows as a difference.
 _ROUNDING = 1e-15
 
 
@@ -36,7 +36,7 @@ def estimate(problem: Problem) -> Estimated:
     """Differentiate in the framework that the function is not written for.
 
     Raises:
-        Unavailable: when it is not installed, or the function cannot go there.
+        Unavailable: when it is not installed, or cannot run the function.
     """
     other = framework(problem)
     try:
@@ -45,7 +45,7 @@ def estimate(problem: Problem) -> Estimated:
         raise Unavailable(f"{other} is not installed") from None
     try:
         if other in candidate_frameworks(problem.bound):
-            # Names do not tell everything: what looks like operators may be torch's all the same.
+            # Names do not tell everything: x.sin() looks like operators, and only torch has it.
             with contextlib.suppress(Exception):
                 return Estimated(_all_readings(problem, other))
         return Estimated(_all_readings_of_programs(problem, other))
@@ -63,7 +63,7 @@ def framework(problem: Problem) -> str:
 
 
 def _all_readings(problem: Problem, framework: str) -> list[list[Reading]]:
-    """Return the readings where the function itself means the same in both frameworks."""
+    """Return the readings of the function itself, as it is, in another framework."""
     first = problem.points[0].values
     traced = trace(problem.bound, problem.derivative, first, framework)
     return [_readings(problem, point, traced) for point in problem.points]
@@ -99,7 +99,7 @@ def _all_readings_of_programs(problem: Problem, framework: str) -> list[list[Rea
 
 
 def _require_no_number_in_python(program: Program) -> None:
-    """Refuse a Program in which a number stands still because Python code has read it."""
+    """Refuse a Program in which a number is frozen because Python code has read it."""
     for guard in program.guards:
         if program.dtype(guard.variable).startswith("float"):
             raise Unavailable(f"its Python code reads a value that is swept, at {guard.where}")

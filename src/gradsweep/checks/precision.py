@@ -5,9 +5,9 @@ is used, neither the framework's nor the user's.
 
 With D digits and steps h = 1e-20 of an argument's own size s, the one-sided quotient
 (y(x + h) - y(x)) / h is wrong by h y'' / 2, which is 1e-20 of a derivative of ordinary curvature,
-and by the rounding 10^-D |y| / h. The mean of both sides is right to h^2 y''' / 6. How far the
-sides lie apart, h y'', is therefore a bound, and where they differ by more than that there is
-a kink. D starts at 60 and is doubled while rounding takes more than the 17th digit.
+and by the rounding 10^-D |y| / h. The mean of both sides is right to h^2 y''' / 6. The distance
+between the sides, h y'', is therefore a bound on its error, and sides that lie further apart show
+a kink. D starts at 60 and doubles while the error reaches the first 17 digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ __all__ = ["estimate"]
 _STEP_EXPONENT = -20
 _DIGITS = (60, 120, 240, 480)
 
-# By how many of its rounding errors an evaluation may be off.
+# An evaluation may be wrong by this many rounding errors.
 _ROUNDING = 1e4
 
 
@@ -65,7 +65,7 @@ def _readings(problem: Problem, point: Point, function: "_Function", mp: Any) ->
 
 
 def _is_kink(sides: Sides) -> bool:
-    """Tell whether more digits would bring the sides no closer."""
+    """Tell whether the sides lie too far apart for more digits to help."""
     apart = np.abs(sides.left - sides.right)
     return bool(np.any(apart > 1e-10 * np.maximum(np.abs(sides.left), np.abs(sides.right))))
 
@@ -100,7 +100,7 @@ def _differentiate(
             rounding = _ROUNDING * digits * size / h[0]
             error = abs(right - left)
             if not all(map(mp.CONTEXT.isfinite, error)):
-                # At the edge of a domain a step of twice the length tells about the one side.
+                # At the edge of a domain one side is finite: a step twice as long gives its error.
                 twice = (here - y(-2)) / (2 * h[0]), (y(2) - here) / (2 * h[0])
                 both = np.array([abs(left - twice[0]), abs(right - twice[1])])
                 error = np.array([_first_finite(mp, row) for row in zip(error, *both)])
@@ -136,13 +136,13 @@ def _float(value: Any) -> float:
 
 
 class _Function:
-    """The function's value in mpmath, each Program used where its guards hold."""
+    """The function's value in mpmath: each Program is used where its guards hold."""
 
     def __init__(self, problem: Problem, mp: Any):
         self._problem = problem
         self._mp = mp
         self._programs: list[Program] = []
-        # Second derivatives share their ends; kept while point and precision stay.
+        # Second derivatives share their ends: values are kept for one point and precision.
         self._place: tuple[int, int] | None = None
         self._known: dict[tuple, np.ndarray] = {}
 
@@ -170,7 +170,7 @@ class _Function:
         return found
 
     def _run(self, program: Program, point: Point, x: Sequence[Any]) -> np.ndarray | None:
-        """Return the outputs, or None when the Program does not hold there."""
+        """Return the outputs, or None when a guard of the Program fails there."""
         elements = dict(self._elements(x))
         inputs = [
             elements[leaf, element]
@@ -182,14 +182,14 @@ class _Function:
         seen = found[-1]
         for guard, value in zip(program.guards, seen):
             expected = self._mp.number(guard.expected)
-            # NaN was seen where NaN is found.
+            # Two NaNs agree.
             if value != expected and (value == value or expected == expected):
                 return None
         values = [value for output in found[:-1] for value in output]
         return np.array([self._mp.CONTEXT.mpf(value) for value in values], dtype=object)
 
     def _elements(self, x: Sequence[Any]):
-        """Yield the elements of x by leaf and place."""
+        """Yield each element of x by its leaf and its place there."""
         values = iter(x)
         point = self._problem.points[0].values
         for key in self._problem.derivative.wrt:
@@ -197,7 +197,7 @@ class _Function:
                 yield (key, element), next(values)
 
     def _trace(self, point: Point, x: Sequence[Any]) -> Program:
-        """Trace the value at the point; or, where x is beside it, next to it on that side."""
+        """Trace the value at the point, or close beside it on the side where x lies."""
         problem = self._problem
         at = problem.x(point)
         side = np.array([int(self._mp.CONTEXT.sign(a - self._mp.number(b))) for a, b in zip(x, at)])

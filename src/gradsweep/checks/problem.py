@@ -1,8 +1,8 @@
-"""What is to be estimated: the points, and each number of a derivative at a point.
+"""The problem that every estimate solves: the points, and the numbers of a derivative at each.
 
 A quantity's results and the values at a few points enter; a Problem leaves, in which every
-number of every result is a directional derivative of the function. Knows nothing of how one is
-estimated, nor of what was computed.
+number of every result is a directional derivative of the function. Knows neither how one is
+estimated nor what was computed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ __all__ = ["Entry", "OutputArray", "Point", "Problem", "Step", "entries_of"]
 
 
 class Step(NamedTuple):
-    """A direction in the space of x, all that is differentiated laid end to end.
+    """A direction in the space of x, which is all differentiated arguments laid end to end.
 
     Attributes:
-        kind: "unit", the unit vector of one element of x; "share", that times the element's
-            tangent; "tangent", the whole tangent.
+        kind: "unit", the unit vector of one element of x; "share", the unit vector times the
+            element's tangent; "tangent", the whole tangent.
         element: which element, or 0 for the whole tangent.
     """
 
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
     Attributes:
         result: which of the quantity's results.
-        place: where in that result's array at a point it stands.
+        place: its index in that result's array at a point.
         steps: the directions that y is differentiated along, one after the other.
         output: which element of y; None for the sum over all, weighted by the cotangent.
     """
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One point of a sweep: the value there of every leaf, directions included, by key."""
+    """One point of a sweep: the value of every leaf there, by key; directions are leaves too."""
 
     values: Mapping[str, np.ndarray]
 
@@ -67,9 +67,9 @@ class Problem:
 
     Attributes:
         framework: the one that the function is written for.
-        dtype: in which the derivative was computed.
+        dtype: the dtype that the derivative is computed in.
         results: the arrays of the quantity.
-        outputs: those of the function itself.
+        outputs: the arrays that the function itself returns.
         entries: the numbers to be estimated at every point.
     """
 
@@ -97,7 +97,7 @@ class Problem:
         return max((len(steps) for steps in self.steps), default=0)
 
     def x(self, point: Point) -> np.ndarray:
-        """Return what is differentiated, laid end to end."""
+        """Return the differentiated arguments, laid end to end."""
         parts = [np.ravel(point.values[key]).astype(np.float64) for key in self.derivative.wrt]
         return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -163,16 +163,16 @@ class Problem:
         return np.where(largest > 0, largest, 1.0)
 
     def scales(self, point: Point) -> np.ndarray:
-        """Return the size of each element of x, by which steps are measured; never zero."""
+        """Return the size of each element of x, the unit of steps; never zero."""
         x = np.abs(self.x(point))
         return np.where((x > 0) & np.isfinite(x), x, self._typical)
 
     def reach(self, point: Point, step: Step) -> float:
-        """Return how far along a step an element of x first moves by its own size."""
+        """Return the multiple of a step that first moves an element of x by its own size."""
         return self._times(point, step, self.scales(point))
 
     def span(self, point: Point, step: Step) -> float:
-        """Return the same by the sizes that the elements have over all points."""
+        """Return the same, with each element's largest size over all points."""
         return self._times(point, step, self._typical)
 
     def _times(self, point: Point, step: Step, sizes: np.ndarray) -> float:
@@ -188,11 +188,11 @@ def entries_of(
     starts: Mapping[str, int],
     chosen: frozenset[int],
 ) -> Iterator[Entry]:
-    """Yield every number of every result, those of the chosen elements of x alone.
+    """Yield every number of every result that involves chosen elements of x alone.
 
     Args:
         starts: where each leaf of `derivative.wrt` starts in x.
-        chosen: the elements of x that are looked at.
+        chosen: the elements of x that are checked.
     """
     first: dict[str, int] = {}
     position = 0

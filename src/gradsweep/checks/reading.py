@@ -1,6 +1,6 @@
-"""Reading: what an estimate says of one number.
+"""Reading: the estimate of one number.
 
-Knows nothing of what was computed, nor of how the estimate is made.
+Knows neither what was computed nor how the estimate is made.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ class Unavailable(Exception):
 
 
 class Reading(NamedTuple):
-    """One number as an estimate has it.
+    """The estimate of one number.
 
     Attributes:
         value: the estimate.
         error: a bound on its own error, or the best guess at one.
-        left, right: the same from one side alone, NaN where there is no such thing.
-        size: of y divided by the step's size: differences below its rounding mean nothing.
+        left, right: the estimate from one side alone; NaN where there is none.
+        size: the size of y over that of the step; differences below its rounding mean nothing.
     """
 
     value: float
@@ -37,7 +37,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimated:
-    """What an estimate found out.
+    """The result of an estimate.
 
     Attributes:
         readings: for each point of a Problem a Reading for each entry, or None where the
@@ -54,7 +54,7 @@ Estimate = Callable[[Problem], Estimated]
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """A derivative of all of y along some steps, and of each side alone: arrays like y."""
+    """A derivative of all of y along some steps, from both sides and from each: arrays like y."""
 
     value: np.ndarray
     error: np.ndarray
@@ -64,7 +64,7 @@ class Sides:
 
 
 def read(problem: Problem, point: Point, entry: Entry, sides: Sides) -> Reading:
-    """Return what a derivative of y says of one entry."""
+    """Return the Reading of one entry, given the derivative of all of y along its steps."""
     if entry.output is not None:
         o = entry.output
         return Reading(
@@ -74,7 +74,7 @@ def read(problem: Problem, point: Point, entry: Entry, sides: Sides) -> Reading:
             float(sides.right[o]),
             sides.size,
         )
-    # An output without a weight has no part in it, NaN or not.
+    # An output of weight zero is left out of the sum, even where it is NaN.
     w = problem.cotangent(point)
     used = w != 0
     return Reading(

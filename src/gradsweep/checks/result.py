@@ -24,10 +24,10 @@ _NUMBERS = ("computed", "estimated", "error", "allowed", "absolute", "relative")
 
 @dataclass(frozen=True)
 class Check(Findings):
-    """What `gradsweep.check` returns: every comparison, and what it comes to. It can be printed."""
+    """The result of `gradsweep.check`: every comparison, and a verdict. It can be printed."""
 
     def to_json(self) -> str:
-        """Return one JSON document; NaN and infinities are strings, as everywhere."""
+        """Return one JSON document, in which NaN and infinities are strings."""
         document = {
             "ok": self.ok,
             "sentence": self.sentence,
@@ -78,7 +78,7 @@ class Check(Findings):
             values = np.array([point[key] for point in self.points])[which]
             name = key.replace(".", "_")
             own = [f"{name}_{position}" for position in range(values.ndim - 1)]
-            # What is compared keeps its name where an argument has the same.
+            # A column keeps its name; an argument of the same name is renamed.
             name = f"argument_{name}" if name in variables else name
             coordinates[name] = (("row", *own), values)
         attrs = {name: getattr(self, name) for name in ("function", "quantity", "framework")}
@@ -93,7 +93,7 @@ def _cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: NaN and infinities by names that Python's float() reads."""
+    """Return a value that JSON can hold: NaN and infinities as words that float() reads."""
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Put every computed number beside every estimate of it.
+"""Compare every computed number with every estimate of it.
 
-What was computed and what was estimated enter, rows with verdicts leave.
+A Plan and the estimates of its numbers enter, rows with verdicts leave.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,12 +78,12 @@ def _judge(
 
 
 def _typical_sizes(problem: Problem, found: dict[str, Estimated]) -> dict[Entry, float]:
-    """Return for each entry the size that its result has over all points and entries."""
+    """Return for each entry the largest size of its result over all points and entries."""
     largest = [0.0] * len(problem.results)
     for estimated in found.values():
         for readings in estimated.readings:
             for entry, reading in zip(problem.entries, readings or ()):
-                # An estimate that is no more than its own error says nothing of the size.
+                # An estimate no larger than its own error says nothing about the size.
                 if np.isfinite(reading.value) and reading.error < abs(reading.value):
                     largest[entry.result] = max(largest[entry.result], abs(reading.value))
     return {entry: largest[entry.result] for entry in problem.entries}

@@ -1,7 +1,7 @@
 """Choose the points of a sweep at which derivatives are checked.
 
-Leaves enter; the same leaves at a few values of each axis leave, and the points chosen among
-these. The axes stay axes, so that what is computed there goes the way of the whole sweep.
+Leaves enter; the same leaves at a few values of each axis leave, and a few points among those.
+The axes remain, so that the thinned sweep is computed in the same way as the whole one.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from gradsweep.request.leaf import Leaf
 
 __all__ = ["draw", "thin"]
 
-# Points of the thinned sweep: a product of axes has many more than are looked at.
+# About the most points of the thinned sweep, which is computed whole though few points are drawn.
 _MAX_GRID = 4096
 
 
@@ -22,21 +22,21 @@ def thin(
     """Keep at most `n` values of every axis, its ends among them."""
     chosen: dict[str, np.ndarray] = {}
     budget = max(_MAX_GRID, n)
-    # Short axes first: what they leave of the budget goes to the long ones.
+    # Short axes come first: the rest of the budget goes to the long ones.
     for left, axis in zip(range(len(axes), 0, -1), sorted(axes, key=axes.__getitem__)):
         share = int(np.ceil(budget ** (1 / left)))
         chosen[axis] = _choose(axes[axis], min(n, share), rng)
         budget = max(1, budget // len(chosen[axis]))
     thinned = {}
     for key, leaf in leaves.items():
-        for axis in reversed(leaf.dims):  # the last to be gathered comes first
+        for axis in reversed(leaf.dims):  # gather puts each axis before the others
             leaf = leaf.gather({axis: chosen[axis]}, axis)
         thinned[key] = leaf
     return thinned
 
 
 def draw(axes: Mapping[str, int], n: int, rng: np.random.Generator) -> list[dict[str, int]]:
-    """Draw at most `n` different points of a product of axes: their index along each."""
+    """Draw at most `n` different points of a product of axes; return the index along each."""
     shape = tuple(axes.values())
     n_grid = int(np.prod(shape, dtype=np.int64))
     flat = np.sort(rng.choice(n_grid, size=min(n, n_grid), replace=False))

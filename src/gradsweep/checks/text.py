@@ -1,4 +1,4 @@
-"""Findings as text: the verdict, a line for each derivative, then every row to look at.
+"""Findings as text: the verdict, a line for each derivative, then the suspicious rows.
 
 Findings enter, text leaves.
 """
@@ -10,12 +10,12 @@ from gradsweep.checks.findings import EstimateNote, Findings, Row
 
 __all__ = ["describe"]
 
-# Of each derivative's suspicious rows.
+# The most lines of any one list.
 _MOST_ROWS = 10
 
 
 def describe(check: Findings) -> str:
-    """Return the sentence, the summary, the estimates, and the rows that need looking at."""
+    """Return the sentence, the summary, the estimates and the suspicious rows."""
     lines = [check.sentence, ""]
     lines += _table(
         ("", "rows", "suspicious", "worst", "allowed", "relative", "estimate", "at"),
@@ -48,11 +48,11 @@ def _summary(name: str, rows: Sequence[Row], check: Findings) -> tuple[str, ...]
     compared = [row for row in rows if row.verdict in ("agrees", "differs", "kink")]
     if not compared:
         return name, f"{len(rows):,}", f"{n_wrong:,}", "", "", "", "none could tell", ""
-    # Where all is well, what the sharpest estimate says of it is what there is to know.
+    # Where nothing is suspicious, the sharpest estimate alone decides which row is worst.
     shown = [row for row in compared if row.is_suspicious] or [
         row for row in compared if row.estimate == compared[0].estimate
     ]
-    worst = max(shown, key=_in_units_of_what_is_allowed)
+    worst = max(shown, key=_share_of_allowed)
     return (
         name,
         f"{len(rows):,}",
@@ -65,7 +65,7 @@ def _summary(name: str, rows: Sequence[Row], check: Findings) -> tuple[str, ...]
     )
 
 
-def _in_units_of_what_is_allowed(row: Row) -> float:
+def _share_of_allowed(row: Row) -> float:
     if math.isnan(row.absolute):
         return math.inf
     return row.absolute / row.allowed if row.allowed else row.absolute
@@ -109,7 +109,7 @@ def _few(lines: Sequence[str], what: str) -> Iterator[str]:
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return aligned lines: numbers on the right, and on the left names and the last columns."""
+    """Return lines in columns: numbers are right-aligned, names and the last columns left."""
     cells = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     first_text = header.index("estimate")

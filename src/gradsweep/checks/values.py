@@ -1,7 +1,8 @@
-"""The function's own value at many points, called by its framework and by nothing of ours.
+"""Evaluate the function itself at many points, by its own framework alone.
 
-Values of the function's leaves enter, y leaves. No Program is run: the function is vectorised by
-its framework where that gives what calling it point by point gives, and else called so.
+Values of the function's leaves enter, y leaves. No Program is run. The framework vectorises the
+function where that gives the same numbers as a call for each point; otherwise it is called for
+each point.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ __all__ = ["Values"]
 
 _AXIS = "evaluations"
 
-# Numbers that enter the function in one vectorised call.
+# The most numbers that enter and leave the function in one vectorised call.
 _BLOCK = 2_000_000
 
 
@@ -40,7 +41,7 @@ class Values:
             self._traced = trace(problem.bound, Derivative("value", ()), first, problem.framework)
         except Exception as error:
             raise Unavailable(_told(error)) from None
-        # What is the same at all points is handed over once, however large it is.
+        # A value that is the same at all points may be large, and is passed once.
         self._fixed = {
             key: value
             for key, value in first.items()
@@ -56,11 +57,11 @@ class Values:
         try:
             self._kernel = self._make(fast)
             self.is_loop = False
-            # float32 inside the function may round otherwise in a vectorised call.
+            # float32 inside the function may round differently in a vectorised call.
             if np.allclose(self(x, which), by_call, rtol=1e-5, atol=1e-300, equal_nan=True):
                 return
         except Exception:
-            pass  # what cannot be vectorised is called point by point
+            pass  # a function that cannot be vectorised is called for each point
         self._kernel = self._make(LoopEngine())
         self.is_loop = True
 
@@ -69,7 +70,7 @@ class Values:
 
         Args:
             x: shape (n, length of x).
-            which: for each row the number of the point that its other values are those of.
+            which: for each row, the number of the point that its other values come from.
         """
         n = max(1, _BLOCK // max(1, x.shape[1] + self._problem.n_outputs))
         blocks = [self._block(x[i : i + n], which[i : i + n]) for i in range(0, len(x), n)]
@@ -78,7 +79,7 @@ class Values:
     def _block(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         n_rows = len(x)
         if not self.is_loop:
-            # XLA compiles for every length anew; of powers of two there are few.
+            # XLA compiles anew for every length, so lengths are rounded up to powers of two.
             more = (1 << (n_rows - 1).bit_length()) - n_rows
             x, which = (np.concatenate([a, np.repeat(a[:1], more, axis=0)]) for a in (x, which))
         leaves = self._leaves(x, which)

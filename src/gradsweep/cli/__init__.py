@@ -36,21 +36,21 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Args:
-        words: the command line after the program's name; by default that of the process.
+        words: the command line after the program's name; by default the process's own.
     """
     try:
         options = make_parser().parse_args(words)
-    except SystemExit as stop:  # argparse has printed the help, or what is wrong
+    except SystemExit as stop:  # argparse has printed the help, or the error
         return stop.code if isinstance(stop.code, int) else 2
     code = 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # "∂" where the terminal has no such character is written as JSON writes it, \\u2202.
+        # A character that the terminal lacks, such as "∂", is written as JSON writes it, \u2202.
         sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
             code = _run(options)
-            # What is buffered is written here, where a closed pipe is still caught.
+            # The buffer is written here, where a closed pipe is still caught.
             sys.stdout.flush()
         except BrokenPipeError:
             # The reader has seen enough. Python would complain again when it closes stdout.
@@ -71,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run a command; those of stores load nothing that computes."""
+    """Run a command; the commands on stores load nothing that computes."""
     if options.command in STORE_COMMANDS:
         from gradsweep.cli.stores import run_on_store
 
@@ -87,7 +87,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _print_own_frames(error: Exception, function: str) -> None:
-    """Print a traceback from the user's file on; all of it when none of it is theirs."""
+    """Print a traceback from the user's first frame on, or all of it where no frame is theirs."""
     path = os.path.realpath(function.rpartition(":")[0])
     package = os.path.dirname(os.path.dirname(__file__))
     frame = error.__traceback__
@@ -97,7 +97,7 @@ def _print_own_frames(error: Exception, function: str) -> None:
         frame = error.__traceback__
         while frame is not None and _is_within(frame.tb_frame.f_code.co_filename, package):
             frame = frame.tb_next
-    # What gradsweep was handling at the time is no news; what the user raised it from is.
+    # A cause that the user gave is shown; an error that gradsweep was handling is not.
     from_cause = error.__cause__ is not None
     traceback.print_exception(type(error), error, frame or error.__traceback__, chain=from_cause)
 

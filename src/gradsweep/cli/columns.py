@@ -40,7 +40,7 @@ def read_columns(written: str) -> dict[str, Any]:
         frame = pandas.read_csv(path) if path.suffix == ".csv" else pandas.read_parquet(path)
     except (ValueError, OSError) as error:  # every parser's own error is a ValueError
         raise SweepError(f"--from {written}: {error}") from None
-    # Without rows a column has no type yet; it may be any argument.
+    # A column without rows has no type; as float it may be any argument.
     frame = frame if len(frame) else frame.astype(float)
     return {str(name).strip(): (dim, column.to_numpy()) for name, column in frame.items()}
 
@@ -54,7 +54,7 @@ def choose_columns(
     """Choose the columns that are arguments of a function.
 
     Args:
-        given: the arguments that have a value already, which comes first.
+        given: the arguments that have a value already; it takes precedence over a column.
         directions: the columns that --along names.
 
     Returns:
@@ -70,11 +70,11 @@ def choose_columns(
         if name not in given and (takes is None or name in takes)
     }
     used = {*chosen, *directions}
-    if takes is None:  # **kwargs takes any column but those meant for something else
+    if takes is None:  # **kwargs takes any column but those of --along
         chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
     for name, (_, values) in chosen.items():
         if values.dtype.kind not in "fiub":
-            # A column of mixed values holds numbers too; the first that is none is shown.
+            # A column of mixed values may hold numbers too; the message shows one that is none.
             wrong = next((v for v in values if not _is_number(v)), values[0])
             raise SweepError(
                 f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."

@@ -1,4 +1,4 @@
-"""Run one command: from its options to what is printed and saved."""
+"""Run one command: options enter, printed text and saved files leave."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what a command line asks for, and return the exit code.
+    """Run a command and return the exit code.
 
     Raises:
         ArgumentError, SweepError: when its words do not fit the function.
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compute(options: argparse.Namespace) -> int:
-    """Compute the quantity that the command is called after."""
+    """Compute the quantity that the command names."""
     if options.output:
         check_output(options.output, options.overwrite)
     if options.plot:
@@ -49,7 +49,7 @@ def _compute(options: argparse.Namespace) -> int:
     if options.store:
         print(f"gradsweep: stored {options.store}", file=sys.stderr)
         if not (options.output or options.json or options.csv):
-            return 0  # it may be larger than anything that can be printed
+            return 0  # it may be too large to print
     if options.output:
         save(dataset, options.output)
         print(f"gradsweep: saved {options.output}", file=sys.stderr)
@@ -59,7 +59,7 @@ def _compute(options: argparse.Namespace) -> int:
         print(to_csv(dataset), end="")
     else:
         print_tables(dataset, options.rows)
-    # Last, so that what was computed is not lost where it cannot be drawn.
+    # The figure comes last, so that no result is lost where drawing fails.
     if options.plot:
         save_figure(dataset, options.plot)
         print(f"gradsweep: saved {options.plot}", file=sys.stderr)
@@ -137,7 +137,7 @@ _TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 @dataclass(frozen=True)
 class _Request:
-    """What the words ask of a quantity, as its function in `api` takes it."""
+    """A quantity and its arguments, as its function in `api` takes them."""
 
     quantity: str
     function: Callable[..., Any]
@@ -153,7 +153,7 @@ class _Request:
 def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     function = load_function(options.function)
     fixed = read_fixed(options.at, annotations_of(function))
-    # An array of which some elements are swept takes the place of the fixed one.
+    # An array with swept elements takes the place of the fixed one.
     given = fixed | read_swept(options.over, fixed)
     ranges = read_ranges(options.ranges)
     columns = read_columns(options.table) if options.table else {}

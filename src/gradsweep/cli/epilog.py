@@ -1,4 +1,4 @@
-"""What the help says below the options: examples, how values are written, exit codes.
+"""The help below the options: examples, how values are written, exit codes.
 
 A command's name enters, text leaves. Knows nothing of the options themselves; no line is longer
 than a terminal of 80 columns.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 __all__ = ["GENERAL", "epilog"]
 
-# By command: what an example shows, and its lines.
+# By command: what each example shows, and its lines.
 _EXAMPLES: dict[str, dict[str, str]] = {
     "value": {
         "the price itself, at 101 spots": """\
@@ -84,7 +84,7 @@ gradsweep compare examples/black_scholes.py:price --over S=50:150:101 \\
     },
 }
 
-# Those that the general help shows.
+# The commands whose examples the general help shows.
 GENERAL = ("gradient", "jvp", "hessian", "plan", "check", "compare", "show", "verify")
 
 _VALUES = """\
@@ -123,7 +123,7 @@ exit codes:
 
 
 def epilog(commands: Iterable[str], *, on_store: bool = False) -> str:
-    """Return the examples of some commands, and what holds for each of them.
+    """Return the examples of some commands, then the sections that all commands share.
 
     Args:
         commands: their names.

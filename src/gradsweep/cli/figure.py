@@ -1,6 +1,6 @@
 """Draw a result into a file, as --plot asks.
 
-A Dataset enters; a .png, .svg or .pdf leaves. matplotlib is loaded here alone.
+A Dataset enters; a .png, .svg or .pdf leaves.
 """
 
 import os
@@ -46,7 +46,7 @@ def save_figure(dataset: "xarray.Dataset", written: str) -> None:
     """Draw a result and save it.
 
     Raises:
-        OutputError: when there is nothing in it that can be drawn.
+        OutputError: when nothing in it can be drawn.
         OutputFileError: when the file cannot be written.
     """
     from gradsweep.figures import plot

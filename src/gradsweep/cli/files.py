@@ -25,7 +25,7 @@ class OutputFileError(GradsweepError, OSError):
 
 
 class _Format(NamedTuple):
-    """A row of the table of formats: what it needs, and how it is written."""
+    """A row of the table of formats: the package that it needs, and how it is written."""
 
     needs: str
     write: Callable[["xarray.Dataset", Path], Any]
@@ -82,14 +82,14 @@ def check_output(written: str, overwrite: bool) -> None:
 
 
 def save(dataset: "xarray.Dataset", written: str) -> None:
-    """Write a Dataset in the format that the suffix says.
+    """Write a Dataset in the format of the file's suffix.
 
     Raises:
-        OutputFileError: when the system refuses, such as when no space is left.
+        OutputFileError: when the system refuses, for example because no space is left.
     """
     path = Path(written)
     write = _FORMATS[path.suffix].write
-    # Under another name until it is whole, so that a failure leaves the old file as it was.
+    # The file has another name until it is whole, so that a failure leaves the old one as it was.
     partial = path if path.suffix == ".zarr" else path.with_name(f".{path.name}.partial")
     try:
         write(dataset, partial)
@@ -115,7 +115,7 @@ _FORMATS: dict[str, _Format] = {
 
 
 def _frame(dataset: "xarray.Dataset") -> "pandas.DataFrame":
-    """Return the points as rows, broadcast along every dim, coordinates first."""
+    """Return a table with a row for each point; dims and coordinates are the first columns."""
     import pandas
 
     full = broadcast(dataset)

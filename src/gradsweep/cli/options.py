@@ -1,7 +1,7 @@
 """What the command line accepts: subcommands, options and their help.
 
-Words enter, an argparse.Namespace leaves. Nothing is computed or imported here; the table of
-quantities is all that it knows of the library.
+Words enter, an argparse.Namespace leaves. Nothing is computed here; of the library it knows only
+the table of quantities.
 """
 
 import argparse
@@ -23,7 +23,7 @@ for one point; it may be written with torch, with JAX or with operators alone.
 Below, {_SYMBOLS}; v is a tangent, w a cotangent.
 `gradsweep COMMAND --help` tells a command's own options."""
 
-# By direction: how it is written, and what that means.
+# By direction: how it is written, and its help.
 _DIRECTIONS = {
     "tangent": (
         "NAME=V",
@@ -40,7 +40,7 @@ _DIRECTIONS = {
 }
 
 
-# What can be done with a store, and the one option of each. None of it runs a user's code.
+# The commands on a store, each with its help and its one option. None runs a user's code.
 STORE_COMMANDS = {
     "show": (
         "tell what a store holds, how far it is and who wrote it",

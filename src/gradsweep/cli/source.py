@@ -1,7 +1,7 @@
 """Find the function that a command names.
 
-FILE:FUNC or package.module:FUNC enters, the function leaves. What is wrong with the words is an
-ArgumentError; what goes wrong inside the user's file is theirs and passes through.
+FILE:FUNC or package.module:FUNC enters, the function leaves. A name that leads nowhere is an
+ArgumentError; an error inside the user's file passes through.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def load_function(written: str) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def search_path(written: str) -> Iterator[None]:
-    """Let imports find what they would if Python itself ran the file, or the module with -m."""
+    """Search for imports where Python would if it ran the file, or the module with -m."""
     place = written.rpartition(":")[0]
     folder = str(_root(Path(place).resolve())) if _is_file_name(place) else os.getcwd()
     sys.path.insert(0, folder)
@@ -76,7 +76,7 @@ def _load_file(place: str) -> ModuleType:
     path = Path(place).resolve()
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")]
-        # Of names that are equally close, the user's own spelling of the folder is kept.
+        # The hint spells the folder as the user did.
         close = difflib.get_close_matches(path.name, beside, n=1)
         hint = f" Did you mean {str(Path(place).with_name(close[0]))!r}?" if close else ""
         raise ArgumentError(f"there is no file {place!r}.{hint}")
@@ -86,7 +86,7 @@ def _load_file(place: str) -> ModuleType:
     spec = importlib.util.find_spec(name)
     if spec is not None and spec.origin == str(path):
         return importlib.import_module(name)
-    # Another module has this name, such as the standard library's; it keeps its place.
+    # Another module has this name, such as one of the standard library; it keeps the name.
     spec = importlib.util.spec_from_file_location(f"{name} (file)", path)
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
@@ -98,7 +98,7 @@ def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # A module that is itself found, but needs one that is not, is the user's to mend.
+        # Where the module exists and imports one that does not, the error is the user's to mend.
         if error.name is None or not (name + ".").startswith(error.name + "."):
             raise
         hint = f" Did you mean '{name}.py'?" if Path(f"{name}.py").is_file() else ""

@@ -1,7 +1,7 @@
 """Show, verify and unlock a store.
 
-Options enter, text on stdout and an exit code leave. No code of a user is imported, no framework
-loaded, no pickle read.
+Options enter, text on stdout and an exit code leave. Imports no code of a user, loads no framework
+and reads no pickle.
 """
 
 import argparse
@@ -13,7 +13,7 @@ __all__ = ["run_on_store"]
 
 
 def run_on_store(options: argparse.Namespace) -> int:
-    """Do what a command line asks for.
+    """Run a command on a store.
 
     Returns:
         0 when the store is fine; 1 when `verify` finds it damaged or not finished.

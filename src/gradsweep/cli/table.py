@@ -1,8 +1,7 @@
 """Print a result as tables, one for each set of dims.
 
-A Dataset enters, text on stdout leaves. A result has only the dims that it depends on, so those
-that share their dims share a table: numbers that depend on nothing make a small one of their own.
-Only the rows that are shown are ever read.
+A Dataset enters, text on stdout leaves. A result has only the dims that it depends on. Results
+with the same dims share a table; those without dims have a small one of their own.
 """
 
 import shutil
@@ -28,8 +27,8 @@ class Table:
     """Text in columns.
 
     Attributes:
-        n_keys: how many columns, from the left, say which point a row is.
-        rows: what is shown.
+        n_keys: how many columns on the left tell the point of a row.
+        rows: the rows that are shown.
         n_hidden: how many rows are not shown; they would stand after row `n_before`.
     """
 
@@ -77,7 +76,7 @@ def number(value: Any) -> str:
 
 
 def _heading(dataset: "xarray.Dataset") -> str:
-    """Return what was computed, and the arguments that are one number everywhere."""
+    """Return the quantity, its function, and the arguments that have one value."""
     quantity, function = (dataset.attrs.get(key, "") for key in ("quantity", "function"))
     fixed = [f"{n} = {number(c.values[()])}" for n, c in dataset.coords.items() if not c.dims]
     at = f" at {', '.join(fixed)}" if fixed else ""
@@ -124,7 +123,7 @@ def _choose_rows(n_points: int, n_rows: int) -> tuple[np.ndarray, int]:
 
 
 def _blocks(table: Table, width: int | None) -> Iterator[tuple[int, ...]]:
-    """Cut the columns into blocks that fit, each with the key columns on its left."""
+    """Cut the columns into blocks that fit the width, each with the key columns on its left."""
     widths = _widths(table)
     keys, rest = tuple(range(table.n_keys)), range(table.n_keys, len(table.header))
     if width is None:

@@ -1,6 +1,6 @@
-"""Read the values on a command line: `S=50:150:101` and its kin, into values for a Sweep.
+"""Read the values on a command line, such as `S=50:150:101`.
 
-Text enters, what `Sweep` takes leaves. Knows nothing of files, nor of how results are shown.
+Text enters, values for a `Sweep` leave. Knows neither files nor how results are shown.
 """
 
 import json
@@ -19,7 +19,7 @@ __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "rea
 
 _NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
-# How a word is read where the parameter says its type; other words are numbers if they can be.
+# How a word is read where its parameter is annotated; any other word is a number if it can be.
 _BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {
     int: int,
     "int": int,
@@ -54,7 +54,7 @@ def read_swept(options: Iterable[str], fixed: Mapping[str, Any]) -> dict[str, An
     """Read every `--over NAME[@DIM]=VALUES`, elements of an array argument included.
 
     Args:
-        fixed: what `read_fixed` returned: it holds the arrays that elements belong to.
+        fixed: the result of `read_fixed`, which holds the arrays of those elements.
 
     Raises:
         SweepError: when one has another form, or a name comes twice.
@@ -104,7 +104,7 @@ def read_direction(options: Iterable[str], kind: str, columns: Mapping[str, Any]
 
     Args:
         kind: "tangent" or "cotangent".
-        columns: what --from gives, by column: a word may name one.
+        columns: the columns of --from by name; a word may be such a name.
 
     Returns:
         A mapping by name, or a lone cotangent.
@@ -191,7 +191,7 @@ def _with_arrays(value: Any) -> Any:
 
 
 def _put_together(name: str, parts: Mapping[int, Any], fixed: Any) -> Any:
-    """Return an array argument of which some elements are swept."""
+    """Return an array argument in which some elements are swept and the others fixed."""
     array = fixed[1] if isinstance(fixed, tuple) else None
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         raise SweepError(

@@ -1,8 +1,8 @@
-"""Which way is fastest: gradsweep's engines and what people write by hand, on the user's machine.
+"""Race gradsweep's engines and the ways that people write by hand, on the user's machine.
 
-A function, a Sweep and a quantity enter, as for the quantity itself; a Comparison leaves.
+A function, a Sweep and a quantity enter; a Comparison leaves.
 A rival is a row of the table in rivals.py.
-Never sees whether a derivative is right beyond that the rivals agree.
+Never sees whether a derivative is right: it checks only that the rivals agree.
 """
 
 import os
@@ -43,33 +43,33 @@ def compare(
 ) -> Comparison:
     """Race the ways to compute a quantity of f over a sweep.
 
-    They are gradsweep's engines, and what people write by hand in torch and in JAX. A function of
-    torch races in JAX too, and the other way round, as the Program of its value. Each must agree
-    with the reference before it is timed; calls are timed in turns, with as many threads each.
+    The rivals are gradsweep's engines, and the ways that people write by hand in torch and in JAX.
+    A torch function races in JAX too, and a JAX function in torch, as the Program of its value. A
+    rival must agree with the reference before it is timed. Calls are timed in turns, all with the
+    same number of threads.
 
     Args:
         f: a function.
         sweep: its arguments.
         directions: the tangent or cotangent, for the quantities that take one.
         quantity: `gs.gradient`, say, or its name.
-        rivals: names of those to race, or Rivals of your own; by default all that are ways to
-            compute the quantity.
-        points: sizes; the swept axes are stretched or thinned to each by interpolation. By
-            default the sweep as it is.
+        rivals: names of rivals, or Rivals of your own; by default every rival for the quantity.
+        points: numbers of points; the swept axes are stretched or thinned to each of them by
+            interpolation. By default the sweep as it is.
         budget_seconds: about how long it may take.
-        progress: whether to show what is being done; by default in a terminal.
-        rtol: how far results may differ, relative to the largest of each; by default 1e-9, or
-            2e-4 in float32.
+        progress: whether to show the progress; by default in a terminal.
+        rtol: how far results may differ, relative to the largest value of each; by default 1e-9,
+            or 2e-4 in float32.
         options: as for the quantity: `wrt`, `framework`, `threads`, ...
 
     Returns:
         A Comparison. Printing it gives the answer in a sentence, then a table for each size, then
-        who did not take part and why.
+        the rivals that did not take part, and why.
 
     Raises:
         ArgumentError: when a rival's name is unknown, an option is not for a race, or as the
             quantity raises it.
-        SweepError: when the sweep has no points, or fewer than one is asked for.
+        SweepError: when the sweep has no points, or a size in `points` is less than 1.
     """
     require_in_memory("compare", options, "it computes in memory alone")
     _refuse(options, budget_seconds)
@@ -117,13 +117,13 @@ def _sized(request: Request, points: Iterable[int] | None) -> list[Request]:
         raise SweepError(
             f"points={points!r}: give sizes of one point or more, such as [9, 1000, 100_000]."
         )
-    # The axes of a grid are stretched by whole points, and two sizes may come to the same.
+    # An axis has a whole number of points, so two sizes may come to the same.
     found = {n_points(r.axes, r.axes): r for r in (resized(request, n) for n in sizes)}
     return [found[size] for size in sorted(found)]
 
 
 def _chosen(rivals: str | Iterable[str | Rival] | None, quantity: str) -> list[Rival]:
-    """Return those to race: by default all that are ways to compute the quantity."""
+    """Return the rivals to race: by default every rival for the quantity."""
     if rivals is None:
         return [rival for rival in RIVALS if quantity in rival.quantities]
     known = {rival.name: rival for rival in RIVALS}

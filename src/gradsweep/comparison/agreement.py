@@ -1,6 +1,6 @@
 """Whether results are right: a fast wrong answer is no result.
 
-A Problem enters, what it should come to leaves; and of results, how they differ from that.
+A Problem enters, its expected results leave; results enter, and how they differ leaves.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ __all__ = ["disagreement", "expected_results"]
 
 _TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 
-# The reference engine and the loop judge where they take no longer.
+# The reference engine and the loop give the expected results where they need no more than this.
 _LONGEST_SECONDS = 5.0
 _MOST_LOOPED_POINTS = 1000
 
 
 def expected_results(problem: Problem) -> list[np.ndarray]:
-    """Return what every rival has to compute, each result with the sweep's axes, some of length 1.
+    """Return the results that every rival must give, with all axes of the sweep, some of length 1.
 
-    By the reference engine, or the loop where there is no Program; by the engine that gradsweep
-    would take, where these are too slow.
+    The reference engine computes them, or the loop where there is no Program. Where these are too
+    slow, the engine that gradsweep picks computes them.
     """
     plan = make_plan(problem.request, replace(problem.options, engine=_judge(problem)))
     arrays = plan.allocate()
@@ -51,7 +51,7 @@ def _reference_seconds(plan: Plan) -> float:
 def disagreement(
     expected: Sequence[np.ndarray], found: Sequence[np.ndarray], dtype: str, rtol: float | None
 ) -> str:
-    """Return how results differ from what is expected, as a clause, or "".
+    """Return how results differ from the expected ones, as a clause, or "".
 
     A difference is measured against the largest value of a result, since derivatives pass
     through zero.
@@ -79,7 +79,7 @@ def disagreement(
 
 
 def _differ_where_not_finite(one: np.ndarray, other: np.ndarray) -> tuple | None:
-    """Return a place where just one is NaN or infinite, or both in different ways."""
+    """Return a place where only one is finite, or both are not, in different ways."""
     both_finite = np.isfinite(one) & np.isfinite(other)
     same = both_finite | (one == other) | (np.isnan(one) & np.isnan(other))
     return None if same.all() else tuple(np.argwhere(~same)[0])

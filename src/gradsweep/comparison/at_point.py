@@ -1,8 +1,8 @@
 """A derivative at one point, as people write it with the transforms of JAX or of torch.func.
 
 A Problem, a framework and the name of one of its transforms enter; a function of all values at one
-point leaves, which gives the plan's results in order. Both frameworks call the transforms alike.
-Never sees a sweep's axes.
+point leaves, which returns the plan's results in order. Transforms have the same names in both
+frameworks. Never sees a sweep's axes.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ AtPoint = Callable[[Values], tuple]
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """What a derivative is written with.
+    """The parts that a derivative is written with.
 
     Attributes:
         own: what the framework offers.
         function: the user's, of all values by key.
         wrt: the keys that are differentiated, and `along` those that have a direction.
-        results: the plan's, but for the value.
+        results: the plan's results without the value.
     """
 
     own: Framework
@@ -60,7 +60,7 @@ Way = Callable[[_Setting, str], AtPoint]
 
 
 def _value(setting: _Setting, _: str) -> AtPoint:
-    return lambda values: ()  # the value stands before the derivatives, of which there is none
+    return lambda values: ()  # `at_point` adds the value; there are no derivatives
 
 
 def _partials(setting: _Setting, derive: str) -> Callable[[Values], Mapping[str, Any]]:
@@ -91,7 +91,7 @@ def _first_times_tangent(setting: _Setting, derive: str) -> AtPoint:
 
 
 def _tangent_sum(setting: _Setting, derive: str) -> AtPoint:
-    """J v by way of J, as the question asks it not to be."""
+    """J v by way of the whole of J."""
     partials = _partials(setting, derive)
     (result,) = setting.results
     n_output = len(result.output_shape)
@@ -199,7 +199,7 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
         derive: the name of the transform: a column of `WAYS`.
 
     Raises:
-        Unavailable: when the quantity is not written with it, or the function cannot go there.
+        Unavailable: when the quantity is not written with it, or the framework cannot run f.
     """
     if derive not in WAYS[problem.quantity]:
         raise Unavailable(f"{problem.quantity} is not written with {derive}")

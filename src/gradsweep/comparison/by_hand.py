@@ -1,7 +1,7 @@
 """The ways that people write a derivative over a sweep by hand, in torch and in JAX.
 
-A Problem enters; a call leaves, with how to read its results: one array for each result of the
-plan, with all swept axes leading.
+A Problem enters; a call leaves, and a function that reads from its return value one array for each
+result of the plan, with all swept axes leading.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,11 +41,11 @@ def vmapped(problem: Problem, derive: str) -> Work:
 
 
 def compiled_vmap(problem: Problem, derive: str) -> Work:
-    """torch.compile of the same."""
+    """torch.compile(torch.func.vmap(torch.func.grad(f))), or another transform in place of grad."""
     over = _torch_vmap(problem, derive)
     import torch
 
-    # As for a function met for the first time: of this shape, and not from an earlier run's disk.
+    # As for a new function: compiled for this shape alone, and not read from the cache on disk.
     compiled = torch.compile(
         with_code_of_its_own(over), dynamic=False, options={"fx_graph_cache": False}
     )
@@ -54,7 +54,7 @@ def compiled_vmap(problem: Problem, derive: str) -> Work:
 
 
 def loop(problem: Problem, derive: str) -> Work:
-    """The derivative at one point after another, by torch.autograd: the question's own way.
+    """The derivative at one point after another, by torch.autograd.
 
     Args:
         derive: a row of `LOOPS`.
@@ -91,7 +91,7 @@ def _points(problem: Problem, values: Mapping[str, Any]) -> Iterator[dict[str, A
 def _call_with(
     problem: Problem, function: PointFunction, point: Mapping[str, Any]
 ) -> tuple[Callable, tuple]:
-    """Return the function of what is differentiated alone, and its values."""
+    """Return the function of the differentiated arguments alone, and their values."""
 
     def of_active(*active: Any) -> Any:
         return function({**point, **dict(zip(problem.wrt, active))})
@@ -145,7 +145,7 @@ def _loop_grad(autograd: Any, problem: Problem, function: Any, point: Any) -> tu
     return autograd.grad(f(*active), active, materialize_grads=True)
 
 
-# By how the derivative at a point is written, and by quantity.
+# By the way that the derivative at a point is written, then by quantity.
 LOOPS: dict[str, dict[str, Callable[..., tuple]]] = {
     "autograd.functional": {
         "gradient": _loop_jacobian,
@@ -202,7 +202,7 @@ _SUM_TRICKS = {"torch": _sum_trick_torch, "jax": _sum_trick_jax}
 
 
 def _on_every_point(problem: Problem) -> dict[str, np.ndarray]:
-    """Return every argument's values with all axes, each repeated along those it has not."""
+    """Return every argument's values with all axes, repeated along the axes that it lacks."""
     axes = problem.request.axes
     whole = {}
     for key, leaf in problem.request.leaves.items():
@@ -240,7 +240,7 @@ def _jax(problem: Problem) -> tuple[Any, Callable]:
 
 
 def _awaited(jax: Any, context: Callable, compute: Call) -> Call:
-    """Return a call that ends when the results are there, not when they are promised."""
+    """Return a call that waits until JAX, which computes asynchronously, has the results."""
 
     def call() -> Any:
         with context():

@@ -1,4 +1,4 @@
-"""Time calls in turns, A B A B, so that what slows the machine slows them alike.
+"""Time calls in turns, A B A B, so that a slow spell of the machine slows all alike.
 
 Calls enter, seconds leave. Knows nothing of problems or rivals.
 """
@@ -14,10 +14,10 @@ __all__ = ["FULL", "QUICK", "Effort", "seconds_of", "time_in_turns"]
 
 Call = Callable[[], Any]
 
-# A turn lasts at least so long, however short the call; before it the call is made for a third as
-# long, until threads, caches and the memory at hand are as they are in a loop.
+# A turn lasts at least this long, however short the call. Before it the call runs for a third as
+# long, so that threads, caches and memory are as warm as in a loop.
 _TURN_SECONDS = 0.01
-# Threads that spin while they wait for work would take the processor from the next in turn.
+# A pause before each turn: threads that spin while they wait for work would slow the next call.
 _SETTLE_SECONDS = 0.003
 
 
@@ -26,10 +26,10 @@ class Effort:
     """How long to measure.
 
     Attributes:
-        share_seconds: what each call gets at one size; at least three turns all the same.
-        limit_seconds: a call that takes longer gets one turn, and is not tried at sizes where it
+        share_seconds: the time of each call at one size; it gets three turns at least.
+        limit_seconds: a call that takes longer gets one turn, and is skipped at sizes where it
             would take much longer.
-        most_turns: turns beyond which the medians no longer gain.
+        most_turns: the most turns of a call; more would not sharpen the median.
         n_processes: how often a first result is timed, each in a process of its own.
         waits: whether to wait for what compiles slowly.
     """
@@ -46,7 +46,7 @@ FULL = Effort(0.5, 4.0, most_turns=31, n_processes=3, waits=True)
 
 
 def seconds_of(call: Call, n_calls: int = 1) -> float:
-    """Time a call, the median of several: what interrupts one of them is no time of its own."""
+    """Return the median time of several calls, which an interruption of one does not change."""
     found = []
     for _ in range(n_calls):
         start = time.perf_counter()
@@ -60,7 +60,7 @@ def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ..
 
     Returns:
         For each call, its seconds in the first round, the second, and so on. A slow call takes
-        part in fewer rounds; what several have measured in one round may be compared.
+        part in fewer rounds; the times of one round may be compared.
     """
     samples: list[list[float]] = [[] for _ in calls]
     plans = [_plan(call, effort) for call in calls]
@@ -73,7 +73,7 @@ def time_in_turns(calls: Sequence[Call], effort: Effort) -> list[tuple[float, ..
                 if turn < n_turns:
                     time.sleep(_SETTLE_SECONDS)
                     for _ in range(-(-n_calls // 3) if n_turns > 1 else 0):
-                        call()  # what the others left in the caches is not this one's fault
+                        call()  # the others have filled the caches with their own data
                     found.append(seconds_of(call, n_calls))
     finally:
         if collects:

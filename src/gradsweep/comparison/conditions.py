@@ -1,4 +1,4 @@
-"""The same conditions for all: frameworks loaded, threads alike, memory given back.
+"""The same conditions for all rivals: frameworks loaded, equal threads, memory given back.
 
 Knows nothing of problems or rivals.
 """
@@ -17,11 +17,11 @@ __all__ = ["alike", "peak_bytes", "why_xla_has_more_threads"]
 
 @contextmanager
 def alike(families: Iterable[str], threads: int | None) -> Iterator[None]:
-    """Have the frameworks loaded and started, and torch use as many threads as gradsweep does.
+    """Load and start the frameworks, and let torch use as many threads as gradsweep does.
 
     Args:
-        families: whose ways are raced: "torch", "JAX".
-        threads: how many threads gradsweep is told to use; None for as many as it may.
+        families: the families of the rivals, such as "torch" and "JAX".
+        threads: how many threads gradsweep uses; None for all that it may use.
     """
     import xarray  # noqa: F401  A first result is not to wait for the import of a library.
 
@@ -71,7 +71,7 @@ def why_xla_has_more_threads(threads: int | None) -> str:
 def peak_bytes(call: Callable[[], Any]) -> int | None:
     """Return how far the process's resident memory rises during a call, its results included.
 
-    None where the system does not tell: that is, anywhere but on Linux.
+    None where the system does not tell, which is anywhere but on Linux.
     """
     try:
         _give_memory_back()
@@ -84,7 +84,7 @@ def peak_bytes(call: Callable[[], Any]) -> int | None:
 
 
 def _give_memory_back() -> None:
-    # What an allocator keeps of earlier calls would be used again, and not be seen to be used.
+    # Memory that the allocator keeps from earlier calls would be used again without being counted.
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 

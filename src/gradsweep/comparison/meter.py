@@ -1,4 +1,4 @@
-"""How far a comparison is: a bar in a terminal, lines of text elsewhere when they are asked for."""
+"""The progress of a comparison: a bar in a terminal, lines of text elsewhere if asked for."""
 
 import sys
 from types import TracebackType
@@ -8,11 +8,11 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Shows on stderr what is being done, and how much of it all is behind.
+    """Shows on stderr the current step, and the share of all steps that is done.
 
     Args:
         n_steps: how many there are.
-        wanted: True to show it, False not to; None for a terminal alone.
+        wanted: True to show it, False not to; None to show it in a terminal alone.
     """
 
     def __init__(self, n_steps: int, wanted: bool | None):
@@ -54,7 +54,7 @@ class Meter:
             self._bar.stop()
 
     def advance(self, doing: str) -> None:
-        """Tell what is begun; what was begun before it is behind."""
+        """Show the step that begins; those that began before it are done."""
         done, self._n_begun = self._n_begun, self._n_begun + 1
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=doing)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-# Okabe and Ito's colours, which the colour-blind tell apart: one for each family.
+# One colour for each family, of Okabe and Ito's, which the colour-blind can tell apart.
 _COLOURS = {"gradsweep": "#0072B2", "JAX": "#D55E00", "torch": "#009E73"}
 _STYLES = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))]
 _MARKERS = "osD^v<>ph"

@@ -1,7 +1,7 @@
-"""What is raced: one request at one size, and the function as either framework can call it.
+"""The problem of a race: one request at one size, and the function as either framework calls it.
 
-A Request enters. Rivals read from it the values of all arguments as arrays, which of them are
-swept and along what, and a function of one point.
+A Request enters. Rivals read from it the values of all arguments as arrays, the axes of each, and
+a function of one point.
 """
 
 import inspect
@@ -34,7 +34,7 @@ _Parameter = inspect.Parameter
 
 _VALUE = Derivative("value", ())
 
-# Frameworks compile scalar operations at some hundreds a second.
+# Frameworks compile some hundreds of scalar operations a second.
 _MOST_EQUATIONS = 1000
 
 PointFunction = Callable[[Mapping[str, Any]], Any]
@@ -49,7 +49,7 @@ class Problem:
     """A request at one size.
 
     Attributes:
-        options: how the request is computed, where it says so.
+        options: the user's options for the computation.
     """
 
     request: Request
@@ -57,7 +57,7 @@ class Problem:
 
     @cached_property
     def plan(self) -> Plan:
-        """How gradsweep would compute it, left to itself."""
+        """How gradsweep itself would compute it."""
         return make_plan(self.request, self.options)
 
     @property
@@ -85,10 +85,11 @@ class Problem:
     def at_point(self, framework: str) -> PointFunction:
         """Return the function of one point, for a framework's own arrays by key.
 
-        Another framework's function goes there as the Program of its value.
+        A function of the other framework becomes the Program of its value, unless it consists of
+        operators alone.
 
         Raises:
-            Unavailable: when there is no such function.
+            Unavailable: when the framework cannot run the function.
         """
         try:
             import_module(f"gradsweep.tracing.{framework}")
@@ -99,10 +100,10 @@ class Problem:
         return self._transcribed(framework)
 
     def _is_traced_by(self, framework: str) -> bool:
-        """Tell whether another framework takes the function as it is: one of operators alone."""
+        """Tell whether another framework traces the function as it is, by its operators alone."""
         if framework not in candidate_frameworks(self.request.bound):
             return False
-        # Names do not tell everything: x.sin() looks like operators, and is torch's all the same.
+        # Names do not tell everything: x.sin() looks like operators, and only torch has it.
         try:
             trace(self.request.bound, _VALUE, self._first_point, framework)
         except Exception:
@@ -151,7 +152,7 @@ class Problem:
         own, leaves = offered_by(framework), self.request.leaves
 
         def transcribed(values: Mapping[str, Any]) -> Any:
-            # A number stays as it is: it may stand for many, as in the gradient of a sum.
+            # A scalar is passed as it is: in the gradient of a sum it is an array of all points.
             inputs = [
                 values[leaf].reshape(-1)[element] if leaves[leaf].shape else values[leaf]
                 for leaf, element, _ in program.inputs
@@ -162,7 +163,7 @@ class Problem:
         return transcribed
 
     def in_axes(self, axis: str, done: Sequence[str]) -> dict[str, int | None]:
-        """Return where each argument has an axis, when others before it are mapped already."""
+        """Return the place of an axis in each argument, once the axes in `done` are mapped."""
         found: dict[str, int | None] = {}
         for key, leaf in self.request.leaves.items():
             left = [dim for dim in leaf.dims if dim not in done]
@@ -171,9 +172,9 @@ class Problem:
 
 
 def resized(request: Request, wanted: int) -> Request:
-    """Return a request over as many points, its axes stretched alike by interpolation.
+    """Return the request over about `wanted` points: its axes are stretched by one factor.
 
-    Values that are no numbers of their own, such as truth values, are repeated.
+    Floats are interpolated; other values, such as truth values, are those of the nearest point.
     """
     axes = request.axes
     present = n_points(axes, axes)
@@ -185,7 +186,7 @@ def resized(request: Request, wanted: int) -> Request:
     leaves = {key: _stretched(leaf, sizes) for key, leaf in request.leaves.items()}
     bound = request.bound
     arguments = [
-        # Labels are of the points as they were.
+        # Labels belong to the points before.
         replace(a, leaves=tuple(leaves[leaf.key] for leaf in a.leaves), coordinates={})
         for a in bound.arguments
     ]

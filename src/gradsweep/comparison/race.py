@@ -1,7 +1,7 @@
-"""The race: rivals prepared, checked against the reference, and timed in turns.
+"""The race: prepare rivals, check them against the reference, and time them in turns.
 
-Problems of several sizes and rivals enter; for each rival at each size a Row leaves. What
-disagrees, fails or cannot take part has its reason in its row.
+Problems of several sizes and rivals enter; for each rival at each size a Row leaves. The row of a
+rival that disagrees, fails or cannot take part holds the reason.
 """
 
 import time
@@ -27,14 +27,14 @@ from gradsweep.support.errors import GradsweepError, MissingPackage
 
 __all__ = ["Row", "run_race", "warm_up"]
 
-# What is slow to start is not started for more than this share of the time that is left; and how
-# long it takes, as long as it has not been seen.
+# A rival that starts slowly is skipped where its start would take more than this share of the time
+# left; and how long a start takes, until one has been seen.
 _LATE = 0.5
 _SLOW_START_SECONDS = 6.0
-# Once one size is compiled, the compiler itself is loaded and warm.
+# Once one size is compiled, the compiler is loaded and warm: the next start takes this share.
 _RESTART_SHARE = 0.2
-# Nobody is tried where a call would take longer, by the time at fewer points: so many tell, of a
-# loop and of anything else.
+# A rival is skipped where a call would take longer, judged by its time at fewer points: this few
+# for a loop, and at least this many for any other.
 _LONGEST_CALL_SECONDS = 2.0
 _FEW_POINTS = 4
 _TELLING_POINTS = 1000
@@ -46,11 +46,10 @@ class Row:
 
     Attributes:
         first_seconds: from a loaded framework to the first result, traced and compiled anew.
-        seconds: one for each turn; () when it did not take part.
-        peak_bytes: the most memory that a call held beside what was held before; None where the
-            system does not tell.
+        seconds: those of a call, one number for each turn; () when it did not take part.
+        peak_bytes: the memory that a call adds at its peak; None where the system does not tell.
         reason: why it did not take part, as a clause; "" when it did.
-        reuses_buffers: whether it writes into the memory of the call before.
+        reuses_buffers: whether it writes into the arrays of its call before.
     """
 
     rival: str
@@ -82,8 +81,8 @@ def run_race(
     """Race all rivals at every size, from the smallest.
 
     Args:
-        advance: told what is done next: once for each rival and once for the timing, at each size.
-        rtol: how much results may differ, relative to the largest of each.
+        advance: called with the name of each step: at each size, every rival, then the timing.
+        rtol: how much results may differ, relative to the largest value of each.
     """
     deadline = time.monotonic() + budget_seconds
     known = _Known()
@@ -120,7 +119,7 @@ def run_race(
 
 
 def warm_up(rivals: Sequence[Rival]) -> None:
-    """Have what a framework does but once in a process done, so that no first result shows it."""
+    """Let frameworks do what they do once in a process, so that no first result contains it."""
     for rival in rivals:
         if rival in RIVALS and not rival.starts_slowly:
             _warm_up(rival)
@@ -138,12 +137,12 @@ def _warm_up(rival: Rival) -> None:
 
 @dataclass
 class _Known:
-    """What has been seen of each rival at smaller sizes.
+    """What smaller sizes have shown of each rival, by its name.
 
     Attributes:
         out: why it is out of the race.
         starting: seconds to its first result.
-        per_point: seconds of a call for each point.
+        per_point: seconds of a call, divided by its points.
     """
 
     out: dict[str, str] = field(default_factory=dict)
@@ -173,7 +172,7 @@ class _Known:
 
 
 def _seconds_a_point(rival: Rival, problem: Problem) -> float:
-    """Time a rival over few points; 0 when it fails there, as it will over more."""
+    """Time a rival over few points; return 0 when it fails there, as it will over more."""
     few = Problem(resized(problem.request, _FEW_POINTS), problem.options)
     with _silence():
         try:
@@ -185,7 +184,7 @@ def _seconds_a_point(rival: Rival, problem: Problem) -> float:
 
 
 class _Entry(NamedTuple):
-    """A rival that is ready and right."""
+    """A rival that is ready, and whose results are right."""
 
     call: Callable[[], Any]
     first_seconds: float
@@ -195,7 +194,7 @@ class _Entry(NamedTuple):
 def _enter(
     rival: Rival, problem: Problem, expected: Sequence[np.ndarray], rtol: float | None
 ) -> str | _Entry:
-    """Prepare a rival and check what it computes; return why it is out, or its call."""
+    """Prepare a rival and check its results; return the reason why it is out, or its entry."""
     with _silence():
         try:
             with set_all_aside():
@@ -218,5 +217,5 @@ def _enter(
 
 
 def _silence() -> warnings.catch_warnings:
-    """Return a context without warnings: what frameworks say of their own forms is no news."""
+    """Return a context without warnings: a framework's own are nothing that a user can mend."""
     return warnings.catch_warnings(action="ignore")

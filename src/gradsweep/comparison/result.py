@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
-# An engine that another of ours beats by more than this was not the one to pick.
+# Where another engine is faster than the picked one by more than this factor, a warning says so.
 _NOTICEABLE = 1.1
 
 
@@ -33,7 +33,7 @@ class Comparison(Times):
 
     @property
     def winner(self) -> str:
-        """The fastest at the largest size; `""` when nothing could be run."""
+        """The fastest rival at the largest size; `""` when nothing could be run."""
         ranked = self.contenders(self.sizes[-1]) if self.rows else []
         return ranked[0].rival if ranked else ""
 
@@ -68,7 +68,7 @@ class Comparison(Times):
         )
 
     def _crossovers(self) -> list[str]:
-        """Say where JAX and torch, as written by hand, change places."""
+        """Return clauses that say at which sizes JAX or torch, written by hand, is faster."""
         leads: list[tuple[int, str]] = []
         for size in self.sizes:
             ranked = self.contenders(size)
@@ -132,7 +132,7 @@ class Comparison(Times):
     def to_dataset(self) -> "xarray.Dataset":
         """Return the times as an xarray.Dataset along `rival` and `n_points`, in seconds.
 
-        NaN, and a `reason`, where a rival did not take part.
+        A rival that did not take part has NaN and a `reason`.
         """
         import xarray
 
@@ -236,7 +236,7 @@ _NUMBERS = {
 
 
 def _statistics(row: Row) -> dict[str, float | None]:
-    """Return what JSON holds beside the turns; null where a rival did not take part."""
+    """Return the numbers that JSON adds to a row; null where a rival did not take part."""
     return {
         name: number(row) if row.seconds else None
         for name, number in _NUMBERS.items()
@@ -253,7 +253,7 @@ def _median(row: Row) -> float:
 
 
 def _overlap(one: Row, other: Row) -> bool:
-    """Tell whether the middle halves of two samples overlap: then nothing can be said."""
+    """Tell whether the middle halves of two samples overlap: then neither counts as faster."""
     (a, b), (c, d) = one.quartiles, other.quartiles
     return a <= d and c <= b
 

@@ -29,15 +29,15 @@ class Rival:
     """One row: a way to compute a derivative over a sweep.
 
     Attributes:
-        name: what it is called, without commas.
+        name: its name, without commas.
         family: whose way it is: "gradsweep", "JAX" or "torch".
-        prepare: returns a call, and what reads one array for each result from what it returns;
-            raises `Unavailable` with the reason why it does not take part.
+        prepare: returns a call, and a function that reads one array for each result from the
+            call's return value; raises `Unavailable` with the reason why it does not take part.
         starts_slowly: whether its first call may take many seconds.
         loops: whether it takes one point after another.
-        reuses_buffers: whether it writes into the memory of the call before, which the others
-            allocate anew: it is shown, and not called the winner.
-        quantities: those that it is a way to compute; it is raced for others when it is named.
+        reuses_buffers: whether it writes into the arrays of its call before, where the others
+            allocate new ones: it is shown, and cannot win.
+        quantities: the quantities that it races for; for any other it must be named.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Rival:
 
 
 def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool = False) -> Work:
-    """A kernel of an engine, as gs.compile returns it, called with new values."""
+    """Prepare a kernel of an engine, as gs.compile returns it, to be called with new values."""
     if engine == "xla" and (reason := why_xla_has_more_threads(problem.options.threads)):
         raise Unavailable(reason)
     options = replace(problem.options, engine=engine, compile=compile)
@@ -74,7 +74,7 @@ def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool =
 
 
 def _labelled(problem: Problem) -> Work:
-    """The call as a user writes it: planned, computed, labelled."""
+    """Prepare the call as a user writes it, which plans, computes and labels."""
 
     def call() -> Any:
         return make_plan(problem.request, problem.options).run()
@@ -83,7 +83,7 @@ def _labelled(problem: Problem) -> Work:
 
 
 def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
-    """Return results with every swept axis, as those who do not know of fewer have them."""
+    """Return results with every swept axis, as the ways written by hand have them."""
     axes, whole = plan.axes, []
     for dims, result in zip(plan.dims, plan.results):
         array = np.asarray(found[variable_name(plan.labels, result)])
@@ -98,7 +98,7 @@ def _ours(name: str, engine: str, **more: Any) -> Rival:
 
 
 _TRANSFORMS = tuple(dict.fromkeys(derive for ways in WAYS.values() for derive in ways))
-# Each takes torch.compile seconds, and it makes much the same of jacfwd as of jacrev.
+# torch.compile needs seconds for each, and makes nearly the same of jacfwd as of jacrev.
 _COMPILED = tuple(derive for derive in _TRANSFORMS if derive != "jacfwd")
 
 

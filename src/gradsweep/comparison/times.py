@@ -1,6 +1,6 @@
 """Times: how long each way to compute a quantity took, at every size.
 
-Rows enter; those of one size leave, ranked. Nothing is said of them here.
+Rows enter; the rows of one size leave, ranked. Writes no text about them.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class Times:
         function: its name, and `quantity` what was computed of it.
         written_for: the framework that the function is written for.
         picked: the engine that `engine="auto"` picks, at each size.
-        rows: one for each rival at each size, those that did not take part included.
-        machine: what it ran on, and `n_threads` with how many threads.
+        rows: one for each rival at each size, also for a rival that did not take part.
+        machine: where it ran, and `n_threads` with how many threads.
     """
 
     function: str
@@ -36,10 +36,10 @@ class Times:
         return tuple(dict.fromkeys(row.n_points for row in self.rows))
 
     def at(self, n_points: int) -> list[Row]:
-        """Return the rows of those that took part at one size, the fastest first."""
+        """Return the rows of the rivals that took part at one size, the fastest first."""
         found = [row for row in self.rows if row.n_points == n_points and row.seconds]
         return sorted(found, key=lambda row: row.median)
 
     def contenders(self, n_points: int) -> list[Row]:
-        """Return those of `at` that may win: each gives new arrays, as the others do."""
+        """Return the rows of `at` that may win: those of rivals that return new arrays."""
         return [row for row in self.at(n_points) if not row.reuses_buffers]

@@ -9,7 +9,7 @@ Knows nothing of engines, chunks or memory.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradsweep.program.program import Loop, LoopResult, Program
+from gradsweep.program.program import Program
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 
@@ -31,26 +31,8 @@ class Dependence:
 
 def analyse(program: Program, leaves: Mapping[str, Leaf]) -> Dependence:
     """Return the axes of every variable: for an equation, the union of its operands' axes."""
-    axes: list[Axes] = [frozenset(leaves[i.leaf].dims_of(i.element)) for i in program.inputs]
-    axes += [frozenset()] * len(program.constants)
-    # A long Program has few distinct sets: a union already made is looked up, not made again.
-    unions: dict[frozenset[Axes], Axes] = {}
-    # All numbers of a row depend on the same.
-    of_rows: dict[tuple[Loop, int], Axes] = {}
-    for primitive, operands, _ in program.equations:
-        if isinstance(primitive, LoopResult):
-            loop, number = primitive
-            port = loop, loop.port(number)
-            if port not in of_rows:
-                reached = loop.reached(number)
-                of_rows[port] = frozenset().union(*(axes[operands[i]] for i in reached))
-            axes.append(of_rows[port])
-            continue
-        found = frozenset([axes[operand] for operand in operands])
-        if found not in unions:
-            unions[found] = frozenset().union(*found)
-        axes.append(unions[found])
-    return Dependence(tuple(axes))
+    sets = (leaves[entry.leaf].dims_of(entry.element) for entry in program.inputs)
+    return Dependence(tuple(program.propagate(sets, range(program.n_variables)).values()))
 
 
 def result_dims(

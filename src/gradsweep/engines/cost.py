@@ -8,20 +8,15 @@ from milliseconds, and no more is asked of them.
 from collections.abc import Mapping
 
 from gradsweep.engines.job import Job
-from gradsweep.request.partition import n_points
+from gradsweep.engines.stages import flops_over
 
-__all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds", "total_flops"]
+__all__ = ["compiling_seconds", "interpreting_seconds", "running_seconds"]
 
 _SECONDS_PER_MODULE = 8e-3
 _SECONDS_PER_COMPILED_EQUATION = 6e-5
 _SECONDS_PER_COMPILED_FLOP = 1e-10
 _SECONDS_PER_NUMPY_CALL = 2e-6
 _SECONDS_PER_NUMPY_FLOP = 1e-9
-
-
-def total_flops(job: Job, axes: Mapping[str, int]) -> int:
-    """Count the flops of a Program over a sweep, each equation once per point of its stage."""
-    return sum(n_points(stage.axes, axes) * stage.flops for stage in job.stages)
 
 
 def compiling_seconds(job: Job) -> float:
@@ -33,13 +28,12 @@ def compiling_seconds(job: Job) -> float:
 
 def running_seconds(job: Job, axes: Mapping[str, int]) -> float:
     """Estimate running a compiled Program."""
-    return _SECONDS_PER_COMPILED_FLOP * total_flops(job, axes)
+    return _SECONDS_PER_COMPILED_FLOP * flops_over(job.stages, axes)
 
 
 def interpreting_seconds(job: Job, axes: Mapping[str, int]) -> float:
     """Estimate running a Program in NumPy, one call for each equation."""
     program = job.traced.program
     assert program is not None
-    return _SECONDS_PER_NUMPY_CALL * program.n_computed + _SECONDS_PER_NUMPY_FLOP * total_flops(
-        job, axes
-    )
+    flops = flops_over(job.stages, axes)
+    return _SECONDS_PER_NUMPY_CALL * program.n_computed + _SECONDS_PER_NUMPY_FLOP * flops

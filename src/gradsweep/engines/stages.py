@@ -6,15 +6,16 @@ per point of the axes it depends on, not once per point of the grid.
 Knows nothing of engines or memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from gradsweep.engines.axes import Axes, Dependence
 from gradsweep.program.program import Equation, Loop, LoopResult, Program, total_flops
 from gradsweep.program.pruning import only
+from gradsweep.request.partition import n_points
 
-__all__ = ["Stage", "make_stages"]
+__all__ = ["Stage", "flops_over", "make_stages"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Stage:
     def flops(self) -> int:
         """Estimate the floating-point operations of one point."""
         return total_flops(equation for _, equation in self.equations)
+
+
+def flops_over(stages: Iterable[Stage], axes: Mapping[str, int]) -> int:
+    """Count the flops of stages over a sweep, each equation once per point of its own axes."""
+    return sum(n_points(stage.axes, axes) * stage.flops for stage in stages)
 
 
 def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:

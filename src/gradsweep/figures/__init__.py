@@ -65,7 +65,7 @@ def plot(
     """Draw derivatives, in the way that their dims suggest.
 
     ================================  =========================================================
-    what varies with                  becomes
+    results that vary with            become
     ================================  =========================================================
     one axis                          a ladder: a panel for each derivative, the value on top
     an axis, and one of few values    the same, with a line for each value of the second
@@ -76,18 +76,18 @@ def plot(
     ================================  =========================================================
 
     Contributions become a tornado, averaged over the sweep; more than 36 derivatives an image.
-    Axes beyond those are averaged over, and the title says so: select with `ds.sel` instead to
-    see one value. Numbers that are not finite are gaps, counted below the figure.
+    Results are averaged over all other axes, and the title says so; to see one value instead,
+    select it with `ds.sel`. Numbers that are not finite are gaps, counted below the figure.
 
     Args:
-        ds: what a quantity returned, or one variable of it.
+        ds: the Dataset that a quantity returned, or one variable of it.
         kind: `"ladder"`, `"heatmap"`, `"matrix"`, `"image"`, `"histogram"`, `"scatter"`,
             `"tornado"` or `"bars"`; by default the one in the table.
-        x: the dim or coordinate to the right.
+        x: the dim or coordinate drawn to the right.
         by: the dim or coordinate drawn as lines, or upward in a heat map.
-        variables: the names of those to draw; by default all.
-        title: in place of the one that tells what is drawn; `""` for none.
-        width: of the figure, in inches.
+        variables: the names of the variables to draw; by default all.
+        title: a title in place of the default one; `""` for none.
+        width: the width of the figure, in inches.
 
     Returns:
         A Figure of matplotlib's. A notebook shows it after `%matplotlib inline`;
@@ -126,7 +126,7 @@ def _as_dataset(ds: "xarray.Dataset | xarray.DataArray") -> "xarray.Dataset":
 
 
 def _title(ds: "xarray.Dataset", entries: Sequence[Entry], arrangement: Arrangement) -> str:
-    """Say what is drawn, and what was averaged."""
+    """Return the default title: what is drawn, and the axes that are averaged over."""
     names = list(dict.fromkeys(entry.of.name for entry in entries))
     of = ", ".join(Element(name).label for name in names[:4]) + (" …" if names[4:] else "")
     quantity = str(ds.attrs.get("quantity", ""))
@@ -145,7 +145,7 @@ def _held(ds: "xarray.Dataset") -> list[str]:
 
 
 def _missing(entries: Sequence[Entry]) -> list[str]:
-    """Count what is not finite, which no figure shows."""
+    """Count the values that are not finite, which no figure shows."""
     counts = {entry.label: entry.n_missing for entry in entries if any(entry.n_missing)}
     if len(counts) > 4:
         n_nan, n_infinite = (sum(n) for n in zip(*counts.values()))

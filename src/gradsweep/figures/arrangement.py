@@ -1,6 +1,6 @@
-"""Which figure a Dataset becomes: its kind, and what each swept axis does in it.
+"""Which figure a Dataset becomes: its kind, and the part of each swept axis in it.
 
-Takes entries and what the user asked; returns an Arrangement. Draws nothing.
+Takes entries and the user's choices; returns an Arrangement. Draws nothing.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "MOST_PANELS", "Arrangement", "arrange"]
 
-# What each kind is, and how many axes it can show: fewest and most.
+# What each kind of figure shows.
 KINDS = {
     "ladder": "each derivative over one axis, a few values of a second one as lines",
     "heatmap": "each derivative over two axes, in colour, with contours",
@@ -37,7 +37,7 @@ _MOST_MAPS = 12
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What a figure shows where.
+    """The kind of a figure, and the part of each axis in it.
 
     Attributes:
         kind: a row of KINDS.
@@ -71,7 +71,7 @@ def arrange(
     x: str | None,
     by: str | None,
 ) -> Arrangement:
-    """Choose a figure by the dims of what is to be drawn.
+    """Choose a figure by the dims of the entries.
 
     Raises:
         ArgumentError: when an axis that was named is not there, or two are the same.
@@ -98,7 +98,7 @@ def arrange(
 
 @dataclass(frozen=True)
 class _Swept:
-    """The axes that there are, and those that the user named."""
+    """The axes that were swept, and those that the user named."""
 
     ds: "xarray.Dataset"
     dims: Sequence[str]
@@ -124,7 +124,7 @@ class _Swept:
 
 
 def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> str:
-    """Return the kind for what was not asked for by name."""
+    """Return the kind of figure where the user named none."""
     is_matrix = _is_matrix(entries)
     is_grid = is_matrix and _fits_matrix(entries)
     long = [dim for dim in swept.ordered if swept.size(dim) > MOST_LINES]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_LINES", "Axis", "axis_of", "find_axis", "held_fixed", "is_sampled"]
 
-# More lines than this in one panel are not told apart.
+# More lines than this in one panel cannot be told apart.
 MOST_LINES = 6
 
 _MOST_HELD = 10
@@ -25,16 +25,16 @@ _MOST_HELD = 10
 
 @dataclass(frozen=True)
 class Axis:
-    """The values along one swept dim, and what they are called.
+    """The values along one swept dim, and their names.
 
     Attributes:
-        name: of the coordinate; that of the dim where it has none.
+        name: the name of the coordinate, or of the dim where it has none.
         dim: the swept dim that it runs along.
-        label: what the axis is called, with units.
+        label: its long name, with units.
         values: shape (n,): numbers or times; for words, their positions.
-        words: what stands at each position, where the coordinate is not numeric.
+        words: the word at each position, where the coordinate is not numeric.
         symbol: its short name.
-        units: of its values.
+        units: the units of its values.
     """
 
     name: str
@@ -94,8 +94,7 @@ def find_axis(ds: "xarray.Dataset", name: str) -> Axis:
 
 
 def axis_of(ds: "xarray.Dataset", dim: str) -> Axis:
-    """Return the axis of a dim: its own coordinate, else the only one along it, where that rises or
-    falls.
+    """Return the axis of a dim: its own coordinate, else the only one along it if that has order.
 
     A dim with neither is numbered: where several arguments share it, none of them tells a point.
     """
@@ -115,7 +114,7 @@ def _own_axis(ds: "xarray.Dataset", dim: str) -> Axis | None:
 
 
 def is_sampled(ds: "xarray.Dataset", dim: str) -> bool:
-    """Whether the points along a dim have no order: it has no axis but their number."""
+    """Whether the points along a dim have no order, so that their number is its only axis."""
     return _own_axis(ds, dim) is None
 
 

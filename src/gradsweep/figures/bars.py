@@ -48,7 +48,7 @@ def _draw(
     notes: Notes = []
     partials = [entry for entry in entries if entry.wrt]
     if partials:
-        # A value is no derivative: a bar beside theirs would compare what cannot be compared.
+        # A value is no derivative: a bar beside theirs would compare the two.
         notes += [_in_words(entry) for entry in entries if not entry.wrt]
     groups: dict[Element, list[Entry]] = {}
     for entry in partials or entries:

@@ -1,7 +1,7 @@
 """A Dataset of derivatives taken apart: one Entry for every scalar derivative in it.
 
-Takes a Dataset; reads what `names` wrote into its attributes, and does with names alone where
-they are gone. Returns entries, whose arrays have swept dims only. Never sees a figure.
+Takes a Dataset; reads the attributes that `names` wrote, or names alone where those are gone.
+Returns entries, whose arrays have swept dims only. Never sees a figure.
 """
 
 import re
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "entries_of", "pick", "swept_dims"]
 
-# Beyond this not even an image with a pixel for each is of use.
+# With more than this, even an image with a pixel for each is of no use.
 _MOST_ENTRIES = 40_000
 
 
@@ -29,8 +29,8 @@ class Entry:
 
     Attributes:
         variable: the name of the Dataset's variable that holds it.
-        label: what it is called in a title.
-        units: of its numbers; "" where they are not known.
+        label: its name in a title.
+        units: the units of its values; "" where they are not known.
         of: the element of the output.
         wrt: the elements it is with respect to: none, one or two.
         dims: the swept dims it varies with.
@@ -63,8 +63,7 @@ class Entry:
     def along(self, dims: tuple[str, ...]) -> np.ndarray:
         """Return the values with these axes, in this order, averaged over all others.
 
-        An axis that the entry does not vary with has length 1. What is missing is left out
-        of an average.
+        An axis that the entry does not vary with has length 1. Averages are of finite values.
         """
         others = tuple(i for i, dim in enumerate(self.dims) if dim not in dims)
         values = _mean(self.values, others) if others else self.values
@@ -77,10 +76,10 @@ class Entry:
 def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
     """Return every scalar derivative and value of a Dataset, values first.
 
-    Of the two equal blocks of a Hessian on the sides of its diagonal, one is returned.
+    Of two equal entries on either side of a Hessian's diagonal, one is returned.
 
     Raises:
-        OutputError: when there is nothing to draw, or what cannot be drawn.
+        OutputError: when there is nothing to draw, or a variable that cannot be drawn.
     """
     if not ds.data_vars:
         raise OutputError("plot needs a variable; this Dataset has none.")
@@ -189,7 +188,7 @@ def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry
 
 
 def _label(variable: "xarray.DataArray", dim: str, position: int) -> int:
-    """Return the label of an element where it has an integer for one, else its position."""
+    """Return the label of an element where that is an integer, else its position."""
     if dim in variable.coords and variable.coords[dim].dtype.kind in "iu":
         return int(variable.coords[dim].values[position])
     return position
@@ -215,7 +214,7 @@ def _suffix(long_name: str) -> str:
 
 
 def _mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Average over some axes, without what is not finite."""
+    """Average the finite values over some axes."""
     finite = np.isfinite(values)
     n = finite.sum(axis=axes)
     total = np.where(finite, values, 0.0).sum(axis=axes, dtype=float)

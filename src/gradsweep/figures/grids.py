@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_image", "draw_matrix"]
 
-# Numbers in an image are written while their cells are wide enough for them.
+# The most columns and rows of an image whose cells are large enough for their numbers.
 _MOST_NUMBERS_ACROSS = 10
 _MOST_NUMBERS_DOWN = 30
 
@@ -39,8 +39,8 @@ class Grid:
         rows: an output element and, for second derivatives, the element of an argument.
         columns: elements of arguments, or of outputs where there are no derivatives.
         cells: the entry at (row, column).
-        is_symmetric: whether the entries are second derivatives, of which `cells` has those on
-            and below the diagonal.
+        is_symmetric: whether the entries are second derivatives; `cells` then has those on and
+            below the diagonal.
     """
 
     rows: tuple[tuple[Element, Element | None], ...]
@@ -100,7 +100,7 @@ def draw_matrix(
     figure = theme.new_figure(height * n_rows + 0.85, width)
     spec = figure.add_gridspec(n_rows, n_columns)
     is_one_array = len({entry.variable for entry in grid.cells.values()}) == 1
-    # Titles shrink to the width of their panels, as far as `fits_matrix` let them.
+    # Titles shrink to the width of their panels, to 5 points at least.
     longest = max(theme.visible_length(entry.label) for entry in grid.cells.values())
     title_size = float(np.clip(9 * width / n_columns / (theme.LETTER_INCHES * longest), 5, 7.5))
     first: Axes | None = None

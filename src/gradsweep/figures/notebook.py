@@ -12,7 +12,7 @@ __all__ = ["NotebookFigure"]
 
 
 class NotebookFigure(Figure):
-    """A matplotlib Figure that belongs to nobody, and is an image where IPython displays it."""
+    """A matplotlib Figure that pyplot does not know, and that IPython shows as an image."""
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)

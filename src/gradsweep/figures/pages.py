@@ -87,7 +87,7 @@ def draw_histograms(
 def draw_scatter(
     ds: "xarray.Dataset", entries: Sequence[Entry], plan: Arrangement, width: float
 ) -> tuple["Figure", Notes]:
-    """Draw every entry at every point, over x; without one, each over its own argument."""
+    """Draw every entry at every point, over x; without x, each over its own argument."""
     from gradsweep.support.errors import OutputError
 
     chosen = [(entry, _across(ds, entry, plan.x)) for entry in entries]
@@ -133,7 +133,7 @@ def add_legend(figure: "Figure", by: Axis | None) -> None:
     colours = theme.line_colours(len(by.values), has_order=not by.words)
     handles = [Line2D([], [], color=colour, label=by.value(i)) for i, colour in enumerate(colours)]
     figure.legend(
-        # As a colour bar has them: the greatest on top.
+        # The greatest value stands on top, as in a colour bar.
         handles=handles if by.words else handles[::-1],
         title=with_units(by.symbol, by.units),
         loc="outside right upper",
@@ -142,7 +142,7 @@ def add_legend(figure: "Figure", by: Axis | None) -> None:
 
 
 class _Panels:
-    """Panels in rows; iterating gives each with its entry, and whether none is below it."""
+    """Panels in rows; iteration yields each with its entry, and whether none is below it."""
 
     def __init__(self, entries: Sequence[Entry], width: float, height: float, on_top: bool):
         self.entries = entries
@@ -177,13 +177,13 @@ class _Panels:
             yield axes, entry, is_lowest
 
     def name_x(self, axes: "Axes", x: Axis, is_lowest: bool) -> None:
-        """Name the axis to the right below the lowest panel of each column."""
+        """Write the name of x below the lowest panel of each column."""
         axes.tick_params(labelbottom=is_lowest)
         if not is_lowest:
             return
         axes.set_xlabel(x.label)
         subplot = axes.get_subplotspec()
         if subplot is not None and not subplot.is_last_row():
-            # There is room below it, where the last row has ended; the layout need make none.
+            # The last row is shorter and leaves room below, so the layout need not make any.
             axes.xaxis.set_in_layout(False)
             axes.xaxis.label.set_in_layout(False)

@@ -29,14 +29,14 @@ __all__ = [
     "dress",
 ]
 
-# With fewer points than this each of them has a mark, so that nothing is taken for a curve that
-# is a line between two numbers.
+# With fewer points than this each has a mark, so that a line between two of them is not taken for
+# a curve.
 _FEW_POINTS = 16
 
 # More points than this hide each other; their density is drawn instead.
 _MOST_POINTS = 10_000
 
-# Rounding makes -1e-17 of zero; that is no change of sign.
+# Rounding turns zero into -1e-17, which is no change of sign.
 _NO_SIGN = 1e-6
 
 
@@ -61,7 +61,7 @@ def dress(axes: "Axes", side: str, axis: Axis, *, label: bool = True) -> None:
 
 
 def positions(axis: Axis) -> np.ndarray:
-    """Return where the values of an axis stand, as numbers."""
+    """Return the values of an axis as numbers."""
     if axis.values.dtype.kind != "M":
         return axis.values
     from matplotlib.dates import date2num
@@ -123,7 +123,7 @@ def _is_sparse(y: np.ndarray) -> bool:
 
 
 def _say_constant(axes: "Axes", entry: Entry, values: np.ndarray) -> None:
-    """Write the value of what does not vary; the panel begins at zero."""
+    """Write the value of an entry that does not vary, in a panel that reaches zero."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return
@@ -158,7 +158,7 @@ def draw_map(
     """Draw an entry over two axes in colour, with contours where it is smooth enough for them.
 
     Returns:
-        What a colour bar is made for, None where there is one number alone; and notes.
+        The mesh that a colour bar explains, None where there is one number alone; and notes.
     """
     dress(axes, "x", x, label=False)
     dress(axes, "y", y, label=False)
@@ -213,7 +213,7 @@ def _draw_contours(axes: "Axes", x: np.ndarray, y: np.ndarray, values: np.ndarra
         return
     low, high = float(finite.min()), float(finite.max())
     levels = np.asarray(MaxNLocator(7).tick_values(low, high))
-    # A contour so near to an extreme follows rounding where the map is flat.
+    # So near to an extreme, where the map is flat, a contour would follow rounding.
     room = 0.01 * (high - low)
     inside = levels[(levels > low + room) & (levels < high - room)]
     if len(inside):
@@ -260,7 +260,7 @@ def draw_histogram(axes: "Axes", entry: Entry) -> list[str]:
 
 
 def _say_one_number(axes: "Axes", entry: Entry) -> None:
-    """Write the value of what is the same at every point."""
+    """Write the value of an entry that is the same at every point."""
     values = entry.values[np.isfinite(entry.values)]
     says = f"{number(float(values[0]))} everywhere" if values.size else "nothing finite"
     axes.annotate(

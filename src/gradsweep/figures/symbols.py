@@ -17,7 +17,7 @@ _GREEK = frozenset(
 # What may follow a derivative in the long name that `names` gives it.
 _SUFFIXES = {" · v": r"\cdot v"}
 
-# A word, then what stands below it: x0, x_0, sigma_max. The word is as short as it can be.
+# A word, then its subscript: x0, x_0, sigma_max. The word is as short as it can be.
 _NAME = re.compile(r"([^\W\d_]+?)(?:_?(\d+)|_(\w+))?")
 
 
@@ -27,7 +27,7 @@ class Element:
 
     Attributes:
         name: as the function has it, with the keys of containers: `params_weight`.
-        index: of the element; () for the whole, and for a scalar.
+        index: the element's index; () for a whole array and for a scalar.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """One style for every figure: colours, sizes, and how a figure begins and ends.
 
 Figures are made with matplotlib's own classes; pyplot and its list of open figures are never
-touched, and matplotlib's settings are as they were when a figure is done.
+touched, and matplotlib's settings are restored when a figure is done.
 """
 
 import re
@@ -100,7 +100,7 @@ def settings() -> Iterator[None]:
 
 
 def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> "Figure":
-    """Return an empty figure that belongs to nobody."""
+    """Return an empty figure that pyplot does not know."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from gradsweep.figures.notebook import NotebookFigure
@@ -110,7 +110,7 @@ def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> "Fig
 
 
 def style(axes: "Axes", *, grid: bool = True) -> None:
-    """Fix what matplotlib would otherwise read from its settings when the figure is drawn."""
+    """Fix the settings that matplotlib would otherwise read when the figure is drawn."""
     for side in ("x", "y"):
         axes.tick_params(axis=side, which="major", labelsize=SMALL, length=2.5, width=0.6)
         axes.tick_params(axis=side, which="both", color=GREY, labelcolor="#202124")
@@ -123,7 +123,7 @@ def style(axes: "Axes", *, grid: bool = True) -> None:
 
 
 def mark_gaps(axes: "Axes") -> None:
-    """Hatch what no number covers, so that a gap is taken for none of the colours."""
+    """Hatch the background, so that a gap is not taken for a colour."""
     axes.patch.set(facecolor="#dfe1e5", edgecolor="#9aa0a6", hatch="//////", linewidth=0.0)
 
 
@@ -133,7 +133,7 @@ def add_title(figure: "Figure", title: str) -> None:
 
 
 def add_note(figure: "Figure", sentences: Sequence[str]) -> None:
-    """Write below the figure what its reader has to know."""
+    """Write notes for the reader below the figure."""
     if not sentences:
         return
     text = _wrap(" ".join(sentences), 18.5 * figure.get_figwidth())
@@ -164,7 +164,7 @@ def _wrap(text: str, width: float) -> str:
 
 
 def visible_length(text: str) -> int:
-    """Return about how many letters are seen of text with formulas in it."""
+    """Return roughly how many letters a text with formulas shows."""
     letters = re.sub(r"\\mathrm|\\times 10", "", text)
     letters = re.sub(r"\\[a-zA-Z]+ ?", "x", letters)  # one sign each: \\partial, \\sigma
     return len(re.sub(r"[${}\\_^]", "", letters))

@@ -1,6 +1,6 @@
-"""Fewer numbers with the same picture: what a line or a map of many points shows at print size.
+"""Thin a line or a map of many points to as many as print can show.
 
-Arrays enter and leave; nothing here knows of figures or Datasets.
+Arrays enter and leave. Knows nothing of figures or Datasets.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ FINEST_MAP = 400
 def envelope(x: np.ndarray, y: np.ndarray, n_bins: int = FINEST_LINE) -> tuple:
     """Reduce a line to the least and the greatest value of each of `n_bins` runs of points.
 
-    Both are kept where they are, in the order in which they come, so that the line through them
-    covers what the whole line covers. A run in which something is not finite ends in a gap.
+    Both keep their places and their order, so that the line through them covers what the whole
+    line covers. A run with a value that is not finite ends in a gap.
 
     Args:
         x, y: shape (n,).

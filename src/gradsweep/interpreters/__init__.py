@@ -75,4 +75,4 @@ def _values(
 
 
 def _newer(going: bool, new: Any, old: Any) -> Any:
-    return new  # at one point, a step that is not going is not taken
+    return new  # at one point, a loop that has ended takes no step

@@ -1,11 +1,11 @@
-"""The primitives in mpmath: a Program evaluated to as many digits as are asked for.
+"""The primitives in mpmath: a Program evaluated to any number of digits.
 
-Every number is an mpf of `CONTEXT`, which is nobody else's, so that its precision disturbs no
-one; every truth value is a Python bool. `with CONTEXT.workdps(50)` sets the precision.
+Every number is an mpf of `CONTEXT`, which nobody else uses, so that its precision disturbs nobody;
+every truth value is a Python bool. `with CONTEXT.workdps(50)` sets the precision.
 
-Rounding is no part of the meaning here: a cast to float32 keeps every digit, and so the value is
-that of the mathematics that the Program stands for. NaN and infinity go as NumPy has them; but
-mpmath has one zero, so what depends on the sign of a zero comes out as for +0.
+Nothing is rounded to a dtype: a cast to float32 keeps every digit, so the value is that of the
+mathematics that the Program stands for. NaN and infinity are as in NumPy. But mpmath has only one
+zero, so a result that depends on the sign of a zero is the one for +0.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Operation = Callable[..., Any]
 
 
 def number(value: Any) -> Any:
-    """Return a float, an integer or a truth value of NumPy's or Python's, without rounding."""
+    """Return a number as an mpf, without rounding, and a truth value as a bool."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     return CONTEXT.mpf(int(value) if isinstance(value, int | np.integer) else float(value))
@@ -39,9 +39,9 @@ def constant(entry: Constant) -> Any:
 
 
 def _as_numpy_where_undefined(name: str, exact: Operation) -> Operation:
-    """Return an operation that leaves what has no real finite meaning to the primitive's own.
+    """Return an operation that falls back on NumPy where the exact one has no finite real value.
 
-    That is: NaN and infinite operands, poles, and what is complex in mpmath.
+    That is at NaN and infinite operands, at poles, and where mpmath's value is complex.
     """
 
     def operation(*operands: Any) -> Any:
@@ -70,7 +70,7 @@ def _to_float(value: Any) -> float:
         return float("inf") if value > 0 else -float("inf")
 
 
-# A negative zero does not exist here, so nothing is lost by comparing.
+# mpmath has no negative zero, so a comparison with 0 tells every sign.
 
 
 def _copysign(x: Any, y: Any) -> Any:

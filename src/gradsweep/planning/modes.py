@@ -12,10 +12,9 @@ import numpy as np
 from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import is_mapped
 from gradsweep.engines.job import Job
-from gradsweep.engines.stages import make_stages
+from gradsweep.engines.stages import flops_over, make_stages
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import n_points
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
 from gradsweep.request.request import Request
 from gradsweep.support.errors import MissingRule
@@ -122,15 +121,12 @@ def _may_gain(traced: Trace, derivative: Derivative, n_inputs: int, n_outputs: i
 def _cheaper(reverse: Trace, forward: Trace, leaves: Mapping[str, Leaf]) -> Trace:
     if forward.program is None or reverse.program is None:
         return reverse if forward.program is None else forward
-    return min(reverse, forward, key=lambda traced: _total_flops(traced, leaves))
+    return min(reverse, forward, key=lambda traced: _flops(traced, leaves))
 
 
-def _total_flops(traced: Trace, leaves: Mapping[str, Leaf]) -> int:
+def _flops(traced: Trace, leaves: Mapping[str, Leaf]) -> int:
     """Estimate the floating-point operations of a Program over a sweep."""
     program = traced.program
     assert program is not None
     sizes = {dim: size for leaf in leaves.values() for dim, size in leaf.sizes.items()}
-    return sum(
-        stage.flops * n_points(stage.axes, sizes)
-        for stage in make_stages(program, analyse(program, leaves))
-    )
+    return flops_over(make_stages(program, analyse(program, leaves)), sizes)

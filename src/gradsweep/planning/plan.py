@@ -15,8 +15,9 @@ from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.decision import Decision
 from gradsweep.planning.describe import describe, source
 from gradsweep.planning.fingerprint import fingerprint
+from gradsweep.results.dataset import coordinates, dataset
 from gradsweep.results.layout import Layout
-from gradsweep.results.names import coordinates, dataset, variables
+from gradsweep.results.names import variables
 from gradsweep.running.chunks import Task, allocate, execute
 from gradsweep.running.part_work import checked, replanned
 from gradsweep.running.program_work import ProgramWork, work_with

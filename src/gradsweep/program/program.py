@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import or_
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,6 +44,8 @@ __all__ = [
     "reads",
     "total_flops",
 ]
+
+T = TypeVar("T")
 
 # The leaves that the body reads, and the outputs that it has.
 CARRY, GIVEN, ROW, GOING = "carry", "given", "row", "going"
@@ -132,6 +133,32 @@ class Program:
         """Return the constant that a variable is, or None."""
         position = variable - len(self.inputs)
         return self.constants[position] if 0 <= position < len(self.constants) else None
+
+    def propagate(
+        self, sets: Iterable[Iterable[T]], variables: Iterable[int]
+    ) -> dict[int, frozenset[T]]:
+        """Return, for some variables, the union of the sets of the inputs they are computed from.
+
+        Args:
+            sets: one for each input.
+        """
+        # Sets are bit masks until they are asked for: equations are many, and items may be.
+        bits: dict[T, int] = {}
+        masks = [sum({bits.setdefault(item, 1 << len(bits)) for item in own}) for own in sets]
+        masks += [0] * len(self.constants)
+        of_rows: dict[tuple[Loop, int], int] = {}  # all numbers of a row depend on the same
+        for primitive, operands, _ in self.equations:
+            if isinstance(primitive, str):
+                masks.append(_union(masks, operands))
+                continue
+            loop, number = primitive
+            port = loop, loop.port(number)
+            if port not in of_rows:
+                of_rows[port] = _union(masks, [operands[i] for i in loop.reached(number)])
+            masks.append(of_rows[port])
+        found = {variable: masks[variable] for variable in variables}
+        unions = {m: frozenset(i for i, bit in bits.items() if m & bit) for m in {*found.values()}}
+        return {variable: unions[mask] for variable, mask in found.items()}
 
     @cached_property
     def flops(self) -> int:
@@ -301,38 +328,22 @@ class Loop:
         return tuple(found)
 
     def inputs_of(self, variables: Iterable[int]) -> frozenset[int]:
-        """Return the inputs that variables of the body depend on, in this step or before."""
+        """Return the inputs that what leaves the body depends on, in this step or before."""
+        carried = self.body.outputs[0].variables
         waiting = [*variables, *([] if self.going is None else [self.going])]
         found: set[int] = set()
         while waiting:
-            mask = self._inputs_of[waiting.pop()]
-            for number, entry in enumerate(self.body.inputs):
-                if mask >> number & 1 and number not in found:
-                    found.add(number)
-                    if entry.leaf == CARRY:
-                        waiting.append(self.ports[entry.element])
+            new = self._read_in_a_step[waiting.pop()] - found
+            found |= new
+            entries = [self.body.inputs[number] for number in new]
+            waiting += [carried[entry.element] for entry in entries if entry.leaf == CARRY]
         return frozenset(found)
 
     @cached_property
-    def _inputs_of(self) -> tuple[int, ...]:
-        """For each variable of the body, the inputs it is computed from in a step: a bit mask."""
-        masks = [1 << number for number in range(len(self.body.inputs))]
-        masks += [0] * len(self.body.constants)
-        of_rows: dict[tuple[Loop, int], int] = {}  # all numbers of a row depend on the same
-        for primitive, operands, _ in self.body.equations:
-            if isinstance(primitive, LoopResult):
-                loop, number = primitive
-                port = loop, loop.port(number)
-                if port not in of_rows:
-                    of_rows[port] = _union(masks[operands[i]] for i in loop.reached(number))
-                masks.append(of_rows[port])
-            else:
-                masks.append(_union(masks[operand] for operand in operands))
-        return tuple(masks)
-
-
-def _union(masks: Iterable[int]) -> int:
-    return reduce(or_, masks, 0)
+    def _read_in_a_step(self) -> dict[int, frozenset[int]]:
+        """For each variable that leaves the body, the inputs it is computed from in a step."""
+        leaving = (variable for output in self.body.outputs for variable in output.variables)
+        return self.body.propagate(([number] for number in range(len(self.body.inputs))), leaving)
 
 
 class LoopResult(NamedTuple):
@@ -369,16 +380,21 @@ def count_written(equations: Iterable[Equation]) -> int:
 
 def total_flops(equations: Iterable[Equation]) -> int:
     """Estimate the floating-point operations of some equations at one point."""
-    loops: set[Loop] = set()
-    total = 0
+    own, loops = 0, set()
     for equation in equations:
         if isinstance(equation.primitive, LoopResult):
-            if equation.primitive.loop in loops:
-                continue
             loops.add(equation.primitive.loop)
-        total += equation.flops
-    return total
+        else:
+            own += equation.flops
+    return own + sum(loop.flops for loop in loops)
 
 
 def _text(value: float | bool) -> str | int | bool:
     return float(value).hex() if isinstance(value, float | np.floating) else value
+
+
+def _union(masks: Sequence[int], operands: Iterable[int]) -> int:
+    union = 0
+    for operand in operands:
+        union |= masks[operand]
+    return union

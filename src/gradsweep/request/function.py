@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request import pytree
+from gradsweep.request.argument import Argument, LeafMark
 from gradsweep.request.framework import FRAMEWORKS, frameworks_named
-from gradsweep.request.leaf import Argument, LeafMark
 from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, nearest

@@ -1,40 +1,20 @@
-"""Arguments taken apart: leaves, which are arrays with named swept axes.
+"""Leaves: arrays with named swept axes, which arguments are made of.
 
-Plain NumPy from here on. Knows nothing of functions, derivatives or frameworks.
+Plain NumPy from here on. Knows nothing of arguments, functions, derivatives or frameworks.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 
 from gradsweep.request.lazy import Lazy, Values, load
 from gradsweep.support.errors import SweepError
 
-__all__ = [
-    "Argument",
-    "Coordinate",
-    "Leaf",
-    "LeafMark",
-    "axes_of",
-    "dtype_name",
-    "require_same_coordinates",
-    "union",
-    "working_dtype",
-]
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """Values that label an axis, as xarray understands them."""
-
-    dims: tuple[str, ...]
-    values: Values
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["Leaf", "axes_of", "dtype_name", "union", "working_dtype"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,57 +183,6 @@ class Leaf:
         return replace(self, values=self.values.astype(dtype, copy=False))
 
 
-class LeafMark:
-    """Stands in an argument's form where the leaf called `key` goes."""
-
-    # No dataclass: a tree would open it.
-    def __init__(self, key: str):
-        self.key = key
-
-
-@dataclass(frozen=True, eq=False)
-class Argument:
-    """One argument: its leaves, and the container that they stand in.
-
-    Attributes:
-        form: the value as the function takes it, with each leaf replaced by its `LeafMark`.
-        shown: how the sweep shows it; a function where the text takes time to make.
-        promotable: a fixed integer, passed as it is unless it is differentiated.
-        origin: the framework whose arrays the value is made of, "torch", "jax" or "".
-    """
-
-    name: str
-    form: Any
-    leaves: tuple[Leaf, ...]
-    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    shown: str | Callable[[], str] = ""
-    promotable: bool = False
-    origin: str = ""
-
-    @property
-    def written(self) -> str:
-        """How the sweep shows it."""
-        return self.shown if isinstance(self.shown, str) else self.shown()
-
-    @property
-    def is_static(self) -> bool:
-        return not self.leaves
-
-    @property
-    def is_single(self) -> bool:
-        """Whether it is one array, not a container of them."""
-        return isinstance(self.form, LeafMark)
-
-    def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
-        return replace(self, leaves=tuple(leaves))
-
-    def promoted(self) -> "Argument":
-        """Return a fixed integer as the floating number of the same value."""
-        leaf = Leaf(self.name, (), (), np.asarray(self.form, dtype=np.float64))
-        return replace(self, form=LeafMark(self.name), leaves=(leaf,), promotable=False)
-
-
 def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
     """Collect the axes of leaves and their lengths, in order of first appearance.
 
@@ -272,33 +201,6 @@ def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
                 )
             first.setdefault(dim, leaf.key)
     return sizes
-
-
-def require_same_coordinates(arguments: Iterable[Argument]) -> None:
-    """Check that arguments that share a dim label it alike.
-
-    Raises:
-        SweepError: when two do not.
-    """
-    labels: dict[str, tuple[np.ndarray, str]] = {}
-    for argument in arguments:
-        for dim, coordinate in argument.coordinates.items():
-            if coordinate.dims != (dim,):
-                continue
-            values, other = labels.setdefault(dim, (load(coordinate.values), argument.name))
-            if not _same_labels(values, load(coordinate.values)):
-                raise SweepError(
-                    f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
-                    f"Align them first (xarray.align), or rename one of the dims."
-                )
-
-
-def _same_labels(one: np.ndarray, other: np.ndarray) -> bool:
-    """Tell whether two arrays hold the same labels, missing ones included."""
-    if one is other:
-        return True
-    missing = (one != one) & (other != other) if one.shape == other.shape else False
-    return one.shape == other.shape and bool(((one == other) | missing).all())
 
 
 def working_dtype(leaves: Iterable[Leaf]) -> str:

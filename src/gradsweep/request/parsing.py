@@ -15,20 +15,16 @@ import numpy as np
 from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
+from gradsweep.request.argument import Argument, Coordinate, LeafMark
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
-from gradsweep.request.leaf import Argument, Coordinate, Leaf, LeafMark, union
+from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
 
 __all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
 
 
 _LARGEST_INTEGER = np.iinfo(np.int64).max
-
-_HAS_NO_VALUES = (
-    "has no values yet: a transformation of its framework (jit, vmap, grad) is tracing it. Call "
-    "gradsweep outside of it"
-)
 
 
 @dataclass(frozen=True)
@@ -107,60 +103,86 @@ def as_array(name: str, value: Any) -> Values | None:
     Raises:
         SweepError: when it is an array of something else.
     """
-    if is_lazy(value):
-        value = as_lazy(value) if value.ndim else np.asarray(value)
-    elif isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
-        value = float(value) if not isinstance(value, np.generic) else value
-    elif isinstance(value, numbers.Complex):
+    read = _read_array(name, value)
+    if read is None:
+        return None
+    array = _converted(read)
+    if array is not None:
+        return array
+    dtype = read.dtype
+    if dtype.kind == "c":
         raise SweepError(
             f"{name!r} is complex. Pass its real and imaginary parts as two arguments."
         )
-    elif hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
-        value = value.detach().cpu()
-        if value.dtype.itemsize == 2 and value.is_floating_point():
-            value = value.float()
-        try:
-            value = value.numpy()
-        except RuntimeError:  # inside torch.func
-            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
-    elif isinstance(value, MaskedArray):
-        value = filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
-    elif not hasattr(value, "__array__") and not isinstance(value, list):
-        return None
-    if isinstance(value, list) and not value:
-        return np.empty(0)
+    if isinstance(value, list):
+        items = "objects" if dtype.kind == "O" else dtype.name
+        raise SweepError(f"{name!r} is a list of {items}, not of numbers.")
+    raise SweepError(f"{name!r} is an array of {dtype}, not of numbers.")
+
+
+def _read_array(name: str, value: Any) -> Values | None:
+    """Return a value as an array of any dtype; None if it is no array."""
+    if is_lazy(value):
+        return as_lazy(value) if value.ndim else np.asarray(value)
+    if isinstance(value, np.ndarray | np.generic):
+        if isinstance(value, MaskedArray):
+            value = filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
+        return np.asarray(value)
+    if isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
+        return np.asarray(float(value))
+    if isinstance(value, numbers.Complex):
+        return np.asarray(complex(value))
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch
+        return _read_tensor(name, value)
+    if hasattr(value, "__array__") or isinstance(value, list):
+        return _read_other(name, value)
+    return None
+
+
+def _read_tensor(name: str, value: Any) -> np.ndarray:
+    value = value.detach().cpu()
+    if value.dtype.itemsize == 2 and value.is_floating_point():
+        value = value.float()
     try:
-        array = value if isinstance(value, Lazy) else np.asarray(value)
+        return value.numpy()
+    except RuntimeError:  # inside torch.func
+        raise _has_no_values(name) from None
+
+
+def _read_other(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
     except (ValueError, TypeError) as error:
         if framework_of(error) == "jax":  # inside a transformation
-            raise SweepError(f"{name!r} {_HAS_NO_VALUES}.") from None
+            raise _has_no_values(name) from None
         raise SweepError(f"{name!r} is not an array of numbers: {error}") from None
+
+
+def _has_no_values(name: str) -> SweepError:
+    return SweepError(
+        f"{name!r} has no values yet: a transformation of its framework (jit, vmap, grad) is "
+        f"tracing it. Call gradsweep outside of it."
+    )
+
+
+def _converted(array: Values) -> Values | None:
+    """Return an array in the dtype that its numbers are computed in; None if it has none."""
     match array.dtype.kind:
         case "f":
             # float16 is too narrow to differentiate in; long double has no vector code.
-            return array.astype(
-                {2: "float32", 4: "float32"}.get(array.dtype.itemsize, "float64"), copy=False
-            )
+            dtype = "float32" if array.dtype.itemsize in (2, 4) else "float64"
+            return array.astype(dtype, copy=False)
         case "i" | "u":
             # What int64 cannot hold would come out negative.
-            if array.dtype == np.uint64:
-                large = True if isinstance(array, Lazy) else np.any(array > _LARGEST_INTEGER)
-                return array.astype("float64" if large else "int64", copy=False)
-            return array.astype("int64", copy=False)
+            is_large = (array.dtype.kind, array.dtype.itemsize) == ("u", 8) and (
+                isinstance(array, Lazy) or np.any(array > _LARGEST_INTEGER)
+            )
+            return array.astype("float64" if is_large else "int64", copy=False)
         case "b":
             return array
         case "V" if array.dtype.name.startswith(("bfloat", "float8")):
             return array.astype("float32")
-        case "c":
-            raise SweepError(
-                f"{name!r} is complex. Pass its real and imaginary parts as two arguments."
-            )
-    if isinstance(value, list):
-        raise SweepError(
-            f"{name!r} is a list of {array.dtype.name if array.dtype.kind != 'O' else 'objects'}, "
-            f"not of numbers."
-        )
-    raise SweepError(f"{name!r} is an array of {array.dtype}, not of numbers.")
+    return None
 
 
 def _parse_fixed(name: str, array: np.ndarray) -> Argument:

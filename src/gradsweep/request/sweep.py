@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.request.leaf import Argument, Leaf, axes_of, require_same_coordinates
+from gradsweep.request.argument import Argument, require_same_coordinates
+from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.request.parsing import parse_argument
 from gradsweep.support.errors import SweepError
 

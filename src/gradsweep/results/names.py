@@ -1,29 +1,23 @@
-"""Names, dims, coordinates and attributes: from arrays to an xarray.Dataset.
+"""Names, dims and attributes of results.
 
-Knows nothing of engines or Programs. xarray is imported when the first Dataset is made.
+What results are, and what they are called after, enters; the variables that show them leave.
+Knows nothing of engines, Programs or xarray.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gradsweep.request.lazy import Values, load
-from gradsweep.request.leaf import Argument, Coordinate, dtype_name
+from gradsweep.request.argument import Argument
 from gradsweep.request.quantities import Result
 from gradsweep.results.layout import Variable
-from gradsweep.support.cache import Cache
 from gradsweep.support.errors import OutputError
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = [
     "Labels",
-    "coordinates",
-    "dataset",
+    "flat",
     "require_distinct_names",
     "symmetric",
     "variable_name",
@@ -77,7 +71,7 @@ def _units_of(argument: Argument) -> str:
 def variable_name(labels: Labels, result: Result) -> str:
     """Return what a result is called in a Dataset: `dprice_dS`, `d2f_dx0_dx1`, `jvp` ..."""
     output = labels.output(result)
-    wrt = [_flat(key) for key in result.wrt]
+    wrt = [flat(key) for key in result.wrt]
     qualified = "_".join([*([output] if result.output else []), *wrt])
     match result.kind:
         case "value":
@@ -112,43 +106,6 @@ def require_distinct_names(labels: Labels, results: Sequence[Result], axes: Iter
         owners[name] = owner
 
 
-def dataset(
-    labels: Labels,
-    results: Sequence[Result],
-    dims: Sequence[tuple[str, ...]],
-    arrays: Sequence[np.ndarray],
-    axes: Mapping[str, int],
-    attrs: Mapping[str, Any],
-) -> "xarray.Dataset":
-    """Label the arrays of a sweep.
-
-    Args:
-        dims: for each result, the swept axes that lead its array.
-        axes: the swept axes and their lengths.
-    """
-    dtypes = tuple(dtype_name(array.dtype) for array in arrays)
-    make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
-    around = dict(_coordinates(labels.arguments, axes))
-    if sum(c.values.nbytes for c in around.values()) > _LARGEST_COORDINATES_BYTES:
-        found, blank = make()
-    else:
-        same = [
-            (name, c.dims, c.values.dtype, load(c.values).tobytes(), repr(dict(c.attrs)))
-            for name, c in around.items()
-        ]
-        asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
-        found, blank = _FRAMES.get((*asked, *same), make)
-    return blank.copy(data={variable.name: variable.of(arrays) for variable in found})
-
-
-# xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
-# Dataset without its data is kept for sweeps that are labelled alike, value by value.
-_FRAMES: Cache[tuple[list[Variable], "xarray.Dataset"]] = Cache(size=64)
-_LARGEST_COORDINATES_BYTES = 2**17
-
-_Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
-
-
 def variables(
     labels: Labels,
     results: Sequence[Result],
@@ -180,47 +137,6 @@ def variables(
     return found
 
 
-def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
-    """Return the coordinates of a sweep: for each its dims, its values, not loaded, and attrs."""
-    names = {variable.name for variable in found}
-    taken = {dim for variable in found for dim in variable.dims} | axes.keys()
-    return {
-        name: (c.dims, c.values, c.attrs)
-        for name, c in _coordinates(labels.arguments, axes)
-        # A coordinate with the name of a dim must be that dim's own.
-        if name not in names and (name not in taken or c.dims == (name,))
-    }
-
-
-def _make_frame(
-    labels: Labels,
-    results: Sequence[Result],
-    dims: Sequence[tuple[str, ...]],
-    dtypes: Sequence[str],
-    axes: Mapping[str, int],
-    attrs: Mapping[str, Any],
-) -> tuple[list[Variable], "xarray.Dataset"]:
-    """Return a Dataset's variables, and it with one number, repeated without memory, for data."""
-    import xarray
-
-    found = variables(labels, results, dims, dtypes, axes)
-    nothing = {v.name: (v.dims, np.broadcast_to(0.0, v.shape), v.attrs) for v in found}
-    around = {
-        name: (own, _frozen(values), dict(own_attrs))
-        for name, (own, values, own_attrs) in coordinates(labels, found, axes).items()
-    }
-    return found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)})
-
-
-def _frozen(values: Values) -> np.ndarray:
-    """Copy values that several Datasets will share, so that nobody can write to them."""
-    if values.nbytes > _LARGEST_COORDINATES_BYTES:
-        return load(values)  # not shared, and better not doubled
-    copied = np.array(load(values))
-    copied.flags.writeable = False
-    return copied
-
-
 def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
     """Yield a result, and for an off-diagonal block of a Hessian its transpose.
 
@@ -250,7 +166,7 @@ def symmetric(
 def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
     """Name the dims that belong to the output and to the arguments, not to the sweep."""
     owners = [(labels.output(result), result.output_shape)]
-    owners += [(_flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
+    owners += [(flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
     taken = set(axes)
     names = []
     for owner, shape in owners:
@@ -267,7 +183,7 @@ def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[s
 
 def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     output = labels.output(result)
-    wrt = [_flat(key) for key in result.wrt]
+    wrt = [flat(key) for key in result.wrt]
     units_in = [labels.units_of(key) for key in result.wrt]
     per = "·".join(map(_of_difference, units_in)) if all(units_in) else ""
     value_units = labels.units if not result.output else ""
@@ -313,26 +229,6 @@ def _quotient(value: str, per: str, output: str) -> str:
     return f"{value or f'[{output}]'}/{f'({per})' if is_compound else per}"
 
 
-def _coordinates(
-    arguments: Sequence[Argument], axes: Mapping[str, int]
-) -> Iterator[tuple[str, Coordinate]]:
-    """Yield the coordinates that a sweep gives: its values, and the labels of DataArrays."""
-    for argument in arguments:
-        yield from argument.coordinates.items()
-        attrs = argument.attrs
-        for leaf in argument.leaves:
-            if leaf.parts:
-                for dims, values in leaf.parts:
-                    if len(dims) == 1:
-                        yield dims[0], Coordinate(dims, values, attrs)
-            elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
-                # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
-                name = _flat(leaf.key)
-                own = [f"{name}_{position}" for position in range(len(leaf.shape))]
-                if not set(own) & axes.keys():
-                    values = leaf.whole() if leaf.values is None else leaf.values
-                    yield name, Coordinate((*leaf.dims, *own), values, attrs)
-
-
-def _flat(key: str) -> str:
+def flat(key: str) -> str:
+    """Return a leaf's key as part of a name."""
     return key.replace(".", "_")

@@ -1,4 +1,4 @@
-"""Carrying out what was decided, here or on a cluster.
+"""Carry out what was decided, here or on a cluster.
 
 A run, its parts and a destination enter, or a kernel and arrays; the results leave, at the
 destination. A part is computed and stored as a whole; a kernel works through it chunk by chunk.

@@ -1,7 +1,7 @@
-"""Parts computed on a Dask cluster: each is a task that computes, writes and returns a receipt.
+"""Compute parts on a Dask cluster: each is a task that computes, writes and returns a receipt.
 
-Work travels once to each worker, as data where it is a Program; results never travel at all, only
-receipts. A part whose task keeps killing workers is searched for the points that do it.
+Work is sent once to each worker, as data where it is a Program. Results are never sent back, only
+receipts. A part that keeps killing workers is searched for the points that do so.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ _TASKS_A_WORKER = 4
 # How often a part is given to the cluster whole, before its points are suspected.
 _WHOLE_ATTEMPTS = 3
 
-# And how often it is done again when its outcome is lost on the way.
+# How often it is computed again when its outcome is lost on the way.
 _MOST_LOSSES = 20
 
-# In so many pieces a part is computed that a worker has no memory for.
+# The most pieces that a part is cut into when it is too large for a worker's memory.
 _MOST_PIECES = 64
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A part on its way.
+    """A part for a worker.
 
     Attributes:
-        points: what of the part is computed and thrown away, where it is only tried.
-        pieces: into how many pieces it is cut, to take less memory.
+        points: the points that are only tried, computed and thrown away; None for a whole part.
+        pieces: how many pieces it is cut into, to take less memory.
         skip: points of it that are left out.
         n_killed: how often a worker died of it.
         n_lost: how often a worker died with its outcome.
@@ -118,7 +118,7 @@ _PATIENCE_SECONDS = 10
 
 
 def _knock(address: str) -> None:
-    """See whether anybody listens: a Client that failed to connect lingers until the end."""
+    """Raise an OSError if nobody listens: a Client that cannot connect lingers until the end."""
     where = urlsplit(address)
     if where.scheme == "tcp" and where.hostname and where.port:
         socket.create_connection((where.hostname, where.port), _PATIENCE_SECONDS).close()
@@ -133,7 +133,7 @@ class _Run:
         self._client, self._work, self._store, self._meter = client, work, store, meter
         message = cloudpickle.dumps((work.portable, store.writer))
         self._key = hashlib.sha256(message).hexdigest()
-        # A task of its own, so that a worker that dies with the message does not take it away.
+        # The message is a task of its own, so that it is not lost when a worker dies with it.
         self._message = client.submit(_same, message, key=f"gradsweep-work-{self._key[:16]}")
         self._running: dict[Any, _Task] = {}
         self._searches: dict[int, _Search] = {}
@@ -208,7 +208,7 @@ class _Run:
         return []
 
     def _lost(self, task: _Task) -> list[_Task]:
-        """Do once more what was done and not told; give up where nobody is there to do it."""
+        """Compute a lost part again, unless it was lost too often or the client has stopped."""
         if self._client.status == "running" and task.n_lost < _MOST_LOSSES:
             return [replace(task, n_lost=task.n_lost + 1)]
         self._failure = ClusterError(
@@ -221,7 +221,7 @@ class _Run:
         if task.points is not None:
             return self._searched(task, killed=True)
         if task.n_killed + 1 < _WHOLE_ATTEMPTS:
-            # Perhaps for want of memory; perhaps it stood beside the one that killed.
+            # Perhaps memory ran out; perhaps a task beside it killed the worker.
             pieces = min(4 * task.pieces, _MOST_PIECES)
             return [replace(task, pieces=pieces, n_killed=task.n_killed + 1)]
         self._searches[task.part.number] = _Search()
@@ -233,7 +233,7 @@ class _Run:
         return [_Task(part, half) for half in halves]
 
     def _searched(self, task: _Task, killed: bool) -> list[_Task]:
-        """Go on with a search where a worker died, and end it where all is found."""
+        """Go on with the search after one of its tasks, and end it after the last."""
         assert task.points is not None
         search = self._searches[task.part.number]
         search.n_pending -= 1
@@ -251,10 +251,10 @@ class _Run:
 
 
 class _Waiting:
-    """What is to be done: tasks to be done again, then parts, then what is only tried.
+    """The tasks that wait: those to repeat, then whole parts, then those that only try points.
 
-    What is only tried is on the cluster alone: Dask blames a death on all that the worker held, and
-    a point must not be blamed for what was done beside it.
+    A task that only tries points has the cluster to itself: Dask blames a death on every task that
+    the worker held, and a point must not be blamed for the work beside it.
     """
 
     def __init__(self, parts: Iterable[Part]):
@@ -267,7 +267,7 @@ class _Waiting:
             (self._again if task.points is None else self._tried).append(task)
 
     def next(self, beside: Collection[_Task]) -> _Task | None:
-        """Return what can be done beside what is being done; None to wait for that."""
+        """Return a task that may run beside the running ones; None to wait for those."""
         if any(task.points is not None for task in beside):
             return None
         if self._again:

@@ -1,4 +1,4 @@
-"""Where results go and where they are computed: from what the user wrote to a Destination.
+"""Read the options that say where results go and where they are computed.
 
 Options enter, a Destination leaves; None when the sweep is simply run in memory.
 """
@@ -19,8 +19,8 @@ from gradsweep.support.errors import ArgumentError, StoreError
 __all__ = ["DestinationOptions", "make_destination"]
 
 
-# Chunks of a few megabytes for each variable. What is reduced comes in parts large enough to make
-# little of what each costs in Python, where threads wait for each other, or as a cluster's task.
+# A stored part makes chunks of a few megabytes for each variable. A reduced part is large enough
+# to outweigh what it costs in Python, where threads wait for each other, or as a cluster's task.
 _STORED_PART_BYTES = 2**26
 _REDUCED_PART_BYTES = 2**27
 _TASK_PART_BYTES = 2**28

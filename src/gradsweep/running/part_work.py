@@ -1,7 +1,7 @@
-"""Compute a part where one trace may not hold for all of them.
+"""Compute a part where one trace may not hold for all parts.
 
 Leaves, a part and the arrays to fill enter; the arrays are filled, by a kernel where its trace
-holds, else by what is planned for the part anew.
+holds, else by a new plan for the part.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ __all__ = ["Fillable", "checked", "replanned"]
 
 
 class Fillable(Protocol):
-    """What is planned for a part: arrays with dims of their own, and what fills them."""
+    """A plan for one part: it allocates arrays with dims of their own, and fills them."""
 
     @property
     def dims(self) -> tuple[tuple[str, ...], ...]: ...
@@ -40,10 +40,10 @@ def checked(
     part: Part,
     arrays: Sequence[np.ndarray],
 ) -> None:
-    """Fill a part's arrays as one trace has it, or anew where the trace does not hold.
+    """Fill a part's arrays by one trace, or by a new plan where the trace does not hold.
 
     Args:
-        prepared: of a Program whose last output tells where it holds.
+        prepared: has the kernel of a Program whose last output tells where it holds.
     """
     lengths = part.lengths
     *dims, guarded = prepared.job.dims
@@ -84,7 +84,7 @@ def _spread(
     part: Part,
     arrays: Sequence[np.ndarray],
 ) -> None:
-    """Fill arrays with all axes: what points have in common is the same along those it lacks."""
+    """Fill arrays that have all axes, by repeating values along the axes that they lack."""
     for array, values, of in zip(arrays, found, dims):
         if values is not array:
             array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in part.slices)]

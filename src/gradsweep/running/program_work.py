@@ -1,4 +1,4 @@
-"""A sweep's work as data: what a process that has neither torch nor JAX can compute parts from.
+"""A sweep's work as data, from which a process without torch and JAX can compute parts.
 
 A Program and the leaves it reads enter; a PartWork leaves, here or wherever the data was sent.
 """

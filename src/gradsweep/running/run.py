@@ -1,7 +1,7 @@
-"""Run a sweep part by part, wherever its results go: computing, storing and progress together.
+"""Run a sweep part by part: compute, store and show the progress.
 
-A plan for one part, a partition and a destination enter; a Dataset leaves. Nothing here knows what
-is computed, nor how a store keeps it.
+A plan for one part, a partition and a destination enter; a Dataset leaves. Knows neither what is
+computed nor how a store keeps it.
 """
 
 import math
@@ -38,13 +38,13 @@ class Destination:
     Attributes:
         store: what takes the results.
         scheduler: where parts are computed.
-        progress: whether to show how far it is; None in a terminal, for longer runs.
+        progress: whether to show the progress; None to show it in a terminal, for longer runs.
         on_error: "raise" stops at the first point that cannot be computed; "mask" leaves NaN
             there and goes on.
         n_at_once: how many parts are computed at once.
-        part_bytes: what the results of a part may take: enough to amortise a task.
-        keep_rows: whether parts are cut along the outer axes first: fastest to compute, where
-            chunks of a store are better read when they are as long along every axis.
+        part_bytes: how large the results of a part may be: enough to amortise a task.
+        keep_rows: whether parts are cut along the outer axes first, which is fastest to compute.
+            Chunks of a store are easier to read when they have the same length along every axis.
         travels: whether parts are computed in other processes.
     """
 
@@ -77,8 +77,8 @@ class PartWork:
 
     Attributes:
         n_at_once: how many parts may be computed at once, by threads of this process.
-        portable: what makes the same of it in another process: itself, pickled, unless it can
-            be data.
+        portable: what is sent to another process to do the work there: this object, pickled,
+            unless the work can be data.
     """
 
     def __init__(
@@ -125,11 +125,11 @@ class PartWork:
         """Fill a part's arrays, and return how many points hold NaN in place of a result.
 
         Args:
-            pieces: into how many the part is cut, to take less memory.
+            pieces: how many pieces the part is cut into, to take less memory.
             skip: single points that are not computed.
         """
         if self.on_error == "mask":
-            # What varies with fewer axes is not lost with one point: any other fills it.
+            # A result with fewer axes is not lost with one point: any other point fills it.
             for array, result in zip(arrays, self._results):
                 if len(result.dims) < len(part.slices):
                     _mask(array)
@@ -210,7 +210,7 @@ def _n_points(layout: Layout) -> int:
 
 @contextmanager
 def _terminating() -> Iterator[None]:
-    """Turn SIGTERM into an orderly end, exit status 143, unless the program has its own way."""
+    """Turn SIGTERM into an orderly end, exit status 143, unless the program handles it itself."""
 
     def terminate(number: int, _: object) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What a scheduler is: it has every part computed and written, in any order.
+"""The protocol of a scheduler, which has every part computed and written, in any order.
 
 Knows nothing of functions or engines.
 """
@@ -37,7 +37,7 @@ class Work(Protocol):
         """Fill a part's arrays, and return how many points hold NaN in place of a result.
 
         Args:
-            pieces: into how many the part is cut, to take less memory.
+            pieces: how many pieces the part is cut into, to take less memory.
             skip: single points that are not computed.
         """
         ...
@@ -54,19 +54,19 @@ class Work(Protocol):
 
     @property
     def portable(self) -> "Portable":
-        """What it is sent to another process as."""
+        """The form in which the work is sent to another process."""
         ...
 
 
 class Portable(Protocol):
-    """Work as it travels: data, or else a pickle."""
+    """Work on its way to another process: data, or else a pickle."""
 
     def open(self) -> Work: ...
 
 
 class Scheduler(Protocol):
     def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
-        """Compute and store every part; raise the first error, when all that runs has ended.
+        """Compute and store every part; raise the first error, once no part is running.
 
         Returns:
             How many points hold NaN in place of a result.

@@ -1,8 +1,8 @@
-"""Parts computed and written in the threads of this process.
+"""Compute and write parts in the threads of this process.
 
-Where a part is one call into machine code, each thread takes parts from beginning to end: computed,
-then compressed and written, or reduced. Elsewhere parts are computed one after another, since the
-engine has threads of its own, and written in others.
+Where a part is one call into machine code, each thread does all the work of a part: it computes,
+then compresses and writes, or reduces. Elsewhere one part is computed after another, since the
+engine has threads of its own, and other threads write.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _N_WRITERS = 2
 
 
 def n_buffers(n_at_once: int) -> int:
-    """Return how many sets of a part's arrays there are.
+    """Return how many sets of a part's arrays are in memory.
 
     Args:
         n_at_once: how many parts are computed at once.
@@ -41,7 +41,7 @@ class ThreadScheduler:
 
 
 def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
-    """Run parts in threads that each take the next one as soon as they are done with theirs."""
+    """Run parts in threads, each of which takes the next part as soon as it is free."""
     left, taking, recording, stopped = iter(parts), Lock(), Lock(), Event()
 
     def take() -> Part | None:
@@ -49,7 +49,7 @@ def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter)
             return None if stopped.is_set() else next(left, None)
 
     def run() -> int:
-        # New memory costs more than most kernels: the pages of one set are used all along.
+        # New memory costs more than most kernels, so a thread uses one set of arrays throughout.
         memory: list[np.ndarray] = []
         n_masked = 0
         try:

@@ -18,16 +18,16 @@ def address_of(array: np.ndarray) -> int:
     """Return the address of an array's first element."""
     buffer: Any = array
     try:
-        # A quarter of the time that NumPy takes to say it.
+        # This takes a quarter of NumPy's time.
         return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
     except (TypeError, ValueError):  # read-only, empty, or not contiguous
         return array.__array_interface__["data"][0]
 
 
 def overlap(written: Sequence[np.ndarray], read: Sequence[np.ndarray]) -> bool:
-    """Tell whether arrays that are written may lie in the memory of others, or of those read.
+    """Tell whether written arrays may overlap in memory with each other, or with read ones.
 
-    As numpy.may_share_memory does for two, by where they begin and end.
+    Compares where arrays begin and end, as numpy.may_share_memory does for two.
     """
     spans = sorted(_span(array) for array in written if array.size)
     if any(end > begin for (_, end), (begin, _) in pairwise(spans)):
@@ -41,7 +41,7 @@ def overlap(written: Sequence[np.ndarray], read: Sequence[np.ndarray]) -> bool:
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:
-    """Return the address of an array's first byte, and that after its last."""
+    """Return the address of an array's first byte, and the one after its last."""
     begin = end = address_of(array)
     if array.flags.c_contiguous:
         return begin, end + array.nbytes

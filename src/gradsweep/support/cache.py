@@ -1,4 +1,4 @@
-"""Bounded caches that forget what was used longest ago, and the list of all of them."""
+"""Bounded caches that forget the least recently used value, and the list of all caches."""
 
 import threading
 from collections import OrderedDict
@@ -18,10 +18,10 @@ _CACHES: list["Cache[Any]"] = []
 
 
 class Cache(Generic[T]):
-    """Keep up to `size` values by key, for any number of threads. For a module to hold.
+    """Keeps up to `size` values by key, for any number of threads. Each belongs to a module.
 
     Attributes:
-        n_made: how many values were made, and not found; for tests.
+        n_made: how many values were not found and had to be made; for tests.
     """
 
     _lock: threading.Lock
@@ -54,7 +54,7 @@ class Cache(Generic[T]):
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
-        """Hold nothing for a while, to see what making it takes; then all that was held."""
+        """Empty the cache for a while, to measure how long values take to make; then refill it."""
         with self._lock:
             held, self._values = self._values, OrderedDict()
         try:
@@ -74,7 +74,7 @@ def clear_all() -> None:
 
 @contextmanager
 def set_all_aside() -> Iterator[None]:
-    """Hold nothing for a while, as if no function had been seen; then all that was held."""
+    """Empty all caches for a while, as if no function had been seen; then refill them."""
     with ExitStack() as stack:
         for cache in _CACHES:
             stack.enter_context(cache.set_aside())

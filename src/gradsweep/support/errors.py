@@ -74,7 +74,7 @@ class UntraceableError(GradsweepError, ValueError):
 
 
 class MemoryLimitError(GradsweepError, MemoryError):
-    """What was asked for does not fit into the memory that it may take."""
+    """A request does not fit into the memory that it may take."""
 
 
 class StoreError(GradsweepError, OSError):
@@ -105,7 +105,7 @@ class MissingPackage(GradsweepError, ImportError):
     """An optional package is needed and not installed."""
 
 
-# What pip calls a module, where the two names differ or a build has to be chosen.
+# The line that installs a module with one of gradsweep's extras.
 _INSTALL_LINES = {
     "torch": "pip install 'gradsweep[torch]'",
     "jax": "pip install 'gradsweep[jax]'",

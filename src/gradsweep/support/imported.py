@@ -1,4 +1,4 @@
-"""Modules that the program has imported already: what is not imported made none of its values."""
+"""Find a module if it is imported already: if it is not, no value can come from it."""
 
 import sys
 from types import ModuleType
@@ -7,7 +7,7 @@ __all__ = ["imported"]
 
 
 def imported(name: str) -> ModuleType | None:
-    """Return a module, unless it is not imported, or being imported by another thread just now."""
+    """Return a module; None when it is not imported, or another thread is still importing it."""
     module = sys.modules.get(name)
     is_under_way = getattr(getattr(module, "__spec__", None), "_initializing", False)
     return None if is_under_way else module

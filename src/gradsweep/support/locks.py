@@ -1,6 +1,6 @@
-"""Locks that a forked child finds free, whatever threads of its parent held them.
+"""Locks that are free in a forked child, whichever threads of its parent held them.
 
-Knows nothing but Python's own.
+Knows nothing of what they protect.
 """
 
 import os

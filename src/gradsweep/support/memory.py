@@ -23,11 +23,11 @@ __all__ = [
     "present_bytes",
 ]
 
-# What an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
+# How much an engine's intermediates may take. Larger chunks are no faster, smaller ones cost calls.
 SCRATCH_BYTES = 2**28
 
 
-# Of what is free, so much is left to others.
+# The share of the free memory that is taken; the rest is left to others.
 _SAFE_SHARE = 0.8
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -72,8 +72,8 @@ def budget_bytes(limit: int | float | str | None) -> int:
     """Return how much more memory the process may take.
 
     Args:
-        limit: what all of the process may take; by default a safe share of what the machine and
-            the process's cgroup have free.
+        limit: how much the whole process may take; by default a safe share of the memory that is
+            free on the machine and in the process's cgroup.
     """
     if limit is None:
         return int(_SAFE_SHARE * free_bytes())
@@ -81,7 +81,7 @@ def budget_bytes(limit: int | float | str | None) -> int:
 
 
 def _resident_bytes() -> int:
-    """Return what the process holds now."""
+    """Return how many bytes the process holds now."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _page_bytes()
     except OSError:
@@ -101,7 +101,7 @@ def _page_bytes() -> int:
 
 
 def free_bytes() -> float:
-    """Return what is free for the process, as far as the system tells."""
+    """Return how many bytes are free for the process, as far as the system tells."""
     free = _of_machine("MemAvailable")
     for limit, used in _CGROUP_FILES:
         with suppress(OSError, ValueError):  # no such file, or "max"
@@ -111,7 +111,7 @@ def free_bytes() -> float:
 
 
 def present_bytes() -> float:
-    """Return what there is for the process and others together, as far as the system tells."""
+    """Return how many bytes the machine and the cgroup have in all, as far as the system tells."""
     present = _of_machine("MemTotal")
     for limit, _ in _CGROUP_FILES:
         with suppress(OSError, ValueError):

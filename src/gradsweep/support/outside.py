@@ -1,7 +1,7 @@
-"""Notice when a function reads what is outside the program: files, the network, other processes.
+"""Notice when a function reads outside the program: files, the network, other processes.
 
-A trace of such a function holds for what was read then, so it is not kept. The clock and the
-environment make no event; `identity` finds them in the function's code.
+A trace of such a function holds only for what was read then, so it is not kept. The clock and the
+environment raise no audit event; `identity` finds them in the function's code.
 
 Knows nothing of functions or traces.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["Seen", "watched"]
 
-# The audit events of Python's own that something outside is read with.
+# Python's audit events for reading something outside the program.
 _EVENTS = frozenset(
     """
     open os.listdir os.scandir os.walk os.system os.posix_spawn os.exec subprocess.Popen
@@ -30,10 +30,10 @@ _PACKAGES = tuple({sys.prefix, sys.base_prefix, sys.exec_prefix})
 
 
 class Seen(threading.local):
-    """What was read in this thread while it was watched.
+    """The reads of a thread while it is watched.
 
     Attributes:
-        events: what was read, such as "open: rates.csv"; None while nobody watches.
+        events: each read, such as "open: rates.csv"; None while nobody watches.
     """
 
     events: list[str] | None = None
@@ -46,7 +46,7 @@ _is_installed = False
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Return a list to which what is read outside is added, as long as the context lasts."""
+    """Yield a list to which every read outside the program is added while the context lasts."""
     _install()
     before, events = _SEEN.events, list[str]()
     _SEEN.events = events

@@ -1,6 +1,6 @@
-"""How far a run is: a bar in a terminal or a notebook, lines of text elsewhere.
+"""The progress of a run: a bar in a terminal or a notebook, lines of text elsewhere.
 
-Finished points enter. What is shown comes from finished work alone.
+Finished points enter, text on stderr leaves. Only finished work is counted.
 """
 
 import sys
@@ -20,10 +20,10 @@ class Meter:
     """Shows points done, their rate and the time left, on stderr.
 
     Args:
-        title: what runs.
-        n_points: how many points there are in all, and `n_done` how many were there before.
-        wanted: True to show at once, False never; None for a terminal or a notebook, and a run
-            of more than two seconds.
+        title: the name of the run.
+        n_points: how many points there are in all, and `n_done` how many were finished before.
+        wanted: True to show it at once, False never; None to show it in a terminal or a notebook,
+            once a run takes more than two seconds.
     """
 
     def __init__(self, title: str, n_points: int, n_done: int, wanted: bool | None):
@@ -51,7 +51,7 @@ class Meter:
                 self._print_line()
 
     def advance(self, n_points: int) -> None:
-        """Count points that are finished: computed, and stored where they are stored."""
+        """Count points that are computed, and stored if there is a store."""
         with self._lock:
             self._n_done += n_points
             elapsed = time.monotonic() - self._started

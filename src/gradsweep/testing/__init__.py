@@ -1,7 +1,7 @@
 """Scenarios that every engine must pass, with answers from closed forms.
 
-For those who write an engine or a frontend: each scenario is a function, written once for any
-array namespace, a sweep of it, and what the derivative is. `check_scenario` runs one.
+For authors of an engine or a frontend. A scenario is a function, written once for any array
+namespace, with a sweep of its arguments and its derivative. `check_scenario` runs one.
 
     @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
     def test_my_engine(scenario):

@@ -13,7 +13,7 @@ from gradsweep.support.errors import require
 
 __all__ = ["Scenario", "array_namespace", "check_scenario"]
 
-# What torch and jax.numpy call by the same name, and the scenarios use.
+# The functions that scenarios use; torch and jax.numpy have them under the same names.
 _NAMES = ("cos", "exp", "log", "maximum", "sin", "sqrt", "stack", "sum", "tanh", "where")
 
 Expected = Mapping[str, tuple[tuple[str, ...], Any]]
@@ -31,8 +31,8 @@ class Scenario:
         sweep: makes the sweep.
         expected: for every variable of the result, its dims and values.
         direction: the tangent or cotangent, if the quantity takes one.
-        options: what else is passed.
-        rtol: how far from the closed form it may be, relative.
+        options: further options of the quantity.
+        rtol: the relative difference from the closed form that is allowed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Results in memory, for a sweep that is computed part by part and wanted whole."""
+"""Results in memory, for a sweep that is computed part by part and returned whole."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ class MemoryStore:
                 self._arrays[variable.name][variable.region(part)] = variable.of(arrays)
 
     def record(self, part: Part, receipt: None) -> None:
-        """Nothing is to be remembered: the arrays hold it."""
+        """Do nothing: the arrays hold the results already."""
 
     def abandon(self) -> None:
         self._arrays.clear()

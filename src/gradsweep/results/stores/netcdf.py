@@ -1,7 +1,7 @@
 """A store that is one NetCDF file, for results that fit in memory.
 
-A Layout enters, then parts with their arrays; a Dataset leaves, and at the very end the file,
-whole. Nothing is there before, so nothing can be continued.
+A Layout enters, then parts with their arrays; a Dataset leaves, and a file that is written whole
+at the very end. So a run that was interrupted cannot be continued.
 """
 
 import errno
@@ -25,8 +25,8 @@ class NetCDFStore(MemoryStore):
     """A store that keeps results in memory and writes them, at the end, to a NetCDF file.
 
     Args:
-        path: the file; its folder must be there.
-        overwrite: replace a file that is there; it stays as it was until the new one is whole.
+        path: the file; its folder must exist.
+        overwrite: replace an existing file; it stays as it was until the new one is whole.
     """
 
     def __init__(self, path: str | os.PathLike[str], overwrite: bool = False):
@@ -41,7 +41,7 @@ class NetCDFStore(MemoryStore):
         """Make room in memory, and make sure that the file can be written.
 
         Raises:
-            StoreError: when it cannot, or is there already.
+            StoreError: when it cannot be written, or exists already.
             MissingPackage: when netCDF4 is not installed.
         """
         require("netCDF4", "writing a .nc file")
@@ -70,7 +70,7 @@ class NetCDFStore(MemoryStore):
             os.replace(self._partial, self._path)
         except StoreError:
             raise
-        except (OSError, RuntimeError) as error:  # netCDF4 tells of a full disk by the latter
+        except (OSError, RuntimeError) as error:  # netCDF4 raises the latter when a disk is full
             raise self._failed(error) from error
         finally:
             self._partial.unlink(missing_ok=True)
@@ -97,7 +97,7 @@ class NetCDFStore(MemoryStore):
 
 
 def _with_plain_attributes(dataset: "xarray.Dataset") -> "xarray.Dataset":
-    """Return a Dataset whose attributes NetCDF can hold: numbers and text; the rest as text."""
+    """Return a Dataset whose attributes NetCDF can hold: anything but numbers becomes text."""
     plain = dataset.copy(deep=False)
     plain.attrs = {name: _plain(value) for name, value in plain.attrs.items()}
     for variable in plain.variables.values():

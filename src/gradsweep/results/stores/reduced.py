@@ -23,13 +23,13 @@ __all__ = ["Reduced"]
 
 _QUARTILES = (0.25, 0.5, 0.75)
 
-# What one part gives: for each variable it owns, by name, a state for each kind of state.
+# The states of one part: by the name of each variable that it owns, then by kind.
 Receipt = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class _Reducer:
-    """Makes the states of parts; it is what travels to other processes.
+    """Makes the states of parts, in this process or, pickled, in another.
 
     Attributes:
         dims: the swept dims that are reduced.
@@ -51,17 +51,17 @@ class _Reducer:
         gone = [axis for axis, dim in enumerate(variable.swept) if dim in self.dims]
         kept = [axis for axis in range(values.ndim) if axis not in gone]
         lengths = [values.shape[axis] for axis in kept]
-        # Which order the points of a mean are added in does not matter; memory's own is fastest.
+        # A mean may add its points in any order; the order of memory is fastest.
         n_points = math.prod(values.shape[axis] for axis in gone)
         rows = values.transpose(kept + gone).reshape(*lengths, n_points)
         points = self._points(variable, part, gone) if {"min", "max"} & {*self.reductions} else None
-        # Variance comes last, and its state takes the place of the mean's alone.
+        # Variance comes last, so that its state replaces the one that serves a mean alone.
         names = sorted(self.reductions, key=("variance",).count)
         kinds = {_kind(name): REDUCTIONS[name] for name in names}
         return {kind: reduction.state(rows, points) for kind, reduction in kinds.items()}
 
     def _points(self, variable: Variable, part: Part, gone: Sequence[int]) -> np.ndarray:
-        """Return the numbers of a part's points, in C order of the reduced dims of the whole."""
+        """Return the number of each of a part's points, in C order over the reduced dims."""
         numbers = np.zeros((), dtype=np.int64)
         for axis in gone:
             dim = variable.swept[axis]
@@ -71,7 +71,7 @@ class _Reducer:
 
 
 def _kind(reduction: str) -> str:
-    """Return which state a statistic is read from; mean and variance can share one."""
+    """Return the kind of state that a statistic is read from; mean and variance share one."""
     return "moments" if reduction in ("mean", "variance") else reduction
 
 
@@ -82,7 +82,7 @@ class Reduced:
         names: "mean", "variance" (of the population), "min" and "max" with their locations,
             "quantile", "mean_square", or several.
         dims: the swept dims to reduce; by default all.
-        quantiles: which, between 0 and 1; by default the quartiles.
+        quantiles: numbers between 0 and 1; by default the quartiles.
 
     Raises:
         ArgumentError: when a name is unknown, or a quantile is not between 0 and 1.
@@ -149,7 +149,7 @@ class Reduced:
         self._reducer = _Reducer(
             layout.variables, dict(partition.axes), self._names, frozenset(dims)
         )
-        # For each variable and block of the dims it keeps, the tree of its parts.
+        # By variable and block of the dims that it keeps, then by kind of state.
         self._trees: dict[tuple[str, tuple[int, ...]], dict[str, Tree]] = {}
         self._n_missing = partition.n_parts
         return frozenset()
@@ -238,7 +238,7 @@ class Reduced:
     def _gathered(
         self, variable: Variable, blocks: Sequence[tuple[tuple[int, ...], np.ndarray]]
     ) -> np.ndarray:
-        """Put the blocks of the dims that are kept together."""
+        """Join the blocks along the dims that are kept."""
         kept = [dim for dim in variable.swept if dim not in self._reducer.dims]
         (_, first), *_ = blocks
         shape = [self._layout.partition.axes[dim] for dim in kept] + list(first.shape[len(kept) :])
@@ -251,7 +251,7 @@ class Reduced:
     def _locations(
         self, variable: Variable, name: str, dims: tuple[str, ...], place: np.ndarray
     ) -> Iterator[tuple[str, Any]]:
-        """Yield, for each reduced dim, the coordinate of the extremum; its index without one."""
+        """Yield, for each reduced dim, the coordinate of the extremum, else its index."""
         partition, coordinates = self._layout.partition, self._layout.coordinates
         gone = [dim for dim in variable.swept if dim in self._reducer.dims]
         lengths = [max(1, partition.axes[dim]) for dim in gone]

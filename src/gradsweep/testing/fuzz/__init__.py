@@ -1,10 +1,10 @@
-"""A machine that finds what is wrong: random functions, put on trial.
+"""Find errors by random functions, put on trial.
 
     python -m gradsweep.testing.fuzz --seconds 120 --seed 1
 
 draws functions of torch and of JAX from a grammar, runs them through gradsweep's engines, modes and
-quantities, and compares every number at every point with the framework's own derivative. What is
-wrong is shrunk and printed as a function that can be pasted. In a test:
+quantities, and compares every number at every point with the framework's own derivative. A failure
+is shrunk and printed as a function that can be pasted. In a test:
 
     @given(functions("torch", chosen("torch")))
     def test_something(drawn):

@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         for failure in campaign.run():
             is_wrong = True
-            print(_told(failure, options.depth, words), flush=True)
+            print(_describe(failure, options.depth, words), flush=True)
         print(f"{framework}: {campaign.counts.line}", flush=True)
     return int(is_wrong)
 
@@ -82,14 +82,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _use_one_thread() -> None:
-    """Small tensors take longer on many threads, and a campaign may not be alone."""
+    """Let torch use one thread: small tensors are slower on many, and campaigns run in parallel."""
     import torch
 
     torch.set_num_threads(1)
 
 
-def _told(failure: Failure, depth: str, words: Sequence[str] | None) -> str:
-    """Return a failure with the words that find it again."""
+def _describe(failure: Failure, depth: str, words: Sequence[str] | None) -> str:
+    """Return the text of a failure, with the command that finds it again."""
     given = list(sys.argv[1:] if words is None else words)
     kept = [
         f"{name} {value}"
@@ -110,7 +110,7 @@ def _told(failure: Failure, depth: str, words: Sequence[str] | None) -> str:
 
 
 class _Progress:
-    """Print how far a campaign is, now and then."""
+    """Prints the counts of a campaign now and then."""
 
     def __init__(self, framework: str):
         self._framework = framework

@@ -1,4 +1,4 @@
-"""A campaign: functions drawn and tried until time or their number is up, failures shrunk.
+"""A campaign: draw and try functions until time or their number is up, and shrink failures.
 
 A framework, features and a seed enter; Counts and the failures leave. hypothesis draws and
 shrinks, in batches with a seed each, so that a batch can be run again by itself.
@@ -28,12 +28,12 @@ __all__ = ["Campaign", "Failure"]
 # Functions drawn by one run of hypothesis, which remembers all of them.
 _BATCH = 250
 
-# One function in so many is evaluated in mpmath where the depth is "sampled", and in so many a
-# body is traced at three lengths.
+# Where the depth is "sampled", one function in this many is evaluated in mpmath. At any depth, one
+# draw in this many is a body that is traced at three lengths.
 _ONE_IN_MPMATH = 8
 _ONE_IN_GROWTH = 40
 
-# One in so many that the framework refuses is put to gradsweep.
+# Of the functions that the framework refuses, one in this many is given to gradsweep.
 _ONE_IN_REFUSALS = 4
 
 _SHRINK_SECONDS = 60.0
@@ -45,10 +45,10 @@ class _Enough(BaseException):
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """What was found to be wrong, as small as it became.
+    """A failure, shrunk.
 
     Attributes:
-        seed: of the batch, in which it is found again.
+        seed: the seed of its batch, which finds it again.
     """
 
     wrong: Wrong
@@ -62,10 +62,10 @@ class Campaign:
 
     Attributes:
         depth: "sampled" for value, first derivative and one combination more; "full" for all.
-        seconds: after which no function is begun.
-        n_functions: after which none is.
+        seconds: the time after which no function is begun.
+        n_functions: the number of functions after which none is begun.
         keeps_going: whether it goes on after a failure.
-        report: is told how far it is, now and then.
+        report: called with the counts after every batch.
     """
 
     framework: str
@@ -104,7 +104,7 @@ class Campaign:
         return time.monotonic() > self._until or (n is not None and self.counts.n_functions >= n)
 
     def _batch(self, number: int) -> Wrong | None:
-        """Run hypothesis once, and return what it found, shrunk."""
+        """Run hypothesis once, and return the failure that it found, shrunk."""
         self._smallest = None
 
         @seed(number)
@@ -130,7 +130,7 @@ class Campaign:
     def _example(self, choices: Choices) -> None:
         counts = self.counts
         if self._smallest is not None:
-            # What is tried while shrinking is not counted.
+            # A function that is tried while shrinking is not counted.
             counts = Counts()
             if time.monotonic() > self._first_failed + self.shrink_seconds:
                 raise _Enough
@@ -175,7 +175,7 @@ class Campaign:
         yield draw_combination(choices, self.framework, arguments, outputs, self.features)
 
     def _again(self, drawn: DrawnFunction, wrong: Wrong) -> Wrong | None:
-        """Return what is wrong with a function of which less was kept; None if nothing is."""
+        """Return the failure of a smaller function if it is of the same kind, else None."""
         try:
             if wrong.what == "growth":
                 check_body(drawn, Counts(), self.limits)

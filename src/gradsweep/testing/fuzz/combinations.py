@@ -15,13 +15,13 @@ from gradsweep.testing.fuzz.drawing.choices import Choices
 
 __all__ = ["Combination", "combinations", "draw_combination"]
 
-# How often each is drawn. What compiles for every function anew, or every operation, takes long.
+# How often each is drawn. An engine that compiles every function or operation anew is slow.
 _ENGINES = {
     "torch": {"auto": 4, "fused": 4, "reference": 4, "torch": 3, "loop": 3},
     "jax": {"auto": 4, "fused": 4, "reference": 4, "xla": 2, "loop": 1},
 }
 
-# What a mode makes a difference to.
+# The quantities to which the mode makes a difference.
 _WITH_MODES = ("gradient", "jacobian", "contributions", "hessian", "hvp")
 
 _DIRECTION = (0.7, -1.1, 0.4, 1.3, -0.6, 0.9)
@@ -29,11 +29,11 @@ _DIRECTION = (0.7, -1.1, 0.4, 1.3, -0.6, 0.9)
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """One way to ask.
+    """One request of a function.
 
     Attributes:
-        wrt: the names of the arguments that are differentiated; None where nothing is said.
-        direction: of the tangent by argument, or the cotangent by output: dims and values.
+        wrt: the names of the arguments that are differentiated; None to leave the option out.
+        direction: dims and values, of the tangent by argument or of the cotangent by output.
     """
 
     quantity: str
@@ -49,7 +49,7 @@ class Combination:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the quantity is called with."""
+        """The options that the quantity is called with."""
         options: dict[str, Any] = {"engine": self.engine}
         if self.quantity != "value":
             options |= {"mode": self.mode, "with_value": self.with_value}
@@ -114,7 +114,7 @@ def draw_combination(
     outputs: Mapping[str, tuple[int, ...]],
     features: frozenset[str],
 ) -> Combination:
-    """Draw one.
+    """Draw a combination.
 
     Args:
         outputs: the shape of each output, by path.
@@ -147,7 +147,7 @@ def combinations(
         for mode in _modes(quantity, features):
             for engine in _ENGINES[framework]:
                 turn += 1
-                # Some name the arguments, all of them or the last.
+                # Some combinations name arguments: all of them, or the last.
                 wrt = (None, tuple(names), tuple(names[-1:]))[turn % 3]
                 wrt = None if quantity == "value" else wrt
                 direction = _direction(quantity, arguments, outputs, wrt or names, turn % 6)
@@ -163,12 +163,12 @@ def _direction(
     wrt: Sequence[str],
     turn: int,
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """Return a tangent or cotangent: of all, or but for one, fixed or swept along with it."""
+    """Return a tangent or cotangent of all names or of all but one, fixed or swept."""
     kind = QUANTITIES[quantity].direction
     if not kind:
         return {}
     sizes = arguments.axes
-    # A direction of double precision would make all of it double.
+    # A direction of double precision would make the whole sweep double.
     precision = np.float32 if arguments.is_single else np.float64
     shapes: list[tuple[str, tuple[str, ...], tuple[int, ...]]]
     if kind == "cotangent":

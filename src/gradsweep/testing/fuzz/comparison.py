@@ -1,14 +1,15 @@
-"""Compare a result with what the framework finds at every point.
+"""Compare a result with the framework's own at every point.
 
-A Dataset and the reference enter; disagreements leave, and how many points were excluded by which
-rule. A number is excluded only where the framework itself does not settle it, and only after it
-was found to differ:
+A Dataset and the reference enter; a disagreement leaves, and how many points each rule excluded. A
+number is excluded only where the framework itself does not settle it, and only after it was found
+to differ:
 
 - the framework's own derivative is not finite there: zeros that mean "nothing here" annihilate;
-- it is as far from itself at arguments a few roundings away: ill-conditioned, or rounding decides
-  a comparison (arguments with few digits stay as they are, so that a kink is looked at);
-- it is the framework's own forward mode, where that was asked for or where there are two orders,
-  and the derivative jumps there.
+- the framework differs as much from itself at arguments a few roundings away: the derivative is
+  ill-conditioned, or rounding decides a comparison (arguments with few digits are not moved, so
+  that a kink is still judged);
+- the number is that of the framework's own forward mode, in a request that may use this mode, and
+  the derivative jumps there.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,17 +26,17 @@ from gradsweep.testing.fuzz.reference.expected import expected_at
 
 __all__ = ["Judge"]
 
-# By the width of the narrowest floats. A framework's modes round different things to it.
+# By the width of the narrowest floats: a framework's modes round different numbers to it.
 _RTOL = {8: 1e-9, 4: 1e-3, 2: 2e-2}
 
-# What is this small beside the largest number of all may be the rounding of others.
+# A number that is this small beside the largest of all may be the rounding of others.
 _SMALL = 1e-3
 
 # How far arguments are moved to see what rounding does, relative to their size.
 _ROUNDINGS = {8: 2.0**-50, 4: 2.0**-21, 2: 2.0**-21}
 _N_MOVES = 6
 
-# What is this many times closer than the framework is to itself, is the same.
+# How many times the framework's difference from itself still counts as rounding.
 _TRUST = 32.0
 
 
@@ -58,7 +59,7 @@ class Judge:
         self._known: dict[tuple[int, int], At] = {}
 
     def at(self, number: int, order: int) -> At:
-        """Return what the framework finds at a point."""
+        """Return the framework's own values and derivatives at a point."""
         for higher in range(order, 3):
             if (number, higher) in self._known:
                 return self._known[number, higher]
@@ -165,7 +166,7 @@ class Judge:
         of: Callable[[At], np.ndarray],
         order: int,
     ) -> bool:
-        """Tell whether the framework is as far from itself, a few roundings away."""
+        """Tell whether the framework differs as much from itself, a few roundings away."""
         values = self.arguments.at(self._points[n])
         apart = np.zeros(np.shape(expected))
         for moved in self._moved(values, _ROUNDINGS[self.n_bytes], keeps_special=True):
@@ -180,7 +181,7 @@ class Judge:
     def _jumps(
         self, n: int, expected: np.ndarray, of: Callable[[At], np.ndarray], order: int
     ) -> bool:
-        """Tell whether the derivative is another on some side of a point."""
+        """Tell whether the derivative has another value on some side of a point."""
         values = self.arguments.at(self._points[n])
         for moved in self._moved(values, 2.0**-30, keeps_special=False):
             nearby = of(self.reference.at(moved, order))

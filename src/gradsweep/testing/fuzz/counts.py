@@ -11,14 +11,14 @@ class Counts:
     """Numbers of a campaign.
 
     Attributes:
-        n_functions: that the framework itself differentiates.
-        n_points: of their sweeps, each with every number of every derivative asked for.
-        n_programs: that mpmath has evaluated.
+        n_functions: functions that the framework itself differentiates.
+        n_points: points of their sweeps, counted once for every result that was compared there.
+        n_programs: Programs that mpmath has evaluated.
         n_growths: bodies that were traced at three lengths.
-        excluded: points at which nothing can be said, by the rule that says so.
-        refused: what gradsweep refused, by the first line of its message.
+        n_refused_too: functions that the framework refused, and gradsweep as well.
+        excluded: results at a point that cannot be judged, by the rule that says so.
+        refused: requests that gradsweep refused, by the first line of its message.
         drawn_again: functions that the framework refused, by its error.
-        n_answered: those of them that gradsweep was asked about, and refused too.
     """
 
     n_functions: int = 0
@@ -40,12 +40,12 @@ class Counts:
             f"{self.n_functions:,} functions, {self.n_combinations:,} combinations, "
             f"{self.n_points:,} points, {self.n_programs:,} Programs in mpmath, "
             f"{self.n_growths:,} growths; {self.n_failures} wrong; "
-            f"excluded {_told(self.excluded)}; refused in words {_told(self.refused)}; "
-            f"drawn again {_told(self.drawn_again)}"
+            f"excluded {_listed(self.excluded)}; refused in words {_listed(self.refused)}; "
+            f"drawn again {_listed(self.drawn_again)}"
         )
 
 
-def _told(counter: Counter[str]) -> str:
+def _listed(counter: Counter[str]) -> str:
     if not counter:
         return "0"
     parts = ", ".join(f"{n:,} {reason}" for reason, n in counter.most_common())

@@ -1,8 +1,8 @@
-"""Does tracing grow linearly with the length of a function?
+"""Check that tracing grows linearly with the length of a function.
 
-A random body, from a type to itself, is repeated k, 2k and 4k times, and the calls that gradsweep
-makes of its own functions while it traces the derivative are counted. Counts are exact and the
-same on every machine; for what is so slow that it would not return, there is a bound on time.
+A random body, from a type to itself, is repeated k, 2k and 4k times. While its derivative is
+traced, the calls of gradsweep's own functions are counted. Counts are exact and the same on every
+machine; a bound on time ends a trace that would not return.
 """
 
 import sys
@@ -26,11 +26,11 @@ __all__ = ["calls_of_tracing", "check_body", "check_growth", "is_linear"]
 
 _LENGTHS = (4, 8, 16)
 
-# From 2k to 4k repetitions it may grow by so much more than from k to 2k, where linear is 2 and
-# quadratic is 4.
+# The most growth from 2k to 4k repetitions, relative to that from k to 2k: linear is 2, quadratic
+# is 4.
 _MOST_GROWTH = 2.8
 
-# What grows by fewer calls than this for a repetition is no concern.
+# An excess of fewer calls than this is no concern.
 _FEW_CALLS = 2000
 
 _ROOT = str(Path(gradsweep.__file__).parent)

@@ -18,7 +18,7 @@ class Late(BaseException):
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise Late in what runs longer, if this is the main thread: signals reach no other."""
+    """Raise Late in code that runs longer, if this is the main thread: signals reach no other."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -27,7 +27,7 @@ def at_most(seconds: float) -> Iterator[None]:
         raise Late(f"more than {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
-    # Again and again: what is raised while a destructor runs, say, is dropped by Python.
+    # The signal comes again and again: Python drops an error that is raised in a destructor.
     signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
     try:
         yield

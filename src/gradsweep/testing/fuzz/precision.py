@@ -1,7 +1,7 @@
-"""The Programs of a function in mpmath, beside what the framework finds.
+"""Compare a function's Programs, evaluated in mpmath, with the framework's own derivative.
 
-A Program enters as a frontend writes it, before any engine has it; what differs leaves as text.
-What is found here is in the Program; what only an engine gets wrong is not found here.
+A Program enters as a frontend writes it, before any engine has it; a difference leaves as text. An
+error that is found here is in the Program; the error of an engine is not found here.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,14 @@ __all__ = ["check_programs"]
 
 _DIGITS = 50
 
-# Rounding is no part of a Program's meaning there, and is one of the framework's.
+# The framework rounds to the dtype of each number, and mpmath does not.
 _RTOL = {8: 1e-8, 4: 1e-2, 2: 1e-1}
 
 
 def check_programs(
     function: Callable[..., Any], drawn: DrawnFunction, judge: Judge, counts: Counts
 ) -> str:
-    """Return what differs at the first point that Programs of value and Jacobian hold at."""
+    """Return how the Programs of value and Jacobian differ at the first point, or ""."""
     try:
         request, _ = api.requested("jacobian", function, drawn.arguments.sweep, (), {})
     except GradsweepError:
@@ -48,7 +48,7 @@ def check_programs(
         try:
             traced = trace(request.bound, derivative, point, drawn.framework)
         except Exception:
-            return ""  # what cannot be traced is judged where it is asked for
+            return ""  # a trace that fails is judged where the quantity is asked for
         if traced.program is None:
             continue
         with mp.CONTEXT.workdps(_DIGITS):

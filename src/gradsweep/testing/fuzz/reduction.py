@@ -1,6 +1,6 @@
-"""Leave out of a failing function whatever it fails without.
+"""Leave out the lines of a failing function that the failure does not need.
 
-hypothesis shrinks what was drawn; here lines are left out of what was written.
+hypothesis shrinks the choices; here lines of the source are left out.
 """
 
 import time
@@ -18,7 +18,7 @@ def reduced(
     """Return the failure of a function with fewer lines.
 
     Args:
-        again: what is wrong with a function, of the same kind as the failure; or None.
+        again: returns the failure of a function if it is of the same kind as this one, else None.
         until: when to stop, by the clock of `time.monotonic`.
     """
     is_done = False

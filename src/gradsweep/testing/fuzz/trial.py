@@ -1,7 +1,7 @@
-"""Put one function on trial: run what is asked of it, and judge what comes back.
+"""Put one function on trial: run combinations of it and judge their results.
 
-A DrawnFunction enters; nothing leaves but counts, or a `Wrong` is raised. Whatever the framework
-itself differentiates, gradsweep has to compute rightly, or refuse in words.
+A DrawnFunction enters; counts leave, or a `Wrong` is raised. Where the framework itself
+differentiates the function, gradsweep must compute the right numbers, or refuse in words.
 """
 
 import warnings
@@ -25,7 +25,7 @@ from gradsweep.testing.fuzz.wrong import kind_of
 
 __all__ = ["Limits", "Refused", "Trial", "refuses_too"]
 
-# A derivative that is meant to be cut off somewhere, where modes may differ by design.
+# Features that cut off a derivative on purpose, where modes may differ by design.
 _CUTTING = {"no_grad", "other_rules", "detach", "stop_gradient", "numbers", "numpy", "out"}
 
 
@@ -35,15 +35,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Attributes:
-    seconds: that one combination may take.
+    """Bounds on a trial.
+
+    Attributes:
+        seconds: how long one combination may take.
     """
 
     seconds: float = 20.0
 
 
 class Trial:
-    """One function, what the framework says of it, and what is asked.
+    """One function, judged by its framework's own derivatives.
 
     Raises:
         Refused: when the framework does not differentiate it.
@@ -80,10 +82,10 @@ class Trial:
         return all(shape == () for shape in self.outputs.values())
 
     def run(self, combination: Combination) -> None:
-        """Ask for one thing and judge it.
+        """Compute one combination and judge the result.
 
         Raises:
-            Wrong: when it is not what it should be.
+            Wrong: when it is not right.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -107,7 +109,7 @@ class Trial:
         return True
 
     def _asked(self, combination: Combination) -> Any:
-        """Return the Dataset, or None where gradsweep or the framework refuses it in words."""
+        """Return the Dataset, or None where gradsweep refuses in words or the framework raises."""
         quantity: Callable[..., Any] = getattr(api, combination.quantity)
         drawn = self.drawn
         try:
@@ -156,9 +158,9 @@ class Trial:
 
 
 def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
-    """Check that gradsweep refuses the first derivative of what the framework refuses.
+    """Check that gradsweep refuses the first derivative of a function that the framework refuses.
 
-    It may answer as the framework's forward mode does, where that has a derivative.
+    It may instead give the derivative of the framework's forward mode, where there is one.
 
     Raises:
         Wrong: when it answers something else, or does not return.

@@ -1,4 +1,4 @@
-"""What a failure is, and how it is told: a function that can be pasted."""
+"""A failure, and its text: a function that can be pasted."""
 
 from gradsweep.testing.fuzz.combinations import Combination
 from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
@@ -7,12 +7,12 @@ __all__ = ["Wrong", "kind_of"]
 
 
 class Wrong(Exception):
-    """Something that a function showed to be wrong.
+    """A failure that a function has shown.
 
     Attributes:
-        what: which kind of thing: "number", "error", "time", ...
+        what: the kind of failure: "number", "error", "time", ...
         drawn: the function.
-        combination: what was asked of it; None where nothing in particular was.
+        combination: what was asked of it; None where it was nothing in particular.
         told: what was found and what was expected.
     """
 
@@ -24,7 +24,7 @@ class Wrong(Exception):
 
     @property
     def text(self) -> str:
-        """Return source that shows it."""
+        """Return source that shows the failure."""
         drawn = self.drawn
         call = "" if self.combination is None else f"print({self.combination.text})\n"
         comment = "".join(f"# {line}\n" for line in self.told.splitlines())
@@ -38,7 +38,7 @@ _KINDS: dict[str, type[Wrong]] = {}
 
 
 def kind_of(what: str) -> type[Wrong]:
-    """Return the class of a kind of failure: hypothesis shrinks to another of the same class."""
+    """Return the class of a kind of failure: hypothesis shrinks a failure to one of its class."""
     if what not in _KINDS:
         _KINDS[what] = type("Wrong", (Wrong,), {"what": what})
     return _KINDS[what]

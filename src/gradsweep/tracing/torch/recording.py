@@ -208,18 +208,11 @@ def _is_second(derivative: Derivative) -> bool:
 
 def _leaves_reached(program: Program) -> tuple[frozenset[str], ...]:
     """Return, for each output, the leaves that its variables are computed from."""
-    keys = list(dict.fromkeys(entry.leaf for entry in program.inputs))
-    # A set of leaves is a bit mask: the equations may be many.
-    reached = [1 << keys.index(entry.leaf) for entry in program.inputs]
-    reached += [0] * len(program.constants)
-    for equation in program.equations:
-        mask = 0
-        for operand in equation.operands:
-            mask |= reached[operand]
-        reached.append(mask)
+    variables = [variable for output in program.outputs for variable in output.variables]
+    reached = program.propagate(([entry.leaf] for entry in program.inputs), variables)
     return tuple(
-        frozenset(key for i, key in enumerate(keys) if any(reached[v] >> i & 1 for v in variables))
-        for variables in (output.variables for output in program.outputs)
+        frozenset().union(*(reached[variable] for variable in output.variables))
+        for output in program.outputs
     )
 
 

@@ -1,6 +1,6 @@
 """The arrays of a store, and where a part's values stand in them.
 
-A Layout enters; a Run leaves: all that has to be known to write, verify and continue. It is plain
+A Layout enters; a Run leaves: everything that it takes to write, verify and continue. It is plain
 data, kept as the first record of the ledger. Knows nothing of files.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["FORMAT", "Array", "Run", "run_of"]
 
 FORMAT = 1
 
-# What no run of ours comes near, and a file that was tampered with may claim.
+# Limits that no run of ours comes near, and that a file which was tampered with may exceed.
 _MOST_DIMS = 64
 _LONGEST = 2**53
 _LARGEST_CHUNK_BYTES = 2**37
@@ -32,7 +32,7 @@ class Array:
 
     Attributes:
         dims: names of its axes; those of the sweep are cut into chunks, the others are not.
-        chunk: the lengths of a chunk: the block of the partition, and whole own axes.
+        chunk: the lengths of a chunk: those of the partition's block, and whole other axes.
         dtype: a key of `DTYPES`.
         is_coordinate: whether it is written before any part is.
     """
@@ -45,7 +45,7 @@ class Array:
     is_coordinate: bool
 
     def index(self, part: Part) -> tuple[int, ...]:
-        """Return which chunk is the part's."""
+        """Return the place of a part's chunk in the grid."""
         return tuple(
             part.slices[dim].start // length if dim in part.slices else 0
             for dim, length in zip(self.dims, self.chunk)
@@ -71,12 +71,12 @@ class Array:
 
 @dataclass(frozen=True)
 class Run:
-    """What is being computed, as the ledger keeps it.
+    """A run, as the ledger keeps it.
 
     Attributes:
         partition: which parts there are.
         arrays: variables and coordinates.
-        fingerprint: what makes it this run and no other.
+        fingerprint: what tells this run from any other.
     """
 
     partition: Partition
@@ -102,7 +102,7 @@ class Run:
         )
 
     def difference(self, other: "Run") -> list[str]:
-        """Write, line by line, what another run asks for that this one does not."""
+        """Return a line for each difference between this run, which is stored, and another."""
         return [
             f"  {what}: {found} is stored, {asked} is asked for"
             for what, found, asked in _compare(self._described, other._described)
@@ -144,7 +144,7 @@ class Run:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Run":
-        """Read what `to_json` wrote, believing none of it.
+        """Read what `to_json` wrote, and trust none of it.
 
         Raises:
             StoreError: when it is not what a run of this package writes.
@@ -178,10 +178,10 @@ class Run:
 
 
 def run_of(layout: Layout) -> Run:
-    """Return what a Layout asks to be stored.
+    """Return the Run of a Layout.
 
     Raises:
-        StoreError: when it holds what Zarr cannot.
+        StoreError: when Zarr cannot hold it.
     """
     partition = layout.partition
     variables = (
@@ -217,7 +217,7 @@ def _make_array(
         raise StoreError(
             f"{name!r} has dtype {as_coded.dtype!r}; a Zarr store takes {', '.join(DTYPES)}."
         )
-    # Zarr has no chunk of length 0, so an empty axis has chunks of length 1, none of them there.
+    # Zarr has no chunk of length 0: an empty axis has a chunk length of 1, and no chunks.
     chunk = tuple(
         max(1, min(partition.block[dim], length) if dim in partition.axes else length)
         for dim, length in zip(dims, shape)
@@ -232,7 +232,7 @@ def _make_array(
 
 
 def _check_names(arrays: tuple[Array, ...]) -> None:
-    """Refuse names that are no names of a folder."""
+    """Refuse names that cannot be the name of a folder."""
     seen: set[str] = set()
     for name in (array.name for array in arrays):
         if (

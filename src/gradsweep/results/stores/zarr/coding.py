@@ -17,18 +17,18 @@ from gradsweep.support.errors import StoreError, require
 
 __all__ = ["DTYPES", "Coded", "Dtype", "coded", "encode", "plain"]
 
-# More gains little on numbers that fill their digits, and costs most of the time.
+# A higher level gains little on numbers of full precision, and would cost most of the time.
 _LEVEL = 1
 _ZSTD = {"name": "zstd", "configuration": {"level": _LEVEL, "checksum": True}}
 
 
 @dataclass(frozen=True)
 class Dtype:
-    """A row of the table of what can be stored.
+    """A row of the table of dtypes that can be stored.
 
     Attributes:
-        numpy: what the values are before they are encoded.
-        fill: what Zarr reads where nothing was written, as its metadata writes it.
+        numpy: the dtype of the values before they are encoded.
+        fill: the value that Zarr reads where nothing was written, as its metadata has it.
         fill_value: the same, for NumPy.
     """
 
@@ -65,7 +65,7 @@ DTYPES: dict[str, Dtype] = {
 
 @dataclass(frozen=True)
 class Coded:
-    """How values are stored: their dtype in the store, and what attributes say so to readers."""
+    """How values are stored: their dtype in the store, and the attributes that readers need."""
 
     dtype: str
     attrs: Mapping[str, Any]
@@ -77,13 +77,13 @@ _NAT = int(np.iinfo(np.int64).min)
 
 
 def coded(name: str, values: Any) -> Coded:
-    """Say how a coordinate is stored.
+    """Return how a coordinate is stored.
 
     Args:
         values: an array, or something lazy with a `dtype`.
 
     Raises:
-        StoreError: when it holds what Zarr has no type for.
+        StoreError: when Zarr has no type for its values.
     """
     dtype = np.dtype(values.dtype)
     match dtype.kind:
@@ -108,7 +108,7 @@ def coded(name: str, values: Any) -> Coded:
 
 
 def plain(values: np.ndarray) -> np.ndarray:
-    """Turn times into counts and strings into objects: what `encode` takes."""
+    """Turn times into counts and strings into objects, for `encode`."""
     match values.dtype.kind:
         case "M" | "m":
             kind = {"M": "datetime64", "m": "timedelta64"}[values.dtype.kind]
@@ -124,7 +124,7 @@ def _time_unit(dtype: np.dtype) -> str:
 
 
 def encode(values: np.ndarray, dtype: str, chunk: tuple[int, ...]) -> bytes:
-    """Encode the values of one chunk; at the edge of the array they may be fewer than it holds."""
+    """Encode the values of one chunk, filled up where it reaches beyond the edge of the array."""
     row = DTYPES[dtype]
     if values.shape != chunk:
         whole = np.full(chunk, row.fill_value, row.numpy)

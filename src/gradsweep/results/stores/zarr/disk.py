@@ -1,10 +1,10 @@
-"""Files: written whole or not at all, tried again when the device falters, read without trust.
+"""Write files whole or not at all, try again when the device falters, and read without trust.
 
 Paths and bytes enter and leave. Every failure is a StoreError that says what was being written and
 what to do. Knows nothing of arrays or ledgers.
 
-Writing is a rename out of a scratch folder, and removing one into it: where that folder is gone,
-neither can be done any more (see `scratch`).
+A file is written by a rename out of a scratch folder, and removed by a rename into it. Without that
+folder neither is possible (see `scratch`).
 """
 
 import contextlib
@@ -53,10 +53,10 @@ _WHAT_TO_DO = {
 }
 _OTHERWISE = "Once it is mended, run again with resume=True: what is finished is kept."
 
-# How the names of what was removed end, in a scratch folder.
+# The end of the name of a removed file or folder, in a scratch folder.
 REMOVED = ".removed"
 
-# Neither follow a link, nor wait for whoever is at the other end of a pipe.
+# Neither follow a link, nor wait for the other end of a pipe.
 _NO_FOLLOW = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
@@ -79,10 +79,10 @@ def stamp_of(data: bytes) -> Stamp:
 
 
 def attempt(operation: Callable[[], _T], what: str) -> _T:
-    """Do something with a file, and again after a pause (three times) while the device falters.
+    """Do something with a file; while the device falters, try again, three times at most.
 
     Args:
-        what: what is being done, to follow "could not": "write chunk c/0 of dprice_dS".
+        what: the operation, in words that follow "could not": "write chunk c/0 of dprice_dS".
 
     Raises:
         StoreError: with the system's own error as its cause.
@@ -124,7 +124,7 @@ def _put_once(path: Path, data: bytes, scratch: Path) -> None:
         try:
             os.replace(partial, path)
         except FileNotFoundError:
-            if not os.path.lexists(partial):  # nor is the scratch folder
+            if not os.path.lexists(partial):  # the scratch folder is gone
                 raise
             path.parent.mkdir(parents=True, exist_ok=True)  # the first chunk of its row
             os.replace(partial, path)
@@ -138,11 +138,11 @@ def put_open(
 ) -> int:
     """Write a file as `put` does, and return it open, to append to.
 
-    What is appended goes to this very file, also where another has been put in its place.
+    Later appends go to this very file, even where another has taken its place.
 
     Args:
-        pieces: what it holds, from the beginning each time it is called.
-        is_flushed: whether its bytes are on the device before it takes the place of another.
+        pieces: returns the content, from the beginning at each call.
+        is_flushed: whether the content is on the device before the file takes its place.
     """
     return attempt(lambda: _put_open_once(path, pieces, scratch, is_flushed), what)
 
@@ -179,10 +179,10 @@ def take_out(path: Path, scratch: Path, what: str) -> Path | None:
     """Remove a file or a folder by a rename into a scratch folder, to be deleted there.
 
     Returns:
-        Where it is now; None when it is not there.
+        Its new path; None when there was nothing to remove.
 
     Raises:
-        StoreError: also when the scratch folder is not there.
+        StoreError: also when the scratch folder is gone.
     """
     return attempt(lambda: _take_out_once(path, scratch), what)
 
@@ -218,7 +218,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def open_plain(path: Path) -> int:
-    """Open a regular file to read, and nothing that a link or a pipe in its place leads to.
+    """Open a regular file to read, and refuse a link or a pipe in its place.
 
     Raises:
         FileNotFoundError: when it is not there.
@@ -254,7 +254,7 @@ def read_plain(path: Path, most: int) -> bytes | None:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield every file under a folder; what vanishes meanwhile may be left out.
+    """Yield every file under a folder; a file that vanishes meanwhile may be left out.
 
     Raises:
         StoreError: at a symbolic link or a special file, which could lead anywhere.

@@ -1,17 +1,16 @@
 """The ledger: which parts are finished, and what the bytes of their chunks must be.
 
-A text file of JSON, one record to a line, only ever appended to, in one write, after the data that
-it speaks of is in place. So a process killed at any moment leaves a ledger that is true. Every line
-begins with the CRC-32 of the rest of it, from after the comma on:
+A text file of JSON, with one record on each line. A record is appended in one write, after its data
+is in place. So a process that is killed at any moment leaves a ledger that is true. Every line
+begins with the CRC-32 of everything after its first comma:
 
     {"crc32":"0ded73ec","kind":"part","holder":1,"part":3,"chunks":{"dprice_dS":[8012,"9ae0daaf"]}}
 
-A session writes to a file of its own: a copy of what was there, which takes the ledger's place
-when the session begins. So what a session that has been superseded still writes is in a file that
-nobody reads, whatever the file system makes of two writers. Every record has its holder's number as
-well, which is one more than that of any session before; a record with a lower number than one that
-stands before it is of a holder that had been superseded, and is ignored. Where a record has no
-number, it is 0.
+A session writes to a file of its own: a copy of the ledger, which takes the ledger's place when the
+session begins. A session that has been superseded still writes to the old file, which nobody reads,
+whatever the file system makes of two writers. Every record also has its holder's number, which is
+one more than that of any session before. A record with a lower number than a record before it was
+written by a holder that had been superseded, and is ignored. A record without a number has 0.
 
 The kinds of records:
 
@@ -20,10 +19,10 @@ The kinds of records:
     coordinate  a chunk of a coordinate is written: name, chunk, stamp
     frame       all coordinates and metadata are written: files, the stamp of each zarr.json
     part        a part is finished: its number and the stamp of each chunk
-    strike      `verify --repair` found damage: the part, the coordinate or the frame is undone
+    strike      damage was found: the part, the coordinate or the frame is undone
 
-A stamp is the number of bytes as stored, and their CRC-32. A last line without its end was torn by
-a kill and is ignored; any other line that is not as it was written makes the ledger corrupt.
+A stamp is the number of bytes as stored, and their CRC-32. A last line without a newline was torn
+by a kill and is ignored; any other line that is not as it was written makes the ledger corrupt.
 """
 
 import os
@@ -57,7 +56,7 @@ _PIECE_BYTES = 2**20
 _MOST_HOLDERS = 2**53
 
 
-# What reading a record that was not written by us may raise.
+# The errors that reading a foreign record may raise.
 _MALFORMED = (StoreError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -67,7 +66,7 @@ class CorruptLedger(StoreError):
 
 @dataclass(eq=False)
 class History:
-    """What a ledger says, as far as it was read.
+    """The content of a ledger, as far as it was read.
 
     Attributes:
         sessions: the processes that wrote to the store, oldest first.
@@ -95,7 +94,7 @@ def read(folder: Path) -> History:
     """Read the ledger of a store.
 
     Raises:
-        CorruptLedger: with the first line that is not as it was written.
+        CorruptLedger: names the first line that is not as it was written.
         StoreError: when it cannot be read.
     """
     return attempt(lambda: _read(folder), f"read the ledger of {folder}")
@@ -134,7 +133,7 @@ def _corrupt(path: Path, what: str) -> CorruptLedger:
 
 
 def rebuild(folder: Path, scratch: Path) -> int:
-    """Write a corrupt ledger again from its whole records, and keep the old one beside it.
+    """Rebuild a corrupt ledger from its whole records, and keep the old one beside it.
 
     Args:
         scratch: the folder of the session.
@@ -180,7 +179,7 @@ def rebuild(folder: Path, scratch: Path) -> int:
 
 
 def stamps_of_parts(folder: Path, history: History) -> Iterator[tuple[int, dict[str, Stamp]]]:
-    """Yield every finished part, and the stamp of each chunk it yielded by the array's name."""
+    """Yield every finished part, and the stamps of its chunks by the names of their arrays."""
     with open(open_plain(ledger_path(folder)), "rb") as file:
         for number in sorted(history.parts):
             file.seek(history.parts[number][0])
@@ -189,9 +188,9 @@ def stamps_of_parts(folder: Path, history: History) -> Iterator[tuple[int, dict[
 
 
 def unfinished(folder: Path, history: History) -> list[int]:
-    """Return the parts that are not all there, by the lengths of their chunks.
+    """Return the parts that have a chunk which is missing or of another length.
 
-    To tell that the bytes are the same takes reading them, which is what `verify` is for.
+    The bytes themselves are not read; `verify` does that.
     """
     found = []
     for number, stamps in stamps_of_parts(folder, history):
@@ -246,7 +245,7 @@ def _record(line: bytes) -> dict[str, Any]:
 
 
 def _take(history: History, record: dict[str, Any], start: int) -> None:
-    """Add one record to what is known."""
+    """Add one record to a history."""
     number = record.get("holder", 0)
     if type(number) is not int or not 0 <= number < _MOST_HOLDERS:
         raise ValueError("its holder has no number")
@@ -281,7 +280,7 @@ def _take(history: History, record: dict[str, Any], start: int) -> None:
 
 
 def _is_superseded(number: int, history: History) -> bool:
-    """Whether a holder had been followed by another before it wrote."""
+    """Whether another holder had taken over before this one wrote."""
     return number < history.holder
 
 
@@ -331,9 +330,9 @@ class Ledger:
 
     @classmethod
     def resume(cls, folder: Path, history: History, scratch: Path) -> "Ledger":
-        """Continue a ledger, in a copy: without what a kill has torn, or others may still append.
+        """Continue a ledger in a copy, without a torn last line and out of reach of other writers.
 
-        It is flushed, so that no power cut leaves less than there was.
+        The copy is flushed, so that a power cut loses nothing that was recorded before.
         """
         path = ledger_path(folder)
         descriptor = put_open(

@@ -1,8 +1,8 @@
 """The zarr.json documents of a store: written, and checked without trust.
 
-A Run and attributes enter, JSON leaves; and the other way round, JSON enters and is compared with
-what a Run says must be there. A codec, a shape or a key that is not ours is never looked up, only
-refused. Knows nothing of chunks' content.
+A Run and attributes enter, JSON leaves. JSON that was read enters, and is compared with what the
+Run would write: a codec, a shape or a key that is not ours is never looked up, only refused. Knows
+nothing of chunks' content.
 
 Reference: the Zarr v3 specification, metadata documents.
 """
@@ -22,8 +22,8 @@ from gradsweep.support.errors import StoreError
 
 __all__ = ["KEPT", "RUN_FOLDER", "check_documents", "documents", "dump", "parse"]
 
-# Ours among the arrays: a group and within it an array, both empty, so that whoever lists the
-# store as Zarr finds nothing strange. An array's own folder is never listed.
+# Our own folder among the arrays: a group that holds an array, both empty, so that a program that
+# lists the store as Zarr finds nothing strange. The folder of an array is never listed.
 KEPT = ".gradsweep"
 RUN_FOLDER = f"{KEPT}/run"
 
@@ -40,7 +40,7 @@ def documents(
         of_arrays: attributes of each array, by its name.
     """
     arrays = {array.name: _array(array, of_arrays[array.name]) for array in run.arrays}
-    # What xarray reads to tell coordinates from variables; those named like their dim need it not.
+    # xarray tells coordinates from variables by this list; one named like its dim is not on it.
     others = [array.name for array in run.coordinates if array.dims != (array.name,)]
     marked = {"coordinates": " ".join(others)} if others else {}
     root = _group({**_jsonable(attrs), **marked}) | {
@@ -57,7 +57,7 @@ def documents(
 
 
 def check_documents(folder: Path, run: Run) -> None:
-    """Make sure that whoever opens the store as Zarr will find the run's arrays, and no others.
+    """Make sure that a reader who opens the store as Zarr finds the run's arrays, and no others.
 
     Raises:
         StoreError: when a document says anything that `documents` does not write.
@@ -84,7 +84,7 @@ def parse(text: bytes) -> Any:
     """Read JSON that may be hostile.
 
     Raises:
-        ValueError: when it is none, nested too deeply, or holds a number that is too long.
+        ValueError: when it is no JSON, nested too deeply, or holds a number that is too long.
     """
     try:
         return json.loads(text)
@@ -118,7 +118,7 @@ def _array(array: Array, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
-    """Turn an attribute into what JSON can hold; what it cannot hold becomes its text."""
+    """Turn an attribute into a value that JSON can hold; any other value becomes its text."""
     match value:
         case np.generic() | np.ndarray():
             return _jsonable(value.tolist())

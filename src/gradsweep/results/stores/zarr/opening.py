@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_dataset"]
 
-# xarray keeps an index of every coordinate named like its dim, and with it all its values in memory
-# as pandas has them: 8 GB for a coordinate of 10^9 points. Longer ones stay on disk, unindexed;
-# `dataset.set_xindex(name)` makes an index of one after all.
+# For a coordinate named like its dim xarray keeps a pandas index, with all values in memory: 8 GB
+# for a coordinate of 10^9 points. Longer coordinates stay on disk, without an index;
+# `dataset.set_xindex(name)` makes one after all.
 _LONGEST_INDEX = 2_000_000
 
 
@@ -24,7 +24,7 @@ def open_dataset(path: str | os.PathLike[str]) -> "xarray.Dataset":
     """Open a Zarr store without loading its data.
 
     With dask installed the arrays are dask arrays, a dask chunk for each chunk of the store;
-    without it xarray reads what is indexed. Coordinates of more than 2,000,000 values have no
+    without it xarray reads what is selected. Coordinates of more than 2,000,000 values have no
     index: select along them with `isel`, or call `set_xindex` first.
 
     Raises:
@@ -38,7 +38,7 @@ def open_dataset(path: str | os.PathLike[str]) -> "xarray.Dataset":
         os.fspath(path), chunks=chunks, consolidated=True, create_default_indexes=False
     )
     short = {
-        # In this thread: a forked child has none of the threads that dask began before.
+        # Loaded in this thread: a forked child has none of the threads that dask began before.
         name: coordinate.variable.load(scheduler="synchronous")
         for name, coordinate in dataset.coords.items()
         if coordinate.dims == (name,) and coordinate.size <= _LONGEST_INDEX

@@ -1,20 +1,20 @@
-"""The folder of a session, by which it can be stopped.
+"""The folder of a session, without which the session can do nothing.
 
     .gradsweep/run/partial/<token>/    the folder of the session that holds the lock by that token
 
 Every change that a session makes to a store is a rename out of its own folder or into it: chunks,
-metadata and the ledger are written there and come out of it, and what is removed goes into it. So
-whoever takes a store over ends the session before by taking its folder away. From then on that
-session can neither write nor remove, at whatever point it was stopped and whatever it believes: its
-next step fails for want of the folder.
+metadata and the ledger are written there and moved out; removed files are moved in. So a session
+that takes a store over ends the one before by taking its folder away. From then on the old session
+can neither write nor remove, at whatever point it was stopped: its next step fails, since the
+folder is gone.
 
-To move the folder is not enough. A rename that has looked its folder up already goes on in it,
-wherever it is by then; so the folder is emptied and deleted as well, and in a deleted folder
-nothing is found and nothing can be put. Only when that is done has the session ended. What it had
-changed by then, whoever comes next finds as after any kill, and deals with it as such: nothing is
-read before.
+To move the folder is not enough. A rename that has already looked up the folder goes on in it,
+wherever the folder is by then. So the folder is emptied and deleted as well: in a deleted folder
+nothing is found and nothing can be put. Only then has the session ended. The changes that it made
+until then look as after any kill, and are treated so by the next session, which reads nothing
+before.
 
-Paths enter; nothing leaves but counts. Knows nothing of who holds what.
+Paths enter, counts leave. Knows nothing of holders.
 """
 
 import errno
@@ -40,7 +40,7 @@ def make(scratch: Path) -> None:
     """Make the folder of a session.
 
     Raises:
-        StoreError: when it cannot be made, or when a link would have it made elsewhere.
+        StoreError: when it cannot be made, or when a link leads elsewhere.
     """
     if scratch.parent.is_symlink():
         raise not_plain(scratch.parent)
@@ -48,7 +48,7 @@ def make(scratch: Path) -> None:
 
 
 def others(scratch: Path) -> list[Path]:
-    """Return what is beside the folder of a session: other sessions', and files of killed runs."""
+    """Return the other entries beside a session's folder: sessions, and files of killed runs."""
     found = attempt(lambda: list(scratch.parent.iterdir()), f"list {scratch.parent}")
     return [entry for entry in found if entry != scratch]
 
@@ -69,7 +69,7 @@ def end(session: Path, scratch: Path) -> int:
 
 
 def empty(scratch: Path) -> None:
-    """Delete what was removed into the folder of a session."""
+    """Delete the removed files and folders in the folder of a session."""
     for entry in scratch.glob(f"*{REMOVED}"):
         attempt(partial(_delete, entry), f"delete {entry}")
 
@@ -88,7 +88,7 @@ def _delete(path: Path) -> None:
             else:
                 path.unlink()
         except OSError as error:
-            # What was on its way into it when it was moved has arrived, or is there no more.
+            # A file that was on its way into the folder has arrived by now, or has gone.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or not n_left:
                 raise
             time.sleep(0.01)

@@ -15,7 +15,7 @@ __all__ = ["Standing", "is_place_of_ours", "require_store", "standing"]
 
 class Standing(enum.Enum):
     """VACANT: absent, empty, or left by a run that was killed before it began. STORE: one of ours.
-    OVERWRITTEN: one of ours, killed while it was being deleted. FOREIGN: anything else."""
+    OVERWRITTEN: one of ours, half deleted by a run that was killed. FOREIGN: anything else."""
 
     VACANT = enum.auto()
     STORE = enum.auto()
@@ -42,7 +42,7 @@ def standing(folder: Path) -> Standing:
 
 
 def is_place_of_ours(parts: tuple[str, ...]) -> bool:
-    """Tell whether a file may stand in a store: metadata, a chunk, or what we keep."""
+    """Tell whether a file may stand in a store: metadata, a chunk, or a file in our own folder."""
     match parts:
         case ("zarr.json",) | (_, "zarr.json") | (_, "c") | (_, "c", *_) | (".gradsweep", *_):
             return True

@@ -37,12 +37,12 @@ _N_THREADS_FOR_COORDINATES = 4
 
 @dataclass(frozen=True)
 class ChunkWriter:
-    """Writes chunks, and records nothing: what a worker of a cluster needs of a store.
+    """Writes chunks, and records nothing: this is all that a worker of a cluster needs.
 
-    It can be pickled. Parts may be written by any process that sees the folder, each part by one at
-    a time; a part written twice leaves the same bytes. Once `scratch`, which belongs to one
-    session, is gone, nothing more can be written: a task that outlives its run is too late, and so
-    is a run whose lock was taken over.
+    It can be pickled. Any process that sees the folder may write parts, each part by one process at
+    a time; a part written twice leaves the same bytes. Once `scratch`, the folder of one session,
+    is gone, nothing more can be written: neither by a task that outlives its run, nor by a run
+    whose lock was taken over.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class ChunkWriter:
             The stamp of each, by the array's name: what `ZarrStore.record` takes.
 
         Raises:
-            StoreError: when one could not be written, with which one.
+            StoreError: when a chunk could not be written; the message names it.
             ValueError: when the part or its arrays are not those of the run.
         """
         whole = self.run.partition[part.number]
@@ -102,11 +102,11 @@ class ZarrStore:
     """A store that is a Zarr v3 folder: the `Store` protocol, with a ledger.
 
     Args:
-        path: the folder, on a local or shared file system; its parent must be there.
+        path: the folder, on a local or shared file system; its parent must exist.
         resume: continue a run with the same fingerprint; begin one where there is none.
-        overwrite: delete the store that is there first; nothing but a store of gradsweep is.
-        lease: how often the run shows others that it is there, and after how long without that they
-            may take it for gone; by default every 15 s, and 60 s.
+        overwrite: delete an existing store first; nothing but a store of gradsweep is deleted.
+        lease: how often the run shows others that it exists, by default every 15 s, and after how
+            long without such a sign they may take it for gone, by default 60 s.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ZarrStore:
 
     @property
     def writer(self) -> ChunkWriter:
-        """What writes the chunks; for workers, together with `record`."""
+        """The writer of chunks, for workers; `record` then records their parts."""
         assert self._writer is not None, "begin comes first"
         return self._writer
 
@@ -141,7 +141,7 @@ class ZarrStore:
         return "", frozenset()
 
     def stored_partition(self) -> Partition | None:
-        """Return how the run that is there was cut into parts, for a run that would continue it.
+        """Return how the stored run was cut into parts, for a run that would continue it.
 
         None when there is no store, or when this one does not resume.
 
@@ -156,9 +156,9 @@ class ZarrStore:
         return 0
 
     def begin(self, layout: Layout) -> frozenset[int]:
-        """Make room or continue, and return the numbers of the parts that are there already.
+        """Begin or continue the store, and return the numbers of the parts that are finished.
 
-        Takes over from a run that is gone and left its lock, and warns of that.
+        Takes over, with a warning, from a run that is gone and left its lock.
 
         Raises:
             StoreError: when the layout cannot be stored, the folder cannot be written to, another
@@ -213,7 +213,7 @@ class ZarrStore:
         self._finished.add(part.number)
 
     def abandon(self) -> None:
-        """Let go, when a run ends early: what was recorded stays, and can be resumed."""
+        """Release the store when a run ends early: recorded parts stay, and it can be resumed."""
         if self._ledger is not None:
             self._ledger.close()
         if self._lock is not None:
@@ -244,7 +244,7 @@ class ZarrStore:
         return f"write to {self._folder}"
 
     def _allowed(self) -> Standing:
-        """Return how the folder stands, when this run may write to it."""
+        """Return the standing of the folder, if this run may write to it."""
         if not self._folder.parent.is_dir():
             raise StoreError(f"there is no folder {str(self._folder.parent)!r} for the store.")
         match found := standing(self._folder):
@@ -285,7 +285,7 @@ class ZarrStore:
         return history
 
     def _write_frame(self, writer: ChunkWriter, layout: Layout, history: History) -> None:
-        """Write the coordinates, piece by piece, and the metadata; what is there is not redone."""
+        """Write the coordinates and the metadata; recorded chunks are not written again."""
         assert self._ledger is not None
         ledger, folder = self._ledger, self._folder
         of_arrays: dict[str, Mapping[str, Any]] = {v.name: v.attrs for v in layout.variables}
@@ -298,7 +298,7 @@ class ZarrStore:
             piece = np.asarray(values[array.region(index)])
             ledger.coordinate(array.name, index, writer.chunk(array, index, plain(piece)))
 
-        # Each of the threads takes every n-th chunk, so that no list of all of them is made.
+        # Each of n threads takes every n-th chunk, so that no list of all chunks is made.
         def write_share(first: int) -> None:
             number = 0
             for array in writer.run.coordinates:
@@ -319,7 +319,7 @@ class ZarrStore:
 
 
 def _clean(folder: Path, scratch: Path) -> None:
-    """Remove what was being written when a run was killed; refuse links."""
+    """Remove the files that a killed run was writing; refuse links."""
 
     def clean() -> None:
         for path in walk(folder):
@@ -334,15 +334,15 @@ def _clean(folder: Path, scratch: Path) -> None:
 
 
 def _mark(folder: Path) -> Path:
-    """Where it is said that a store is being overwritten."""
+    """Return the path of the mark that says that a store is being overwritten."""
     return folder / RUN_FOLDER / "overwritten"
 
 
 def _discard(folder: Path, scratch: Path) -> None:
     """Delete a store but for its lock.
 
-    The ledger goes first, with a mark in its place that the store is being overwritten, so that no
-    kill in between leaves a ledger that speaks of chunks that are gone.
+    The ledger goes first, and a mark that the store is being overwritten takes its place, so that
+    a kill never leaves a ledger that speaks of chunks that are gone.
     """
     for path in walk(folder):  # refuses links, before anything is deleted
         if not is_place_of_ours(path.relative_to(folder).parts):

@@ -27,10 +27,10 @@ class Summary:
     """What a store holds.
 
     Attributes:
-        fingerprint: what makes its run this one and no other.
+        fingerprint: what tells its run from any other.
         axes: the swept axes and their lengths.
         finished: numbers of the finished parts, sorted.
-        n_bytes: as stored, of the finished parts.
+        n_bytes: the bytes of the finished parts, as stored.
         sessions: the processes that wrote to it, oldest first.
         holder: who holds its lock now; None when nobody does.
     """
@@ -63,11 +63,11 @@ class Summary:
             *([("locked by", f"{self.holder} ({self.holder.state})")] if self.holder else []),
         ]
         width = max(len(name) for name, _ in rows)
-        lines = [f"{_shown(name):<{width}}  {_shown(text)}" for name, text in rows]
+        lines = [f"{_printable(name):<{width}}  {_printable(text)}" for name, text in rows]
         for array in self.arrays:
             kind = "coordinate" if array.is_coordinate else "variable"
             dims = ", ".join(f"{dim}: {length:,}" for dim, length in zip(array.dims, array.shape))
-            lines.append(f"{kind:<{width}}  {array.name} ({_shown(dims)}) {array.dtype}")
+            lines.append(f"{kind:<{width}}  {array.name} ({_printable(dims)}) {array.dtype}")
         return "\n".join(lines)
 
 
@@ -127,6 +127,6 @@ def _session(session: Mapping[str, str]) -> str:
     )
 
 
-def _shown(text: str) -> str:
-    """Keep a stored text from writing to the terminal anything but itself."""
+def _printable(text: str) -> str:
+    """Escape a stored text, so that it cannot control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[:2000])

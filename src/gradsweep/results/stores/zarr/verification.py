@@ -1,7 +1,7 @@
-"""Check every file of a store against the ledger, and mark what is damaged.
+"""Check every file of a store against the ledger, and mark damage.
 
-A path enters, a Report leaves. Bytes are compared as they are stored: nothing is decompressed. What
-is damaged is struck from the ledger; to compute it again needs the function, so that is left to a
+A path enters, a Report leaves. Bytes are compared as they are stored: nothing is decompressed. A
+repair strikes damage from the ledger. To compute it again takes the function, so it is left to a
 run with resume=True.
 """
 
@@ -39,7 +39,7 @@ class Damage:
     Attributes:
         key: its path within the store.
         problem: "missing", "truncated: ...", "changed" and the like.
-        part: the part that yielded it; None for coordinates, metadata and what is nobody's.
+        part: the part that yielded it; None for coordinates, metadata and foreign files.
         coordinate: the name and place of a chunk of a coordinate; None for all else.
         is_metadata: whether it is a zarr.json.
     """
@@ -57,11 +57,11 @@ class Damage:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in a store.
+    """The findings of a verification.
 
     Attributes:
         n_finished: how many parts the ledger said are finished when it was read.
-        n_files, n_bytes: what was checked.
+        n_files, n_bytes: how much was checked.
         damages: every file that is not what the ledger says.
         n_strays: files that were being written when a run was killed; harmless.
         n_records_lost: lines of a corrupt ledger that a repair had to leave out.
@@ -123,12 +123,12 @@ def verify(path: str | os.PathLike[str], repair: bool = False) -> Report:
     """Check every finished chunk of a store, its coordinates and its metadata.
 
     Args:
-        repair: strike what is damaged from the ledger, so that a run with resume=True computes it
-            again, rebuild the ledger if it is corrupt, and remove unfinished files. Needs the lock.
+        repair: strike damage from the ledger, so that a run with resume=True computes it again;
+            rebuild the ledger if it is corrupt; remove unfinished files. Needs the lock.
 
     Raises:
         NotAStore: when there is no store.
-        CorruptLedger: when its ledger is corrupt and is not to be repaired.
+        CorruptLedger: when its ledger is corrupt, without `repair`.
         StoreError: when the store holds what gradsweep never writes, or is locked.
     """
     folder = require_store(path)
@@ -188,7 +188,7 @@ def _check(folder: Path, history: History, n_records_lost: int, lock: Lock | Non
 
 
 def _files(folder: Path, history: History) -> Iterator[tuple[Damage, Stamp | None]]:
-    """Yield every file that must be there, as the Damage it would be, and its stamp."""
+    """Yield every file that must be there, as a Damage with no problem yet, and its stamp."""
     run = history.run
     if history.frame is not None:
         for key, stamp in history.frame.items():
@@ -224,7 +224,7 @@ def _problem(path: Path, stamp: Stamp) -> str:
 
 
 def _others(folder: Path, history: History, lock: Lock | None) -> tuple[int, list[Damage]]:
-    """Count, and remove under a lock, files that were being written; find those that are nobody's.
+    """Count unfinished files, and remove them under a lock; find foreign files.
 
     Raises:
         StoreError: at a link.

@@ -1,4 +1,4 @@
-"""A random function is drawn from a grammar.
+"""Draw a random function from a grammar.
 
 Choices enter; a DrawnFunction and the values of its arguments leave. A row of a table in torch/ or
 jax/ is one thing that a function may do.

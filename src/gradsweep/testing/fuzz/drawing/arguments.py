@@ -1,4 +1,4 @@
-"""Draw the arguments of a function and the sweep of them.
+"""Draw the arguments of a function and their sweep.
 
 Choices enter; Arguments leave, each of which knows its text in a Sweep and its value at a point.
 Knows nothing of what the function does with them.
@@ -17,7 +17,7 @@ __all__ = ["Arguments", "Drawn", "draw_arguments"]
 
 _NAMES = ("x", "y", "z")
 
-# Where frameworks choose a value, and where signs and ties show.
+# Values where frameworks choose a derivative, and where signs and ties show.
 _SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.0)
 
 
@@ -28,7 +28,7 @@ class Drawn:
     Attributes:
         values: of shape (lengths of the dims, own shape); a Python integer where it is fixed and
             passed as it is.
-        is_differentiated: whether it is one of those that derivatives are taken by.
+        is_differentiated: whether derivatives are taken with respect to it.
     """
 
     name: str
@@ -41,23 +41,23 @@ class Drawn:
         return np.shape(self.values)[len(self.dims) :]
 
     def at(self, where: Mapping[str, int]) -> Any:
-        """Return the value at a point, as the function is given it."""
+        """Return the value at a point, as the function receives it."""
         if isinstance(self.values, int):
             return self.values
         value = np.asarray(self.values)[tuple(where[dim] for dim in self.dims)]
-        # Integers that are swept are values like any other.
+        # Swept integers become floats.
         return np.asarray(value, np.float64) if value.dtype.kind == "i" and self.dims else value
 
     @property
     def written(self) -> Any:
-        """Return what a Sweep is given."""
+        """Return the argument as a Sweep takes it."""
         if isinstance(self.values, int) or (not self.dims and not np.ndim(self.values)):
             return self.values
         return (self.dims, self.values)
 
     @property
     def text(self) -> str:
-        """Return the source of what a Sweep is given."""
+        """Return the argument as source, for a Sweep."""
         if isinstance(self.values, int):
             return repr(self.values)
         array = np.asarray(self.values)
@@ -75,7 +75,7 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Arguments:
-    """All of them, and the points of their sweep."""
+    """All arguments, and the points of their sweep."""
 
     every: tuple[Drawn, ...]
 

@@ -1,4 +1,4 @@
-"""Draw from lists, with hypothesis: the first entry is the simplest, and what it shrinks to."""
+"""Draw from lists with hypothesis, which shrinks to the first entry: it is the simplest."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Choices:
-    """What everything random is drawn with.
+    """Draws everything that is random.
 
     Args:
-        draw: as a function under `hypothesis.strategies.composite` is given it.
+        draw: draws from a strategy, as in a function under `hypothesis.strategies.composite`.
     """
 
     def __init__(self, draw: Callable[[Any], Any]):
@@ -35,7 +35,7 @@ class Choices:
         raise AssertionError(weights)
 
     def rarely(self, one_in: int) -> bool:
-        """Return True once in so many times."""
+        """Return True once in `one_in` times."""
         return self.between(0, one_in - 1) == one_in - 1
 
     def distinct(self, options: Sequence[T], n: int) -> list[T]:

@@ -12,7 +12,7 @@ def dialect_of(framework: str, dtype: str = "float64") -> Dialect:
     """Return a framework's grammar.
 
     Args:
-        dtype: in which numbers without a dtype are computed.
+        dtype: the dtype that numbers without one are computed in.
     """
     if framework == "torch":
         from gradsweep.testing.fuzz.drawing.torch.dialect import TorchDialect

@@ -1,7 +1,7 @@
 """What random functions are made of: a table of features, each of which can be left out.
 
-A feature's name is what `--without` takes, and what the rows and blocks of the grammars are
-filed under. Knows nothing of how one is written.
+`--without` takes the names of features, and the grammars list their rows and blocks by them. Knows
+nothing of how a statement is written.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ class Feature(NamedTuple):
     """One row of the table.
 
     Attributes:
-        frameworks: whose grammars have it.
+        frameworks: the frameworks whose grammars have it.
         weight: how often a statement is drawn from it, relative to the others; 0 where it is no
-            kind of statement but something about the arguments or the outputs.
+            kind of statement but a matter of the arguments, the outputs or the requests.
     """
 
     name: str
@@ -81,7 +81,7 @@ FEATURES: dict[str, Feature] = {
         Feature("float32", _BOTH, 0, "arguments in single precision"),
         Feature("integer_arguments", _BOTH, 0, "fixed and swept integers, swept truth values"),
         Feature("several_outputs", _BOTH, 0, "dicts and tuples of outputs, array outputs"),
-        # Of what is asked for.
+        # Of the requests.
         Feature("forward", _BOTH, 0, "mode='forward'"),
         Feature("second_order", _BOTH, 0, "hessian and hvp"),
         Feature("refusals", _BOTH, 0, "a function that the framework refuses is refused too"),
@@ -97,7 +97,7 @@ def chosen(
     """Return the names of a framework's features, but for those left out.
 
     Args:
-        only: of the kinds of statement, these alone; what has no weight stays.
+        only: keep these kinds of statement alone; features without a weight stay.
 
     Raises:
         ArgumentError: when a name is unknown.

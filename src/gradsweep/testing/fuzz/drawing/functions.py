@@ -42,7 +42,7 @@ class DrawnFunction:
     Attributes:
         module: lines that stand above it: what it closes over.
         result: the expression that it returns.
-        features: that its statements were drawn from.
+        features: the features that its statements were drawn from.
     """
 
     framework: str
@@ -65,7 +65,7 @@ class DrawnFunction:
 
     @property
     def is_closed(self) -> bool:
-        """Whether every name that is read is one that is given somewhere."""
+        """Whether every name that is read is defined somewhere."""
         nodes = [*ast.walk(ast.parse(f"{self.imports}\n{self.definition}"))]
         given = {*dir(builtins), *(n.arg for n in nodes if isinstance(n, ast.arg))}
         for node in nodes:
@@ -111,7 +111,7 @@ class DrawnFunction:
         return replace(self, statements=(*before, *kept, *after))
 
     def bypassing(self, position: int) -> Iterator["DrawnFunction"]:
-        """Yield the function with an operand of one statement in place of what it makes."""
+        """Yield the function with an operand of one statement in place of the statement's value."""
         (first, *_) = self.statements[position].lines
         made, _, text = first.partition(" = ")
         if not made.isidentifier():
@@ -161,10 +161,10 @@ def draw_function(choices: Choices, framework: str, features: frozenset[str]) ->
 def draw_repeated(
     choices: Choices, framework: str, features: frozenset[str]
 ) -> DrawnFunction | None:
-    """Draw a function that makes of x another value of its type, in a loop that runs once.
+    """Draw a function that turns x into another value of its type, in a loop that runs once.
 
     Returns:
-        A function of one statement, the loop; None where no value came out of the type of x.
+        A function of one statement, the loop; None where no value has the type of x.
     """
     arguments = draw_arguments(choices, features - {"special_points", "float32"})
 
@@ -186,7 +186,7 @@ def draw_repeated(
 def _with_scope(
     draw: Callable[[Scope], T], framework: str, arguments: Arguments, features: frozenset[str]
 ) -> T:
-    """Call what draws with the scope of a function that has nothing but arguments."""
+    """Call `draw` with the scope of a function that has arguments and no statements yet."""
     dialect = dialect_of(framework, "float32" if arguments.is_single else "float64")
     values: dict[str, Any] = {}
     exec("\n".join(dialect.imports), values)
@@ -216,7 +216,7 @@ def _drawn(scope: Scope, arguments: Arguments, result: str) -> DrawnFunction:
 
 
 def _draw_result(scope: Scope, choices: Choices, features: frozenset[str]) -> str:
-    """Draw what is returned: the newest value and some that nothing has used, in some form."""
+    """Draw the result: the newest value and some that are not used yet, in some form."""
     last, *others = scope.recent
     unused = [v for v in others if not _is_used(v, scope)] or others
     also = choices.distinct(unused, min(len(unused), choices.between(0, 3)))

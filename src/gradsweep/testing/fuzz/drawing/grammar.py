@@ -1,7 +1,7 @@
 """Grow a function: draw a feature, a row or a block of it, and what its slots hold.
 
-A Scope and Choices enter; statements are written to the Scope. Knows no framework: what there is
-to draw from, the Scope's dialect says.
+A Scope and Choices enter; statements are written to the Scope. Knows no framework: the rows and
+blocks are those of the Scope's dialect.
 """
 
 from gradsweep.testing.fuzz.drawing.choices import Choices
@@ -16,7 +16,7 @@ __all__ = ["floating", "grow", "grow_value"]
 _TRIES = 3
 _TRIES_OF_FEATURE = 4
 
-# In how many bodies within bodies there are bodies still.
+# The depth of bodies within bodies at which no further body is drawn.
 _DEEPEST = 2
 
 
@@ -29,13 +29,13 @@ def grow(scope: Scope, choices: Choices, n: int) -> None:
 
 
 def grow_value(scope: Scope, choices: Choices, n: int, like: Type) -> str | None:
-    """Write statements, and return the newest name of a type that stands for a value of it."""
+    """Write statements, and return the newest variable of a type."""
     grow(scope, choices, n)
     return scope.of_type(like)
 
 
 def floating(scope: Scope, choices: Choices, n_dims: int | None = None) -> Variable | None:
-    """Draw a floating variable, of so many dims."""
+    """Draw a floating variable, with `n_dims` dims where that is given."""
     fitting = [
         v
         for v in scope.recent

@@ -1,15 +1,15 @@
-"""Templates of statements, and how their slots are filled with what is in scope.
+"""Templates of statements, and how their slots are filled with variables in scope.
 
 A template is source text with slots, `torch.where({a:f} > {k:number}, {b:f~}, {a})`: `a` is some
-floating tensor, `k` a number, `b` a floating tensor whose shape broadcasts with those before. What
-comes out is text. Knows nothing of what the text means; whether it is valid shows when it is run.
+floating tensor, `k` a number, `b` a floating tensor whose shape broadcasts with those before. Text
+leaves. Knows nothing of its meaning; whether it is valid shows when it is run.
 
 The kind of a slot for a variable is a letter, then perhaps a rank, a relation, and `!`:
 
     f floating    c complex    z floating or complex    i integer    w integer of few bits
     l int64       b bool       n floating or integer    r a ref      v anything
     d float64     s float32
-    0 1 2 so many dims      + one or more      q square
+    0 1 2 number of dims    + one or more      q square
     ~ broadcasts with the operands before      = of the first operand's dtype and shape
     ! its own memory, which may be written
 
@@ -55,7 +55,7 @@ class Row:
     """A template of a statement.
 
     Attributes:
-        feature: what it belongs to.
+        feature: the feature that it belongs to.
         is_write: whether it changes an operand and has no value of its own.
     """
 
@@ -65,7 +65,7 @@ class Row:
 
 
 def rows_of(tables: Mapping[str, str]) -> tuple[Row, ...]:
-    """Read rows from text: by feature, a template a line, "! " before those that write."""
+    """Read rows from text: by feature, one template a line, with "! " before one that writes."""
     rows = []
     for feature, text in tables.items():
         for line in filter(None, map(str.strip, text.splitlines())):
@@ -128,7 +128,7 @@ def _places(choices: Choices, like: Type, counters: Sequence[str]) -> str | None
 
 
 def _distinct(choices: Choices, like: Type, counters: Sequence[str]) -> str | None:
-    """Different places along the first dim: what is written twice has no derivative of its own."""
+    """Different places along the first dim: one that is written twice has no derivative."""
     if not like.shape or not like.shape[0]:
         return None
     n = choices.between(1, min(2, like.shape[0]))
@@ -149,7 +149,7 @@ def _count(choices: Choices, like: Type, counters: Sequence[str]) -> str:
     return choices.one_of(["1", "2", "3"])
 
 
-# What a literal is, given the type of the first operand and the Python integers in scope.
+# What draws a literal, given the type of the first operand and the Python integers in scope.
 _LITERALS: dict[str, Callable[[Choices, Type, Sequence[str]], str | None]] = {
     "number": _one(*_NUMBERS),
     "positive": _one("1.0", "0.5", "2.0", "0.3"),
@@ -179,7 +179,7 @@ def fill(
     """Fill the slots of a template, or return None where nothing in scope fits one.
 
     Args:
-        variables: in scope, the simplest choice first.
+        variables: those in scope, the simplest choice first.
         counters: the Python integers in scope.
     """
     filled: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""The function as far as it is written: its statements, and what is in scope after them.
+"""The function as far as it is written: its statements, and the variables in scope after them.
 
-Statements enter as text, one after another; each is run at one point as it is written, which tells
-the type of what it makes and whether it is valid at all. What fails, or grows out of bounds, is
-not written. Knows of the frameworks only what a `Dialect` tells.
+Statements enter as text, one after another. Each is run at one point before it is kept, which tells
+whether it is valid, and the types of its results. A statement that fails, or whose results grow out
+of bounds, is dropped. Knows of the frameworks only what a `Dialect` tells.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,13 +33,13 @@ Block = Callable[["Scope", Choices], "Statement | None"]
 
 
 class Dialect(Protocol):
-    """What a framework's grammar consists of, and how its values are looked at.
+    """A framework's grammar, and questions about its values.
 
     Attributes:
         imports: lines of source.
         rows: statements of one line.
-        blocks: by feature, what draws statements with bodies; each writes to the scope it is
-            given, and returns the statement, or None where it cannot be.
+        blocks: by feature, functions that draw statements with bodies; each writes to the scope
+            that it is given, and returns the statement, or None where it cannot be.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Dialect(Protocol):
     blocks: Mapping[str, tuple[Block, ...]]
 
     def running(self) -> AbstractContextManager:
-        """Return what source is run under."""
+        """Return the context that source is run in."""
 
     def drawing(self, draw: Callable[[dict[str, Any]], T], arguments: Mapping[str, Any]) -> T:
-        """Call what draws a function with the arguments as it is to be given them."""
+        """Call `draw` with the arguments as arrays of the framework."""
 
     def type_of(self, value: Any) -> Type | None:
         """Return a value's type; None where it is no array."""
@@ -68,12 +68,12 @@ class Dialect(Protocol):
         """Return source that makes one real number of a variable, in one of three ways."""
 
     def output(self, variable: Variable) -> str:
-        """Return source that makes something real of a variable, of its shape."""
+        """Return source that makes a real array of a variable."""
 
 
 @dataclass
 class _Shared:
-    """What a scope and those within it have in common."""
+    """The state that a scope shares with the scopes within it."""
 
     n_names: int = 0
     module: list[str] = field(default_factory=list)
@@ -85,11 +85,11 @@ class Scope:
     """What can be read at one place of the function.
 
     Attributes:
-        features: that may be drawn.
-        variables: in the order they were made.
+        features: the features that may be drawn.
+        variables: the variables, in the order in which they were made.
         counters: the names of Python integers.
-        depth: in how many bodies this place lies.
-        before: lines that each statement is run after, such as a `with`, and written within.
+        depth: how many bodies this place lies in.
+        before: a line that each statement is run under, such as a `with`; "" for none.
     """
 
     def __init__(
@@ -152,10 +152,10 @@ class Scope:
         before: str = "",
         hides: bool = False,
     ) -> "Scope":
-        """Return the scope of a body, which sees what is seen here and has values of its own.
+        """Return the scope of a body, which sees the variables here and has values of its own.
 
         Args:
-            before: a line that its statements are run within.
+            before: a line that its statements are run under.
             hides: whether only its own values are seen.
         """
         values = dict(values)
@@ -221,7 +221,7 @@ class Scope:
         return True
 
     def capture(self, name: str) -> None:
-        """Put what was defined above in scope, as memory that is not the function's own."""
+        """Put a name that was defined above in scope, as memory that is not the function's own."""
         self._is_foreign(name)
         self.see(name)
 

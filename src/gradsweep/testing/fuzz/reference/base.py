@@ -15,11 +15,11 @@ __all__ = ["At", "ByForwardMode", "Reference", "flat_outputs"]
 
 @dataclass(frozen=True, eq=False)
 class At:
-    """What is known of a function at a point.
+    """The value and derivatives of a function at a point.
 
     Attributes:
         y: the outputs, by path; "" for a bare one.
-        J: by path and argument, of the output's shape and then the argument's.
+        J: by path and argument, shape (output's shape, argument's shape).
         H: by path and two arguments; empty for first order.
     """
 
@@ -33,15 +33,15 @@ class Reference(Protocol):
         """Return values, and derivatives up to an order, by reverse mode."""
 
     def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
-        """Return the same, each operation by itself."""
+        """Return the same, with nothing compiled."""
 
     def forward_at(self, values: Mapping[str, Any], order: int) -> At:
-        """Return the same by forward mode: over reverse mode, for the second order."""
+        """Return the same by forward mode; for the second order, by forward over reverse mode."""
 
 
 @dataclass(frozen=True)
 class ByForwardMode:
-    """A Reference that knows forward mode alone, for what reverse mode has no derivative of."""
+    """A Reference by forward mode alone, for functions that reverse mode refuses."""
 
     reference: Reference
 

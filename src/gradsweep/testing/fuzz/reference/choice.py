@@ -11,7 +11,7 @@ __all__ = ["make_reference"]
 def make_reference(
     framework: str, function: Callable[..., Any], wrt: Sequence[str], dtype: str
 ) -> Reference:
-    """Return what evaluates a function's derivatives.
+    """Return the Reference of a function.
 
     Args:
         wrt: the arguments to differentiate.

@@ -1,7 +1,7 @@
 """Every quantity at a point, from the value, J and H there.
 
-What a reference found at a point and a Combination enter; what the Dataset should hold there
-leaves, by variable name. The formulas are those of the table of quantities, in NumPy.
+The reference's numbers at a point and a Combination enter; the values that the Dataset should have
+there leave, by variable name. The formulas are those of the table of quantities, in NumPy.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ __all__ = ["expected_at"]
 def expected_at(
     combination: Combination, at: At, arguments: Arguments, where: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """Return what each variable of the result is at a point.
+    """Return the value that each variable of the result should have at a point.
 
     Args:
         where: the point's index along every axis.

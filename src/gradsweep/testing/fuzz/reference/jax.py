@@ -1,7 +1,7 @@
 """JAX's own derivatives: jax.jacrev, and jacrev of that for the second order.
 
-What JAX traces does not depend on the numbers, so that is done once and compiled, and called at
-each point. `plainly_at` compiles nothing, for what is to be told as a failure.
+A trace of JAX does not depend on the numbers, so it is made and compiled once, and called at each
+point. `plainly_at` compiles nothing, and is asked before a difference counts as a failure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from gradsweep.testing.fuzz.reference.base import At, flat_outputs
 
 __all__ = ["JaxReference"]
 
-# What JAX says where reverse mode has no derivative and forward mode has.
+# JAX's message where forward mode has a derivative and reverse mode has none.
 _UNKNOWN_LENGTH = "Reverse-mode differentiation does not work for lax.while_loop"
 
 

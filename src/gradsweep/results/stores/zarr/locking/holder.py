@@ -1,17 +1,16 @@
 """Who holds a store, and whether that process can be shown to be gone.
 
-A process leaves as a Holder, in JSON; JSON that may be hostile enters. Knows nothing of how a lock
-is taken.
+This process leaves as a Holder, in JSON; JSON that may be hostile enters. Knows nothing of how a
+lock is taken.
 
-A process is looked for by its number, which means something only among processes that share a
-namespace of numbers. A host's name does not tell that: containers and copies of a machine may have
-it in common. What tells it is the boot of the machine together with the number of the namespace,
-which no other namespace of that boot has while a process is in this one; and a namespace that is
-gone has taken all its processes with it. A later process of the same number has started at another
-moment.
+A process is looked for by its pid, which has a meaning only within one pid namespace. The name of
+the host does not identify the namespace: containers and copies of a machine may share it. The boot
+of the machine and the number of the namespace do: no other namespace of that boot has this number
+while a process is in this one, and a namespace that is gone has taken all its processes with it. A
+later process with the same pid has started at another moment.
 
-Where any of these differs, or the system does not tell it, nothing is concluded: the holder's lease
-decides (see `lease`).
+Where the host, the boot or the namespace differs, or the system does not tell it, nothing is
+concluded: the holder's lease decides (see `lease`).
 """
 
 import os
@@ -33,7 +32,7 @@ __all__ = ["Holder", "forget", "read_holder", "this_process"]
 _LARGEST_BYTES = 2**16
 _LONGEST_LEASE_SECONDS = 3600.0
 
-# The tokens that this process holds locks by: of those it has let go of, it alone knows.
+# The tokens of the locks that this process holds: only it knows which it has released.
 _OWN: set[str] = set()
 
 
@@ -42,12 +41,12 @@ class Holder:
     """Who holds a lock.
 
     Attributes:
-        since: when it was taken, in UTC; for people.
-        started: the boot and the moment that the process started at; "" where unknown.
-        token: what tells this lock from every other, 32 hexadecimal digits.
-        namespace: the namespace that `pid` is a number in; "" where unknown, None where it was not
-            written down, by a version that took a host's name to tell.
-        lease_seconds: for how long at most it lets its lease be as it is; 0 where it has none.
+        since: when the lock was taken, in UTC; for people.
+        started: the boot, and the moment when the process started; "" where unknown.
+        token: 32 hexadecimal digits, which no other lock has.
+        namespace: the namespace of `pid`; "" where unknown, None in a lock of an older version,
+            which relied on the host's name.
+        lease_seconds: how long its lease lasts without a renewal; 0 where it has none.
     """
 
     host: str
@@ -61,7 +60,7 @@ class Holder:
 
     @property
     def state(self) -> Literal["alive", "gone", "unknown"]:
-        """Whether the process still is there, as far as this one can tell."""
+        """Whether the process still exists, as far as this one can tell."""
         if not self._would_be_seen:
             return "unknown"
         if self.pid == os.getpid() and self.started == _started("self"):
@@ -74,13 +73,13 @@ class Holder:
         except PermissionError:
             is_anothers = True
         if (now := _started(self.pid)) is None:
-            # Its owner may keep it from being looked at; ours has just ended.
+            # Another user's process may be hidden; one of our own has just ended.
             return "unknown" if is_anothers else "gone"
         return "alive" if now == self.started else "gone"
 
     @property
     def _would_be_seen(self) -> bool:
-        """Whether a process of ours would find that one under its number."""
+        """Whether this process would find that one by its pid."""
         boot, namespace = _place()
         return (
             self.host == socket.gethostname()
@@ -114,19 +113,19 @@ def this_process(lease_seconds: float) -> Holder:
 
 
 def forget(holder: Holder) -> None:
-    """Hold a lock no more: whatever is left of it has nobody behind it."""
+    """Forget a lock that this process held: files that are left of it belong to nobody."""
     _OWN.discard(holder.token)
 
 
 def _place() -> tuple[str, str]:
-    """Return the boot of the machine, and the namespace of this process's number.
+    """Return the boot of the machine, and the namespace of this process's pid.
 
-    ("", "") where the system does not tell, or where what it tells in /proc is of other numbers.
+    ("", "") where the system does not tell, or where /proc is that of another namespace.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         number = Path("/proc/self/stat").read_text().partition(" ")[0]
-        # The moment that a process started at is told by the clock of a namespace of its own.
+        # The moment when a process started is measured by the clock of its time namespace.
         spaces = [f"/proc/self/ns/{kind}" for kind in ("pid", "time")]
         namespace = " ".join(os.readlink(space) for space in spaces if os.path.lexists(space))
     except OSError:
@@ -135,7 +134,7 @@ def _place() -> tuple[str, str]:
 
 
 def _started(pid: int | str) -> str | None:
-    """Return the boot and the moment that a process started at; None where it is not to be seen."""
+    """Return the boot, and when a process started; None where the process cannot be seen."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -147,7 +146,7 @@ def _started(pid: int | str) -> str | None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return whom a file names; None when it is not there.
+    """Return the Holder that a file names; None when there is no file.
 
     Raises:
         StoreError: when it cannot be read.
@@ -181,5 +180,5 @@ def _holder(found: Any) -> Holder:
 
 
 def _text(value: Any) -> str:
-    """Keep a text of another from writing to the terminal anything but itself."""
+    """Escape the text of another, so that it cannot control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[:200])

@@ -1,8 +1,8 @@
 """The lease of a lock: a count in a file, which its holder raises and others watch.
 
-The path of the file enters, and whether it is renewed leaves. How long it has been as it is,
-whoever watches measures on a clock of his own that nobody sets: no two clocks are ever compared,
-and to one who has just come a lease says nothing. Knows nothing of locks.
+The path of the file enters, and whether it is renewed leaves. A watcher measures on its own
+monotonic clock how long the count stays the same: no two clocks are ever compared, and a watcher
+that has just begun knows nothing of a lease. Knows nothing of locks.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Lease:
-    """How long a holder may be silent before another may take what it holds.
+    """How long a holder may be silent before another may take its lock.
 
     Attributes:
         seconds: the lease.
-        every_seconds: how often it is renewed: a few times over, so that a slow device or a thread
-            that has to wait does not lose it.
+        every_seconds: how often it is renewed: several times a lease, so that a slow device or a
+            thread that has to wait does not lose it.
     """
 
     seconds: float = _SECONDS
@@ -58,7 +58,7 @@ class Renewal:
         self._stopped.set()
 
     def catch_up(self) -> None:
-        """Renew it where the thread is late: others of the process may leave it no time."""
+        """Renew the lease if the thread is late: other threads may leave it no time."""
         if time.monotonic() - self._renewed > self._every_seconds:
             with contextlib.suppress(OSError):
                 self._write()
@@ -69,12 +69,12 @@ class Renewal:
                 self._write()
             except FileNotFoundError:  # the lock is another's
                 return
-            except OSError:  # again when its time has come: a lease is renewed more than once
+            except OSError:  # tried again at the next renewal: a lease lasts for several
                 continue
 
     def _write(self, flags: int = 0) -> None:
-        # As long as before, in place: it takes no space on a full disk. Opened and closed, which is
-        # when other hosts come to see it on NFS.
+        # Of the same length and in place, so that it takes no space on a full disk. Opened and
+        # closed, because that is when other hosts see it on NFS.
         descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | flags, 0o666)
         try:
             os.write(descriptor, b"%020d" % next(self._counts))
@@ -84,9 +84,9 @@ class Renewal:
 
 
 def is_renewed(path: Path, seconds: float) -> bool:
-    """Watch a lease until it is renewed, or has been as it is for so long; tell which.
+    """Watch a lease; return True once it is renewed, False once `seconds` pass without that.
 
-    A lease that is not there is as it is too: without its folder its holder writes nothing.
+    A lease without a file counts as not renewed: without its folder its holder writes nothing.
     """
     first = read_plain(path, _LARGEST_BYTES)
     since = time.monotonic()

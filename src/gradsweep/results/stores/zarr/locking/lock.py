@@ -3,24 +3,24 @@
     .gradsweep/run/lock                who holds the store
     .gradsweep/run/taking.<token>      who takes it over from the holder with that token
 
-Whoever links `lock` into place first has it: that is atomic on local file systems and on NFS alike,
-where flock is not to be relied on. Being a file it outlives a process that is killed, and then it
-is taken over, in this order:
+The process that links `lock` into place first has it: a link is atomic on local file systems and on
+NFS, where flock is unreliable. The file outlives a process that is killed; the lock is then taken
+over in these steps:
 
-1. The holder is shown to be gone: by its process, by its lease, or since its session was ended
+1. The holder is shown to be gone: by its process, by its lease, or because its session was ended
    (see `holder`, `lease` and `scratch`).
-2. `taking.<its token>` is linked into place. It can be once, and a token never comes back, so of
-   several that try one goes on. Where that one is killed, the next takes over from it in turn,
-   once both are shown to be gone.
-3. The sessions of all that held the lock so far are ended (see `scratch`): from here on none of
-   them can write, nor let go of the lock.
-4. The lock is looked at once more. What it says now, it says until the next step, since whoever
-   could change it has been ended, or would have to end this one first.
-5. `lock` is replaced by one's own, and what others left is cleared away.
+2. `taking.<its token>` is linked into place. That succeeds once, and a token never comes back, so
+   only one of several processes goes on. If it is killed, the next takes over from it in turn, once
+   both are shown to be gone.
+3. The sessions of all holders so far are ended (see `scratch`): from here on none of them can write
+   or release the lock.
+4. The lock is read once more. It does not change before the next step: every process that could
+   change it has been ended, or would have to end this one first.
+5. `lock` is replaced by the new holder's own, and what others left is cleared away.
 
-So when a holder was not gone but stopped, or the lease of a suspended machine ran out, it finds on
-waking that its session has ended. A lock that is let go of is renamed into the session's folder, so
-that a session that has ended cannot let go of another's.
+So a holder that was not gone but stopped, or whose lease ran out while its machine was suspended,
+finds on waking that its session has ended. A lock is released by a rename into the session's
+folder, so that a session that has ended cannot release another's lock.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ def _tokens(chain: list[Holder]) -> list[str]:
 
 
 def _names(path: Path, holder: Holder) -> bool:
-    """Whether a file names a holder, by the very lock it has."""
+    """Whether a file names a holder, by the token of its lock."""
     found = read_holder(path)
     return found is not None and found.token == holder.token
 
@@ -91,8 +91,8 @@ class Lock:
     Attributes:
         holder: this process.
         scratch: the folder of the session that holds it.
-        former: who held it before and did not let go; None where it was free.
-        why: why that one is held to be gone: "is gone".
+        former: who held it before and did not release it; None where it was free.
+        why: why the former holder counts as gone, such as "is gone".
         n_strays: how many unfinished files others had left.
     """
 
@@ -102,23 +102,23 @@ class Lock:
         self.former: Holder | None = None
         self.why = ""
         self.n_strays = 0
-        # Where nobody holds the lock any more, nobody renews it.
-        weakref.finalize(self, _let_be, holder, renewal)
+        # A Lock that nothing refers to any more is not renewed.
+        weakref.finalize(self, _stop_renewing, holder, renewal)
 
     @classmethod
     def take(cls, folder: Path, lease: Lease | None = None, force: bool = False) -> "Lock":
-        """Take the lock, from a holder that is gone too.
+        """Take the lock, also from a holder that is gone.
 
         Args:
-            lease: how often this process shows that it is there; by default every 15 s.
-            force: hold whoever cannot be looked for to be gone.
+            lease: how often this process shows that it exists; by default every 15 s.
+            force: count a holder as gone where its process cannot be looked for.
 
         Raises:
-            StoreError: when another has it, with who that is and what to do.
+            StoreError: when another has it; the message says who, and what to do.
         """
         while True:
             chain = _chain(folder)
-            # The last one first: it is the one that may be at work.
+            # The last one comes first: it is the one that may be at work.
             reasons = [_why_gone(folder, holder, force) for holder in reversed(chain)]
             if None in reasons:
                 continue
@@ -153,7 +153,7 @@ class Lock:
             lock = taken
             return lock
         except StoreError as error:
-            # Who was first has ended everybody else's session.
+            # The process that was first has ended all other sessions.
             if error.errno == errno.ENOENT and not os.path.lexists(scratch):
                 return None
             raise
@@ -164,7 +164,7 @@ class Lock:
                 _withdraw(me, folder, claim)
 
     def _clear(self) -> None:
-        """End every other session, and remove what claims there were to the lock."""
+        """End every other session, and remove all other claims to the lock."""
         for session in scratches.others(self.scratch):
             self.n_strays += scratches.end(session, self.scratch)
         for claim in (self._folder / RUN_FOLDER).glob("taking.*"):
@@ -209,7 +209,7 @@ class Lock:
 
     @contextlib.contextmanager
     def explaining(self) -> Iterator[None]:
-        """Say of a failure that the lock was taken, where that is the reason."""
+        """Raise the loss of the lock in place of a failure, where that is the reason for it."""
         try:
             yield
         except StoreError:
@@ -217,7 +217,7 @@ class Lock:
             raise
 
     def release(self) -> None:
-        """Let go, unless the lock has become another's; what cannot be removed becomes stale."""
+        """Release the lock, unless it has become another's; what cannot be removed is stale."""
         if os.getpid() != self.holder.pid:
             return
         self._renewal.stop()
@@ -228,21 +228,21 @@ class Lock:
         forget(self.holder)
 
 
-def _let_be(holder: Holder, renewal: Renewal) -> None:
+def _stop_renewing(holder: Holder, renewal: Renewal) -> None:
     if os.getpid() == holder.pid:
         renewal.stop()
         forget(holder)
 
 
 def _withdraw(me: Holder, folder: Path, claim: Path) -> None:
-    """Leave everything as if this attempt at the lock had not been."""
+    """Undo an attempt at the lock."""
     scratch = scratch_of(folder, me.token)
     with contextlib.suppress(OSError):
         if _names(_lock_path(folder), me):
             take_out(_lock_path(folder), scratch, f"unlock {folder}")
     with contextlib.suppress(OSError):
-        # Another's claim is not removed in its place: while the lock is where it was, nobody else
-        # removes this one, and once the lock has gone on, a claim to what it was means nothing.
+        # No other claim is removed in its place: until the lock changes hands nobody else removes
+        # this one, and after that a claim to the former lock means nothing.
         if claim != _lock_path(folder) and _names(claim, me):
             claim.unlink(missing_ok=True)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -250,7 +250,7 @@ def _withdraw(me: Holder, folder: Path, claim: Path) -> None:
 
 
 def _why_gone(folder: Path, holder: Holder, force: bool) -> str | None:
-    """Return why a holder is held to be gone; None when that has to be asked again.
+    """Return why a holder counts as gone; None when the caller has to look again.
 
     Raises:
         StoreError: when it is not gone, or it cannot be told.
@@ -258,7 +258,7 @@ def _why_gone(folder: Path, holder: Holder, force: bool) -> str | None:
     session = scratch_of(folder, holder.token)
     seconds = holder.lease_seconds
     if seconds and not os.path.lexists(session):
-        # It has just let go, or was ended: either way it writes nothing more.
+        # It has just released the lock, or was ended: either way it writes nothing more.
         return "is gone" if holder.state == "gone" else "has ended"
     match holder.state:
         case "alive":
@@ -294,18 +294,18 @@ def _held(folder: Path, holder: Holder, how: str, advice: str) -> StoreError:
 def unlock(path: str | os.PathLike[str], force: bool = False) -> Holder | None:
     """Remove the lock that a process left behind when it was killed.
 
-    A run takes over from a process that can be shown to be gone, so this is for when it cannot.
+    A run takes over by itself from a process that can be shown to be gone; this is for any other.
 
     Args:
         path: the store.
-        force: remove it too when its process is on another host, without looking at its lease, or
-            when it cannot be read. Only for when it is known that nobody is writing.
+        force: also remove the lock of a process on another host, without looking at its lease, and
+            a lock that cannot be read. Use it only when you know that nobody is writing.
 
     Returns:
         Who held it; None when nobody did, or when that cannot be read.
 
     Raises:
-        NotAStore: when there is nothing of ours.
+        NotAStore: when there is no store of gradsweep.
         StoreError: when its process is running, or may be.
     """
     folder = Path(path)
@@ -325,7 +325,7 @@ def unlock(path: str | os.PathLike[str], force: bool = False) -> Holder | None:
 
 
 def _remove_unreadable(folder: Path) -> None:
-    """Remove a lock that names nobody, and end whatever session there is."""
+    """Remove a lock that cannot be read, and end every session."""
     me = this_process(0)
     scratch = scratch_of(folder, me.token)
     scratches.make(scratch)
@@ -340,11 +340,11 @@ def _remove_unreadable(folder: Path) -> None:
 
 
 def _link(whole: Path, path: Path, holder: Holder) -> bool:
-    """Give a whole file a second name, and tell whether nobody had it."""
+    """Give a whole file a second name, and return whether that name was free."""
     try:
         os.link(whole, path)
     except FileExistsError:
-        # Perhaps by us: a device that falters may have done what it said it had not.
+        # Perhaps the name is ours: a device that falters may make a link and report a failure.
         return _names(path, holder)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):

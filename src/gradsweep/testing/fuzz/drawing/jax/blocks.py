@@ -61,7 +61,7 @@ def _switch(scope: Scope, choices: Choices) -> Statement | None:
 
 
 def _scan(scope: Scope, choices: Choices) -> Statement | None:
-    """A scan over the rows of an array, or over nothing a number of times."""
+    """A scan over the rows of an array, or of some steps without rows."""
     start = floating(scope, choices)
     if start is None:
         return None
@@ -136,7 +136,7 @@ def _map(scope: Scope, choices: Choices) -> Statement | None:
 
 
 def _while(scope: Scope, choices: Choices) -> Statement | None:
-    """A loop of unknown length, of what is not differentiated."""
+    """A loop of unknown length, over a value that is not differentiated."""
     start, other = floating(scope, choices), floating(scope, choices, 0)
     if start is None or other is None:
         return None

@@ -9,10 +9,10 @@ class Rule(NamedTuple):
     """The source of a function with a rule.
 
     Attributes:
-        value: of `a`, and of `b` where there are two operands.
-        first: the derivative by `a`, of the same.
-        second: that by `b`; "" for one operand.
-        form: which of JAX's ways.
+        value: the formula of the value, in `a`, and in `b` where there are two operands.
+        first: that of the derivative by `a`.
+        second: that of the derivative by `b`; "" for one operand.
+        form: a key of `_FORMS`, without "of two".
     """
 
     value: str

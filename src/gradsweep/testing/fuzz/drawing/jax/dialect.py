@@ -1,4 +1,4 @@
-"""JAX's grammar: its rows, its blocks, and how its values are looked at."""
+"""JAX's grammar: its rows, its blocks, and questions about its values."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ class JaxDialect:
         def traced(arrays: dict[str, Any]) -> None:
             drawn.append(draw(arrays))
 
-        # Types are all that is needed, and to compute would be to compile every statement.
+        # Only types are needed, and to compute would be to compile every statement.
         with self.running():
             self._jax.eval_shape(traced, dict(arguments))
         return drawn[0]

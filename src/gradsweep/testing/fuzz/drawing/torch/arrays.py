@@ -4,7 +4,7 @@ from gradsweep.testing.fuzz.drawing.rows import rows_of
 
 __all__ = ["ROWS"]
 
-# Without torch.kron: what is written into its operands later, its derivative is wrong by.
+# Without torch.kron: its derivative is wrong where its operands are written to later.
 ROWS = rows_of({
     "arithmetic": """
         {a:f} * {b:f~}

@@ -24,7 +24,7 @@ def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> State
 
 
 def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
-    """Return the lines of one way through a branch, at the end of which the target is set."""
+    """Return the lines of one way through a branch, the last of which sets the target."""
     inner = scope.within()
     value = grow_value(inner, choices, choices.between(1, 2), like) or start
     ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
@@ -133,7 +133,7 @@ def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
 
 
 def _function(scope: Scope, choices: Choices) -> Statement | None:
-    """A function within the function, which reads what is around it."""
+    """A function within the function, which reads variables around it."""
     start = floating(scope, choices)
     if start is None:
         return None
@@ -204,7 +204,7 @@ def _rule_of(feature: str, rules: tuple) -> Block:
         name, result = scope.fresh("Rule"), scope.fresh()
         if not scope.define(rule.text(name)):
             return None
-        # A value of its own, so that a rule that writes may.
+        # The operand is a value of its own, since a rule may write into it.
         operands = ", ".join([f"{operand.name} * 1.0"] * rule.n_operands)
         return _written(scope, feature, [f"{result} = {name}.apply({operands})"], result)
 

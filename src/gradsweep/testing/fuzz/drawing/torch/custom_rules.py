@@ -9,10 +9,10 @@ class Rule(NamedTuple):
     """The source of a class, from its forward and its backward formula.
 
     Attributes:
-        forward: the value, of `a` and `b`.
-        backward: the gradient, of `a`, `b`, the result `y` and its gradient `g`.
-        jvp: the tangent, of the same and the tangent `t`; "" for none.
-        form: how it is written.
+        forward: the formula of the value, in `a` and `b`.
+        backward: that of the gradient, in `a`, `b`, the result `y` and its gradient `g`.
+        jvp: that of the tangent, in the same and the tangent `t`; "" for none.
+        form: a key of `_FORMS`.
     """
 
     forward: str

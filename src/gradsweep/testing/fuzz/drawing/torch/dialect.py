@@ -1,4 +1,4 @@
-"""torch's grammar: its rows, its blocks, and how its values are looked at."""
+"""torch's grammar: its rows, its blocks, and questions about its values."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
