@@ -182,14 +182,30 @@ def test_datasets_of_repeated_calls_share_nothing_that_can_be_written():
     assert second.k.item() == 5.0
 
 
-def test_repeated_calls_see_what_became_of_the_sweeps_own_array():
+@pytest.mark.parametrize("n", [3, 50_000])
+def test_repeated_calls_see_what_became_of_the_sweeps_own_array(n):
     def f(x):
         return x**2
 
-    x = np.array([1.0, 2.0, 3.0])
-    gs.gradient(f, gs.Sweep(x=x))
-    x[0] = -4.0
-    again = gs.gradient(f, gs.Sweep(x=x))
+    x = np.arange(1.0, n + 1)
+    sweep = gs.Sweep(x=x)
+    first = gs.gradient(f, sweep)
+    x[0], x[-1] = -4.0, 0.5
+    for again in (gs.gradient(f, sweep), gs.gradient(f, gs.Sweep(x=x))):
+        np.testing.assert_array_equal(again.x[[0, 1, -1]], [-4.0, 2.0, 0.5])
+        np.testing.assert_array_equal(again.df_dx[[0, 1, -1]], [-8.0, 4.0, 1.0])
+        assert again.df_dx.sel(x=0.5) == 1.0
+    # What was computed before is labelled as it was.
+    np.testing.assert_array_equal(first.x[[0, -1]], [1.0, n])
+    assert first.df_dx.sel(x=1.0) == 2.0
 
-    np.testing.assert_array_equal(again.x, [-4.0, 2.0, 3.0])
-    np.testing.assert_array_equal(again.df_dx, [-8.0, 4.0, 6.0])
+
+def test_coordinates_that_differ_in_a_bit_are_told_apart():
+    def f(x):
+        return x + 0.0
+
+    zeros = np.zeros(50_000)
+    for x in (zeros, -zeros, np.full(50_000, np.nan), zeros):
+        found = gs.gradient(f, gs.Sweep(x=("t", x))).x.values
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(x))

@@ -7,7 +7,7 @@ Knows nothing of engines or Programs.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,10 +24,25 @@ if TYPE_CHECKING:
 
 __all__ = ["coordinates", "dataset"]
 
-# xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
-# Dataset without its data is kept for sweeps that are labelled alike, value by value.
-_FRAMES: Cache[tuple[list[Variable], "xarray.Dataset"]] = Cache(size=64)
-_LARGEST_COORDINATES_BYTES = 2**17
+# Coordinates that take more are compared with those of a frame, and not looked up by their bytes.
+_LARGE_BYTES = 2**17
+# Larger ones are not kept: a frame has a copy of its coordinates.
+_LARGEST_BYTES = 2**27
+
+
+class _Frame(NamedTuple):
+    """A Dataset without its data, and what its variables are.
+
+    xarray takes longer to check and index the parts of a Dataset than a sweep takes to compute, so
+    frames are kept for sweeps that are labelled alike, value by value.
+    """
+
+    variables: Sequence[Variable]
+    blank: "xarray.Dataset"
+
+
+_FRAMES: Cache[_Frame] = Cache(size=64)
+_LARGE_FRAMES: Cache[_Frame] = Cache(size=2)
 
 _Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
 
@@ -49,16 +64,24 @@ def dataset(
     dtypes = tuple(dtype_name(array.dtype) for array in arrays)
     make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
     around = dict(_coordinates(labels.arguments, axes))
-    if sum(c.values.nbytes for c in around.values()) > _LARGEST_COORDINATES_BYTES:
-        found, blank = make()
+    is_large = {name: c.values.nbytes > _LARGE_BYTES for name, c in around.items()}
+    if sum(c.values.nbytes for c in around.values()) > _LARGEST_BYTES:
+        frame = make()
     else:
         same = [
-            (name, c.dims, c.values.dtype, load(c.values).tobytes(), repr(dict(c.attrs)))
+            (name, c.dims, c.values.dtype, repr(dict(c.attrs)))
+            + (() if is_large[name] else (load(c.values).tobytes(),))
             for name, c in around.items()
         ]
         asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
-        found, blank = _FRAMES.get((*asked, *same), make)
-    return blank.copy(data={variable.name: variable.of(arrays) for variable in found})
+        frames = _LARGE_FRAMES if any(is_large.values()) else _FRAMES
+        key = (*asked, *same)
+        frame = frames.get(key, make)
+        large = {name: c.values for name, c in around.items() if is_large[name]}
+        if not all(_is_same(frame.blank, name, values) for name, values in large.items()):
+            frames.drop(key)
+            frame = frames.get(key, make)
+    return frame.blank.copy(data={v.name: v.of(arrays) for v in frame.variables})
 
 
 def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
@@ -80,8 +103,8 @@ def _make_frame(
     dtypes: Sequence[str],
     axes: Mapping[str, int],
     attrs: Mapping[str, Any],
-) -> tuple[list[Variable], "xarray.Dataset"]:
-    """Return a Dataset's variables, and it with one number, repeated without memory, for data."""
+) -> _Frame:
+    """Return a frame: for data it has one number, repeated without memory."""
     import xarray
 
     found = variables(labels, results, dims, dtypes, axes)
@@ -90,16 +113,34 @@ def _make_frame(
         name: (own, _frozen(values), dict(own_attrs))
         for name, (own, values, own_attrs) in coordinates(labels, found, axes).items()
     }
-    return found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)})
+    return _Frame(found, xarray.Dataset(nothing, around, {**attrs, "axes": " ".join(axes)}))
 
 
 def _frozen(values: Values) -> np.ndarray:
     """Copy values that several Datasets will share, so that nobody can write to them."""
-    if values.nbytes > _LARGEST_COORDINATES_BYTES:
+    if values.nbytes > _LARGEST_BYTES:
         return load(values)  # not shared, and better not doubled
     copied = np.array(load(values))
     copied.flags.writeable = False
     return copied
+
+
+def _is_same(blank: "xarray.Dataset", name: str, values: Values) -> bool:
+    """Tell whether a frame's coordinate has these values, to the bit."""
+    if name not in blank.coords:
+        return True  # it is none of the results'
+    own, other = blank.coords[name].values, load(values)
+    if own.shape != other.shape or own.dtype != other.dtype or own.dtype.hasobject:
+        return False
+    one, two = (_as_bits(array) for array in (own, other))
+    # Piece by piece, which stays in the cache and ends at the first that differs.
+    n = _LARGE_BYTES
+    return all(np.array_equal(one[i : i + n], two[i : i + n]) for i in range(0, len(one), n))
+
+
+def _as_bits(array: np.ndarray) -> np.ndarray:
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(np.uint64 if flat.itemsize % 8 == 0 else np.uint8)
 
 
 def _coordinates(

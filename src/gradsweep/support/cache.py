@@ -47,6 +47,11 @@ class Cache(Generic[T]):
                 self._values.popitem(last=False)
         return value
 
+    def drop(self, key: Hashable) -> None:
+        """Forget the value under a key, if there is one."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
