@@ -128,10 +128,50 @@ def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monke
 def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
     for module, name, found in (
         ("trace", "_bear_a_derivative", True),
-        ("ad", "_takes_logarithms", False),
+        ("ad", "takes_logarithms", False),
     ):
         module = importlib.import_module(f"gradsweep.tracing.torch.{module}")
         monkeypatch.setattr(module, name, lambda *_, found=found: found)
     must_fail(
         test_second_derivatives_are_those_of_the_formula, _cut_logcumsumexp, "forward", "auto"
     )
+
+
+# -- operations whose first derivative by one argument is chosen by the value of the other
+
+# Each with points where it is chosen, and d/dx of df/dy there, which torch's backward says. What it
+# says of d/dy of df/dx is 0: the choice counts as a constant.
+ONE_SIDED = {
+    "x ** y": (lambda x, y: (x * x + 0.3) ** y, [(1.5, 0.0), (-0.7, -0.0)], "2*x / (x**2 + 0.3)"),
+    "float_power": (lambda x, y: torch.float_power(x, y), [(0.4, 0.0), (2.5, -0.0)], "1 / x"),
+    "xlogy": (lambda x, y: torch.xlogy(x, y), [(0.0, -0.5), (-0.0, -4.0)], "1 / y"),
+    "xlog1py": (lambda x, y: torch.special.xlog1py(x, y), [(0.0, -3.0)], "1 / (1 + y)"),
+}
+
+
+@pytest.mark.parametrize("engine", ["fused", "reference", "torch", "loop"])
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("name", ONE_SIDED)
+def test_mixed_second_derivatives_are_those_of_their_own_order(name, mode, engine):
+    f, points, formula = ONE_SIDED[name]
+    x, y = (np.array([1.25, *column]) for column in zip(*points))
+    sweep = gs.Sweep(x=("point", x), y=("point", y))
+    found = gs.hessian(lambda x, y: f(x, y), sweep, mode=mode, engine=engine)
+    mixed = [v.values[1:] for k, v in found.data_vars.items() if k.endswith(("dx_dy", "dy_dx"))]
+    by_y, by_x = mixed
+    at = sp.lambdify(sp.symbols("x y"), sp.sympify(formula))
+    np.testing.assert_allclose(by_x, at(x[1:], y[1:]), rtol=1e-12)
+    np.testing.assert_array_equal(by_y, np.zeros(len(points)))
+
+
+@pytest.mark.parametrize("name", ONE_SIDED)
+def test_control_one_order_for_both_is_noticed(name, monkeypatch):
+    module = importlib.import_module("gradsweep.tracing.torch.graph")
+    monkeypatch.setattr(module, "_ONE_SIDED", frozenset())
+    must_fail(test_mixed_second_derivatives_are_those_of_their_own_order, name, "reverse", "fused")
+
+
+def test_an_operation_of_one_argument_keeps_its_hessian_symmetric():
+    found = gs.hessian(lambda x, y: (x * y) ** 3 + 2.0**x, gs.Sweep(x=X, y=2.0))
+    upper, lower = (v for k, v in found.data_vars.items() if k.endswith(("dx_dy", "dy_dx")))
+    assert np.shares_memory(upper.values, lower.values)

@@ -10,7 +10,7 @@ the pullback cannot be differentiated, or may be no linear function, or takes lo
 take the place of that; and torch's forward formulas are used where there is no backward at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
+from gradsweep.tracing.torch.graph import Rules, rules_of, takes_logarithms
 from gradsweep.tracing.torch.linear import (
     Seeds,
     Tensors,
@@ -33,6 +34,8 @@ from gradsweep.tracing.torch.linear import (
 from gradsweep.tracing.torch.meaning import Watch
 
 __all__ = ["FunctionalAD", "TorchAD", "float_dtype"]
+
+_FRAMEWORKS_OWN = Rules()
 
 # What torch raises where it has no rule.
 _REFUSALS = (NotImplementedError, RuntimeError)
@@ -53,12 +56,17 @@ class _Arrays:
 
     Args:
         dtype: of floating results.
+        rules: what is known of those of the function.
     """
 
     outer: Mode = "reverse"
 
-    def __init__(self, dtype: torch.dtype, is_symmetric: bool = True):
-        self.dtype, self.is_symmetric = dtype, is_symmetric
+    def __init__(self, dtype: torch.dtype, rules: Rules = _FRAMEWORKS_OWN):
+        self.dtype, self.rules = dtype, rules
+
+    @property
+    def is_symmetric(self) -> bool:
+        return self.rules.are_symmetric
 
     def jvp(self, function: Callable, x: Tensors, v: Seeds) -> tuple[Tensors, Tensors]:
         try:
@@ -161,7 +169,7 @@ class TorchAD(_Arrays):
 
     Args:
         twice: whether what `vjp` returns is differentiated again.
-        is_symmetric: whether Hessians are; None to find out.
+        rules: what is known of those of the function; None to find out.
         watch: what is seen of the function, while that is found out.
     """
 
@@ -169,12 +177,12 @@ class TorchAD(_Arrays):
         self,
         dtype: torch.dtype,
         twice: bool,
-        is_symmetric: bool | None = None,
+        rules: Rules | None = None,
         watch: Watch | None = None,
     ):
-        super().__init__(dtype, is_symmetric is not False)
+        super().__init__(dtype, rules or _FRAMEWORKS_OWN)
         self.twice, self._watch = twice, watch
-        self._looks_for_rules = is_symmetric is None
+        self._looks_for_rules = rules is None
         # What was pushed starts with choices, and so does what is pulled back through it.
         self._has_pushed = False
 
@@ -182,7 +190,7 @@ class TorchAD(_Arrays):
         twice, self.twice = self.twice, True
         try:
             y, pull = self.vjp(function, x)
-            if not self.is_symmetric or _takes_logarithms(y):
+            if self.rules.are_own or takes_logarithms(y):
                 raise _no_linear_function()
             # Whatever w is, the result is the same.
             w = tuple(
@@ -238,7 +246,7 @@ class TorchAD(_Arrays):
             y = tuple(function(*x))
         if self._looks_for_rules:
             is_hooked = self._watch is not None and self._watch.is_hooked
-            self.is_symmetric &= not (_uses_own_rules(y) or is_hooked)
+            self.rules = self.rules.together(rules_of(y)).or_own(is_hooked)
         connected = [i for i, array in enumerate(y) if array.requires_grad]
         wanted = [i for i, array in enumerate(x) if array.requires_grad]
 
@@ -286,48 +294,11 @@ def _no_linear_function() -> NotImplementedError:
     )
 
 
-def _uses_own_rules(outputs: Tensors) -> bool:
-    """Tell whether an autograd.Function lies in the graph, whose rule may not be a derivative.
-
-    Raises:
-        NotImplementedError: when a rule must not be differentiated, of which torch says nothing
-            where another way leads to the arguments.
-    """
-    is_own = False
-    for node in _nodes(outputs):
-        if type(node).__name__ == "Error":
-            raise NotImplementedError(
-                "an autograd.Function is marked with once_differentiable, and a second derivative "
-                "was asked for."
-            )
-        is_own |= isinstance(node, torch.autograd.function.BackwardCFunction)
-    return is_own
-
-
-def _takes_logarithms(outputs: Tensors) -> bool:
-    """Tell whether a pullback lies in the graph that takes the logarithm of |w|.
-
-    It is linear in w, but its derivative in w is 0 / 0 where w is 0. That is logcumsumexp's alone.
-    """
-    return any(type(node).__name__ == "LogcumsumexpBackward0" for node in _nodes(outputs))
-
-
-def _nodes(outputs: Tensors) -> Iterator[Any]:
-    """Yield every node of the graph behind some outputs."""
-    waiting, seen = [array.grad_fn for array in outputs], set[Any]()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting += [following for following, _ in node.next_functions]
-
-
 class FunctionalAD(_Arrays):
     """torch.func: the same, in a form that torch.func.vmap and torch.compile accept."""
 
     def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
-        if not self.is_symmetric:
+        if self.rules.are_own:
             raise _no_linear_function()
         y = tuple(function(*x))
 

@@ -21,6 +21,7 @@ from gradsweep.tracing.compose import compose
 from gradsweep.tracing.torch.ad import TorchAD
 from gradsweep.tracing.torch.basis import RecordedAD
 from gradsweep.tracing.torch.control import without_compiling
+from gradsweep.tracing.torch.graph import Rules
 from gradsweep.tracing.torch.meaning import AsBackward, Watch
 from gradsweep.tracing.torch.recorder.record import Recorder
 
@@ -48,7 +49,7 @@ class Recording:
 
     Attributes:
         values: the results at the point.
-        is_symmetric: whether Hessians of the function are.
+        rules: what is known of the rules that the function is differentiated with.
     """
 
     results: tuple[Result, ...]
@@ -57,7 +58,7 @@ class Recording:
     reason: str
     depends: tuple[frozenset[str], ...]
     is_unbranched: bool
-    is_symmetric: bool
+    rules: Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,7 @@ def record(
         reason=recorder.reason,
         depends=depends,
         is_unbranched=not recorder.has_branches,
-        is_symmetric=operators.is_symmetric,
+        rules=operators.rules,
     )
 
 
@@ -148,7 +149,7 @@ def evaluate(
         reason=f"it cannot be recorded ({type(error).__name__}: {_first_line(error)})",
         depends=(frozenset(point),) * len(rows),
         is_unbranched=False,
-        is_symmetric=operators.is_symmetric,
+        rules=operators.rules,
     )
 
 

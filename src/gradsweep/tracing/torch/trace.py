@@ -73,18 +73,18 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         asked = derivative
         if order > 1 and derivative.mode == "forward":
             safe = _by_rows(derivative)
-            rows = _at_point(bound, safe, TorchAD(dtype, True, recording.is_symmetric))
+            rows = _at_point(bound, safe, TorchAD(dtype, True, recording.rules))
             if not _bear_a_derivative(recording.values, rows, point):
                 derivative, recording = safe, run(safe, Watch())
-    symmetric = recording.is_symmetric
+    rules = recording.rules
     found = Trace(
         framework="torch",
         results=recording.results,
         program=recording.program,
         reason=recording.reason,
         depends=recording.depends,
-        call=_at_point(bound, derivative, FunctionalAD(dtype, symmetric)),
-        eager=_at_point(bound, derivative, TorchAD(dtype, order > 1, symmetric)),
+        call=_at_point(bound, derivative, FunctionalAD(dtype, rules)),
+        eager=_at_point(bound, derivative, TorchAD(dtype, order > 1, rules)),
         context=context,
         seconds=time.perf_counter() - start,
         mode=asked.mode,
@@ -96,8 +96,8 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
     safe = _by_rows(derivative)
     by_rows = replace(
         found,
-        call=_at_point(bound, safe, FunctionalAD(dtype, symmetric)),
-        eager=_at_point(bound, safe, TorchAD(dtype, order > 1, symmetric)),
+        call=_at_point(bound, safe, FunctionalAD(dtype, rules)),
+        eager=_at_point(bound, safe, TorchAD(dtype, order > 1, rules)),
     )
     return replace(found, by_rows=by_rows)
 
