@@ -258,6 +258,27 @@ def until(holds, seconds=20.0):
     assert holds()
 
 
+@pytest.mark.timeout(60)
+def test_memory_may_be_asked_for_at_any_moment(pool, monkeypatch):
+    """As by a finalizer of the user's that computes, while the pool itself is at work."""
+    depth, found = [0], []
+
+    def asks_again():
+        depth[0] += 1
+        if depth[0] < 4:
+            found.append(pool.empty((N,), "float64"))
+        depth[0] -= 1
+        return 2**30
+
+    monkeypatch.setattr(memory_pool, "limit_bytes", asks_again)
+    for _ in range(3):
+        found.append(pool.empty((N,), "float64"))
+    assert len({address(array) for array in found}) == len(found) > 30
+    found.clear()
+    pool.clear()
+    assert pool.idle_bytes == 0
+
+
 # -- results
 
 

@@ -71,17 +71,18 @@ class MemoryPool:
     """
 
     _lock: threading.Lock
+    _is_watched: threading.Lock  # which the thread that watches holds
 
     def __init__(self, idle_seconds: float = 10.0) -> None:
         self.idle_seconds = idle_seconds
         self.idle_bytes = 0
         self._idle: list[mmap.mmap] = []  # what ended last stands last
-        # A root may end anywhere, within this class's own code too: its block is noted here, and
-        # kept or dropped by whoever can have the lock.
+        # A root may end anywhere, within this class's own code too, and so may a user's object that
+        # computes once more. So nobody waits for the lock: what has ended is noted here, and kept
+        # or dropped by whoever has the lock next.
         self._ended: deque[mmap.mmap] = deque()
         self._last_use = -math.inf
-        self._watch: threading.Thread | None = None
-        give_locks(self, "_lock")
+        give_locks(self, "_lock", "_is_watched")
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.clear)
 
@@ -96,39 +97,36 @@ class MemoryPool:
         if n_bytes < _LEAST_BYTES or not limit_bytes():
             return np.empty(shape, dtype)
         self._last_use = time.monotonic()
-        with self._lock:
-            block = self._take(n_bytes)
-        if block is None:
-            block = self._made(n_bytes)
+        block = self._take(n_bytes) or self._made(n_bytes)
         self._settle()
-        if self._watch is None or not self._watch.is_alive():
-            self._watch = threading.Thread(target=self._keep_watch, daemon=True)
-            with suppress(RuntimeError):  # the interpreter is ending
-                self._watch.start()
+        self._begin_watch()
         root = np.frombuffer(block, np.uint8, n_bytes)
         weakref.finalize(root, self._end, block).atexit = False
         return root.view(dtype).reshape(shape)
 
     def clear(self) -> None:
         """Give back all that is idle."""
-        with self._lock:
-            self._drop(0)
+        self._settle(0)
 
     def shrink(self, n_bytes: int) -> None:
         """Give back so many bytes at least, or all that are idle; none where that is below 0."""
         if n_bytes > 0:
-            with self._lock:
-                self._drop(max(0, self.idle_bytes - n_bytes))
+            self._settle(max(0, self.idle_bytes - n_bytes))
 
     def _take(self, n_bytes: int) -> mmap.mmap | None:
         """Return the smallest idle block that is large enough and not much larger."""
-        fitting = [b for b in self._idle if n_bytes <= len(b) <= _MOST_WASTE * n_bytes]
-        if not fitting:
+        if not self._lock.acquire(blocking=False):
             return None
-        block = min(reversed(fitting), key=len)  # of equals, what the cache may still hold
-        self._idle.remove(block)
-        self.idle_bytes -= len(block)
-        return block
+        try:
+            fitting = [b for b in self._idle if n_bytes <= len(b) <= _MOST_WASTE * n_bytes]
+            if not fitting:
+                return None
+            block = min(reversed(fitting), key=len)  # of equals, what the cache may still hold
+            self._idle.remove(block)
+            self.idle_bytes -= len(block)
+            return block
+        finally:
+            self._lock.release()
 
     def _made(self, n_bytes: int) -> mmap.mmap:
         if self.idle_bytes and free_bytes() < n_bytes + present_bytes() / _SHARE:
@@ -147,31 +145,46 @@ class MemoryPool:
         self._ended.append(block)
         self._settle()
 
-    def _settle(self) -> None:
-        """Keep or drop the blocks that have ended, unless the lock is held: its holder will."""
-        while self._ended and self._lock.acquire(blocking=False):
+    def _settle(self, most_bytes: float = math.inf) -> None:
+        """Keep or drop the blocks that have ended, unless the lock is held: its holder will.
+
+        Args:
+            most_bytes: how much may stay, where that is less than the limit.
+        """
+        while self._lock.acquire(blocking=False):
             try:
                 while self._ended:
                     block = self._ended.popleft()
                     self._idle.append(block)
                     self.idle_bytes += len(block)
-                is_used = time.monotonic() < self._last_use + self.idle_seconds
-                self._drop(limit_bytes() if is_used else 0)
+                while self.idle_bytes > min(most_bytes, self._allowed_bytes):
+                    self.idle_bytes -= len(self._idle.pop(0))
             finally:
                 self._lock.release()
+            if not self._ended:
+                break
 
-    def _drop(self, most_bytes: int) -> None:
-        """Give back what has been idle longest, until no more than so much is."""
-        while self.idle_bytes > most_bytes:
-            self.idle_bytes -= len(self._idle.pop(0))
+    @property
+    def _allowed_bytes(self) -> int:
+        is_used = time.monotonic() < self._last_use + self.idle_seconds
+        return limit_bytes() if is_used else 0
 
-    def _keep_watch(self) -> None:
+    def _begin_watch(self) -> None:
+        """Have a thread give back what lies idle for too long, unless there is one."""
+        if self._is_watched.acquire(blocking=False):
+            with suppress(RuntimeError):  # the interpreter is ending
+                threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
         """Give everything back when it is not used for a while, or the machine needs it."""
         while (left := self._last_use + self.idle_seconds - time.monotonic()) > 0:
             time.sleep(min(left, _LOOK_SECONDS))
             if self.idle_bytes and free_bytes() < present_bytes() / _SHARE:
                 self.clear()
-        self.clear()
+        self._is_watched.release()
+        if time.monotonic() < self._last_use + self.idle_seconds:  # used again meanwhile
+            self._begin_watch()
+        self._settle()
 
 
 def _mapped(n_bytes: int) -> mmap.mmap:
