@@ -12,7 +12,7 @@ import numpy as np
 
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.frameworks import offered_by
-from gradsweep.planning.direct_calls import DirectCalls, can_bind
+from gradsweep.planning.direct_calls import DirectCalls
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.planning.traces import holds_elsewhere
@@ -62,7 +62,7 @@ class CompiledQuantity:
         self._identity = _identity_of(request.bound.function)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.untouched())}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
-        self._direct = DirectCalls(self.plan) if can_bind(self.plan) else None
+        self._direct = DirectCalls(self.plan, self._traces, options)
 
     def __repr__(self) -> str:
         what = f"{self.plan.derivative.quantity} of {self.plan.bound.name}"
@@ -92,7 +92,7 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        if self._direct is not None and not self._origin:
+        if not self._origin:
             found = self._direct(values, out)
             if found is not None:
                 return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsweep.engines.cost import compiling_seconds, running_seconds
 from gradsweep.planning.decision import Decision, PlannedBranch
-from gradsweep.program.program import count_written
+from gradsweep.program.program import Program, count_written
 from gradsweep.program.source import source as program_source
 from gradsweep.request.partition import Partition
 from gradsweep.request.quantities import QUANTITIES
@@ -165,6 +165,8 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
             f"  program      {_count(traced.program.n_written, 'equation')}, "
             f"about {_count(traced.program.flops, 'flop')} a point"
         )
+        if traced.program.guards:
+            yield f"    {_guards(traced.program)}"
         for loop in traced.program.loops:
             often = f"{loop.n_steps:,} times" if loop.n_steps else "as long as the point goes on"
             yield f"    loop {often}: {_count(loop.body.n_written, 'equation')}"
@@ -178,6 +180,17 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
     block = " x ".join(f"{axis}: {size:,}" for axis, size in chunks.block.items()) or "one point"
     scratch = format_bytes(planned.scratch_bytes)
     yield f"  chunks       {chunks.n_parts:,} of {block}, {scratch} of scratch each"
+
+
+def _guards(program: Program) -> str:
+    """Tell how many values the function's Python code has read, and at which lines."""
+    lines = [*dict.fromkeys(guard.where for guard in program.guards)]
+    at = ", ".join(lines[:_MOST_LINES]) + (", ..." if len(lines) > _MOST_LINES else "")
+    return f"{_count(len(program.guards), 'guard')} checked at every point: {at}"
+
+
+# Lines of guards that are named.
+_MOST_LINES = 3
 
 
 def _count(n: int, noun: str) -> str:

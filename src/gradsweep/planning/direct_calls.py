@@ -4,51 +4,75 @@ For each form of a call, the shapes and dtypes of its values, a kernel is bound 
 points, values are copied into arrays of its own and results out of one, in microseconds all told;
 with many, the kernel is pointed at the caller's arrays. A Plan enters; values by name enter at each
 call, and arrays by name leave.
+
+Where the function's Python code has branches, one kernel computes all ways that the points go, and
+tells which of them each point goes. Where a point goes a way that is not known, nothing leaves.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from operator import is_
 from typing import Any
 
 import numpy as np
 
+from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.job import Bindable
+from gradsweep.engines.prepared import Prepared
+from gradsweep.planning.branches import Branch
 from gradsweep.planning.plan import Plan
+from gradsweep.planning.preparing import prepared_for
+from gradsweep.program.guards import together, with_holds
+from gradsweep.program.program import Program
+from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.results.names import variable_name, views
+from gradsweep.running.chunks import allocate
 from gradsweep.support.addresses import address_of, overlap
+from gradsweep.support.errors import TooLong
 from gradsweep.support.locks import give_locks
 from gradsweep.support.memory_pool import empty
 
-__all__ = ["DirectCalls", "can_bind"]
+__all__ = ["DirectCalls"]
 
 # Up to so many numbers in all.
 _SMALL = 2**13
 
-_FORMS_KEPT = 8
+# What a call gives where its points go other ways than it computed.
+_OTHER_WAYS: dict[str, np.ndarray] = {}
+
+_FORMS_KEPT = _KERNELS_KEPT = 8
+
+# One Program computes every way at every point. It shares what they have in common: it is used
+# where it has at most so many times the equations of the longest way, and some more.
+_MOST_WAYS = 8
+_MOST_GROWTH, _LITTLE = 2, 1000
 
 # A call's form: the name, shape and dtype of each value. A float has neither of the last two.
 _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
 
 
-def can_bind(plan: Plan) -> bool:
-    """Tell whether one Program holds for every point, and its machine code can be bound."""
-    (first, *others) = plan.branches
-    program = first.branch.traced.program
-    holds = program is not None and not program.guards and not others
-    return bool(holds) and isinstance(first.prepared.kernel, Bindable)
+Ways = tuple[Trace, ...]
 
 
 class DirectCalls:
-    """Computes a plan's results at new values, where machine code can be given them as they are."""
+    """Computes a plan's results at new values, where machine code can be given them as they are.
+
+    Args:
+        plan: what is computed, with the ways that it knows through the function's branches.
+        known: all ways that are known; others may be added to the list.
+    """
 
     _lock: threading.Lock  # what a kernel is bound to is one call's at a time
 
-    def __init__(self, plan: Plan):
-        self._plan = plan
-        self._forms: dict[_Form, _Small | _Large | None] = {}
+    def __init__(self, plan: Plan, known: list[Trace], options: ComputeOptions):
+        self._plan, self._known, self._options = plan, known, options
+        # The ways that the points of the last call went, which those of the next may go as well.
+        self._ways: Ways = tuple(planned.branch.traced for planned in plan.branches)
+        self._kernels: dict[Ways, tuple[Plan, Prepared] | None] = {}
+        self._forms: dict[tuple[Ways, _Form], _Small | _Large | None] = {}
         give_locks(self, "_lock")
         # Numbers and arrays alone: containers and components take the general way.
         self._names = {
@@ -67,18 +91,43 @@ class DirectCalls:
                 form.append((name, None, None))
             else:
                 return None
-        key = tuple(form)
         with self._lock:
-            try:
-                bound = self._forms[key]
-            except KeyError:
-                if len(self._forms) >= _FORMS_KEPT:
-                    self._forms.clear()
-                bound = self._forms[key] = self._bind(key)
-            return None if bound is None else bound(values, out)
+            return self._follow(tuple(form), values, out)
 
-    def _bind(self, form: _Form) -> "_Small | _Large | None":
-        plan = self._plan
+    def _follow(
+        self, form: _Form, values: Mapping[str, Any], out: Mapping[str, Any] | None
+    ) -> dict[str, np.ndarray] | None:
+        """Compute by the ways that the points go: as last time, or else as is found then."""
+        ways, tried = self._ways, list[Ways]()
+        while ways not in tried:
+            bound = self._bound(ways, form)
+            if bound is None:
+                return None
+            found = bound(values, out)
+            if found is not _OTHER_WAYS:
+                self._ways = ways
+                return found
+            tried.append(ways)
+            is_used = bound.results.ways_used()
+            used = tuple(way for way, is_taken in zip(ways, is_used) if is_taken)
+            ways = used if bound.results.are_everywhere() else tuple(self._known)
+        return None
+
+    def _bound(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
+        try:
+            return self._forms[ways, form]
+        except KeyError:
+            pass
+        if len(self._forms) >= _FORMS_KEPT:
+            self._forms.clear()
+        bound = self._forms[ways, form] = self._bind(ways, form)
+        return bound
+
+    def _bind(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
+        made = self._kernel(ways)
+        if made is None:
+            return None
+        plan, prepared = made
         leaves = dict(plan.leaves)
         for name, shape, dtype in form:
             if name not in self._names:
@@ -93,7 +142,51 @@ class DirectCalls:
         plan = plan.with_axes(axes_of(leaves.values()))
         changed = [name for name, _, _ in form]
         n_numbers = plan.result_bytes // 8 + sum(leaves[name].whole().size for name in changed)
-        return (_Small if n_numbers <= _SMALL else _Large)(plan, leaves, changed)
+        of_size = _Small if n_numbers <= _SMALL else _Large
+        return of_size(plan, prepared, leaves, changed)
+
+    def _kernel(self, ways: Ways) -> tuple[Plan, Prepared] | None:
+        """Return what computes the results by some ways, and the plan with their dims."""
+        if ways not in self._kernels:
+            if len(self._kernels) >= _KERNELS_KEPT:
+                self._kernels.clear()
+            self._kernels[ways] = self._prepare(ways)
+        return self._kernels[ways]
+
+    def _prepare(self, ways: Ways) -> tuple[Plan, Prepared] | None:
+        if any(way.results != ways[0].results for way in ways):
+            return None  # the general way says what is wrong
+        program = _together([way.program for way in ways])
+        if program is None:
+            return None
+        plan = self._plan
+        # The points of a branch stand along an axis of their own; these are those of the sweep.
+        branch = Branch(replace(ways[0], program=program), plan.leaves, plan.axes, None)
+        prepared = prepared_for(branch, self._options)
+        if not isinstance(prepared.kernel, Bindable):
+            return None
+        return replace(plan, dims=prepared.job.dims[: len(plan.results)]), prepared
+
+
+def _together(programs: Sequence[Program | None]) -> Program | None:
+    """Return one Program for all ways, or None where it would do far more than each of them."""
+    found = [program for program in programs if program is not None]
+    if len(found) < len(programs) or not 0 < len(found) <= _MOST_WAYS:
+        return None
+    if len(found) == 1:
+        return with_holds(found[0]) if found[0].guards else found[0]
+    if any(_dtypes(way) != _dtypes(found[0]) for way in found):
+        return None
+    try:
+        program = together(found)
+    except TooLong:
+        return None
+    most = _MOST_GROWTH * max(way.n_computed for way in found) + _LITTLE
+    return program if program.n_computed <= most else None
+
+
+def _dtypes(program: Program) -> list[list[str]]:
+    return [[program.dtype(v) for v in output.variables] for output in program.outputs]
 
 
 class _Results:
@@ -102,11 +195,15 @@ class _Results:
     Attributes:
         names: of each result that is computed.
         like: an array for each, which nobody reads.
+        holds: for each way through the function's branches, the points that go it; none where
+            there are no branches.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, prepared: Prepared):
         self.names = [variable_name(plan.labels, result) for result in plan.results]
         self.like = plan.untouched()
+        dims = prepared.job.dims[len(plan.results) :]
+        self.holds = [allocate(plan.axes, of, (), "bool") for of in dims]
         self._forms = [(array.shape, array.dtype, array.strides) for array in self.like]
         # Each variable by the number of the result that it shows; its axes moved, if they are.
         self._shown = [
@@ -123,6 +220,22 @@ class _Results:
             is_straight = order == [*range(array.ndim)]
             back = None if is_straight else np.argsort(order).tolist()
             self._memory.append((shape, array.dtype, back))
+
+    def hold(self) -> bool:
+        """Tell whether every point goes one of the ways, and every way is gone by some point."""
+        if len(self.holds) < 2:
+            return all(holds.all() for holds in self.holds)
+        return all(self.ways_used()) and self.are_everywhere()
+
+    def ways_used(self) -> list[bool]:
+        """Return for each way whether any point goes it."""
+        return [bool(holds.any()) for holds in self.holds]
+
+    def are_everywhere(self) -> bool:
+        """Tell whether every point goes one of the ways."""
+        if not self._shape_of_holds:
+            return any(self.ways_used())
+        return bool(np.logical_or.reduce(self._spread_holds).all())
 
     def allocate(self) -> list[np.ndarray]:
         return [
@@ -162,12 +275,14 @@ class _Results:
 class _Small:
     """A kernel bound to arrays of its own, which values are copied into and results out of."""
 
-    def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
+    def __init__(
+        self, plan: Plan, prepared: Prepared, leaves: Mapping[str, Leaf], changed: Sequence[str]
+    ):
         self._inputs: dict[str, Any] = {name: leaves[name].values for name in changed}
-        self._results = _Results(plan)
-        self._own = self._results.like
-        kernel: Any = plan.branches[0].prepared.kernel
-        self._run = kernel.bind(leaves, self._own)
+        self.results = _Results(plan, prepared)
+        self._own = self.results.like
+        kernel: Any = prepared.kernel
+        self._run = kernel.bind(leaves, [*self._own, *self.results.holds])
         self._known: Sequence[Any] = ()  # the caller's arrays of the last call
 
     def __call__(
@@ -179,30 +294,34 @@ class _Small:
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
+        if self.results.holds and not self.results.hold():
+            return _OTHER_WAYS
         if given is None:
-            return self._results.named([own.copy("K") for own in self._own])
+            return self.results.named([own.copy("K") for own in self._own])
         try:
             for array, own in zip(given, self._own):
                 array[...] = own
         except ValueError:  # one cannot be written into
             return None
-        return self._results.named(given)
+        return self.results.named(given)
 
     def _given(self, out: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return the caller's arrays, or None; looked at once where they are those of before."""
-        arrays = [*map(out.get, self._results.names)]
+        arrays = [*map(out.get, self.results.names)]
         if len(arrays) != len(self._known) or not all(map(is_, arrays, self._known)):
-            self._known = self._results.given(out) or ()
+            self._known = self.results.given(out) or ()
         return self._known or None
 
 
 class _Large:
     """A kernel that is pointed at the arrays of each call."""
 
-    def __init__(self, plan: Plan, leaves: Mapping[str, Leaf], changed: Sequence[str]):
-        self._results = _Results(plan)
-        kernel: Any = plan.branches[0].prepared.kernel
-        self._run = kernel.bind(leaves, self._results.like)
+    def __init__(
+        self, plan: Plan, prepared: Prepared, leaves: Mapping[str, Leaf], changed: Sequence[str]
+    ):
+        self.results = _Results(plan, prepared)
+        kernel: Any = prepared.kernel
+        self._run = kernel.bind(leaves, [*self.results.like, *self.results.holds])
         self._run.release()
         self._reads: dict[str, int] = {}
         self._fixed = []  # their memory is read at every call
@@ -225,7 +344,7 @@ class _Large:
         given = [np.asarray(values[n], dtype) for n, dtype in zip(self._changed, self._dtypes)]
         if [array.strides for array in given] != self._strides:
             return None
-        arrays = self._results.allocate() if out is None else self._results.given_as_laid_out(out)
+        arrays = self.results.allocate() if out is None else self.results.given_as_laid_out(out)
         if arrays is None:
             return None  # the general way copies, or says what is wrong
         addresses = [address_of(array) for array in (*given, *arrays)]
@@ -235,7 +354,7 @@ class _Large:
             self._point_at(given, arrays)
             self._addresses = addresses
         self._run()
-        return self._results.named(arrays)
+        return self.results.named(arrays) if self.results.hold() else _OTHER_WAYS
 
     def _point_at(self, given: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> None:
         self._addresses = []

@@ -1,0 +1,179 @@
+"""Compiled functions with Python branches: all ways that points go are one kernel."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import gradsweep as gs
+from gradsweep.planning import compiled
+from gradsweep.planning.preparing import PREPARED
+from gradsweep.planning.traces import TRACES
+
+pytestmark = pytest.mark.torch
+
+
+def three_ways(x, y):
+    if x > 1:
+        return x**3 * y
+    if x * y > 0:
+        return x * y**2
+    return 5 * x - y
+
+
+def slopes(x, y):
+    """Return df/dx and df/dy of `three_ways`, from its formulas."""
+    x, y = np.broadcast_arrays(x, y)
+    ways = [x > 1, x * y > 0]
+    return (
+        np.select(ways, [3 * x**2 * y, y**2], 5.0),
+        np.select(ways, [x**3, 2 * x * y], -1.0),
+    )
+
+
+def implied_volatility(price, spot):
+    """Newton's method with a tolerance: a way for each number of steps."""
+    import torch
+
+    sigma = 0.3 * torch.ones_like(price)
+    for _ in range(20):
+        d1 = torch.log(spot / 100.0) / sigma + sigma / 2
+        error = spot * torch.special.ndtr(d1) - 100.0 * torch.special.ndtr(d1 - sigma) - price
+        if abs(error) < 1e-10:
+            break
+        sigma = sigma - error / (spot * torch.exp(-(d1**2) / 2) / math.sqrt(2 * math.pi))
+    return sigma
+
+
+@pytest.fixture
+def nothing_planned(monkeypatch):
+    """Return a function after which planning and tracing are errors."""
+
+    def forbid():
+        def fails(*args, **kwargs):
+            raise AssertionError("planned again")
+
+        monkeypatch.setattr(compiled, "make_plan", fails)
+
+    return forbid
+
+
+@pytest.mark.parametrize("n", [9, 30_000])
+def test_points_that_go_several_ways_are_computed_by_one_kernel(n, nothing_planned):
+    draw = np.random.default_rng(0)
+    kernel = gs.compile(gs.gradient, three_ways, gs.Sweep(x=np.ones(3), y=2.0))
+    x = np.append(draw.uniform(-3, 3, n - 3), [1.5, 0.5, -0.5])
+    kernel(x=x)
+    nothing_planned()
+    for values in (x, x[::-1].copy(), draw.permutation(x)):
+        found = kernel(x=values)
+        for name, expected in zip(("df_dx", "df_dy"), slopes(values, 2.0)):
+            array = found[name.replace("f_", "three_ways_")]
+            np.testing.assert_allclose(array, expected, rtol=1e-14)
+
+
+def test_a_call_has_the_dims_of_the_ways_that_its_points_go(nothing_planned):
+    kernel = gs.compile(gs.gradient, three_ways, gs.Sweep(x=[1.5, 0.5, -0.5], y=2.0))
+    kernel(x=[-1.0])
+    calls = {1: np.array([2.0, 3.0]), 2: np.array([0.5, 2.0]), 3: np.array([-1.0, -2.0])}
+    plain = {
+        k: gs.gradient(three_ways, gs.Sweep(x=x, y=2.0), framework="torch")
+        for k, x in calls.items()
+    }
+    for x in calls.values():
+        kernel(x=x)
+    nothing_planned()
+    for number, x in calls.items():
+        for name, array in kernel(x=x).items():
+            np.testing.assert_array_equal(array, plain[number][name])
+            assert array.shape == plain[number][name].shape
+
+
+def test_a_grid_varies_with_the_axes_that_its_branches_read(nothing_planned):
+    x, y = np.array([-2.0, 0.5, 1.5]), np.array([-1.0, 0.25, 2.0, 3.0])
+    kernel = gs.compile(gs.gradient, three_ways, gs.Sweep(x=x, y=y))
+    kernel(x=x, y=y)
+    nothing_planned()
+    found = kernel(x=x + 0.25, y=y - 0.5)
+    for array, expected in zip(found.values(), slopes(x[:, None] + 0.25, y - 0.5)):
+        np.testing.assert_allclose(np.broadcast_to(array, (3, 4)), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [9, 30_000])
+def test_out_is_written_where_points_go_several_ways(n, nothing_planned):
+    x = np.linspace(-2.0, 2.0, n)
+    kernel = gs.compile(gs.gradient, three_ways, gs.Sweep(x=x, y=2.0))
+    out = kernel(x=x)
+    nothing_planned()
+    kernel(x=-x, out=out)
+    for array, expected in zip(out.values(), slopes(-x, 2.0)):
+        np.testing.assert_allclose(array, expected, rtol=1e-14)
+
+
+def test_a_way_that_is_met_later_is_added():
+    kernel = gs.compile(gs.gradient, three_ways, gs.Sweep(x=[2.0, 3.0], y=2.0))
+    for x in ([2.0, 0.5], [0.5, -1.0], [2.0, 0.5, -1.0], [-1.0, -2.0]):
+        x = np.array(x)
+        for array, expected in zip(kernel(x=x).values(), slopes(x, 2.0)):
+            np.testing.assert_allclose(np.broadcast_to(array, x.shape), expected, rtol=1e-14)
+
+
+def test_newtons_method_with_a_tolerance_traces_and_plans_nothing_once_warm(nothing_planned):
+    spot = np.linspace(80.0, 120.0, 500)
+    sigma = np.linspace(0.15, 0.6, 500)
+    normal = np.vectorize(lambda z: 0.5 * math.erfc(-z / math.sqrt(2)))
+    d1 = np.log(spot / 100.0) / sigma + sigma / 2
+    price = spot * normal(d1) - 100.0 * normal(d1 - sigma)
+    sweep = gs.Sweep(price=("quote", price), spot=("quote", spot))
+    kernel = gs.compile(gs.gradient, implied_volatility, sweep, with_value=True, wrt="price")
+    kernel(price=price, spot=spot)
+    n_made = TRACES.n_made, PREPARED.n_made
+    nothing_planned()
+    found = kernel(price=price, spot=spot)
+    assert (TRACES.n_made, PREPARED.n_made) == n_made
+    vega = spot * np.exp(-(d1**2) / 2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(found["implied_volatility"], sigma, rtol=1e-9)
+    np.testing.assert_allclose(found["dimplied_volatility_dprice"], 1 / vega, rtol=1e-6)
+
+
+def test_a_function_whose_ways_return_other_shapes_is_an_error_still():
+    import torch
+
+    def f(x):
+        return torch.stack([x, x]) if x > 1 else torch.stack([x, x, x])
+
+    kernel = gs.compile(gs.jacobian, f, gs.Sweep(x=[2.0, 3.0]))
+    assert kernel(x=np.array([0.5]))["df_dx"].shape[-1] == 3
+    for _ in range(2):
+        with pytest.raises(gs.errors.OutputError, match="shape of the result varies"):
+            kernel(x=np.array([0.5, 2.0]))
+
+
+def test_ways_are_chosen_where_one_of_them_is_not_finite(nothing_planned):
+    import torch
+
+    def f(x):
+        return torch.log(x) if x > 0 else torch.sqrt(-x) * 0.0
+
+    x = np.array([2.0, -3.0, 0.5])
+    kernel = gs.compile(gs.gradient, f, gs.Sweep(x=x), with_value=True)
+    kernel(x=x)
+    nothing_planned()
+    found = kernel(x=x)
+    np.testing.assert_allclose(found["f"], [math.log(2.0), 0.0, math.log(0.5)])
+    np.testing.assert_array_equal(found["df_dx"], [0.5, 0.0, 2.0])
+
+
+def test_a_plan_tells_the_lines_of_its_guards():
+    text = str(gs.plan(gs.gradient, three_ways, gs.Sweep(x=[2.0, 0.5], y=2.0), framework="torch"))
+    first = three_ways.__code__.co_firstlineno
+    assert f"1 guard checked at every point: {__file__}:{first + 1}" in text.replace("\n", " ")
+    assert "2 guards" in text
+
+
+def test_the_formulas_of_this_file_are_sympys():
+    x, y = sp.symbols("x y")
+    for point, f in [((2.0, 3.0), x**3 * y), ((0.5, 3.0), x * y**2), ((-1.0, 3.0), 5 * x - y)]:
+        exact = [float(f.diff(v).subs(dict(zip((x, y), point)))) for v in (x, y)]
+        np.testing.assert_allclose([float(s) for s in slopes(*point)], exact)
