@@ -230,17 +230,16 @@ def test_a_file_that_fails_to_import_shows_its_own_lines(model, capsys):
     assert "gradsweep/" not in error
 
 
-def test_a_warning_of_gradsweeps_is_one_line_on_stderr(capsys):
-    import warnings
-
-    from gradsweep.cli import _show_warning
-    from gradsweep.errors import GradsweepWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = _show_warning
-        warnings.warn("a plain loop runs this", GradsweepWarning, stacklevel=1)
-    assert capsys.readouterr().err == "gradsweep: warning: a plain loop runs this\n"
+def test_a_warning_of_gradsweeps_is_one_line_on_stderr(model, capsys):
+    (model / "warns.py").write_text(
+        "import warnings\nfrom gradsweep.errors import GradsweepWarning\n"
+        "def f(x):\n"
+        "    warnings.warn('a plain loop runs this', GradsweepWarning)\n"
+        "    return x**2\n"
+    )
+    assert main(["value", "warns.py:f", "--over", "x=1,2"]) == 0
+    lines = set(capsys.readouterr().err.splitlines())
+    assert lines == {"gradsweep: warning: a plain loop runs this"}
 
 
 # -- as a process

@@ -14,7 +14,7 @@ from gradsweep.errors import ArgumentError, MissingPackage, OutputError
 from gradsweep.figures import KINDS
 from gradsweep.figures.entries import entries_of
 from gradsweep.figures.symbols import Element, partial_of
-from gradsweep.figures.theme import _wrap
+from gradsweep.figures.theme import wrap
 from gradsweep.figures.thinning import envelope, farthest_in_blocks
 from tests.support.figures import (
     SPOTS,
@@ -68,7 +68,7 @@ def test_a_second_derivative_by_one_argument_has_a_square():
 
 def test_lines_of_text_never_break_inside_a_formula():
     formula = r"$\partial \mathrm{price}/\partial S$"
-    assert formula in _wrap(f"Not drawn: three of {formula} and more", 10).split("\n")
+    assert formula in wrap(f"Not drawn: three of {formula} and more", 10).split("\n")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_it_takes_new_values_of_other_lengths_without_tracing_again(kernel):
     agrees(kernel(), expected([1.0, 2.0], 3.0, [0.1, 0.2, 0.3]))
     agrees(kernel(S=[4.0, 5.0, 6.0, 7.0], K=1.5), expected([4, 5, 6, 7.0], 1.5, [0.1, 0.2, 0.3]))
     agrees(kernel(sigma=np.array([0.5])), expected([1.0, 2.0], 3.0, [0.5]))
-    assert TRACES.n_made == 1 and sum(map(len, TRACES._values.values())) == 1
+    assert TRACES.n_made == 1 and sum(map(len, TRACES.values)) == 1
     assert PREPARED.n_made == 1
     assert kernel.dims == {
         "dprice_dS": ("S", "sigma"),

@@ -21,8 +21,8 @@ EVERY = ["mean", "variance", "min", "max", "mean_square"]
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destination, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "REDUCED_PART_BYTES", 2**12)
 
 
 def layout_of(values, block, dims=("a", "b", "c")):

@@ -98,8 +98,8 @@ def store(tmp_path, monkeypatch):
     """Send the results of `store="x.zarr"` to a folder, in parts of a few hundred numbers."""
     kept = FolderStore(tmp_path / "results")
     monkeypatch.setattr(destination, "_store", lambda *_: kept)
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**12)
     return kept
 
 
@@ -266,8 +266,8 @@ def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: DeadlyWork(original(self, how)))
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**10)
-    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**10)
     sweep = gs.Sweep(x=np.linspace(0, 1, 31), y=np.linspace(1, 2, 13), z=1.0)
     expected = gs.gradient(wave, sweep)
     cluster.scheduler.allowed_failures = 0  # each death counts; the default needs four

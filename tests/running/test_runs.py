@@ -24,8 +24,8 @@ from gradsweep.support.progress import Meter
 @pytest.fixture
 def small_parts(monkeypatch):
     """Cut sweeps into parts of a few hundred numbers."""
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destination, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "REDUCED_PART_BYTES", 2**12)
 
 
 def wave(x, y, z):

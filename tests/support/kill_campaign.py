@@ -37,7 +37,7 @@ RUN = """
 import sys
 from gradsweep import cli
 from gradsweep.running import destination
-destination._STORED_PART_BYTES = 2**15
+destination.STORED_PART_BYTES = 2**15
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -19,7 +19,7 @@ from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Equation
 
-__all__ = ["power", "simplify"]
+__all__ = ["RULES", "power", "simplify"]
 
 # x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
 _LARGEST_EXPANDED_POWER = 8
@@ -27,7 +27,7 @@ _LARGEST_EXPANDED_POWER = 8
 
 def simplify(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
     """Return a variable that equals `name` of `operands` for every value, or None."""
-    rule = _RULES.get(name)
+    rule = RULES.get(name)
     return rule(b, *operands) if rule else None
 
 
@@ -230,7 +230,7 @@ def _lies_between(b: Equations, variable: int, low: int, high: int, depth: int =
     return False
 
 
-_RULES: dict[str, Callable[..., int | None]] = {
+RULES: dict[str, Callable[..., int | None]] = {
     "add": _simplify_add,
     "sub": _simplify_sub,
     "mul": _simplify_mul,

@@ -47,6 +47,12 @@ class Cache(Generic[T]):
                 self._values.popitem(last=False)
         return value
 
+    @property
+    def values(self) -> tuple[T, ...]:
+        """What is kept, the latest used last; for tests."""
+        with self._lock:
+            return tuple(self._values.values())
+
     def clear(self) -> None:
         with self._lock:
             self._values.clear()

@@ -297,7 +297,7 @@ def test_nor_does_it_let_go_of_the_lock_of_another(path):
 
 def append(path: Path, **record: object) -> None:
     with (path / LEDGER).open("ab") as file:
-        file.write(ledger._line(record))
+        file.write(ledger.as_line(record))
 
 
 def test_every_record_has_its_holders_number_which_grows_by_one(path):
@@ -363,7 +363,7 @@ def test_a_store_of_a_version_without_numbers_and_leases_is_continued(
     records = [json.loads(line) for line in lines]
     known = history.parts.keys()
     without = [{k: v for k, v in r.items() if k not in ("crc32", "holder")} for r in records]
-    (path / LEDGER).write_bytes(b"".join(map(ledger._line, without)))
+    (path / LEDGER).write_bytes(b"".join(map(ledger.as_line, without)))
     edit_lock(path, namespace=None, lease_seconds=None)
     assert ledger.read(path).parts.keys() == known and ledger.read(path).holder == 0
     with pytest.warns(GradsweepWarning, match="which is gone"):
