@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.storing import complete, contents, python
+from tests.support.prepared import python
+from tests.support.storing import complete, contents
 
 
 @pytest.fixture

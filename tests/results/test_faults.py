@@ -9,7 +9,6 @@ import os
 import random
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from gradsweep.results.stores.zarr import (
     verify,
 )
 from tests.support.controls import must_fail
+from tests.support.prepared import python
 from tests.support.stores import resume
 from tests.support.storing import (
     FULL,
@@ -33,16 +33,12 @@ from tests.support.storing import (
     compute,
     contents,
     layout,
-    python,
     write_all,
 )
 
 pytest.importorskip("zarr")
 # That a lock was taken over is the matter of test_takeover.
 pytestmark = pytest.mark.filterwarnings("ignore:took over the lock")
-
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ those before it.
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -27,6 +28,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -190,7 +192,7 @@ def run(path: Path, another: bool, same: bool, host: str = "") -> None:
 
 
 def stop_and_continue(
-    path: Path, moment: int, same: bool, killed: bool, wholes: dict[str, dict[str, bytes]]
+    same: bool, killed: bool, wholes: dict[str, dict[str, bytes]], path: Path, moment: int
 ) -> dict[str, object]:
     """Stop a run at its nth operation, and say what is there when another and it have ended."""
     begun = ZarrStore(path)
@@ -237,7 +239,7 @@ def undisturbed(folder: Path) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["race", "stopped"])
     parser.add_argument("folder", type=Path)
@@ -255,18 +257,17 @@ def _main() -> None:
         )
         print(json.dumps([[got, refused, n] for (got, refused), n in counts.items()]))
     else:
-        import zarr  # noqa: F401  here, once for all children
-
         store.open_dataset = lambda folder: None  # type: ignore[assignment]
         if options.unended:
             scratch.end = lock.scratches.end = lambda session, scratch: 0
-        same, killed, wholes = options.same, options.killed, undisturbed(options.folder)
-        found = [
-            stop_and_continue(options.folder / f"{n}.zarr", n, same, killed, wholes)
-            for n in map(int, options.at.split(","))
-        ]
-        print(json.dumps(found))
+        wholes = undisturbed(options.folder)
+        moments = [*map(int, options.at.split(","))]
+        paths = [options.folder / f"{n}.zarr" for n in moments]
+        each = partial(stop_and_continue, options.same, options.killed, wholes)
+        # Most of it is waiting for a lease to run out.
+        with ProcessPoolExecutor(4, multiprocessing.get_context("fork")) as several:
+            print(json.dumps([*several.map(each, paths, moments)]))
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -9,8 +9,6 @@ Nothing of the code under test computes the numbers.
 import argparse
 import os
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,21 +56,6 @@ FULL = (
     np.arange(66.0).reshape(11, 2, 3) / 7,
 )
 _SWEPT = (("S", "sigma"), ("sigma",), (), ("S",), ("S",))
-
-
-ROOT = Path(__file__).parents[2]
-
-
-def python(*words: object, module: str = "tests.support.storing") -> subprocess.CompletedProcess:
-    """Run a module of these tests as a program."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def layout(**changes) -> Layout:
@@ -166,7 +149,7 @@ class Operations:
         return counted
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
     parser.add_argument("--resume", action="store_true")
@@ -190,4 +173,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -18,7 +18,8 @@ from gradsweep.results.stores.zarr.locking.holder import read_holder, this_proce
 from gradsweep.results.stores.zarr.locking.lease import Lease, Renewal
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.support.controls import must_fail
-from tests.support.storing import PARTITION, ROOT, RUN, complete, compute, contents, layout
+from tests.support.prepared import ROOT
+from tests.support.storing import PARTITION, RUN, complete, compute, contents, layout
 from tests.support.takeovers import LOCK, edit_lock, held_elsewhere, on_linux, on_posix
 
 pytest.importorskip("zarr")
