@@ -459,7 +459,7 @@ def test_the_plan_says_what_computing_and_storing_cost(options):
     cost = re.search(rf"cost +about (\S+) s computing, (\S+) s {does}, of one thread", text)
     assert cost is not None, text
     assert ("mean, max over x, y, k" in text) == ("reduce" in options)
-    assert 0 < float(cost[1]) < 1 and 0 < float(cost[2]) < 1
+    assert float(cost[1]) > 0 and float(cost[2]) > 0
 
 
 @pytest.mark.torch
