@@ -337,24 +337,24 @@ class HungryWork(DeadlyWork):
         return self.work.compute(part, arrays, pieces, skip)
 
 
-def test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch):
+def test_a_part_too_large_for_a_worker_is_computed_in_pieces(bare_cluster, store, monkeypatch):
     from gradsweep.planning.plan import Plan
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: HungryWork(original(self, how)))
-    with distributed.Client(cluster) as client:
+    with distributed.Client(bare_cluster) as client:
         found = gs.gradient(wave, grid(), store="x.zarr", scheduler=client)
     np.testing.assert_array_equal(found["dwave_dy"], gs.gradient(wave, grid()).dwave_dy)
 
 
-def test_control_a_part_that_is_not_cut_stays_too_large(cluster, store, monkeypatch):
+def test_control_a_part_that_is_not_cut_stays_too_large(bare_cluster, store, monkeypatch):
     monkeypatch.setattr(dask, "_MOST_PIECES", 1)
     with pytest.raises(MemoryError):
-        test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch)
+        test_a_part_too_large_for_a_worker_is_computed_in_pieces(bare_cluster, store, monkeypatch)
 
 
-def test_a_closed_client_is_refused_in_words(cluster):
-    client = distributed.Client(cluster, set_as_default=False)
+def test_a_closed_client_is_refused_in_words(bare_cluster):
+    client = distributed.Client(bare_cluster, set_as_default=False)
     client.close()
     with pytest.raises(ClusterError, match="a Client that is closed"):
         gs.gradient(wave, grid(), reduce="mean", scheduler=client)

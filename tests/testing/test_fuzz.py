@@ -76,13 +76,15 @@ def test_nothing_is_found_where_nothing_is_wrong(framework):
 
 @pytest.mark.slow
 @pytest.mark.torch
-def test_a_sign_changed_in_a_rule_of_torch_is_found(torch_rules):
+def test_a_sign_changed_in_a_rule_of_torch_is_found_and_can_be_pasted(torch_rules, capsys):
     right = torch_rules["cos"]
     torch_rules["cos"] = lambda call, x: -right(call, x)
     (failure,) = campaign("torch", 300, seed=2, shrink_seconds=30.0).run()
     assert failure.wrong.what.startswith("number")
     assert "sin" in failure.wrong.drawn.definition or "cos" in failure.wrong.drawn.definition
     assert len(failure.wrong.drawn.statements) <= 3
+    exec(compile(failure.wrong.text, "<pasted>", "exec"), {"__name__": "pasted"})
+    assert "Data variables" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -144,16 +146,6 @@ def test_an_error_that_is_not_in_words_is_found(torch_rules):
     trial.run(Combination("value", engine="loop"))  # it runs on torch itself all the same
     torch_rules["exp"] = lambda call, x: call.nothing_of_this_name
     trial.run(Combination("value"))
-
-
-@pytest.mark.slow
-@pytest.mark.torch
-def test_what_is_printed_can_be_pasted_and_shows_the_fault(torch_rules, capsys):
-    right = torch_rules["cos"]
-    torch_rules["cos"] = lambda call, x: -right(call, x)
-    (failure,) = campaign("torch", 300, seed=2).run()
-    exec(compile(failure.wrong.text, "<pasted>", "exec"), {"__name__": "pasted"})
-    assert "Data variables" in capsys.readouterr().out
 
 
 @pytest.mark.slow
