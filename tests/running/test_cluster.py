@@ -18,6 +18,7 @@ from gradsweep.running import dask, destination
 from tests.support.controls import must_fail
 
 distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
 
 pytestmark = [
     pytest.mark.slow,
@@ -101,6 +102,13 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
     monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**12)
     return kept
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """A cluster gives a worker up that is away 15 seconds after a death: it may be starting."""
+    with dask_config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}):
+        yield
 
 
 @pytest.fixture(scope="module")
