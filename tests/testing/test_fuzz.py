@@ -68,10 +68,10 @@ def torch_rules():
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_nothing_is_found_where_nothing_is_wrong(framework):
-    tried = campaign(framework, 25, seed=1)
+    tried = campaign(framework, 8, seed=1)
     assert list(tried.run()) == []
-    assert tried.counts.n_functions == 25
-    assert tried.counts.n_points > 100
+    assert tried.counts.n_functions == 8
+    assert tried.counts.n_points > 30
 
 
 @pytest.mark.slow
