@@ -1,7 +1,6 @@
 """Guards as part of a Program: an output that tells whether all of them hold.
 
-A Program with guards enters; one without leaves.
-Never sees the code that the guards stand for.
+A Program with guards enters, one without leaves. Never sees the code that the guards stand for.
 """
 
 from dataclasses import replace
