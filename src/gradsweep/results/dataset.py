@@ -1,7 +1,7 @@
 """Datasets: arrays of results, with their names and the coordinates of the sweep.
 
-Arrays and the Labels that they are called after enter, an xarray.Dataset leaves. xarray is imported
-when the first is made.
+Arrays and the Labels that name them enter, an xarray.Dataset leaves. xarray is imported when the
+first is made.
 Knows nothing of engines or Programs.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["coordinates", "dataset"]
 
 # xarray takes longer to check and index a Dataset's parts than a small sweep takes to compute, so a
-# Dataset without its data is kept for sweeps that are labelled alike, value by value.
+# Dataset without its data is kept for sweeps whose labels are equal, value by value.
 _FRAMES: Cache[tuple[list[Variable], "xarray.Dataset"]] = Cache(size=64)
 _LARGEST_COORDINATES_BYTES = 2**17
 
@@ -62,7 +62,7 @@ def dataset(
 
 
 def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
-    """Return the coordinates of a sweep: for each its dims, its values, not loaded, and attrs."""
+    """Return the coordinates of a sweep: the dims, the values (not loaded) and attrs of each."""
     names = {variable.name for variable in found}
     taken = {dim for variable in found for dim in variable.dims} | axes.keys()
     return {
@@ -81,7 +81,7 @@ def _make_frame(
     axes: Mapping[str, int],
     attrs: Mapping[str, Any],
 ) -> tuple[list[Variable], "xarray.Dataset"]:
-    """Return a Dataset's variables, and it with one number, repeated without memory, for data."""
+    """Return a Dataset's variables, and the Dataset with zeros that take no memory as data."""
     import xarray
 
     found = variables(labels, results, dims, dtypes, axes)
@@ -96,7 +96,7 @@ def _make_frame(
 def _frozen(values: Values) -> np.ndarray:
     """Copy values that several Datasets will share, so that nobody can write to them."""
     if values.nbytes > _LARGEST_COORDINATES_BYTES:
-        return load(values)  # not shared, and better not doubled
+        return load(values)  # not shared, and too large to copy
     copied = np.array(load(values))
     copied.flags.writeable = False
     return copied
@@ -115,7 +115,7 @@ def _coordinates(
                     if len(dims) == 1:
                         yield dims[0], Coordinate(dims, values, attrs)
             elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
-                # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
+                # A fixed array, or a fixed leaf of a pytree, is no coordinate: it may be large.
                 name = flat(leaf.key)
                 own = [f"{name}_{position}" for position in range(len(leaf.shape))]
                 if not set(own) & axes.keys():
