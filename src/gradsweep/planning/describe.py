@@ -1,4 +1,4 @@
-"""A Decision as text: what a plan prints, and the code that it will run.
+"""A Decision as text: the text that a plan prints, and the code that it will run.
 
 A Decision enters, text leaves.
 """
@@ -105,7 +105,7 @@ _AS_PICKLE = "function travels to the workers by cloudpickle; they need its fram
 
 
 def _cost(decision: Decision, destination: Destination) -> str:
-    """Tell what computing and storing take: the one by the primitive table, the other tried."""
+    """Write the time of computing, by the primitive table, and of storing, by a trial."""
     storing = decision.result_bytes * seconds_to_store(destination.store)
     told = f"{storing:.2g} s {'reducing' if _reduction(decision)[0] else 'storing'}"
     if decision.branches[0].prepared.choice.engine.compiles:
@@ -115,7 +115,7 @@ def _cost(decision: Decision, destination: Destination) -> str:
 
 
 def _reduction(decision: Decision) -> tuple[str, frozenset[str]]:
-    """Return what is made of results, and over which axes."""
+    """Return the statistics that are made of results, and their axes."""
     return (
         decision.destination.store.reduces(decision.axes)
         if decision.destination
@@ -124,7 +124,7 @@ def _reduction(decision: Decision) -> tuple[str, frozenset[str]]:
 
 
 def _notes(decision: Decision) -> Iterator[str]:
-    """Yield what a user may want to know and has not asked."""
+    """Yield facts that a user may want to know."""
     for key, leaf in decision.leaves.items():
         values = [values for _, values in leaf.parts] if leaf.parts else [leaf.values]
         arrays = [array for array in values if isinstance(array, np.ndarray)]  # none is loaded
