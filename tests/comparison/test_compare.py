@@ -1,4 +1,4 @@
-"""Comparisons: what is compared agrees, what is absent has its reason, verdicts follow from times.
+"""Comparisons: rivals agree, an absent rival has a reason, and verdicts follow from times.
 
 No test here says which way is faster.
 """

@@ -1,4 +1,4 @@
-"""What the fused engine leaves out, large Programs, and calls into it."""
+"""Calls that the fused engine skips, large Programs, and calls of a compiled kernel."""
 
 import os
 import re

@@ -130,7 +130,7 @@ def test_a_million_points_are_thinned_and_the_extremes_stay():
 
 
 def test_every_second_point_misses_an_extreme_that_the_envelope_keeps():
-    """The control: thinning by a step loses what the envelope is there to keep."""
+    """The control: thinning by a step loses the extreme that the envelope keeps."""
     x, y = np.arange(100.0), np.zeros(100)
     y[51] = 1.0
     assert y[::2].max() == 0.0

@@ -1,4 +1,4 @@
-"""A store, what it holds where nobody disturbs the run, and how many operations that takes."""
+"""A store, its content after an undisturbed run, and how many operations that takes."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def n_operations(tmp_path_factory) -> int:
-    """Return how many operations on files a whole run is."""
+    """Return how many operations on files a whole run takes."""
     done = python(tmp_path_factory.mktemp("counted") / "greeks.zarr")
     assert done.returncode == 0, done.stderr
     return int(done.stdout)

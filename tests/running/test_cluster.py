@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes: the same bits as here, whatever becomes of the workers."""
+"""A Dask cluster of real processes: the same bits as here, even when workers die."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-# Workers that have neither framework: importing one fails, as where it is not installed.
+# Workers without frameworks: importing one fails, as if it were not installed.
 _WITHOUT_FRAMEWORKS = """
 import sys
 
@@ -208,7 +208,7 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
         def kill():
             while len(store.recorded) < 20:
                 time.sleep(0.005)
-            # Both, one after the other: whichever is first holds what travels.
+            # Both are killed, one after the other: the first may hold the data that travels.
             for pid in client.run(os.getpid, nanny=False).values():
                 os.kill(pid, signal.SIGKILL)
                 killed.append(len(store.recorded))
@@ -228,7 +228,7 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
 
 @pytest.fixture
 def no_second_attempts(cluster, monkeypatch):
-    """Have a run end where a worker does."""
+    """Make a run end when a worker ends."""
     cluster.scheduler.allowed_failures = 0
 
     def give_up(run, task):
@@ -248,7 +248,7 @@ def test_control_without_second_attempts_a_killed_worker_ends_the_run(
 
 
 class DeadlyWork:
-    """The work of a sweep in which one point kills its process; it travels as what it is."""
+    """The work of a sweep in which one point kills its process; it travels unchanged."""
 
     def __init__(self, work):
         self.work, self.on_error = work, work.on_error
@@ -337,7 +337,7 @@ class Portable:
 
 
 class HungryWork(DeadlyWork):
-    """Work for which a whole part takes more memory than there is."""
+    """Work of which a whole part takes more memory than there is."""
 
     def compute(self, part, arrays, pieces=1, skip=()):
         if pieces < 4:

@@ -208,7 +208,7 @@ def test_units_of_dates_divide_as_the_days_they_count(tmp_path):
     found = gs.gradient(height, gs.Sweep(t=t), store=tmp_path / "height.zarr")
     assert found.dheight_dt.attrs["units"] == "m/days"
     np.testing.assert_array_equal(found.dheight_dt, [2.0, 4.0])
-    assert found.t.dtype.kind == "M"  # xarray reads the coordinate as the dates that it says
+    assert found.t.dtype.kind == "M"  # xarray reads the coordinate as dates
 
 
 def test_any_attribute_goes_into_a_netcdf_file_as_text_if_need_be(tmp_path):
@@ -287,7 +287,7 @@ def test_results_that_do_not_fit_are_refused_with_both_figures():
 
 
 def test_a_grid_beyond_all_memory_is_refused_at_once(tmp_path):
-    # 7**40 points: whoever lists the chunks of it never comes to an end.
+    # 7**40 points: a list of its chunks would never end.
     names = [f"a{i}" for i in range(40)]
     sweep = gs.Sweep(**dict.fromkeys(names, np.arange(7.0)))
 
@@ -298,7 +298,7 @@ def test_a_grid_beyond_all_memory_is_refused_at_once(tmp_path):
         gs.value(total, sweep)
     planned = str(gs.plan(gs.value, total, sweep, store=tmp_path / "total.zarr"))
     assert "EB of float64" in planned and "a0: " in planned
-    # What is separable stays small, however large the grid.
+    # A separable result stays small for any size of the grid.
     gradient = gs.gradient(total, sweep)
     assert all(values.shape == () and values == 1.0 for values in gradient.data_vars.values())
 
@@ -335,7 +335,7 @@ print(held, 1024 * peak, plan.projected_bytes)
 
 
 def measured(script):
-    """Return what a process held before, its peak, and what was projected, in bytes."""
+    """Return the bytes that a process held before, its peak, and the projection."""
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return map(int, done.stdout.split())
@@ -412,16 +412,16 @@ def test_a_kernel_takes_no_store():
         gs.compile(gs.gradient, wave, grid(), store="results.zarr")
 
 
-# -- the end that others bring
+# -- runs that are interrupted
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
 @pytest.mark.parametrize("number, error", [("SIGINT", KeyboardInterrupt), ("SIGTERM", SystemExit)])
 def test_signals_end_a_run_in_order(number, error, small_parts):
-    # A shell has what it starts in the background ignore Ctrl-C.
+    # A process that a shell starts in the background ignores Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
-    # The first is traced and compiled for the second, which is running when the signal comes.
+    # The first sweep traces and compiles for the second, which runs when the signal comes.
     short, long = (gs.Sweep(x=gs.linspace(0, 1, n), y=np.ones(13), z=1.0) for n in (10, 10**10))
     gs.gradient(wave, short, reduce="mean")
     main = threading.main_thread().ident
@@ -434,7 +434,7 @@ def test_signals_end_a_run_in_order(number, error, small_parts):
 
 
 def test_ctrl_c_while_threads_begin_ends_the_run(small_parts, monkeypatch):
-    """The first thread has begun what would take hours."""
+    """The first thread has begun work that would take hours."""
     submit, n_begun = ThreadPoolExecutor.submit, 0
 
     def interrupted(*arguments):

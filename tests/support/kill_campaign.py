@@ -1,4 +1,4 @@
-"""Kill a run at random moments, each time followed by the very same command, many times over.
+"""Kill a run at random moments, and give the same command again after each kill.
 
     python -m tests.support.kill_campaign [--kills 500] [--seed 0] [--unlooked]
 
@@ -60,7 +60,7 @@ _IMPORTED = ("gradsweep.cli.command", "zarr", "distributed", "llvmlite.binding",
 
 
 def chunks(store: Path) -> dict[str, bytes]:
-    """Return every file of data, with its bytes."""
+    """Return the bytes of every file of data."""
     files = (p for p in store.rglob("*") if p.is_file() and ".gradsweep" not in p.parts)
     return {str(p.relative_to(store)): p.read_bytes() for p in files}
 
@@ -72,7 +72,7 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
         folder: an empty one.
 
     Returns:
-        How many were killed, in which state of the store, and what else was counted.
+        How many were killed, in which state of the store, and other counts.
     """
     (folder / "model.py").write_text(MODEL)
     store, choose = folder / "greeks.zarr", random.Random(seed)
@@ -133,7 +133,7 @@ def _run(folder: Path) -> None:
 
 
 def _pid_in_lock(store: Path) -> int | None:
-    """Return the number of the process that holds a store, or was about to."""
+    """Return the number of the process that holds a store, or is about to."""
     holder = holder_of(store)
     return None if holder is None else holder.pid
 

@@ -20,7 +20,7 @@ from gradsweep.results.layout import Layout, Variable
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.results.stores.zarr.disk import Stamp
 
-# Where a store keeps its ledger, its lock and what is being written.
+# The folder of a store's ledger, its lock and its unfinished files.
 RUN = Path(".gradsweep") / "run"
 
 PARTITION = Partition({"S": 11, "sigma": 7}, {"S": 2, "sigma": 3})
@@ -48,7 +48,7 @@ COORDINATES = {
     "K": ((), np.array(100.0), {"units": "USD"}),
 }
 FULL = (
-    # NaN throughout one part: it is what Zarr would read had nothing been written there.
+    # NaN throughout one part, which Zarr would also read if nothing had been written there.
     np.where(S[:, None] > 140, np.nan, np.sin(np.outer(S, SIGMA))),
     np.cos(np.outer(SIGMA, np.arange(4.0))).astype(np.float32),
     np.array(3.25),
@@ -85,7 +85,7 @@ def write_all(
     parts=PARTITION,
     compute=compute,
 ):
-    """Begin, and write every part that is not there."""
+    """Begin, and write every missing part."""
     finished = store.begin(of or layout())
 
     def work(part: Part) -> None:
@@ -103,7 +103,7 @@ def complete(path: Path, **options):
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Return the bytes of every file of a store but for the ledger and what is with it."""
+    """Return the bytes of every file of a store, without the ledger and its folder."""
     return {
         str(file.relative_to(path)): file.read_bytes()
         for file in sorted(path.rglob("*"))
@@ -112,7 +112,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 class RecordsFirst(ZarrStore):
-    """A control: what is recorded is not yet written."""
+    """A control: it records a part before it writes it."""
 
     def write(self, part, arrays):
         names = (array.name for array in self.writer.run.yielded(part))
@@ -124,7 +124,7 @@ class Operations:
     """Counts operations on files, and calls `at` before those of the wanted numbers.
 
     Attributes:
-        names: of `os` functions.
+        names: the names of `os` functions.
     """
 
     names = ("open", "write", "replace", "link", "ftruncate", "mkdir")

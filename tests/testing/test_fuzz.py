@@ -1,4 +1,4 @@
-"""The machine that tries random functions: it finds what is planted, and nothing else."""
+"""The machine that tries random functions: it finds planted faults, and nothing else."""
 
 import importlib.util
 import subprocess
@@ -40,7 +40,7 @@ def campaign(framework, n, only=QUICK, without=("growth",), **options):
 
 
 def drawn_function(framework, lines, result, module=(), **values):
-    """A function as the machine draws one, of arguments swept along i."""
+    """Return a function as the machine draws it, of arguments swept along i."""
     arguments = Arguments(
         tuple(
             Drawn(name, ("i",) if np.ndim(value) else (), value) for name, value in values.items()
@@ -52,7 +52,7 @@ def drawn_function(framework, lines, result, module=(), **values):
 
 @pytest.fixture
 def torch_rules():
-    """The table of torch's rules, to be changed while a test runs."""
+    """The table of torch's rules, which a test may change while it runs."""
     pytest.importorskip("torch")
     from gradsweep.tracing.torch.recorder.operation import describe
     from gradsweep.tracing.torch.recorder.rules import RULES
@@ -143,7 +143,7 @@ def test_an_error_that_is_not_in_words_is_found(torch_rules):
     torch_rules["exp"] = broken
     drawn = drawn_function("torch", ["y = torch.exp(x)"], "y", x=np.array([0.5, 1.5, 2.0]))
     trial = Trial(drawn, Counts(), Limits())
-    trial.run(Combination("value", engine="loop"))  # it runs on torch itself all the same
+    trial.run(Combination("value", engine="loop"))  # it still runs on torch itself
     torch_rules["exp"] = lambda call, x: call.nothing_of_this_name
     trial.run(Combination("value"))
 
@@ -219,7 +219,7 @@ def test_every_quantity_of_a_function_in_full_depth_is_right(framework):
 
 @pytest.mark.torch
 def test_the_kink_of_a_special_point_is_judged():
-    """An excuse would hide that a frontend takes another value there."""
+    """An excuse would hide a frontend that takes another value there."""
     drawn = drawn_function("torch", [], "torch.relu(x)", x=np.array([-1.0, 0.0, 2.0]))
     reference = make_reference("torch", drawn.make(), ["x"], "float64")
     judge = Judge(drawn.arguments, reference, 8, Counts())
@@ -273,7 +273,7 @@ def test_a_rewriting_rule_that_is_exponential_is_found(monkeypatch):
         return b.emit("neg", variable) if equation is None else _again(b, equation, depth)
 
     def _again(b, equation, depth):
-        # Every operand anew, though operands share theirs.
+        # Every operand is written again, though operands share theirs.
         for operand in equation.operands if depth else ():
             as_tree(b, operand, depth - 1)
 

@@ -1,7 +1,7 @@
 """Second derivatives where a formula of torch's must not be differentiated once more.
 
-The Hessian of a pushforward takes torch's formulas for second derivatives apart. layer_norm's takes
-the mean for a constant then, and that of logcumsumexp is 0 / 0.
+The Hessian of a pushforward differentiates torch's formulas for second derivatives. layer_norm's
+takes the mean for a constant then, and logcumsumexp's is 0 / 0.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What shows that a process is gone, and the lease."""
+"""The evidence that a process is gone, and the lease."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ from tests.support.takeovers import LOCK, edit_lock, held_elsewhere, on_linux, o
 pytest.importorskip("zarr")
 
 
-# ---- what shows that a process is gone
+# ---- the evidence that a process is gone
 
 
 @on_linux
@@ -40,7 +40,7 @@ pytest.importorskip("zarr")
         ({"started": ""}, "unknown"),
         ({"namespace": None}, "alive"),  # as versions before this one wrote it
         ({"pid": 2**31 - 1}, "gone"),
-        ({"token": 32 * "0"}, "gone"),  # of this very process, which holds no such lock
+        ({"token": 32 * "0"}, "gone"),  # of this process, which holds no such lock
     ],
     ids=str,
 )
