@@ -26,7 +26,7 @@ class Coordinate:
 
 
 class LeafMark:
-    """Stands in an argument's form where the leaf called `key` goes."""
+    """Marks the place of the leaf `key` in an argument's form."""
 
     # No dataclass: pytree would take it apart.
     def __init__(self, key: str):
@@ -77,7 +77,7 @@ class Argument:
 
 
 def require_same_coordinates(arguments: Iterable[Argument]) -> None:
-    """Check that arguments that share a dim label it alike.
+    """Check that arguments that share a dim have the same labels along it.
 
     Raises:
         SweepError: when two do not.

@@ -157,7 +157,7 @@ def _uncompiled(function: Any) -> Any:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return the name that results are called after: an identifier, "f" for a lambda."""
+    """Return the name that results get from a function: an identifier, "f" for a lambda."""
     while isinstance(function, functools.partial):
         function = function.func
     name = getattr(function, "__name__", None) or type(function).__name__

@@ -70,7 +70,7 @@ _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 # Set for types made in C, whose objects may hold state that Python cannot see.
 _IMMUTABLE_TYPE = 1 << 8
 
-# Named once: a union written inside a function is made anew at every call.
+# Named once: a union that is written inside a function is made again at every call.
 _SCALARS = (bool, int, float, complex, str, bytes)
 _LASTING = types.ModuleType | np.ufunc | np.dtype | _DESCRIPTORS
 _SIZED = list | tuple | dict | set | frozenset | types.MappingProxyType

@@ -205,7 +205,7 @@ def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
 def working_dtype(leaves: Iterable[Leaf]) -> str:
     """Return float32 when every floating array is, else float64.
 
-    A single number decides only when there is nothing but single numbers.
+    Single numbers decide only when there are no arrays.
     """
     floating = [leaf for leaf in leaves if leaf.is_floating]
     arrays = [leaf for leaf in floating if leaf.dims or leaf.shape]

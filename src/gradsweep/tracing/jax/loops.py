@@ -22,7 +22,7 @@ __all__ = ["scan", "while_"]
 # A loop of up to this many equations is written out: constants are folded, and steps overlap.
 _MOST_UNROLLED = 2_000
 
-# A loop of up to this many equations in the jaxpr is written out without counting in a Program.
+# A loop whose steps have at most this many equations of the jaxpr is written out, uncounted.
 _SHORT = 100
 
 

@@ -183,7 +183,7 @@ _ROUNDINGS = 2.0**12
 
 
 def _are_equal(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:
-    """Tell whether tensors are the same but for rounding, as without state they are."""
+    """Tell whether tensors are the same but for rounding; state changes them by more."""
     return len(first) == len(second) and all(map(_is_equal, first, second))
 
 

@@ -52,8 +52,8 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
 
 
 def count_places(loop: Loop) -> int:
-    """Count the places of a loop: first those of the rows that it leaves, then of those it reads,
-    then those of the loops inside it.
+    """Count the places of a loop: for the rows that it leaves, then for the rows that it reads,
+    then for the loops inside it.
     """
     own = (loop.n_rows_left + loop.n_rows) * (loop.n_steps or 0)
     return own + place_rows(loop.body.numbered()).n_places

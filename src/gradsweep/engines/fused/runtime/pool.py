@@ -60,7 +60,7 @@ class Pool:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: a forked child has none of its parent's threads."""
+        """Begin without threads: a forked child has none of its parent's."""
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._n_threads = 0
         self._lock = threading.Lock()

@@ -197,7 +197,7 @@ class Team:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: a forked child has none of its parent's threads."""
+        """Begin without threads: a forked child has none of its parent's."""
         self._lock = threading.Lock()
         self._n_workers = 0
         self._n_processors = available_threads(ignore_setting=True)
