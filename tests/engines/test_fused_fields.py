@@ -27,7 +27,7 @@ def changed(header):
 for words in "FRAME", "RANGE", "PHASE", "NEST", "OPERAND":
     header = changed(type(getattr(fields, words)))
     setattr(fields, header.__name__, header)
-    setattr(fields, words, header._make(range(len(header._fields))))
+    setattr(fields, words, header(*range(len(header._fields))))
 fields.Mode = IntEnum("Mode", {mode.name: 10 + 3 * mode for mode in fields.Mode})
 
 from gradsweep.engines.fused.runtime import frame

@@ -127,7 +127,7 @@ def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monke
 
 def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
     for module, name, found in (
-        ("trace", "_bear_a_derivative", True),
+        ("trace", "_agree_with_rows", True),
         ("ad", "takes_logarithms", False),
     ):
         module = importlib.import_module(f"gradsweep.tracing.torch.{module}")

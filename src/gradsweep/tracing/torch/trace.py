@@ -74,7 +74,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         if order > 1 and derivative.mode == "forward":
             safe = _by_rows(derivative)
             rows = _at_point(bound, safe, TorchAD(dtype, True, recording.rules))
-            if not _bear_a_derivative(recording.values, rows, point):
+            if not _agree_with_rows(recording.values, rows, point):
                 derivative, recording = safe, run(safe, Watch())
     rules = recording.rules
     found = Trace(
