@@ -1,4 +1,4 @@
-"""What holds for every test: which are skipped, and what none leaves to another."""
+"""Rules for every test: which are skipped, and that none leaves anything to another."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ FRAMEWORKS = ("torch", "jax")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a framework that is not installed, and begin with what takes minutes.
+    """Skip tests whose framework is not installed, and begin with those that take minutes.
 
-    The suite passes with either framework alone. What has a longer time of its own to end in would
-    keep one process busy when the others are done.
+    The suite passes with either framework alone. A test with a longer timeout of its own would keep
+    one process busy when the others are done.
     """
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
     absent = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _caches(request: pytest.FixtureRequest) -> Iterator[None]:
     """Empty the caches around a test that may replace a part of the library.
 
-    It would find what was made with the part, and others what was made without: in a run whose
-    tests are spread over processes, any may come next.
+    It would find values that were made with the original part, and other tests those made without:
+    when tests are spread over processes, any test may come next.
     """
     if "monkeypatch" not in request.fixturenames:
         yield

@@ -1,4 +1,4 @@
-"""The quantities: what a user calls.
+"""The quantities that a user calls.
 
 A function, a Sweep and options enter; an xarray.Dataset leaves.
 """
@@ -54,12 +54,12 @@ def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.D
         options: see `RunOptions`.
 
     Returns:
-        A Dataset with one variable, called as the function, or one for each output. It has
+        A Dataset with one variable, named after the function, or one for each output. It has
         only the dims that it depends on, then the output's own (`f_0`, ...).
 
     Raises:
         ArgumentError: when the sweep's names do not match the function's.
-        OutputError: when the function returns what is no array.
+        OutputError: when the function returns something that is no array.
     """
     return plan("value", f, sweep, **options).run()
 
@@ -92,11 +92,11 @@ def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with a block `df_dx` for each argument x. Its dims are those swept that it
+        A Dataset with a block `df_dx` for each argument x. Its dims are the swept ones that it
         depends on, then the output's (`f_0`, ...), then the argument's (`x_0`, ...).
 
     Raises:
-        OutputError: when the function returns what is no array.
+        OutputError: when the function returns something that is no array.
     """
     return plan("jacobian", f, sweep, **options).run()
 
@@ -114,11 +114,11 @@ def jvp(
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `jvp`, or `jvp_y` for each output y of a container. Its dims are those
-        swept that it depends on, then the output's (`f_0`, ...).
+        A Dataset with `jvp`, or `jvp_y` for each output y of a container. Its dims are the
+        swept ones that it depends on, then the output's (`f_0`, ...).
 
     Raises:
-        ArgumentError: when the tangent names what is no argument, or none that is floating.
+        ArgumentError: when the tangent names something that is no floating argument.
         SweepError: when an entry has another shape than its argument.
     """
     return plan("jvp", f, sweep, tangent, **options).run()
@@ -137,8 +137,8 @@ def contributions(
 
     Returns:
         A Dataset with `contribution_x` for each argument x; their sum over the arguments, and
-        over the elements of array arguments, is J v. The dims of each are those swept that it
-        depends on, then the output's, then the argument's.
+        over the elements of array arguments, is J v. The dims of each are the swept ones that
+        it depends on, then the output's, then the argument's.
 
     Raises:
         ArgumentError, SweepError: as `jvp` does.
@@ -159,8 +159,8 @@ def vjp(
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `vjp_x` for each argument x. Its dims are those swept that it depends on,
-        then the argument's (`x_0`, ...).
+        A Dataset with `vjp_x` for each argument x. Its dims are the swept ones that it depends
+        on, then the argument's (`x_0`, ...).
 
     Raises:
         SweepError: when the cotangent has another shape than the output.
@@ -178,8 +178,8 @@ def hessian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> 
 
     Returns:
         A Dataset with `d2f_dx_dy` for each pair of arguments, in both orders, which share
-        their memory. Its dims are those swept that it depends on, then the output's, then those
-        of x and of y.
+        their memory. Its dims are the swept ones that it depends on, then the output's, then
+        those of x and of y.
     """
     return plan("hessian", f, sweep, **options).run()
 
@@ -196,8 +196,8 @@ def hvp(
         options: see `DerivativeOptions`.
 
     Returns:
-        A Dataset with `hvp_x` for each argument x. Its dims are those swept that it depends on,
-        then the output's, then the argument's.
+        A Dataset with `hvp_x` for each argument x. Its dims are the swept ones that it depends
+        on, then the output's, then the argument's.
 
     Raises:
         ArgumentError, SweepError: as `jvp` does.
@@ -211,10 +211,10 @@ def compile(
     """Trace and compile a quantity once, to call it with new values.
 
     Args:
-        quantity: `gs.gradient`, say, or its name.
+        quantity: a function such as `gs.gradient`, or its name.
         f: a function, as for `value`.
         sweep: its arguments; their dims are compiled in, their values and lengths are not.
-            However few its points are, a Program is compiled to machine code.
+            A Program is compiled to machine code even for few points.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.
 
@@ -232,7 +232,7 @@ def plan(
     """Decide how a quantity is computed, and compute nothing yet.
 
     Args:
-        quantity: `gs.gradient`, say, or its name.
+        quantity: a function such as `gs.gradient`, or its name.
         f: a function, as for `value`.
         sweep: its arguments.
         direction: the tangent or cotangent, for the quantities that take one.
@@ -253,10 +253,10 @@ def requested(
     direction: tuple[Any, ...],
     options: Mapping[str, Any],
 ) -> tuple[Request, Options]:
-    """Check a call of a quantity: return what it asks for, and how.
+    """Check a call of a quantity; return its Request and its Options.
 
     Args:
-        quantity: `gs.gradient`, say, or its name.
+        quantity: a function such as `gs.gradient`, or its name.
         direction: the tangent or cotangent, for the quantities that take one.
         options: as for the quantity.
 

@@ -1,4 +1,4 @@
-"""gs.check: what is right passes, and every planted fault is found."""
+"""gs.check: right derivatives pass, and every planted fault is found."""
 
 import importlib
 import math
@@ -18,7 +18,7 @@ def namespace(framework: str):
 
 
 def verdicts(check) -> dict[str, set[str]]:
-    """Return the verdicts that each derivative has."""
+    """Return the verdicts of each derivative."""
     found: dict[str, set[str]] = {}
     for row in check.rows:
         found.setdefault(row.variable, set()).add(row.verdict)
@@ -108,7 +108,7 @@ def test_the_chain_passes(framework):
     assert gs.check(chain.length, sweep, framework=framework).ok
 
 
-# -- planted faults: each has a sine whose derivative is wrong, and a control
+# -- planted faults: a sine whose derivative is wrong, each with a control
 
 
 def jax_sine_by_jvp(sign: float):

@@ -1,4 +1,4 @@
-"""What a check says of estimates, how it judges, what it refuses and prints."""
+"""The estimates of a check, its verdicts, its refusals and its text."""
 
 import json
 import math
@@ -87,7 +87,7 @@ def test_many_arguments_are_sampled_and_it_is_said():
     assert check.notes == (f"64 of {n} elements of the arguments are looked at",)
 
 
-# -- what it is printed as
+# -- its text
 
 
 @pytest.mark.torch
@@ -292,7 +292,7 @@ def test_a_branch_that_only_floats_can_take_is_told(f):
     (note,) = check.notes
     assert "at x=1, Python's own numbers raise ZeroDivisionError at test_check_verdicts.py" in note
     assert "the branch that catches it can no longer be taken" in note
-    # Results stay as they are: what the framework computes.
+    # Results stay as the framework computes them.
     assert not np.isfinite(gs.value(f, gs.Sweep(x=[1.0, 2.0]), framework="torch").to_array()[0, 0])
 
 

@@ -1,4 +1,4 @@
-"""The command, a model for it, and what it refuses."""
+"""The command, a model for it, and its refusals."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.command_line import MODEL
 
 @pytest.fixture
 def model(tmp_path, monkeypatch) -> Path:
-    """A folder with model.py, which the commands run in."""
+    """A folder with model.py, in which the commands run."""
     (tmp_path / "model.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
@@ -23,7 +23,7 @@ def model(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def run(capsys):
-    """Run a command that succeeds and return what it prints on stdout."""
+    """Run a command that succeeds and return its stdout."""
 
     def call(*words: str) -> str:
         code = main([str(word) for word in words])
@@ -36,7 +36,7 @@ def run(capsys):
 
 @pytest.fixture
 def refuse(capsys):
-    """Run a command that is not understood and return what it prints on stderr."""
+    """Run a command that is not understood and return its stderr."""
 
     def call(*words: str, code: int = 2) -> str:
         assert main([str(word) for word in words]) == code

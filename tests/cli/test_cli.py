@@ -1,4 +1,4 @@
-"""The command line: what it accepts, prints, saves and refuses, and its exit codes."""
+"""The command line: its words, values and columns, its output, and its exit codes."""
 
 import io
 import json

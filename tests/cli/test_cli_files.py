@@ -1,4 +1,4 @@
-"""Tables, files, what is refused, and the command as a process."""
+"""Tables, files, refusals, and the command as a process."""
 
 import csv
 import io
@@ -97,7 +97,7 @@ def test_a_terminal_gets_rich_tables_that_fit(model, monkeypatch, capsys):
     swept = [word for i in range(5) for word in ("--over", f"x{i}@p=1,2,3")]
     assert main(["gradient", QUESTION, *swept]) == 0
     lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
-    # Columns that do not fit stand in a table below, after the same keys.
+    # Columns that do not fit go into a table below, after the same keys.
     headers = [line.split() for line in lines if "df_dx" in line]
     assert len(headers) > 1
     assert all(header[:6] == ["p", "x0", "x1", "x2", "x3", "x4"] for header in headers)
@@ -143,7 +143,7 @@ def test_a_file_is_replaced_and_a_zarr_folder_only_if_told(model, run, refuse):
 
 @pytest.mark.parametrize("output", ["result.xlsx", "result", "absent/result.nc"])
 def test_an_output_that_cannot_be_written_is_refused_before_computing(output, model, refuse):
-    # broken() would raise, if it were called.
+    # broken() would raise if it were called.
     assert output in refuse("value", "model.py:broken", "--over", "x=1,2", "--output", output)
 
 
@@ -162,7 +162,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_exits_with_1(model, refuse, m
     assert not list(model.glob(".*.partial"))
 
 
-# -- what is refused
+# -- refusals
 
 
 @pytest.mark.parametrize(
@@ -230,17 +230,16 @@ def test_a_file_that_fails_to_import_shows_its_own_lines(model, capsys):
     assert "gradsweep/" not in error
 
 
-def test_a_warning_of_gradsweeps_is_one_line_on_stderr(capsys):
-    import warnings
-
-    from gradsweep.cli import _show_warning
-    from gradsweep.errors import GradsweepWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = _show_warning
-        warnings.warn("a plain loop runs this", GradsweepWarning, stacklevel=1)
-    assert capsys.readouterr().err == "gradsweep: warning: a plain loop runs this\n"
+def test_a_warning_of_gradsweeps_is_one_line_on_stderr(model, capsys):
+    (model / "warns.py").write_text(
+        "import warnings\nfrom gradsweep.errors import GradsweepWarning\n"
+        "def f(x):\n"
+        "    warnings.warn('a plain loop runs this', GradsweepWarning)\n"
+        "    return x**2\n"
+    )
+    assert main(["value", "warns.py:f", "--over", "x=1,2"]) == 0
+    lines = set(capsys.readouterr().err.splitlines())
+    assert lines == {"gradsweep: warning: a plain loop runs this"}
 
 
 # -- as a process

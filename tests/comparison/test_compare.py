@@ -1,4 +1,4 @@
-"""Comparisons: what is compared agrees, what is absent has its reason, verdicts follow from times.
+"""Comparisons: rivals agree, an absent rival has a reason, and verdicts follow from times.
 
 No test here says which way is faster.
 """
@@ -113,9 +113,8 @@ FIXED = {"K": 100.0, "T": 1.0, "r": 0.05, "sigma": 0.2}
 @pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.jax
-@pytest.mark.parametrize("quantity", ["gradient", "hessian"])
 @pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_a_function_of_one_framework_races_in_the_other(framework, quantity):
+def test_a_function_of_one_framework_races_in_the_other(framework):
     if framework == "torch":
         import torch
 
@@ -126,7 +125,7 @@ def test_a_function_of_one_framework_races_in_the_other(framework, quantity):
 
         price = black_scholes(jnp, ndtr)
     market = gs.Sweep(S=np.linspace(50.0, 150.0, 7), **FIXED)
-    found = gs.compare(price, market, quantity=quantity, rivals=quick_rivals(quantity), **QUICK)
+    found = gs.compare(price, market, rivals=quick_rivals(), **QUICK)
     require_agreement(found)
     assert by_family(found) == {"gradsweep", "JAX", "torch"}
 
@@ -163,11 +162,13 @@ def test_the_sum_trick_disagrees_where_points_touch_each_other():
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_torch_compile_is_not_given_up_after_many_functions():
-    # torch.compile counts what it compiles of one code object, and stops at eight.
+def test_torch_compile_is_not_given_up_after_many_functions(monkeypatch):
+    # torch.compile counts what it compiles of one code object, and stops at eight, or here at two.
+    from torch._dynamo import config
     from torch._dynamo.utils import counters
 
-    for power in range(2, 12):
+    monkeypatch.setattr(config, "recompile_limit", 2)
+    for power in range(2, 6):
         before = counters["stats"]["unique_graphs"]
         name = "compile(vmap(f))"
         function = eval(f"lambda x: x ** {power}.0 + 1.0")

@@ -1,4 +1,4 @@
-"""What a comparison says, refuses and prints."""
+"""The verdicts of a comparison, its refusals and its text."""
 
 import json
 
@@ -12,7 +12,7 @@ from gradsweep.errors import ArgumentError, SweepError
 from gradsweep.program.primitives import INTEGER_ONLY, PRIMITIVES
 from tests.support.comparisons import QUICK, SWEEP, comparison, f, row
 
-# -- verdicts, on times that are made up
+# -- verdicts, from times that are made up
 
 
 def test_the_sentence_names_the_winner_and_by_how_much():
@@ -95,7 +95,7 @@ def test_a_comparison_is_drawn_with_a_line_for_each_way():
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
-# -- what is asked wrongly
+# -- wrong options
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def table(name):
     return importlib.import_module(f"gradsweep.interpreters.{name}")
 
 
-# Where each primitive is defined, beside the whole line.
+# Where each primitive is defined, if not on the whole line.
 _DOMAINS = {
     "acos": (-1, 1), "asin": (-1, 1), "atanh": (-0.9, 0.9), "erfinv": (-0.9, 0.9),
     "ndtri": (0.1, 0.9), "acosh": (1.1, 3), "log": (0.1, 3), "log2": (0.1, 3), "log10": (0.1, 3),

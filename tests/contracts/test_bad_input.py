@@ -1,4 +1,4 @@
-"""What a user's mistakes meet: the message, and never a wrong number."""
+"""A user's mistakes lead to a message, and never to a wrong number."""
 
 import warnings
 
@@ -486,6 +486,6 @@ def test_the_note_of_an_exception_names_static_arguments_too():
 
 
 def test_hvp_has_a_component_for_every_argument():
-    """What the tangent leaves out has zero there, and a row of H all the same."""
+    """An argument that the tangent leaves out counts as zero, and still has a row of H."""
     found = gs.hvp(lambda x, y: x * y, gs.Sweep(x=[1.0, 2.0], y=[3.0, 4.0]), {"x": 1.0})
     assert float(found.hvp_x) == 0 and float(found.hvp_y) == 1

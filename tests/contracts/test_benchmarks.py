@@ -1,4 +1,4 @@
-"""The benchmark: rivals compute what the closed forms say, and a wrong one is not timed."""
+"""The benchmark: rivals agree with the closed forms, and a wrong one is not timed."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What stands beside the code: links lead somewhere, and one version is named throughout."""
+"""The documents: links lead somewhere, and one version is named throughout."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 
 def missing(text: str) -> list[str]:
-    """Return the links to files that are not there."""
+    """Return the links to files that do not exist."""
     targets = re.findall(r"\]\(([^)#\s]+)", text)
     return [t for t in targets if "://" not in t and not (ROOT / t).exists()]
 

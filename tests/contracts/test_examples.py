@@ -160,7 +160,7 @@ def test_arm_jacobian_is_that_of_its_kinematics_in_50_digits(framework):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_arm_at_zero_angles_reaches_to_its_published_position(framework):
-    # Stretched out: x is the sum of the link lengths, y and z of the offsets.
+    # Stretched out: x is the sum of the link lengths, y and z are sums of the offsets.
     position = gs.value(load("arm", framework).arm, gs.Sweep(q=((), np.zeros(6)))).arm
     expected = [-0.425 - 0.39225, -0.10915 - 0.0823, 0.089159 - 0.09465]
     np.testing.assert_allclose(position, expected, rtol=0, atol=1e-15)

@@ -1,4 +1,4 @@
-"""The house stays as it was drawn: folders are the stages, and none grows out of sight."""
+"""The layout stays as it was drawn: folders are the stages, and none grows too large."""
 
 import ast
 import runpy
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "gradsweep"
 
-# What draws the picture reads the imports.
+# The script that draws the picture reads the imports.
 PICTURE = runpy.run_path(str(ROOT / "docs" / "make_imports.py"))
 
 MOST_LOOSE_FILES = 8
@@ -28,7 +28,7 @@ def too_long(root: Path, most: int) -> list[Path]:
 
 
 def imports(root: Path) -> dict[str, set[str]]:
-    """Return which modules each module of a package imports, wherever the import stands."""
+    """Return the modules that each module of a package imports, anywhere in its code."""
     found: dict[str, set[str]] = {name: set() for name in PICTURE["modules"](root)}
     for here, there in PICTURE["imports"](root):
         found[here].add(there)
@@ -36,7 +36,7 @@ def imports(root: Path) -> dict[str, set[str]]:
 
 
 def circles(graph: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the modules that import themselves by way of others."""
+    """Return the modules that import themselves through others."""
 
     def reached(start: str) -> set[str]:
         seen, waiting = set(), list(graph[start])

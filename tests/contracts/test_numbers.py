@@ -104,7 +104,7 @@ def test_float64_in_never_comes_out_float32(framework, engine):
     engine = {"torch": "torch", "jax": "xla"}[framework] if engine == "vectorised" else engine
     ds = gs.gradient(f, gs.Sweep(x=[1.0, 2.0]), engine=engine, with_value=True)
     assert ds.df_dx.dtype == ds.f.dtype == "float64"
-    # What f writes down is in double precision too: 0.1 + 0.2, not its float32 neighbours.
+    # Numbers that f writes are in double precision too: 0.1 + 0.2, not its float32 neighbours.
     np.testing.assert_allclose(ds.df_dx, 3.3, rtol=1e-14)
 
 
@@ -137,7 +137,7 @@ UNARY = [name for name, row in PRIMITIVES.items() if row.n_inputs == 1 and name 
 def test_special_values_go_through_unary_primitives_as_numpy_has_them(name):
     row = PRIMITIVES[name]
     special, read = SPECIAL, ()
-    if name in INTEGER_ONLY:  # of which an argument is never one
+    if name in INTEGER_ONLY:  # an argument is never an integer
         special, read = SPECIAL_INTEGERS, (Equation("to_int64", (0,), "int64"),)
     dtype = str(special.dtype) if row.result == "same" else row.result
     equations = (*read, Equation(name, (len(read),), dtype))
@@ -147,7 +147,7 @@ def test_special_values_go_through_unary_primitives_as_numpy_has_them(name):
     order = list(program.numbered())
     result = len(equations)
     found = evaluate(program, leaves, ("x",), order, [result])[result]
-    # One value at a time, so that no vectorised path of NumPy decides.
+    # One value at a time, so that no vectorised path of NumPy is used.
     with np.errstate(all="ignore"):
         expected = np.array([row.numpy(np.array([value]))[0] for value in special])
     np.testing.assert_array_equal(found, expected)

@@ -1,4 +1,4 @@
-"""What stands in a sweep or an option is computed as it is meant, or refused by name."""
+"""An odd value in a sweep or an option is computed as it is meant, or refused by name."""
 
 import copy
 import pickle
@@ -107,7 +107,7 @@ def overflows(x, y):
 def test_a_point_that_overflows_takes_no_derivative_of_another_argument_along(
     framework, engine, mode
 ):
-    """Frameworks compute 0 times infinity there: NaN, at the point that stands for the axis."""
+    """Frameworks compute 0 times infinity, NaN, at the one point that serves the whole axis."""
     pytest.importorskip(framework)
     options = {"framework": framework, "engine": engine, "mode": mode}
     sweep = gs.Sweep(x=[4.0, 1.0], y=[1.0, 2.0], z=3.0)

@@ -61,7 +61,7 @@ def quotes():
     S, T = rng.uniform(60, 140, N_OPTIONS), rng.uniform(0.1, 3.0, N_OPTIONS)
     sigma = rng.uniform(0.1, 0.6, N_OPTIONS)
     # Strikes within two standard deviations: in the far tails QuantLib's own normal
-    # distribution, 1 + erf, has lost the digits that are compared.
+    # distribution, 1 + erf, loses the digits that are compared.
     K = S * np.exp(sigma * np.sqrt(T) * rng.uniform(-2.0, 2.0, N_OPTIONS))
     return {
         "S": S,
@@ -108,7 +108,7 @@ def test_first_order_greeks_agree_with_quantlib(price, quotes, calculators):
     }
     assert set(ds.data_vars) == set(expected)
     for name, values in expected.items():
-        # A theta that crosses zero is compared with the size of the terms it is the sum of.
+        # A theta near zero is compared with the size of the terms that it is the sum of.
         scale = 1e-9 * S if name == "dprice_dT" else 0.0
         error = np.abs(ds[name].values - values)
         assert np.all(error <= 1e-9 * np.abs(values) + scale * 1e-3), name

@@ -17,7 +17,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-# Each is smooth where the values are drawn, and written with operators alone.
+# Each is smooth where values are drawn, and written with operators alone.
 FUNCTIONS = {
     "polynomial": lambda a, b, c: a**2 * b - c * a / (b**2 + 1.0) + 3.0,
     "separable": lambda a, b, c: a**3 + b**2 + 2.0 * c,
@@ -45,7 +45,7 @@ def sweeps(draw):
 
 
 def loop_gradient(framework, f, values):
-    """The derivative at one point, as a user of the framework would write it."""
+    """Return the derivative at one point, as a user of the framework would write it."""
     if framework == "torch":
         import torch
 

@@ -1,4 +1,4 @@
-"""The README: its Python is run, and its commands are ones that the program understands."""
+"""The README: its Python runs, and the program understands its commands."""
 
 import re
 import shlex

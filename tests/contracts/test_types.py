@@ -1,4 +1,4 @@
-"""Type checkers know the names that there are: see tests/support/typed_script.py too."""
+"""Type checkers know all names: see tests/support/typed_script.py too."""
 
 from dataclasses import fields
 from typing import get_args
@@ -17,11 +17,11 @@ def test_the_types_list_every_engine_and_every_statistic():
 
 def test_each_option_that_is_written_is_read_by_computing_or_by_the_destination():
     read = [field.name for kind in (ComputeOptions, DestinationOptions) for field in fields(kind)]
-    # How often a kernel is called is said by `compile` itself.
+    # `compile` itself sets how often a kernel is called.
     assert sorted(read) == sorted([*RunOptions.__annotations__, "is_reused"])
 
 
 def test_the_command_has_each_option_of_the_library():
     words = make_parser().parse_args(["gradient", "model.py:price"])
-    # torch.compile takes seconds, and pays for a kernel that is called again alone.
+    # torch.compile takes seconds, and pays only for a kernel that is called again.
     assert set(DerivativeOptions.__annotations__) - vars(words).keys() == {"compile"}

@@ -1,4 +1,4 @@
-"""Blocks so small that every sweep has several."""
+"""Blocks that are so small that every sweep has several."""
 
 import sys
 
@@ -10,7 +10,7 @@ from gradsweep.engines.fused.runtime.team import make_team
 
 @pytest.fixture(params=[True, False], ids=["native threads", "python threads"])
 def tiny_blocks(request, monkeypatch):
-    """Make blocks, and what threads are woken for, as small as can be."""
+    """Make blocks, and the work that threads are woken for, as small as possible."""
     if request.param and not sys.platform.startswith("linux"):
         pytest.skip("threads wait at POSIX semaphores")
     monkeypatch.setattr(kernel, "TEAM", make_team(native=request.param))

@@ -44,7 +44,7 @@ def test_without_a_vector_libm_scalar_functions_give_the_same():
 
 
 def test_a_costly_factor_is_computed_once_per_value_of_its_own_axis():
-    """g(a) * h(b): the grid is left with one product."""
+    """g(a) * h(b): on the grid only one product is computed."""
     program = program_of(
         lambda b, x, y: [b.emit("mul", b.emit("exp", x), b.emit("lgamma", y))],
         x="float64",
@@ -182,7 +182,7 @@ def random_programs(draw, dtype):
     return b.finish(outputs), leaves
 
 
-# Rounding differs: a fused multiply-add rounds once. So what jumps may jump elsewhere.
+# Rounding differs: a fused multiply-add rounds once. So a function that jumps may jump elsewhere.
 SETTINGS = settings(
     max_examples=60,
     deadline=None,
@@ -202,7 +202,7 @@ def test_random_programs_agree_with_the_reference(dtype, rtol):
         for got, want in zip(found, expected):
             assert got.shape == want.shape
             same = np.isclose(got, want, rtol=rtol, atol=rtol, equal_nan=True)
-            # Where a comparison of nearly equal numbers went the other way, a few may differ.
+            # A few may differ, where a comparison of nearly equal numbers went the other way.
             assert np.count_nonzero(~same) <= 0.05 * same.size, (program, got, want)
 
     check()
@@ -224,7 +224,7 @@ def test_the_number_of_threads_changes_no_bit(lengths, tiny_blocks):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [2, 7])
 def test_threads_that_come_early_late_or_never_do_the_work_once(n_threads, tiny_blocks):
-    """They look for work, sleep, or are called back before they begin, as the pauses have it."""
+    """By the pauses, they look for work, sleep, or are called back before they begin."""
     leaves, axes = grid(4, 5, 6)
     job = make_job(WAVE, leaves, tuple(axes))
     kernel, expected = (
@@ -265,7 +265,7 @@ def test_two_vectors_side_by_side_give_the_bits_of_one(monkeypatch):
 
 
 def test_a_point_has_the_same_bits_in_any_chunk():
-    """Also where the chunk is so long in one axis, or so short, that the loops change places."""
+    """Also where one axis of the chunk is so long, or so short, that the loops change places."""
     leaves, axes = grid(200, 30, 3)
     job = make_job(WAVE, leaves, tuple(axes))
     kernel, whole, parts = FUSED.prepare(job), empty_results(job, axes), empty_results(job, axes)

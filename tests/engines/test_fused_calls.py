@@ -1,4 +1,4 @@
-"""What the fused engine leaves out, large Programs, and calls into it."""
+"""Calls that the fused engine skips, large Programs, and calls of a compiled kernel."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gradsweep.engines.fused import FusedEngine, target
-from gradsweep.engines.fused.lowering import schedule
+from gradsweep.engines.fused.lowering import codegen, schedule
 from gradsweep.engines.fused.lowering.demand import find_demands
 from gradsweep.engines.fused.lowering.segments import cut
 from gradsweep.engines.fused.runtime import frame, kernel
@@ -21,6 +21,7 @@ from gradsweep.errors import ArgumentError
 from gradsweep.program.builder import Builder
 from gradsweep.program.loading import load
 from gradsweep.program.program import Output
+from tests.support.controls import must_fail
 from tests.support.fused_engine import FUSED, REFERENCE, WAVE, assert_agrees, grid
 from tests.support.programs import empty_results, leaves_of, make_job, program_of, run
 
@@ -103,17 +104,22 @@ def test_a_program_in_segments_agrees_with_the_reference(monkeypatch):
     assert_agrees(program, leaves, {"i": 37, "j": 3}, rtol=1e-7)
 
 
-@pytest.mark.slow
-def test_compiling_takes_time_in_proportion_to_the_length():
-    seconds = []
-    for length in (4_000, 16_000):
-        program = chain(length)
-        leaves = leaves_of(x=(("i",), np.ones(9)), y=((), np.array(0.5)))
-        kernel = FUSED.prepare(make_job(program, leaves, ("i",)))
-        start = time.perf_counter()
-        kernel.compile({"i": 9})
-        seconds.append((time.perf_counter() - start) / len(program.equations))
-    assert seconds[1] < 3 * seconds[0]
+def function_lengths(program):
+    job = make_job(program, leaves_of(x=(("i",), np.ones(9)), y=((), np.array(0.5))), ("i",))
+    ir = codegen.write_module(schedule.make_schedule(job, ("i",)), host().lanes, host()).ir
+    return [body.count("\n") for body in re.findall(r"^define .*?^}", ir, flags=re.M | re.S)]
+
+
+def test_a_longer_program_has_more_functions_and_no_longer_ones():
+    # LLVM takes time in proportion to their number, and more than so to the length of one.
+    short, long = (function_lengths(chain(n)) for n in (3_000, 12_000))
+    assert max(long) < 1.5 * max(short)
+    assert len(long) < 5 * len(short) and sum(long) < 5 * sum(short)
+
+
+def test_control_a_program_that_is_not_cut_has_longer_functions(monkeypatch):
+    monkeypatch.setattr(schedule, "cut", lambda e, d, rows: cut(e, d, rows, length=10**9))
+    must_fail(test_a_longer_program_has_more_functions_and_no_longer_ones)
 
 
 def spills(ir):

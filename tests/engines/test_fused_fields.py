@@ -1,4 +1,4 @@
-"""The words of a frame: what writes them and the machine code that reads them go by one table."""
+"""The words of a frame: the code that writes them and the machine code use one table."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradsweep.engines.fused.runtime import fields
 
-# Each header backwards, between two words that nothing reads, before anything else is imported.
+# Reverses each header, between two words that nothing reads, before other modules are imported.
 _MOVE = """
 import sys
 from collections import namedtuple
@@ -27,7 +27,7 @@ def changed(header):
 for words in "FRAME", "RANGE", "PHASE", "NEST", "OPERAND":
     header = changed(type(getattr(fields, words)))
     setattr(fields, header.__name__, header)
-    setattr(fields, words, header._make(range(len(header._fields))))
+    setattr(fields, words, header(*range(len(header._fields))))
 fields.Mode = IntEnum("Mode", {mode.name: 10 + 3 * mode for mode in fields.Mode})
 
 from gradsweep.engines.fused.runtime import frame
@@ -35,7 +35,7 @@ from gradsweep.engines.fused.runtime import frame
 assert (frame.NEST.function, len(frame.NEST)) == (8, 10)
 """
 
-# Small blocks, so that frames have several and private buffers begin where they do.
+# Small blocks, so that frames have several, and private buffers begin with them.
 _CHECK = """
 from tests.engines import test_fused
 
@@ -45,7 +45,7 @@ for lengths in (2, 3, 4), (40, 41, 42), (700, 2, 3):
 test_fused.test_arrays_of_any_strides_are_read_and_written()
 """
 
-# A row's stride goes where the loops write its address, and they find none.
+# A row's stride goes to the word where the loops write its address, so they find no stride.
 _DISAGREE = """
 frame.OperandHeader = lambda **words: fields.OperandHeader(
     **{**words, "stride": words["row"], "row": words["stride"]}

@@ -1,4 +1,4 @@
-"""A compiled quantity holds what the function read when it was compiled, however it is called."""
+"""A compiled quantity keeps what the function read at compilation, in every kind of call."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""plot: which figure a Dataset becomes, what it says, and that its numbers are the Dataset's."""
+"""plot: the kind of figure of a Dataset, its words, and that its numbers are the Dataset's."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def kind_of(ds, kind=None, x=None, by=None):
     return arrange(ds, entries_of(ds), swept_dims(ds), kind, x, by).kind
 
 
-# -- which figure
+# -- the kind of figure
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_rows_whose_only_argument_rises_are_a_curve_and_not_a_sample():
 
 
 def test_rows_of_several_arguments_are_a_sample_though_one_of_them_rises():
-    """A curve over one of them would say that the others stay what they are."""
+    """A curve over one of them would suggest that the others stay constant."""
     assert kind_of(sample().sortby("x")) == "histogram"
 
 

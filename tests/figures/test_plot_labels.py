@@ -14,7 +14,7 @@ from gradsweep.errors import ArgumentError, MissingPackage, OutputError
 from gradsweep.figures import KINDS
 from gradsweep.figures.entries import entries_of
 from gradsweep.figures.symbols import Element, partial_of
-from gradsweep.figures.theme import _wrap
+from gradsweep.figures.theme import wrap
 from gradsweep.figures.thinning import envelope, farthest_in_blocks
 from tests.support.figures import (
     SPOTS,
@@ -68,7 +68,7 @@ def test_a_second_derivative_by_one_argument_has_a_square():
 
 def test_lines_of_text_never_break_inside_a_formula():
     formula = r"$\partial \mathrm{price}/\partial S$"
-    assert formula in _wrap(f"Not drawn: three of {formula} and more", 10).split("\n")
+    assert formula in wrap(f"Not drawn: three of {formula} and more", 10).split("\n")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_million_points_are_thinned_and_the_extremes_stay():
 
 
 def test_every_second_point_misses_an_extreme_that_the_envelope_keeps():
-    """The control: thinning by a step loses what the envelope is there to keep."""
+    """The control: thinning by a step loses the extreme that the envelope keeps."""
     x, y = np.arange(100.0), np.zeros(100)
     y[51] = 1.0
     assert y[::2].max() == 0.0

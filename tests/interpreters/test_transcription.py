@@ -1,4 +1,4 @@
-"""Programs in mpmath: every primitive, to 50 digits, and NaN and infinity as NumPy has them."""
+"""Programs in mpmath: every primitive to 50 digits, and NaN and infinity as in NumPy."""
 
 import itertools
 import math
@@ -33,7 +33,7 @@ def test_every_primitive_has_an_operation():
 
 R = sympy.Rational
 
-# What each function is, by sympy, and where it is tried; the points are exact in binary.
+# Each function by sympy, and where it is tried; the points are exact in binary.
 EXACT = {
     "add": (lambda x, y: x + y, [(0.375, 1e-30)]),
     "sub": (lambda x, y: x - y, [(0.375, 1e-30)]),
@@ -78,13 +78,13 @@ EXACT = {
     "i1e": (lambda x: sympy.besseli(1, x) * sympy.exp(-abs(x)), [(-1.7,)]),
 }
 
-# Inverses, by what they invert.
+# Inverses, by the functions that they invert.
 INVERSES = {
     "erfinv": (mpmath.erf, [0.3, -0.999]),
     "ndtri": (lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2, [0.3, 0.999, 1e-200]),
 }
 
-# What takes no digits to be right; the test of special values covers these.
+# Functions that are exact in any precision; the test of special values covers these.
 PLAIN = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "trunc", "copysign", "eq", "ne",
     "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select",
@@ -134,7 +134,7 @@ SPECIAL = [
     3.0, 1e308, -1e308, -745.0, 710.0, 1e22,
 ]  # fmt: skip
 
-# Series that mpmath does not sum in any time at the ends of the range.
+# At the ends of the range mpmath takes too long to sum the series of these.
 MILD = [math.nan, math.inf, -math.inf, 0.0, 0.5, 1.0, 2.0, 3.0, 12.0]
 SLOW = {"polygamma", "zeta", "igamma", "igammac"}
 

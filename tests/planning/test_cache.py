@@ -1,4 +1,4 @@
-"""Nothing is traced twice, and nothing that changed is taken for what it was."""
+"""Nothing is traced twice, and nothing that changed is taken for unchanged."""
 
 import functools
 
@@ -27,7 +27,7 @@ def slope(f, x=(1.0, 2.0)):
 
 
 def n_traces():
-    return sum(len(found) for found in TRACES._values.values())
+    return sum(map(len, TRACES.values))
 
 
 def test_the_same_function_is_traced_and_prepared_once():
@@ -177,7 +177,7 @@ def test_a_change_anywhere_in_a_captured_array_is_seen(n, where):
 
 
 def test_what_cannot_be_read_is_not_cached():
-    large = np.zeros(2**25 + 1)  # a quarter of a gigabyte, of which one page is touched
+    large = np.zeros(2**25 + 1)  # a quarter of a gigabyte, with one page touched
     large[0] = 1.0
 
     def f(x):
@@ -224,11 +224,11 @@ def test_an_identity_does_not_depend_on_where_temporary_objects_lie():
     assert identity(fresh(1, 1)) == identity(fresh(1, 1)) != identity(fresh(1, 2))
 
 
-# -- torch functions that are no Program: torch calls them, point by point or mapped
+# -- torch functions without a Program: torch calls them, point by point or mapped
 
 
 def eigenvalue_sum(scale):
-    """Return a function whose gradient is 2 scale x, by operations that no Program has."""
+    """Return a function whose gradient is 2 scale x, by operations outside of Programs."""
     import torch
 
     def f(x):
@@ -286,7 +286,7 @@ def chain(x):
 
 @pytest.fixture
 def slow_compiling(monkeypatch):
-    """Have an equation cost 10 ms to compile by the estimate, and 3 to interpret: four runs."""
+    """Make an equation cost 10 ms to compile by the estimate, and 3 to interpret: four runs."""
     monkeypatch.setattr(cost, "_SECONDS_PER_COMPILED_EQUATION", 1e-2)
     monkeypatch.setattr(cost, "_SECONDS_PER_NUMPY_CALL", 3e-3)
 
@@ -298,7 +298,7 @@ def test_what_is_run_often_enough_is_compiled(slow_compiling):
     assert "after 4 runs it is compiled" in str(first)
     engines = []
     for _ in range(6):
-        gs.plan(gs.gradient, chain, sweep)  # is no run
+        gs.plan(gs.gradient, chain, sweep)  # this is no run
         found = gs.gradient(chain, sweep)
         engines.append(found.attrs["engine"])
         np.testing.assert_allclose(found.dchain_dx, [1.1**-2, 1.2**-2], rtol=1e-13)

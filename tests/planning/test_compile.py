@@ -43,7 +43,7 @@ def test_it_takes_new_values_of_other_lengths_without_tracing_again(kernel):
     agrees(kernel(), expected([1.0, 2.0], 3.0, [0.1, 0.2, 0.3]))
     agrees(kernel(S=[4.0, 5.0, 6.0, 7.0], K=1.5), expected([4, 5, 6, 7.0], 1.5, [0.1, 0.2, 0.3]))
     agrees(kernel(sigma=np.array([0.5])), expected([1.0, 2.0], 3.0, [0.5]))
-    assert TRACES.n_made == 1 and sum(map(len, TRACES._values.values())) == 1
+    assert TRACES.n_made == 1 and sum(map(len, TRACES.values)) == 1
     assert PREPARED.n_made == 1
     assert kernel.dims == {
         "dprice_dS": ("S", "sigma"),
@@ -139,7 +139,7 @@ def test_small_and_large_calls_agree_with_the_quantity_itself(n):
     S = np.linspace(3.0, 4.0, n)
     expected = gs.hessian(price, sweep.replace(S=S, sigma=[0.3, 0.4, 0.5]))
     found = kernel(S=S, sigma=np.array([0.3, 0.4, 0.5]))
-    kernel(S=S + 1.0, sigma=np.array([0.3, 0.4, 0.5]))  # must not write into what it gave
+    kernel(S=S + 1.0, sigma=np.array([0.3, 0.4, 0.5]))  # must not write into its last results
     for name in expected.data_vars:
         np.testing.assert_array_equal(found[name], expected[name])
     reversed_ = kernel(S=S[::-1], sigma=np.array([0.3, 0.4, 0.5]))
@@ -239,7 +239,7 @@ def test_a_forked_child_does_not_wait_for_a_call_of_its_parents():
     kernel = gs.compile(gs.value, lambda x: x**2, gs.Sweep(x=np.ones(20_000)))
     kernel(x=np.ones(20_000))
     assert kernel._direct is not None
-    with kernel._direct._lock:  # as another thread that is in the middle of a call
+    with kernel._direct._lock:  # like another thread in the middle of a call
         child = os.fork()
         if child == 0:
             ((_, found),) = kernel(x=np.full(20_000, 3.0)).items()

@@ -1,4 +1,4 @@
-"""Loops of JAX become Loops of a Program, and agree with what is written out."""
+"""Loops of JAX become Loops of a Program, and agree with loops that are written out."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def jax():
 
 @pytest.mark.jax
 def test_long_loop_of_jax_runs_fused(jax):
-    """(1 + x / n)^n is e^x but for O(1 / n): a million steps, and exact by expm1 and log1p."""
+    """(1 + x / n)^n is e^x up to O(1 / n): a million steps; its exact value by expm1 and log1p."""
     jnp = jax.numpy
 
     n = 10**6
@@ -55,7 +55,7 @@ def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch, jax):
         monkeypatch.setattr(loops, "_MOST_UNROLLED", most)
         monkeypatch.setattr(loops, "_SHORT", 0)
 
-        def function(k, m, data, most=most):  # another function each time: nothing is remembered
+        def function(k, m, data, most=most):  # another each time, so that nothing is cached
             return oscillator(k, m, data)
 
         plan = gs.plan(quantity, function, sweep, wrt=["k", "m"])
@@ -91,7 +91,7 @@ def test_kepler_by_newton_in_a_while_loop_runs_fused(jax):
 @pytest.mark.slow
 @pytest.mark.jax
 def test_long_trajectory_is_fused_in_reverse(jax):
-    """x' = -x by Euler's method: x_k = x0 (1 - h)^k, of which all 3,000 are read."""
+    """x' = -x by Euler's method: x_k = x0 (1 - h)^k; all 3,000 are read."""
     jnp = jax.numpy
 
     n, h = 3_000, 1e-3

@@ -44,7 +44,7 @@ def test_loop_and_the_rows_it_leaves_agree_with_a_geometric_series(engine):
 
 
 def polynomial(b, x, *coefficients):
-    """By Horner's rule, each coefficient a number of a row; and backwards, the row turned."""
+    """By Horner's rule, with coefficients as a row; and backwards, with the row reversed."""
 
     def step(inner, carries, given, rows):
         return Step([inner.emit("add", inner.emit("mul", carries[0], given[0]), rows[0])], [])
@@ -59,7 +59,7 @@ def polynomial(b, x, *coefficients):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rows_are_read_step_by_step(engine):
-    """Of constants, of numbers that are the same at all points, and of some that are not."""
+    """Rows of constants, of numbers that are the same at all points, and of others."""
     k = np.arange(1.0, 8.0)
     constants = program_of(
         lambda b, x: polynomial(b, x, *(b.constant(v, "float64") for v in k)), x="float64"
@@ -106,7 +106,7 @@ def test_rows_of_one_loop_are_read_by_another_also_from_another_segment(
 
 
 def newton(b, a, x):
-    """The square root of a from x, and the steps that it takes until x² is within 1e-9."""
+    """The square root of a from x, and the number of steps until x² is within 1e-9."""
 
     def step(inner, carries, given, rows):
         x, n = carries
@@ -141,7 +141,7 @@ def test_each_point_goes_on_for_as_long_as_it_is_going(engine):
 
 
 def test_points_that_are_going_leave_the_others_alone():
-    """The same bits alone as among points that take more steps, on one thread and on seven."""
+    """A point has the same bits alone as among points with more steps, on one thread or seven."""
     program = program_of(newton, a="float64", x="float64")
     a = np.exp(np.random.default_rng(0).uniform(-9, 9, 3_001))
     together = run(FusedEngine(threads=7), program, both(a), {"i": len(a)})
@@ -166,7 +166,7 @@ def test_small_blocks_and_threads_give_the_same_bits(monkeypatch):
 
 
 def sums_of_powers(b, x):
-    """sum_i sum_(j < 5) x^j + i, a loop within a loop; the inner one leaves its powers."""
+    """sum_i sum_(j < 5) x^j + i, by a loop within a loop; the inner one leaves its powers."""
     one, zero = b.constant(1.0, "float64"), b.constant(0.0, "float64")
 
     def power(inner, carries, given, rows):
@@ -201,7 +201,7 @@ def test_loops_stand_within_loops(engine):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_carries_of_every_dtype_keep_theirs(dtype):
-    """A truth value that is turned at every step, a count, and a number that it chooses for."""
+    """A bool that flips at every step, a count, and a number that the bool selects."""
 
     def function(b, x):
         def step(inner, carries, given, rows):
@@ -226,11 +226,11 @@ def test_carries_of_every_dtype_keep_theirs(dtype):
         np.testing.assert_array_equal(signs, [-x > 0, 4 * x > 0])
 
 
-# -- what a Program knows of its loops
+# -- questions to a Program about its loops
 
 
 def two_axes(b, a, c):
-    """One carry of a alone, and one of both, that reads it."""
+    """One carry depends on a alone; another reads it and depends on both."""
 
     def step(inner, carries, given, rows):
         x, y = carries
@@ -362,7 +362,7 @@ def test_transcription_runs_loops():
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_random_loops_agree_on_every_engine(data):
-    """Steps of random operations on carries, what is given and rows, against the reference."""
+    """Steps of random operations on carries, given numbers and rows, against the reference."""
     n_carries, n_given, n_rows = (data.draw(st.integers(1, 4)) for _ in range(3))
     n_steps = data.draw(st.integers(1, 12))
     n_left = data.draw(st.integers(0, 2))

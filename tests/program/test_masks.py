@@ -1,4 +1,4 @@
-"""Sums of masked terms: one term where that is right in every case, untouched where it is not."""
+"""Sums of masked terms: one term where that is right in every case, else unchanged."""
 
 import contextlib
 import math
@@ -19,7 +19,7 @@ POINTS = np.array([-math.inf, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, math.i
 
 
 class Written:
-    """A Program of w and t beside what NumPy makes of the same terms."""
+    """A Program of w and t beside NumPy's values of the same terms."""
 
     def __init__(self):
         self.b = Builder()
@@ -81,7 +81,7 @@ def test_masks_are_seen_through_products_and_signs():
     left = p.emit("mul", p.gauss(), p.emit("neg", p.masked(rest, "gt", 0.0, keeps=False)))
     right = p.emit("mul", p.gauss(), p.masked(rest, "gt", 0.0))
     both = p.emit("add", left, right)
-    # Of |w|: its derivative has one sign on the left, the other on the right.
+    # The derivative of |w| has one sign on the left, the other on the right.
     positive = p.emit("add", near, p.masked(both, "ge", 0.0))
     variable, expected = p.emit("sub", positive, p.masked(both, "ge", 0.0, keeps=False))
     found, primitives = p.run(variable)
@@ -207,7 +207,7 @@ def switched(xp, n_steps):
 
 
 class Exploded(BaseException):
-    """More equations were asked for than a test has patience for."""
+    """More equations were asked for than a test can wait for."""
 
 
 def n_emitted(f, framework, monkeypatch, mode="reverse", most=10**6):
@@ -248,7 +248,7 @@ def test_tracing_pairs_of_where_takes_time_in_proportion_to_their_number(
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_budget_that_never_ends_lets_time_explode(framework, monkeypatch):
-    """The control: terms are combined whatever it costs, and written as they are looked at."""
+    """The control: terms are combined at any cost, and written as they are visited."""
     xp = namespace(framework)
     monkeypatch.setattr("gradsweep.program.builder._CREDIT", 10**9)
     monkeypatch.setattr(Builder, "spending", lambda self: contextlib.nullcontext())

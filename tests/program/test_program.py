@@ -1,4 +1,4 @@
-"""Program and Builder: what is written, what is simplified and what must not be."""
+"""Program and Builder: equations that are written, simplified, and must not be simplified."""
 
 import math
 

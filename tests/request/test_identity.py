@@ -1,4 +1,4 @@
-"""Whatever a function reaches, a change of it is seen; and what does not change is traced once."""
+"""A change of anything that a function reaches is seen; an unchanged one is traced once."""
 
 import abc
 import collections
@@ -61,7 +61,7 @@ class Hidden:
 
 
 class Scaled:
-    """A decorator that keeps something of its own beside the function."""
+    """A decorator that keeps a value of its own beside the function."""
 
     def __init__(self, function, rate):
         functools.update_wrapper(self, function)

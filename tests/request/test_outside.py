@@ -1,4 +1,4 @@
-"""Functions that read what is outside the program: no trace of them is kept."""
+"""Functions that read outside the program: no trace of them is kept."""
 
 import datetime
 import os
@@ -59,7 +59,7 @@ def by_whether_a_file_is_there(x):
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """Return a function that sets what all of these read to a number."""
+    """Return a function that sets everything these functions read to a number."""
     monkeypatch.chdir(tmp_path)
 
     def set_to(number):
@@ -157,7 +157,7 @@ def test_what_importing_a_framework_reads_is_not_read_by_the_function():
     assert seen.stdout == "False 1\n"
 
 
-# Tells whether a framework was there before, and how many kernels two equal calls have made.
+# Prints whether a framework was imported before, and how many kernels two equal calls made.
 _TWO_CALLS = """
 import sys
 import gradsweep as gs

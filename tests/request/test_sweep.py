@@ -1,4 +1,4 @@
-"""Every row of the Sweep's table, and what it says when a value fits none."""
+"""Every row of the Sweep's table, and the error when a value fits none."""
 
 from decimal import Decimal
 from typing import NamedTuple

@@ -1,10 +1,11 @@
-"""A store, what it holds where nobody disturbs the run, and how many operations that takes."""
+"""A store, its content after an undisturbed run, and how many operations that takes."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.support.storing import complete, contents, python
+from tests.support.prepared import python
+from tests.support.storing import complete, contents
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def n_operations(tmp_path_factory) -> int:
-    """Return how many operations on files a whole run is."""
+    """Return how many operations on files a whole run takes."""
     done = python(tmp_path_factory.mktemp("counted") / "greeks.zarr")
     assert done.returncode == 0, done.stderr
     return int(done.stdout)

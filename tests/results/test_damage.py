@@ -1,4 +1,4 @@
-"""Damage, the ledger, other writers, and the same or another run."""
+"""Damage, the ledger, other writers, and the same run or another."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ from tests.support.storing import (
 )
 
 pytest.importorskip("zarr")
-# That a lock was taken over is the matter of test_takeover.
+# test_takeover covers the takeover of a lock.
 pytestmark = pytest.mark.filterwarnings("ignore:took over the lock")
 
 
@@ -78,7 +78,7 @@ def test_damage_is_found_and_after_repair_resumed_to_the_same_bytes(
     assert not report.is_sound and report.damaged_parts == parts
     (damage,) = report.damages
     assert damage.key == key and problem in damage.problem and key in str(report)
-    assert not verify(path).is_sound  # to look repairs nothing
+    assert not verify(path).is_sound  # looking repairs nothing
     assert verify(path, repair=True).is_repaired
     store = ZarrStore(path, resume=True)
     assert store.begin(layout()) == frozenset(range(len(PARTITION))) - set(parts)
@@ -153,7 +153,7 @@ def test_no_reader_is_given_flipped_bits_as_numbers_and_plain_zarr_gives_them(pa
 
     complete(path)
     assert n_flips_that_change_numbers_unnoticed(path) == 0
-    # The control: the same numbers, as xarray has zarr write them when nothing else is asked.
+    # The control: the same numbers, as xarray and zarr write them by default.
     plain = tmp_path / "plain.zarr"
     xarray.Dataset({"delta": (("S", "sigma"), FULL[0])}).to_zarr(plain, zarr_format=3)
     assert n_flips_that_change_numbers_unnoticed(plain) > 50
@@ -289,7 +289,7 @@ def test_a_writer_whose_lock_was_taken_records_nothing_more(path):
     with pytest.raises(StoreError, match="was taken from this run"):
         store.write(PARTITION[0], compute(PARTITION[0]))
     store.abandon()
-    other.write(PARTITION[0], compute(PARTITION[0]))  # its own lock is still there
+    other.write(PARTITION[0], compute(PARTITION[0]))  # its own lock still exists
 
 
 # ---- the same, and another, run

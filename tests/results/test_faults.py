@@ -1,7 +1,7 @@
-"""What a store survives: kills, full disks, faulty devices, flipped bits, and other writers.
+"""A store survives kills, full disks, faulty devices, flipped bits, and other writers.
 
-Every run ends with the bytes of an undisturbed one. Every protection has a control: the same fault
-without it, which must do harm.
+Every run ends with the bytes of an undisturbed one. Every protection has a control: without it, the
+same fault must do harm.
 """
 
 import errno
@@ -9,7 +9,6 @@ import os
 import random
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from gradsweep.results.stores.zarr import (
     verify,
 )
 from tests.support.controls import must_fail
+from tests.support.prepared import python
 from tests.support.stores import resume
 from tests.support.storing import (
     FULL,
@@ -33,16 +33,12 @@ from tests.support.storing import (
     compute,
     contents,
     layout,
-    python,
     write_all,
 )
 
 pytest.importorskip("zarr")
-# That a lock was taken over is the matter of test_takeover.
+# test_takeover covers the takeover of a lock.
 pytestmark = pytest.mark.filterwarnings("ignore:took over the lock")
-
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -54,7 +50,7 @@ def no_pauses(monkeypatch):
 
 @pytest.fixture
 def operations(path, monkeypatch):
-    """Return a function that has `at(n, name, arguments)` called at every operation on files."""
+    """Return a function that makes every operation on files call `at(n, name, arguments)`."""
 
     def install(at=lambda n, name, arguments: None) -> Operations:
         counted = Operations(path, at)
@@ -77,7 +73,7 @@ def test_a_run_killed_at_a_random_moment_is_resumed_to_the_same_bytes(
     for _ in range(1 + seed % 2):  # every other run is killed twice
         moment = moments.randint(1, n_operations)
         killed = python(path, "--resume", "--kill-at", moment)
-        # A run that continues has less to do, and its threads may meet on the way to a folder:
+        # A run that continues has less to do, and its threads may meet when they make a folder:
         # it may be done before its moment comes.
         if killed.returncode == 0:
             assert int(killed.stdout) < moment
@@ -88,11 +84,11 @@ def test_a_run_killed_at_a_random_moment_is_resumed_to_the_same_bytes(
 
 
 class Killed(BaseException):
-    """Stands for a kill: nothing of ours catches it."""
+    """Stands for a kill: the package never catches it."""
 
 
 def stop_before_record(store: ZarrStore, part_number: int) -> None:
-    """Write parts until one has its data and no record."""
+    """Write parts until one has its data but no record."""
     original = store.record
 
     def record(part, stamps):
@@ -116,7 +112,7 @@ def test_a_part_with_data_and_no_record_is_computed_again(path, undisturbed):
 
 
 def test_control_records_before_data_lose_a_part(path, undisturbed, monkeypatch):
-    """But for the look that resuming takes at the lengths of chunks, which is taken away too."""
+    """The check of the lengths of chunks when a run is resumed is taken away too."""
     monkeypatch.setattr(
         "gradsweep.results.stores.zarr.store.unfinished", lambda folder, history: []
     )
@@ -169,7 +165,7 @@ def fail_at(first: int, n_times: int, number: int, names=Operations.names):
 
 
 def write_half_then_fail(originals, first: int, number: int):
-    """Fail at the nth write of data, with half of it written."""
+    """Fail at the nth write of data, after half of it is written."""
 
     def at(n, name, arguments):
         if name == "write":

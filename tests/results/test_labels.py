@@ -1,4 +1,4 @@
-"""What results are called, and what they carry."""
+"""The names of results, and their labels."""
 
 import functools
 
@@ -157,7 +157,7 @@ def test_the_source_is_readable_code_by_stages():
     lines = plan.source().splitlines()
     assert [line for line in lines if line.startswith("#")] == ["# a", "# a x b"]
     assert lines[-1].startswith("df_db = v")
-    # It is code: run it.
+    # The source is code: run it.
     names = {"a": 2.0, "b": 5.0}
     exec(plan.source(), names)
     assert (names["df_da"], names["df_db"]) == (20.0, 4.0)

@@ -1,4 +1,4 @@
-"""Streaming statistics: closed forms, exact sums, the same bits in whatever order parts come."""
+"""Streaming statistics: closed forms, exact sums, the same bits in any order of parts."""
 
 import math
 
@@ -21,8 +21,8 @@ EVERY = ["mean", "variance", "min", "max", "mean_square"]
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destination, "_REDUCED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "REDUCED_PART_BYTES", 2**12)
 
 
 def layout_of(values, block, dims=("a", "b", "c")):
@@ -108,7 +108,7 @@ def test_the_order_in_which_parts_arrive_changes_no_bit(block, random, dims):
     expected = reduced(VALUES, block, EVERY, dims, order)
     random.shuffle(order)
     xr.testing.assert_identical(reduced(VALUES, block, EVERY, dims, order), expected)
-    # And how it is cut changes next to nothing.
+    # The way it is cut changes next to nothing.
     xr.testing.assert_allclose(reduced(VALUES, (5, 7, 11), EVERY, dims), expected, rtol=1e-12)
 
 
@@ -133,7 +133,7 @@ def test_a_large_offset_costs_no_digits():
     state = tree.result()
     assert state.variances() == pytest.approx(exact_variance(OFFSET), rel=1e-12)
     assert state.means() == pytest.approx(math.fsum(OFFSET) / OFFSET.size, rel=1e-15)
-    # The control: mean of squares less square of mean has hardly a digit left.
+    # The control: the mean of squares minus the square of the mean has hardly a digit left.
     assert naive_variance(OFFSET) != pytest.approx(exact_variance(OFFSET), rel=1e-2)
 
 
@@ -315,5 +315,5 @@ def test_quantiles_count_infinities_as_numpy_does(values):
     with np.errstate(invalid="ignore"):
         expected = np.quantile(values, wanted)
     for found, exact in zip(digest.quantiles(wanted), expected):
-        # Between an infinity and another number NumPy has NaN, and finite ranks are approximate.
+        # Between an infinity and another number NumPy gives NaN, and finite ranks are approximate.
         assert found == exact or np.isnan(exact) or (np.isfinite(found) and np.isfinite(exact))

@@ -1,4 +1,4 @@
-"""No result is lost to another's name, nor to the name of an axis."""
+"""No result gets lost by having another's name, or the name of an axis."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Stores: what readers of Zarr and NetCDF find, what is refused, and the commands on a store."""
+"""Stores: what readers of Zarr and NetCDF find, refusals, and the commands on a store."""
 
 import itertools
 import json
@@ -80,7 +80,7 @@ def test_every_chunk_is_the_block_of_one_part(path):
     assert array.chunks == (2, 3)
     assert zarr.open_array(path / "vega", mode="r").chunks == (3, 4)
     assert zarr.open_array(path / "cross", mode="r").chunks == (2, 3, 2)
-    # 6 x 3 parts; the one whose numbers all are NaN, Zarr's fill value, has its file too.
+    # 6 x 3 parts; the one whose numbers are all NaN, Zarr's fill value, has its file too.
     assert sum(key.startswith("delta/c/") for key in contents(path)) == 18
 
 
@@ -210,7 +210,7 @@ def test_an_array_may_be_called_as_chunks_are(path):
     assert (write_ones(path, of).c == 1).all() and verify(path).is_sound
 
 
-# ---- what is refused
+# ---- refusals
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", ".gradsweep", "__x", "a\0", "zarr.json", "x\n"])
@@ -307,8 +307,8 @@ def test_a_kill_while_overwriting_is_overcome(path, monkeypatch, n_moved):
         patch.setattr(os, "replace", replace_or_die)
         with pytest.raises(Killed):
             one.begin(layout())
-    # Nothing of the old run may count as finished beside what is gone. First the lock is moved to
-    # its place, then the mark that a store is being overwritten, then the ledger out of it.
+    # No part of the old run may count as finished when its data is gone. First the lock is moved
+    # into place, then the mark that a store is being overwritten, then the ledger out of place.
     again = ZarrStore(path, resume=True)
     finished = again.begin(layout())
     assert len(finished) == (len(PARTITION) if n_moved <= 2 else 0)

@@ -34,7 +34,7 @@ zarr = pytest.importorskip("zarr")
 
 
 class Payload:
-    """Unpickled, it leaves a file."""
+    """When it is unpickled, it leaves a file."""
 
     def __init__(self, file: Path):
         self.file = file

@@ -1,4 +1,4 @@
-"""A Dask cluster of real processes: the same bits as here, whatever becomes of the workers."""
+"""A Dask cluster of real processes: the same bits as here, even when workers die."""
 
 import os
 import signal
@@ -18,6 +18,7 @@ from gradsweep.running import dask, destination
 from tests.support.controls import must_fail
 
 distributed = pytest.importorskip("distributed")
+dask_config = pytest.importorskip("dask.config")
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-# Workers that have neither framework: importing one fails, as where it is not installed.
+# Workers without frameworks: importing one fails, as if it were not installed.
 _WITHOUT_FRAMEWORKS = """
 import sys
 
@@ -98,9 +99,16 @@ def store(tmp_path, monkeypatch):
     """Send the results of `store="x.zarr"` to a folder, in parts of a few hundred numbers."""
     kept = FolderStore(tmp_path / "results")
     monkeypatch.setattr(destination, "_store", lambda *_: kept)
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**12)
-    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**12)
+    monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**12)
     return kept
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """A cluster gives a worker up that is away 15 seconds after a death: it may be starting."""
+    with dask_config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +208,7 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
         def kill():
             while len(store.recorded) < 20:
                 time.sleep(0.005)
-            # Both, one after the other: whichever is first holds what travels.
+            # Both are killed, one after the other: the first may hold the data that travels.
             for pid in client.run(os.getpid, nanny=False).values():
                 os.kill(pid, signal.SIGKILL)
                 killed.append(len(store.recorded))
@@ -220,7 +228,7 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
 
 @pytest.fixture
 def no_second_attempts(cluster, monkeypatch):
-    """Have a run end where a worker does."""
+    """Make a run end when a worker ends."""
     cluster.scheduler.allowed_failures = 0
 
     def give_up(run, task):
@@ -240,7 +248,7 @@ def test_control_without_second_attempts_a_killed_worker_ends_the_run(
 
 
 class DeadlyWork:
-    """The work of a sweep in which one point kills its process; it travels as what it is."""
+    """The work of a sweep in which one point kills its process; it travels unchanged."""
 
     def __init__(self, work):
         self.work, self.on_error = work, work.on_error
@@ -266,8 +274,8 @@ def test_a_point_that_kills_its_worker_is_found_and_the_others_finish(
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: DeadlyWork(original(self, how)))
-    monkeypatch.setattr(destination, "_STORED_PART_BYTES", 2**10)
-    monkeypatch.setattr(destination, "_TASK_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 2**10)
+    monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**10)
     sweep = gs.Sweep(x=np.linspace(0, 1, 31), y=np.linspace(1, 2, 13), z=1.0)
     expected = gs.gradient(wave, sweep)
     cluster.scheduler.allowed_failures = 0  # each death counts; the default needs four
@@ -329,7 +337,7 @@ class Portable:
 
 
 class HungryWork(DeadlyWork):
-    """Work for which a whole part takes more memory than there is."""
+    """Work of which a whole part takes more memory than there is."""
 
     def compute(self, part, arrays, pieces=1, skip=()):
         if pieces < 4:
@@ -337,24 +345,24 @@ class HungryWork(DeadlyWork):
         return self.work.compute(part, arrays, pieces, skip)
 
 
-def test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch):
+def test_a_part_too_large_for_a_worker_is_computed_in_pieces(bare_cluster, store, monkeypatch):
     from gradsweep.planning.plan import Plan
 
     original = Plan._work
     monkeypatch.setattr(Plan, "_work", lambda self, how: HungryWork(original(self, how)))
-    with distributed.Client(cluster) as client:
+    with distributed.Client(bare_cluster) as client:
         found = gs.gradient(wave, grid(), store="x.zarr", scheduler=client)
     np.testing.assert_array_equal(found["dwave_dy"], gs.gradient(wave, grid()).dwave_dy)
 
 
-def test_control_a_part_that_is_not_cut_stays_too_large(cluster, store, monkeypatch):
+def test_control_a_part_that_is_not_cut_stays_too_large(bare_cluster, store, monkeypatch):
     monkeypatch.setattr(dask, "_MOST_PIECES", 1)
     with pytest.raises(MemoryError):
-        test_a_part_too_large_for_a_worker_is_computed_in_pieces(cluster, store, monkeypatch)
+        test_a_part_too_large_for_a_worker_is_computed_in_pieces(bare_cluster, store, monkeypatch)
 
 
-def test_a_closed_client_is_refused_in_words(cluster):
-    client = distributed.Client(cluster, set_as_default=False)
+def test_a_closed_client_is_refused_in_words(bare_cluster):
+    client = distributed.Client(bare_cluster, set_as_default=False)
     client.close()
     with pytest.raises(ClusterError, match="a Client that is closed"):
         gs.gradient(wave, grid(), reduce="mean", scheduler=client)

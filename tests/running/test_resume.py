@@ -1,6 +1,6 @@
 """Whole runs of the command line that are killed, terminated or interrupted, and continued."""
 
-import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 from gradsweep.results.stores.zarr.locking.lock import holder_of
-from tests.support import kill_campaign
 from tests.support.controls import must_fail
-from tests.support.kill_campaign import MODEL, RUN, WORDS, campaign, chunks, n_written
+from tests.support.kill_campaign import MODEL, WORDS, chunks, n_written
+from tests.support.prepared import python
 
 zarr = pytest.importorskip("zarr")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signals")
@@ -29,57 +29,70 @@ def folder(tmp_path, monkeypatch):
 
 
 # A shell has what it starts in the background ignore Ctrl-C, and so does whatever that starts.
-_LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# Parts of a few thousand numbers: there is time to be told to end.
+RUN = """
+import signal, sys
+from gradsweep import cli
+from gradsweep.running import destination
+signal.signal(signal.SIGINT, signal.default_int_handler)
+destination.STORED_PART_BYTES = 2**15
+sys.exit(cli.main(sys.argv[1:]))
+"""
 
 
 def start(*more):
-    command = [sys.executable, "-c", _LISTENS + RUN, *WORDS, *more]
+    command = [sys.executable, "-c", RUN, *WORDS, *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def whole(tmp_path_factory):
+    """The store of a run that nobody disturbs."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "model.py").write_text(MODEL)
     command = [sys.executable, "-c", RUN, *WORDS]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return chunks(folder / "greeks.zarr")
+    return folder / "greeks.zarr"
 
 
-def wait_for_parts(n):
-    """Wait until a running process has recorded so many parts more."""
+@pytest.fixture(scope="module")
+def undisturbed(whole):
+    return chunks(whole)
+
+
+def wait_for_parts(process, n):
+    """Wait until a running process has recorded so many parts."""
     store = Path("greeks.zarr")
-    before, deadline = n_written(store), time.monotonic() + 60
-    while n_written(store) < before + n:
-        assert time.monotonic() < deadline
+    while n_written(store) < n:
+        if process.poll() is not None:
+            raise RuntimeError(f"it ended before: {process.communicate()}")
+        time.sleep(0.001)
+
+
+def killed_at_random(*options):
+    return python(*options, module="tests.support.kill_campaign")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_50_runs_killed_at_random_and_the_very_same_command_end_in_the_undisturbed_bytes(tmp_path):
-    words = ["S=50:150:600" if word == "S=50:150:3000" else word for word in WORDS]
-    if importlib.util.find_spec("jax"):  # which is imported in half of torch's time
-        words += ["--framework", "jax"]
-    found = campaign(tmp_path, n_kills=50, seed=0, words=words)
+def test_50_runs_killed_at_random_and_the_very_same_command_end_in_the_undisturbed_bytes():
+    done = killed_at_random("--kills", 50)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     assert found["killed"] == 50 and found["took over"] > 10 and found["finished"] > 1
 
 
 @pytest.mark.slow
-def test_control_without_looking_for_the_process_the_same_command_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        kill_campaign,
-        "RUN",
-        "from gradsweep.results.stores.zarr.locking.holder import Holder\nHolder.state = 'alive'\n"
-        + RUN,
-    )
-    must_fail(campaign, tmp_path, 5, 0)
+def test_control_without_looking_for_the_process_the_same_command_is_refused():
+    done = killed_at_random("--kills", 5, "--unlooked")
+    assert done.returncode == 1 and "AssertionError" in done.stderr, done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_run_that_is_asked_to_end_can_be_resumed(number, code, folder, undisturbed):
     process = start()
-    wait_for_parts(2)
+    wait_for_parts(process, 2)
     process.send_signal(getattr(signal, number))
     _, errors = process.communicate()
     assert process.returncode == code, errors
@@ -95,7 +108,7 @@ def test_a_run_that_is_asked_to_end_can_be_resumed(number, code, folder, undistu
 @pytest.mark.parametrize(
     "number, code, away",
     [
-        ("SIGTERM", 143, "from contextlib import nullcontext; runs._terminating = nullcontext"),
+        ("SIGTERM", 143, "from contextlib import nullcontext; run._terminating = nullcontext"),
         ("SIGINT", 130, "ZarrStore.abandon = lambda self: None"),
     ],
     ids=["no handler", "nothing let go"],
@@ -104,18 +117,17 @@ def test_control_a_run_that_does_not_end_in_order_keeps_its_lock(
     number, code, away, folder, undisturbed, monkeypatch
 ):
     taken_away = (
-        f"from gradsweep import runs\nfrom gradsweep.results.stores.zarr import ZarrStore\n{away}\n"
+        "from gradsweep.running import run\n"
+        f"from gradsweep.results.stores.zarr import ZarrStore\n{away}\n"
     )
     monkeypatch.setattr(sys.modules[__name__], "RUN", taken_away + RUN)
     must_fail(test_a_run_that_is_asked_to_end_can_be_resumed, number, code, folder, undisturbed)
 
 
 @pytest.mark.slow
-def test_a_stored_sweep_reads_as_plain_xarray(folder, undisturbed):
-    process = start()
-    process.communicate()
-    found = xr.open_zarr("greeks.zarr")
-    S, sigma = np.linspace(50, 150, 3000), np.linspace(0.1, 0.5, 700)
+def test_a_stored_sweep_reads_as_plain_xarray(whole):
+    found = xr.open_zarr(whole)
+    S, sigma = np.linspace(50, 150, 600), np.linspace(0.1, 0.5, 700)
     assert (
         found.dprice_dS.dims == ("S", "sigma") and found.dprice_dS.attrs["long_name"] == "∂price/∂S"
     )
@@ -148,7 +160,7 @@ def test_a_run_whose_scheduler_is_killed_is_resumed_from_the_ledger(folder, undi
     try:
         time.sleep(3)
         process = start("--cluster", address)
-        wait_for_parts(3)
+        wait_for_parts(process, 3)
         scheduler.kill()
         scheduler.wait()
         _, errors = process.communicate(timeout=120)

@@ -1,4 +1,4 @@
-"""Functions that checks are made of."""
+"""Functions for the tests of checks."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Controls: a test of which the protection was taken away has to fail."""
+"""Controls: a test has to fail when its protection is taken away."""
 
 from collections.abc import Callable
 
@@ -10,6 +10,6 @@ __all__ = ["must_fail"]
 
 
 def must_fail(test: Callable[..., None], *arguments: object) -> None:
-    """Run a test whose protection was taken away."""
+    """Run a test whose protection is taken away, and check that it fails."""
     with pytest.raises((AssertionError, StoreError, ClusterError, pytest.fail.Exception)):
         test(*arguments)

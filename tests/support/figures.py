@@ -1,4 +1,4 @@
-"""Datasets to draw, and what is read off a figure."""
+"""Datasets to draw, and the parts of a figure that tests read."""
 
 import numpy as np
 import xarray
@@ -68,10 +68,10 @@ def sample(n=64) -> xarray.Dataset:
 
 
 def panels(figure):
-    """The panels of a figure by title, without colour bars."""
+    """Return the panels of a figure by title, without colour bars."""
     return {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
 
 
 def words(figure) -> str:
-    """What is written at the top and at the bottom of a figure."""
+    """Return the text at the top and at the bottom of a figure."""
     return " ".join((figure.get_suptitle() + " " + figure.get_supxlabel()).split())

@@ -11,7 +11,7 @@ FUSED = FusedEngine(threads=1)
 
 
 def wave(b, x, y, z):
-    """Something on three axes, some of it on fewer."""
+    """A value that varies along three axes, with terms that vary along fewer."""
     g = b.emit("exp", b.emit("sin", x))
     h = b.emit("sqrt", b.emit("add", b.constant(1.5, "float64"), b.emit("mul", y, y)))
     gh = b.emit("mul", g, h)

@@ -1,6 +1,6 @@
-"""Kill a run at random moments, each time followed by the very same command, many times over.
+"""Kill a run at random moments, and give the same command again after each kill.
 
-    python -m tests.support.kill_campaign [--kills 500] [--seed 0]
+    python -m tests.support.kill_campaign [--kills 500] [--seed 0] [--unlooked]
 
 A sweep of a function in plain arithmetic is stored by `gradsweep gradient ... --store greeks.zarr
 --resume` and killed by SIGKILL: two times in eight at any moment since it was started, two within
@@ -8,38 +8,37 @@ a tenth of a second of taking the lock, three when it has written so many more p
 comes to its end. The same words start it again, and nothing is done in between. At each end the
 bytes are compared with those of a run that nobody disturbed, and a new store is begun. What was
 found is printed as JSON. The seed chooses the moments; where those of them fall that are times
-depends on the machine.
+depends on the machine. With --unlooked nobody looks whether the holder of a lock is there.
+
+Each run is a process of its own, forked from this one when everything is imported: it is killed at
+its work, and not while it imports.
 """
 
 import argparse
 import contextlib
+import importlib
 import json
+import multiprocessing
+import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from gradsweep import cli
 from gradsweep.results.stores.zarr import verify
 from gradsweep.results.stores.zarr.ledger import read
+from gradsweep.results.stores.zarr.locking.holder import Holder
 from gradsweep.results.stores.zarr.locking.lock import holder_of
-
-__all__ = ["MODEL", "RUN", "WORDS", "campaign", "chunks", "n_written"]
-
-# Parts of a few thousand numbers: there is time to be killed.
-RUN = """
-import sys
-from gradsweep import cli
 from gradsweep.running import destination
-destination._STORED_PART_BYTES = 2**15
-sys.exit(cli.main(sys.argv[1:]))
-"""
+
+__all__ = ["MODEL", "WORDS", "chunks", "n_written"]
 
 MODEL = textwrap.dedent("""
     def price(S, sigma, K):
@@ -47,37 +46,38 @@ MODEL = textwrap.dedent("""
     """)
 
 WORDS = [
-    "gradient", "model.py:price", "--over", "S=50:150:3000", "--over", "sigma=0.1:0.5:700",
+    "gradient", "model.py:price", "--over", "S=50:150:600", "--over", "sigma=0.1:0.5:700",
     "--at", "K=100", "--store", "greeks.zarr", "--no-progress",
 ]  # fmt: skip
 
 _TOOK_OVER = "gradsweep: warning: took over the lock of greeks.zarr from process "
 _STORED = "gradsweep: stored greeks.zarr"
+_SAID = "said"
 _AT_MOST_SECONDS = 300
+
+# Of what a run imports, all that takes long.
+_IMPORTED = ("gradsweep.cli.command", "zarr", "distributed", "llvmlite.binding", "torch")
 
 
 def chunks(store: Path) -> dict[str, bytes]:
-    """Return every file of data, with its bytes."""
+    """Return the bytes of every file of data."""
     files = (p for p in store.rglob("*") if p.is_file() and ".gradsweep" not in p.parts)
     return {str(p.relative_to(store)): p.read_bytes() for p in files}
 
 
-def campaign(
-    folder: Path, n_kills: int, seed: int, words: Sequence[str] = WORDS
-) -> dict[str, object]:
+def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
     """Kill so many runs, and make sure that whatever comes to an end has the right bytes.
 
     Args:
         folder: an empty one.
-        words: the command, but for --resume.
 
     Returns:
-        How many were killed, in which state of the store, and what else was counted.
+        How many were killed, in which state of the store, and other counts.
     """
     (folder / "model.py").write_text(MODEL)
     store, choose = folder / "greeks.zarr", random.Random(seed)
     began = time.monotonic()
-    _finish(_start(folder, words), store, None, None)
+    _finish(_start(folder), store, None, None)
     whole_seconds = time.monotonic() - began
     expected, n_parts = chunks(store), n_written(store)
     shutil.rmtree(store)
@@ -85,22 +85,23 @@ def campaign(
     counts: Counter[str] = Counter()
     while counts["killed"] < n_kills:
         left = _pid_in_lock(store)
-        process = _start(folder, words)
+        process = _start(folder)
         kind, share = choose.randrange(8), choose.random()
         if kind < 2:
-            _wait(process, share * whole_seconds)
+            process.join(share * whole_seconds)
         elif kind < 4:
             _wait_for_lock(store, process)
-            _wait(process, share * 0.1)
+            process.join(share * 0.1)
         elif kind < 7:
             _wait_for_parts(store, process, share, n_parts)
         else:
-            _wait(process, _AT_MOST_SECONDS)
+            process.join(_AT_MOST_SECONDS)
         process.kill()
-        if process.wait() == -signal.SIGKILL:
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
             counts["killed"] += 1
             counts[f"killed {_state(store, process)}"] += 1
-            said = _said(process)
+            said = _said(folder)
             assert said in ([], [left]), said
             counts["took over"] += said == [left]
         else:
@@ -109,46 +110,47 @@ def campaign(
             counts["took over"] += left is not None
             shutil.rmtree(store)
     left = _pid_in_lock(store)
-    _finish(_start(folder, words), store, left, expected)
+    _finish(_start(folder), store, left, expected)
     counts["finished"] += 1
     counts["took over"] += left is not None
     return {"seed": seed, "files": len(expected), **counts}
 
 
-def _start(folder: Path, words: Sequence[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *words, "--resume"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _start(folder: Path) -> BaseProcess:
+    (folder / _SAID).write_text("")
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(folder,))
+    process.start()
+    return process
+
+
+def _run(folder: Path) -> None:
+    os.chdir(folder)
+    for number, name in ((1, os.devnull), (2, _SAID)):
+        os.dup2(os.open(name, os.O_WRONLY), number)
+    # Parts of a few thousand numbers: there is time to be killed.
+    destination.STORED_PART_BYTES = 2**15
+    sys.exit(cli.main([*WORDS, "--resume"]))
 
 
 def _pid_in_lock(store: Path) -> int | None:
-    """Return the number of the process that holds a store, or was about to."""
+    """Return the number of the process that holds a store, or is about to."""
     holder = holder_of(store)
     return None if holder is None else holder.pid
 
 
-def _wait(process: subprocess.Popen, seconds: float) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-
-
-def _wait_for_lock(store: Path, process: subprocess.Popen) -> None:
+def _wait_for_lock(store: Path, process: BaseProcess) -> None:
     deadline = time.monotonic() + _AT_MOST_SECONDS
-    while process.poll() is None and _pid_in_lock(store) != process.pid:
+    while process.exitcode is None and _pid_in_lock(store) != process.pid:
         assert time.monotonic() < deadline, "it does not begin"
         time.sleep(0.001)
 
 
-def _wait_for_parts(store: Path, process: subprocess.Popen, share: float, n_parts: int) -> None:
+def _wait_for_parts(store: Path, process: BaseProcess, share: float, n_parts: int) -> None:
     """Wait until a process has written such a share of the parts that it found missing."""
     _wait_for_lock(store, process)
     deadline = time.monotonic() + _AT_MOST_SECONDS
     enough = n_parts - (1 - share) * (n_parts - n_written(store))
-    while process.poll() is None and n_written(store) < enough:
+    while process.exitcode is None and n_written(store) < enough:
         assert time.monotonic() < deadline, "it does not go on"
         time.sleep(0.001)
 
@@ -159,7 +161,7 @@ def n_written(store: Path) -> int:
     return ledger.read_bytes().count(b'"kind":"part"') if ledger.exists() else 0
 
 
-def _state(store: Path, process: subprocess.Popen) -> str:
+def _state(store: Path, process: BaseProcess) -> str:
     """Return how far a process was that has been killed."""
     holder = holder_of(store)
     is_held = holder is not None and holder.pid == process.pid
@@ -174,11 +176,9 @@ def _state(store: Path, process: subprocess.Popen) -> str:
     return "while it wrote parts" if history.frame else "while it wrote coordinates"
 
 
-def _said(process: subprocess.Popen) -> list[int | None]:
+def _said(folder: Path) -> list[int | None]:
     """Return from whom a process said that it took over; it may say nothing else but its end."""
-    assert process.stderr is not None
-    lines = [line for line in process.stderr.read().splitlines() if line != _STORED]
-    process.stderr.close()
+    lines = [line for line in (folder / _SAID).read_text().splitlines() if line != _STORED]
     assert all(line.startswith(_TOOK_OVER) and line.endswith("which is gone.") for line in lines), (
         lines
     )
@@ -186,26 +186,32 @@ def _said(process: subprocess.Popen) -> list[int | None]:
 
 
 def _finish(
-    process: subprocess.Popen, store: Path, left: int | None, expected: dict[str, bytes] | None
+    process: BaseProcess, store: Path, left: int | None, expected: dict[str, bytes] | None
 ) -> None:
     """Wait for the end of a run, and make sure that it is as it must be."""
-    code = process.wait(_AT_MOST_SECONDS)
-    said = _said(process)
-    assert code == 0 and said == ([] if left is None else [left]), (code, said, left)
+    process.join(_AT_MOST_SECONDS)
+    said = _said(store.parent)
+    assert process.exitcode == 0 and said == ([] if left is None else [left]), (said, left)
     if expected is not None:
         assert chunks(store) == expected, "the bytes are not those of an undisturbed run"
         report = verify(store)
         assert report.is_sound and report.is_complete and holder_of(store) is None, str(report)
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--unlooked", action="store_true")
     options = parser.parse_args()
+    if options.unlooked:
+        Holder.state = "alive"  # type: ignore[assignment, method-assign]
+    for name in _IMPORTED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(campaign(Path(folder), options.kills, options.seed), indent=1))
+        print(json.dumps(campaign(Path(folder), options.kills, options.seed)))
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -1,4 +1,4 @@
-"""Loops written into a Program."""
+"""Loops that are written into a Program."""
 
 from gradsweep.program.rolled_loops import Operands, Step, find_body
 
@@ -6,7 +6,7 @@ N = 57
 
 
 def rolled(b, write, initial, given=(), rows=(), n_steps=N):
-    """Write a loop; return its carries in the end, and the rows that it leaves."""
+    """Write a loop; return its final carries, and the rows that it leaves."""
     read = range(len(initial))
     body = find_body(b, write, Operands(initial, given, rows), n_steps, read)
     carries, left = body.roll(b)
@@ -14,7 +14,7 @@ def rolled(b, write, initial, given=(), rows=(), n_steps=N):
 
 
 def affine(b, a, c):
-    """x -> a x + c, from x = 1, so often; and every x on the way, before it is changed."""
+    """x -> a x + c, from x = 1, N times; and every x on the way, before it is changed."""
 
     def step(inner, carries, given, rows):
         (x,), (slope, offset) = carries, given

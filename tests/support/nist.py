@@ -24,12 +24,12 @@ FIRST_LINE_OF_DATA = 60
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set with what NIST certifies of it.
+    """One data set, and the numbers that NIST certifies for it.
 
     Attributes:
         y: the response, shape (n_observations,), in the scale in which it is fitted.
         x: the predictor, shape (n_observations,), or (n_observations, 2) for Nelson's two.
-        parameters: the certified estimates, and `deviations` their standard deviations.
+        parameters, deviations: the certified estimates, and their standard deviations.
         starts: two starting points, the second one nearer.
         residual_deviation: sqrt(residual_sum_of_squares / degrees_of_freedom).
     """

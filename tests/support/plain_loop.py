@@ -1,7 +1,7 @@
 """A function of one number beside a plain loop of its framework's own reverse mode.
 
-Every engine, mode and first or second derivative has to say what the loop says at every point, dims
-included: what a result lacks is repeated along the axis before it is compared.
+Every engine, mode and first or second derivative has to agree with the loop at every point, dims
+included: a result without the axis is repeated along it before it is compared.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def in_torch(f: Callable, points: np.ndarray = POINTS) -> np.ndarray:
         first = _slope(y, x)
         try:
             second = float(_slope(first, x).detach())
-        except (NotImplementedError, RuntimeError):  # nothing is differentiated twice
+        except (NotImplementedError, RuntimeError):  # there is no second derivative
             second = np.nan
         rows.append([float(y.detach()), float(first.detach()), second])
     return np.array(rows).T
@@ -49,7 +49,7 @@ def in_jax(f: Callable, points: np.ndarray = POINTS) -> np.ndarray:
     def second(x):
         try:
             return float(jax.grad(jax.grad(f))(x))
-        except AttributeError:  # as JAX has it where a ref is differentiated twice
+        except AttributeError:  # JAX raises it where a ref is differentiated twice
             return np.nan
 
     with jax.enable_x64(True):
@@ -58,7 +58,7 @@ def in_jax(f: Callable, points: np.ndarray = POINTS) -> np.ndarray:
 
 
 def _ways(f: Callable, second: bool, points: np.ndarray, **options: str):
-    """Yield which row of the loop a result belongs to, how it was made, and the result."""
+    """Yield the row of the loop that a result belongs to, how it was made, and the result."""
     sweep = gs.Sweep(x=points)
     yield 1, "gradient", gs.gradient(f, sweep, **options)
     if options["framework"] == "torch":

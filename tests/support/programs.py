@@ -1,4 +1,4 @@
-"""Programs written by hand, and how to run one on an engine."""
+"""Programs written by hand, and a function that runs one on an engine."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,7 +32,7 @@ def one_equation(primitive: str, n_operands: int, dtype: str, result: str) -> Pr
 
 
 def leaves_of(**values: tuple[tuple[str, ...], np.ndarray]) -> dict[str, Leaf]:
-    """Return leaves by name, from dims and values; what dims leave is the leaf's own shape."""
+    """Return leaves by name, from dims and values; axes without a dim are the leaf's shape."""
     return {
         name: Leaf(name, dims, np.shape(array)[len(dims) :], np.asarray(array))
         for name, (dims, array) in values.items()
@@ -68,7 +68,7 @@ def empty_results(job: Job, axes: Mapping[str, int]) -> list[np.ndarray]:
         for output, dims in zip(program.outputs, job.dims)
     ]
     for array in arrays:
-        array.fill(123)  # so that what is never written shows
+        array.fill(123)  # so that a number that is never written shows
     return arrays
 
 

@@ -1,23 +1,23 @@
-"""Processes that want one store, as a program: what becomes of it is printed as JSON.
+"""Processes that compete for one store, as a program that prints the outcome as JSON.
 
     python -m tests.support.rivals race FOLDER --rounds N [--killed] [--naive]
 
 lets 8 processes at once try for a lock whose holder was killed, in each of N rounds. With --killed
-every other one of them is killed at some step of its own. With --naive they take it as one might
-think of first: look whether the holder is gone, remove the lock, and make it again.
+every other one of them is killed at some step of its own. With --naive they take it in the obvious
+way: look whether the holder is gone, remove the lock, and make it again.
 
     python -m tests.support.rivals stopped FOLDER --at K,K,... [--same] [--killed] [--unended]
 
-stops a run, as SIGSTOP does, at the Kth operation on files, for each K. It says that it is on
-another host, so that its lease alone tells of it; the lease runs out, and another run takes over
-from it and finishes. Then the first one goes on. The two overwrite what is there and have no byte
-in common; with --same they continue the same run. With --killed a third run comes between them,
-which is killed at an operation of its own. With --unended a taker does not end the sessions of
-those before it.
+stops a run by SIGSTOP at the Kth operation on files, for each K. It claims to be on another host,
+so that only its lease shows that it exists; the lease runs out, and another run takes over from it
+and finishes. Then the first one goes on. The two overwrite the store and have no byte in common;
+with --same they continue the same run. With --killed a third run comes between them, and is killed
+at an operation of its own. With --unended a taker does not end the sessions of those before it.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -27,6 +27,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,7 @@ _REFUSED, _WENT_WRONG = 3, 4
 
 
 def fork(work: Callable[[], None]) -> int:
-    """Run something in a child, and return its number; it exits with 0, or 3 for a StoreError."""
+    """Run work in a child, and return its number; it exits with 0, or 3 for a StoreError."""
     sys.stdout.flush()
     if pid := os.fork():
         return pid
@@ -90,7 +91,7 @@ def at_operation(folder: Path, n_wanted: int, number: int) -> None:
 
 
 def leave_a_lock(folder: Path) -> None:
-    """Have a process take the lock and be killed."""
+    """Let a process take the lock and be killed."""
     (folder / RUN_FOLDER).mkdir(parents=True)
 
     def hold() -> None:
@@ -119,7 +120,7 @@ def race(folder: Path, take: Callable[[Path], Lock | None], seed: int | None) ->
     """Return how many got the lock, and how many were refused.
 
     Args:
-        seed: chooses when every other one is killed; None to kill nobody.
+        seed: chooses the moment when every other one is killed; None to kill nobody.
     """
     leave_a_lock(folder)
     begin, told, ended = os.pipe(), os.pipe(), os.pipe()
@@ -146,7 +147,7 @@ def race(folder: Path, take: Callable[[Path], Lock | None], seed: int | None) ->
     os.close(told[1])
     os.write(begin[1], b"!" * _N_RIVALS)
     answers, n_gone = b"", 0
-    # Who was killed has told nothing.
+    # A killed process has written no answer.
     while len(answers) + n_gone < _N_RIVALS:
         os.set_blocking(told[0], False)
         try:
@@ -157,7 +158,7 @@ def race(folder: Path, take: Callable[[Path], Lock | None], seed: int | None) ->
         n_gone = sum(s is not None and s.si_code == os.CLD_KILLED for s in states)
     n_got = answers.count(b"+")
     if take is not take_naively:
-        # While one holds it nobody else gets it, and when nobody does, the next one.
+        # While one holds the lock nobody else gets it; when nobody does, the next one gets it.
         _check_next(folder, is_held=n_got > 0)
     os.close(ended[1])
     for pid in rivals:
@@ -180,7 +181,7 @@ def _check_next(folder: Path, is_held: bool) -> None:
 
 
 def run(path: Path, another: bool, same: bool, host: str = "") -> None:
-    """Run from beginning to end, the one run or the other."""
+    """Do one of the two runs from beginning to end."""
     if host:
         socket.gethostname = lambda: host
     begun = ZarrStore(path, resume=same, overwrite=not same, lease=_LEASE)
@@ -190,9 +191,9 @@ def run(path: Path, another: bool, same: bool, host: str = "") -> None:
 
 
 def stop_and_continue(
-    path: Path, moment: int, same: bool, killed: bool, wholes: dict[str, dict[str, bytes]]
+    same: bool, killed: bool, wholes: dict[str, dict[str, bytes]], path: Path, moment: int
 ) -> dict[str, object]:
-    """Stop a run at its nth operation, and say what is there when another and it have ended."""
+    """Stop a run at its nth operation, and return the state when another and it have ended."""
     begun = ZarrStore(path)
     write_all(begun, parts=list(PARTITION)[:9])
     begun.abandon()
@@ -228,7 +229,7 @@ def stop_and_continue(
 
 
 def undisturbed(folder: Path) -> dict[str, dict[str, bytes]]:
-    """Return what each of the two runs leaves when nobody disturbs it."""
+    """Return the files that each of the two runs leaves when nobody disturbs it."""
     found = {}
     for name in ("first", "other"):
         path = folder / f"{name}.zarr"
@@ -237,7 +238,7 @@ def undisturbed(folder: Path) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["race", "stopped"])
     parser.add_argument("folder", type=Path)
@@ -255,18 +256,17 @@ def _main() -> None:
         )
         print(json.dumps([[got, refused, n] for (got, refused), n in counts.items()]))
     else:
-        import zarr  # noqa: F401  here, once for all children
-
         store.open_dataset = lambda folder: None  # type: ignore[assignment]
         if options.unended:
             scratch.end = lock.scratches.end = lambda session, scratch: 0
-        same, killed, wholes = options.same, options.killed, undisturbed(options.folder)
-        found = [
-            stop_and_continue(options.folder / f"{n}.zarr", n, same, killed, wholes)
-            for n in map(int, options.at.split(","))
-        ]
-        print(json.dumps(found))
+        wholes = undisturbed(options.folder)
+        moments = [*map(int, options.at.split(","))]
+        paths = [options.folder / f"{n}.zarr" for n in moments]
+        each = partial(stop_and_continue, options.same, options.killed, wholes)
+        # Most of it is waiting for a lease to run out.
+        with ProcessPoolExecutor(4, multiprocessing.get_context("fork")) as several:
+            print(json.dumps([*several.map(each, paths, moments)]))
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -1,4 +1,4 @@
-"""What continues a stored run, and the values that it must have."""
+"""Continues a stored run, and has the values that it must have."""
 
 from pathlib import Path
 
@@ -41,6 +41,6 @@ def check_values(dataset: xarray.Dataset) -> None:
 
 
 def resume(path: Path) -> dict[str, bytes]:
-    """Continue a run whose process is gone, and return what it leaves."""
+    """Continue a run whose process is gone, and return the bytes that it leaves."""
     np.testing.assert_array_equal(complete(path, resume=True).delta, FULL[0])
     return contents(path)

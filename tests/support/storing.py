@@ -9,8 +9,6 @@ Nothing of the code under test computes the numbers.
 import argparse
 import os
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +20,7 @@ from gradsweep.results.layout import Layout, Variable
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.results.stores.zarr.disk import Stamp
 
-# Where a store keeps its ledger, its lock and what is being written.
+# The folder of a store's ledger, its lock and its unfinished files.
 RUN = Path(".gradsweep") / "run"
 
 PARTITION = Partition({"S": 11, "sigma": 7}, {"S": 2, "sigma": 3})
@@ -50,7 +48,7 @@ COORDINATES = {
     "K": ((), np.array(100.0), {"units": "USD"}),
 }
 FULL = (
-    # NaN throughout one part: it is what Zarr would read had nothing been written there.
+    # NaN throughout one part, which Zarr would also read if nothing had been written there.
     np.where(S[:, None] > 140, np.nan, np.sin(np.outer(S, SIGMA))),
     np.cos(np.outer(SIGMA, np.arange(4.0))).astype(np.float32),
     np.array(3.25),
@@ -58,21 +56,6 @@ FULL = (
     np.arange(66.0).reshape(11, 2, 3) / 7,
 )
 _SWEPT = (("S", "sigma"), ("sigma",), (), ("S",), ("S",))
-
-
-ROOT = Path(__file__).parents[2]
-
-
-def python(*words: object, module: str = "tests.support.storing") -> subprocess.CompletedProcess:
-    """Run a module of these tests as a program."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def layout(**changes) -> Layout:
@@ -102,7 +85,7 @@ def write_all(
     parts=PARTITION,
     compute=compute,
 ):
-    """Begin, and write every part that is not there."""
+    """Begin, and write every missing part."""
     finished = store.begin(of or layout())
 
     def work(part: Part) -> None:
@@ -120,7 +103,7 @@ def complete(path: Path, **options):
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Return the bytes of every file of a store but for the ledger and what is with it."""
+    """Return the bytes of every file of a store, without the ledger and its folder."""
     return {
         str(file.relative_to(path)): file.read_bytes()
         for file in sorted(path.rglob("*"))
@@ -129,7 +112,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 class RecordsFirst(ZarrStore):
-    """A control: what is recorded is not yet written."""
+    """A control: it records a part before it writes it."""
 
     def write(self, part, arrays):
         names = (array.name for array in self.writer.run.yielded(part))
@@ -141,7 +124,7 @@ class Operations:
     """Counts operations on files, and calls `at` before those of the wanted numbers.
 
     Attributes:
-        names: of `os` functions.
+        names: the names of `os` functions.
     """
 
     names = ("open", "write", "replace", "link", "ftruncate", "mkdir")
@@ -166,7 +149,7 @@ class Operations:
         return counted
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
     parser.add_argument("--resume", action="store_true")
@@ -190,4 +173,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    main()

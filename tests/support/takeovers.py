@@ -19,13 +19,13 @@ on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only
 
 
 def edit_lock(path: Path, **changes: object) -> None:
-    """Have a lock say other things; what is None is left out."""
+    """Change the entries of a lock; an entry that is None is left out."""
     found = {**json.loads((path / LOCK).read_text()), **changes}
     (path / LOCK).write_text(json.dumps({k: v for k, v in found.items() if v is not None}))
 
 
 def held_elsewhere(path: Path, kept: Lease) -> ZarrStore:
-    """Begin a run that says it is on another host."""
+    """Begin a run that claims to be on another host."""
     store = ZarrStore(path, lease=kept)
     store.begin(layout())
     edit_lock(path, host="elsewhere")

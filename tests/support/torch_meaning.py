@@ -1,4 +1,4 @@
-"""The sweep of these tests."""
+"""The sweep of the tests of torch's meaning."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A user's script, for type checkers alone: what must be an error is one, or an ignore is unused.
+"""A user's script, for type checkers alone: a missing error makes its ignore unused.
 
 Run `mypy --warn-unused-ignores tests/support/typed_script.py`, and `basedpyright`.
 """

@@ -1,4 +1,4 @@
-"""The machine that tries random functions: it finds what is planted, and nothing else."""
+"""The machine that tries random functions: it finds planted faults, and nothing else."""
 
 import importlib.util
 import subprocess
@@ -40,7 +40,7 @@ def campaign(framework, n, only=QUICK, without=("growth",), **options):
 
 
 def drawn_function(framework, lines, result, module=(), **values):
-    """A function as the machine draws one, of arguments swept along i."""
+    """Return a function as the machine draws it, of arguments swept along i."""
     arguments = Arguments(
         tuple(
             Drawn(name, ("i",) if np.ndim(value) else (), value) for name, value in values.items()
@@ -52,7 +52,7 @@ def drawn_function(framework, lines, result, module=(), **values):
 
 @pytest.fixture
 def torch_rules():
-    """The table of torch's rules, to be changed while a test runs."""
+    """The table of torch's rules, which a test may change while it runs."""
     pytest.importorskip("torch")
     from gradsweep.tracing.torch.recorder.operation import describe
     from gradsweep.tracing.torch.recorder.rules import RULES
@@ -68,21 +68,23 @@ def torch_rules():
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_nothing_is_found_where_nothing_is_wrong(framework):
-    tried = campaign(framework, 25, seed=1)
+    tried = campaign(framework, 8, seed=1)
     assert list(tried.run()) == []
-    assert tried.counts.n_functions == 25
-    assert tried.counts.n_points > 100
+    assert tried.counts.n_functions == 8
+    assert tried.counts.n_points > 30
 
 
 @pytest.mark.slow
 @pytest.mark.torch
-def test_a_sign_changed_in_a_rule_of_torch_is_found(torch_rules):
+def test_a_sign_changed_in_a_rule_of_torch_is_found_and_can_be_pasted(torch_rules, capsys):
     right = torch_rules["cos"]
     torch_rules["cos"] = lambda call, x: -right(call, x)
     (failure,) = campaign("torch", 300, seed=2, shrink_seconds=30.0).run()
     assert failure.wrong.what.startswith("number")
     assert "sin" in failure.wrong.drawn.definition or "cos" in failure.wrong.drawn.definition
     assert len(failure.wrong.drawn.statements) <= 3
+    exec(compile(failure.wrong.text, "<pasted>", "exec"), {"__name__": "pasted"})
+    assert "Data variables" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -128,7 +130,7 @@ def test_a_call_that_does_not_return_is_found(monkeypatch):
         while True:
             pass
 
-    monkeypatch.setitem(simplification._RULES, "div", stuck)
+    monkeypatch.setitem(simplification.RULES, "div", stuck)
     (failure,) = campaign("torch", 300, seed=5, limits=Limits(0.5)).run()
     assert failure.wrong.what == "time"
 
@@ -141,19 +143,9 @@ def test_an_error_that_is_not_in_words_is_found(torch_rules):
     torch_rules["exp"] = broken
     drawn = drawn_function("torch", ["y = torch.exp(x)"], "y", x=np.array([0.5, 1.5, 2.0]))
     trial = Trial(drawn, Counts(), Limits())
-    trial.run(Combination("value", engine="loop"))  # it runs on torch itself all the same
+    trial.run(Combination("value", engine="loop"))  # it still runs on torch itself
     torch_rules["exp"] = lambda call, x: call.nothing_of_this_name
     trial.run(Combination("value"))
-
-
-@pytest.mark.slow
-@pytest.mark.torch
-def test_what_is_printed_can_be_pasted_and_shows_the_fault(torch_rules, capsys):
-    right = torch_rules["cos"]
-    torch_rules["cos"] = lambda call, x: -right(call, x)
-    (failure,) = campaign("torch", 300, seed=2).run()
-    exec(compile(failure.wrong.text, "<pasted>", "exec"), {"__name__": "pasted"})
-    assert "Data variables" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -227,7 +219,7 @@ def test_every_quantity_of_a_function_in_full_depth_is_right(framework):
 
 @pytest.mark.torch
 def test_the_kink_of_a_special_point_is_judged():
-    """An excuse would hide that a frontend takes another value there."""
+    """An excuse would hide a frontend that takes another value there."""
     drawn = drawn_function("torch", [], "torch.relu(x)", x=np.array([-1.0, 0.0, 2.0]))
     reference = make_reference("torch", drawn.make(), ["x"], "float64")
     judge = Judge(drawn.arguments, reference, 8, Counts())
@@ -281,17 +273,17 @@ def test_a_rewriting_rule_that_is_exponential_is_found(monkeypatch):
         return b.emit("neg", variable) if equation is None else _again(b, equation, depth)
 
     def _again(b, equation, depth):
-        # Every operand anew, though operands share theirs.
+        # Every operand is written again, though operands share theirs.
         for operand in equation.operands if depth else ():
             as_tree(b, operand, depth - 1)
 
-    right = simplification._RULES["mul"]
+    right = simplification.RULES["mul"]
 
     def rule(b, x, y):
         as_tree(b, x, 14)
         return right(b, x, y)
 
-    monkeypatch.setitem(simplification._RULES, "mul", rule)
+    monkeypatch.setitem(simplification.RULES, "mul", rule)
     body = _loop("torch", ["v = x * x + x", "u = v * v + v", "x = torch.tanh(u * v)"])
     with pytest.raises(Wrong) as caught:
         check_body(body, Counts(), Limits(5.0))

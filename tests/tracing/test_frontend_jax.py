@@ -1,4 +1,4 @@
-"""What the JAX frontend makes of functions, against JAX's own derivatives and closed forms."""
+"""The JAX frontend: Programs and Traces against JAX's own derivatives and closed forms."""
 
 import math
 
@@ -346,7 +346,7 @@ def n_equations(t):
 
 def test_hessian_of_a_separable_function_is_diagonal_in_the_program():
     t = traced("hessian", lambda x: (x**3).sum(), x=((), np.ones(6)))
-    # 2 x and then 3 (2 x) for each element: JAX writes d(3 x^2) so.
+    # 2 x and then 3 (2 x) for each element, as JAX writes d(3 x^2).
     assert n_equations(t) == 12
     (output,) = t.program.outputs
     assert sum(t.program.constant(v) is None for v in output.variables) == 6

@@ -301,7 +301,7 @@ def test_determinant_has_torchs_own_gradient():
     ],
 )
 def test_distances_have_torchs_own_gradient(f):
-    # torch has no second derivative of them. Its first is 0 where two rows are equal.
+    # torch has no second derivative of these. Their first is 0 where two rows are equal.
     def scalar(x):
         return weigh(f(x))
 

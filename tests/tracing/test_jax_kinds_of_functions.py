@@ -1,4 +1,4 @@
-"""Functions of JAX of every kind and dtype, and what is said of those that cannot be traced."""
+"""Functions of JAX of every kind and dtype, and the errors of those that cannot be traced."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""JAX's refs: what is written to them is read again, in Programs and on JAX's own engine alike."""
+"""JAX's refs: written values are read again, in Programs and on JAX's own engine alike."""
 
 import pytest
 
@@ -188,7 +188,7 @@ def test_equations_without_effects_lose_what_is_written(monkeypatch):
 
 @pytest.mark.parametrize("quantity", [gs.gradient, gs.hessian])
 def test_a_loop_over_points_calls_what_writes_to_refs_once_for_all_of_them(quantity):
-    """It is compiled as a whole: its operations one by one took a minute."""
+    """It is compiled as a whole: compiling its operations one by one took a minute."""
     calls = []
 
     def f(x):

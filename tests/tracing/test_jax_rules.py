@@ -21,7 +21,7 @@ SWEEP = gs.Sweep(x=POINTS)
 ENGINES = ["auto", "loop", "xla"]
 
 
-# -- a traced value where a rule expects a number of Python
+# -- a traced value where a rule expects a Python number
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -106,7 +106,7 @@ def test_a_value_kept_from_another_trace_is_an_error():
         gs.gradient(lambda x: square(x), SWEEP)
 
 
-# -- what a rule says, in every mode
+# -- the user's rule holds in every mode
 
 
 @jax.custom_vjp
@@ -203,7 +203,7 @@ def test_the_hessian_of_an_inconsistent_rule_is_not_made_symmetric(engine, mode)
     ]
 
 
-# -- where reverse mode is refused over forward, or forward over reverse
+# -- reverse over forward, or forward over reverse, is refused
 
 
 def decay(x):

@@ -10,19 +10,19 @@ import pytest
 import gradsweep as gs
 from tests.support.plain_loop import POINTS
 
-# What torch's operations take that changes where a result lies or how fast it is made; a dtype is
-# that of the result, to which every result is cast.
+# Parameters of torch's operations that change where a result lies or how fast it is made; a dtype
+# is the result's, to which every result is cast.
 WITHOUT_MEANING = {
     "buffer", "call", "check_errors", "compute_mode", "dtype", "half_to_float", "non_blocking",
     "sorted", "sparse_grad", "stable", "unsafe",
 }  # fmt: skip
 
-# What else a rule need not read, and why.
+# Other parameters that a rule need not read, and why.
 ALLOWED = {
     "_to_copy": {"args", "kwargs"},  # dtype, layout and device of the result
-    "copy": {"x"},  # which is overwritten
+    "copy": {"x"},  # it is overwritten
     "fill": {"x"},
-    "bucketize": {"options"},  # the width of the integers that result
+    "bucketize": {"options"},  # the width of the resulting integers
     "leaky_relu_backward": {"is_result"},  # the sign of the result is that of the argument
     "special_log_ndtr": {"x"},  # refused
 }
@@ -45,7 +45,7 @@ def unread(rule) -> set[str]:
 
 
 def _parseable(source: str) -> str:
-    """Wrap a row of a table, of which Python hands out the line alone."""
+    """Wrap a row of a table, since Python returns only the line as its source."""
     try:
         ast.parse(source)
     except SyntaxError:
@@ -96,7 +96,7 @@ def test_a_parameter_that_no_rule_of_jax_reads_is_refused(monkeypatch):
     jnp = pytest.importorskip("jax.numpy")
     from gradsweep.tracing.jax import lower
 
-    # As it was before: what permutes the dims of a product's derivative was not read.
+    # As it was before: the order of dims in the derivative of a product was not read.
     def without_order(b, equation, operand):
         return operand.reshape(equation.outvars[0].aval.shape)
 

@@ -57,7 +57,7 @@ def test_control_flow_of_torch_is_followed(f, expected):
 
 
 def test_control_flow_that_torch_compiles_is_found(monkeypatch):
-    """The control of what is above, and of the scan below."""
+    """The control of the test above, and of the scan below."""
     monkeypatch.setattr("gradsweep.tracing.torch.meaning.control_flow", lambda function: None)
     with pytest.raises(DerivativeError, match="has no len"):  # inside torch's own
         test_control_flow_of_torch_is_followed(
@@ -149,7 +149,7 @@ def test_decorators_that_pass_names_on_are_given_names():
     np.testing.assert_allclose(gs.gradient(f, gs.Sweep(x=POINTS, y=2.0)).df_dy, 4 * POINTS)
 
 
-# -- what torch.vmap cannot, or does wrongly
+# -- functions that torch.vmap cannot map, or maps wrongly
 
 
 def test_an_operation_that_vmap_rolls_along_the_points_is_not_mapped():

@@ -1,6 +1,6 @@
 """A derivative means what torch's backward means: in every mode, quantity and engine.
 
-What is under no_grad, in inference mode or detached is a constant; an operation without a
+A value under no_grad, in inference mode or detached is a constant; an operation without a
 derivative, a number that Python reads and a rule that gets lost are errors, not zeros.
 """
 

@@ -1,4 +1,4 @@
-"""Tensors that share memory: views of another dtype, complex numbers, what other libraries take."""
+"""Tensors that share memory: views of another dtype, complex numbers, other libraries."""
 
 import copy
 import ctypes
@@ -160,7 +160,7 @@ def test_handing_out_a_traced_tensors_memory_is_an_error_that_names_the_line(f, 
 
 
 def test_a_deep_copy_is_a_constant_without_torchs_way_through_memory():
-    """torch's own copies memory that a traced tensor has not, and the process ended."""
+    """torch's own copies memory, which a traced tensor lacks; that crashed the process."""
 
     def f(x):
         one, (two, three) = copy.deepcopy(x.detach()), copy.deepcopy([x.detach(), 2 * x.detach()])

@@ -1,7 +1,7 @@
 """Second derivatives where a formula of torch's must not be differentiated once more.
 
-The Hessian of a pushforward takes torch's formulas for second derivatives apart. layer_norm's takes
-the mean for a constant then, and that of logcumsumexp is 0 / 0.
+The Hessian of a pushforward differentiates torch's formulas for second derivatives. layer_norm's
+takes the mean for a constant then, and logcumsumexp's is 0 / 0.
 """
 
 import importlib
@@ -121,13 +121,13 @@ def test_derivatives_of_a_truth_value_are_zeros_of_the_arguments_dtype(quantity,
 @pytest.mark.parametrize("f", [_layer_norm, _instance_norm], ids=lambda f: f.__name__[1:])
 def test_control_formulas_that_are_differentiated_once_more_are_noticed(f, monkeypatch):
     module = importlib.import_module("gradsweep.tracing.torch.trace")
-    monkeypatch.setattr(module, "_bear_a_derivative", lambda values, by_rows, point: True)
+    monkeypatch.setattr(module, "_agree_with_rows", lambda values, by_rows, point: True)
     must_fail(test_second_derivatives_are_those_of_the_formula, f, "forward", "auto")
 
 
 def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
     for module, name, found in (
-        ("trace", "_bear_a_derivative", True),
+        ("trace", "_agree_with_rows", True),
         ("ad", "takes_logarithms", False),
     ):
         module = importlib.import_module(f"gradsweep.tracing.torch.{module}")

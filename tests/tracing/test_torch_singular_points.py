@@ -1,7 +1,7 @@
-"""Forward mode where a formula of torch's ends in a choice, since its factors are NaN there.
+"""Forward mode where a formula of torch's ends with a choice, since its factors are NaN there.
 
-torch's backward for sinc at 0, a norm of zeros or 0**y is 0, chosen in place of a NaN. Forward
-mode transposes that formula: it must come to the same number.
+torch's backward for sinc at 0, a norm of zeros or 0**y is 0, chosen in place of a NaN. Forward mode
+transposes that formula, and must give the same number.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ def test_an_output_takes_no_nan_from_the_formulas_of_another(mode, engine):
 
 
 def test_a_zero_that_is_computed_hides_no_nan():
-    """Only what is chosen in a derivative is nothing: 0 times infinity of the function's is NaN."""
+    """Only a zero chosen in a derivative is nothing: the function's own 0 times infinity is NaN."""
 
     def f(x):
         return torch.where(x > 1, x, 0.0) / x
@@ -117,7 +117,7 @@ def test_a_call_transposed_without_its_rows_is_found(monkeypatch, engine):
     assert np.isnan(found.df_dx).all()
 
 
-# -- zeros that have no memory, which torch makes where a slope has no slope
+# -- zeros without memory, which torch makes where a slope is constant
 
 KINKED = {
     "lerp": (lambda x: torch.lerp(x * x, x, 2.0).abs(), lambda x: -2 * np.sign(2 * x - x * x)),
@@ -135,7 +135,7 @@ KINKED = {
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 @pytest.mark.parametrize("name", KINKED)
 def test_the_second_derivative_of_a_kinked_function_is_found(name, mode, engine):
-    """torch's kernels read the memory that such zeros lack: the process ended."""
+    """torch's kernels read the memory that such zeros lack, which crashed the process."""
     f, second = KINKED[name]
     x = np.array([1.2893, -0.5618, 2.6353])
     options = {"mode": mode, "engine": engine}
@@ -163,7 +163,7 @@ def clamped(x):
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
 @pytest.mark.parametrize("engine", ["auto", "reference"])
 def test_a_second_derivative_is_zero_where_nothing_is_chosen_twice(mode, engine):
-    """Half of logit(x)^2, of which the derivative is chosen to be 0 outside of 0.1 to 0.9."""
+    """Half of logit(x)^2, whose derivative is chosen to be 0 outside of 0.1 to 0.9."""
     x = np.array([0.0, 0.3724, 0.926, 3.6421])
     (found,) = gs.hessian(clamped, gs.Sweep(x=x), mode=mode, engine=engine).data_vars.values()
     p = 0.3724

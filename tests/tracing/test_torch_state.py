@@ -24,7 +24,7 @@ def test_state_is_found_where_nothing_can_be_recorded():
     def counts(x):
         nonlocal n_calls
         n_calls += 1
-        assert type(x) is torch.Tensor  # which a recorded one is not
+        assert type(x) is torch.Tensor  # a recorded one is not
         return x * n_calls
 
     with pytest.raises(StatefulFunction):

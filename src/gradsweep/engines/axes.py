@@ -38,7 +38,7 @@ def analyse(program: Program, leaves: Mapping[str, Leaf]) -> Dependence:
 def result_dims(
     traced: Trace, dependence: Dependence | None, leaves: Mapping[str, Leaf], axes: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the axes of each result, in the order of the sweep's.
+    """Return the axes of each result, in the sweep's order.
 
     Without a Program, a result varies with the axes of every leaf that it may depend on.
     """

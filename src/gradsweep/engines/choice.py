@@ -29,26 +29,26 @@ __all__ = [
 
 EngineName = Literal["auto", "fused", "reference", "xla", "torch", "loop"]
 
-# In order of preference: the first that does not refuse is the one.
+# In order of preference: the first that does not refuse is taken.
 ENGINES: dict[str, Engine] = {
     engine.name: engine
     for engine in (FusedEngine(), ReferenceEngine(), XlaEngine(), TorchEngine(), LoopEngine())
 }
 
-# Compiling that takes longer than this has to be worth it.
+# Compiling that takes longer than this has to save time.
 _NOTICEABLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """How to compute, as opposed to what.
+    """How to compute, not what.
 
     Attributes:
         engine: a name, or "auto".
-        framework: "torch" or "jax", or None to find out.
+        framework: "torch" or "jax"; None to choose by the function and its values.
         compile: whether the torch engine goes through torch.compile.
         threads: how many threads the fused engine may use; None for as many as the process may.
-        is_reused: whether it is run so often that compiling is worth any time it takes.
+        is_reused: whether the kernel runs so often that compiling is worth any time it takes.
     """
 
     engine: str = "auto"
@@ -111,9 +111,9 @@ def is_mapped(job: Job) -> bool:
 def make_kernel(engine: Engine, job: Job) -> Kernel:
     """Prepare an engine for a job.
 
-    One that runs the function itself computes a result at the first point of each axis that it
-    does not vary with. Zero times infinity may be NaN there, and nothing in the Program, which
-    knows that the zero is structural: a NaN of such a result is what the Program says.
+    An engine that runs the function itself computes a result at the first point of each axis that
+    it does not vary with. Zero times infinity may be NaN there but 0 in the Program, which knows
+    that the zero is structural: so the Program's value replaces a NaN of such a result.
     """
     kernel = engine.prepare(job)
     is_held = [len(dims) < len(job.axes) for dims in job.dims]
@@ -133,7 +133,7 @@ def make_kernel(engine: Engine, job: Job) -> Kernel:
 
 
 def _with_options(options: ComputeOptions) -> dict[str, Engine]:
-    """Return the engines, set as the user asks."""
+    """Return the engines with the user's options."""
     engines = dict(ENGINES)
     if options.compile:
         if options.engine not in ("auto", "torch"):

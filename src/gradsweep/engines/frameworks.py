@@ -1,9 +1,9 @@
-"""A framework's own arrays: made of NumPy's, put together, and given back as NumPy's.
+"""A framework's own arrays: made from NumPy's, stacked, and returned as NumPy's.
 
 A name enters, a Framework leaves. Nothing is imported before it is used.
 
-Asked of torch: as_tensor, from_numpy, func, stack, zeros_like. Asked of jax.numpy: asarray, stack,
-zeros_like, in the context of the caller, which says whether 64-bit numbers stay so.
+Uses torch's as_tensor, from_numpy, func, stack and zeros_like, and jax.numpy's asarray, stack and
+zeros_like, in the caller's context, which decides whether 64-bit numbers keep their bits.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ __all__ = ["Framework", "offered_by"]
 
 
 class Framework(Protocol):
-    """What is asked of a framework outside of tracing. Arrays are its own, but for NumPy's."""
+    """The operations of a framework outside of tracing. Arrays are its own, but for NumPy's."""
 
     @property
     def transforms(self) -> Any:
@@ -25,7 +25,7 @@ class Framework(Protocol):
         """Return values as an array that shares no memory with them."""
 
     def asarray(self, values: np.ndarray) -> Any:
-        """Return values as an array, of the same memory where the framework can."""
+        """Return values as an array, in the same memory where the framework can."""
 
     def stack(self, scalars: Sequence[Any]) -> Any:
         """Return an array of scalars, some of which may be plain numbers."""
@@ -98,5 +98,5 @@ _FRAMEWORKS: dict[str, Framework] = {"torch": _Torch(), "jax": _Jax()}
 
 
 def offered_by(framework: str) -> Framework:
-    """Return what a framework offers, by its name."""
+    """Return a framework by its name."""
     return _FRAMEWORKS[framework]

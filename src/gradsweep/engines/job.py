@@ -1,4 +1,4 @@
-"""What an engine is: it turns a traced derivative into a kernel that fills arrays.
+"""Engine, Job and Kernel: an engine turns a traced derivative into a kernel that fills arrays.
 
 Knows nothing of chunks, stores or labels.
 """
@@ -32,11 +32,11 @@ Kernel = Callable[[Leaves, Sequence[np.ndarray]], None]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a kernel is made for.
+    """The work that a kernel is made for.
 
     Attributes:
         traced: the derivative at one point.
-        leaves: a few points of the sweep, for its dims, shapes and dtypes, and to try.
+        leaves: a few points of the sweep, for its dims, shapes and dtypes, and for trials.
         axes: the swept axes, in order.
         dims: for each result, the axes it varies with, in order.
         stages: the Program's equations by axes; () without a Program.
@@ -55,7 +55,7 @@ class Bindable(Protocol):
 
     @property
     def compile_seconds(self) -> float:
-        """How long it was compiled so far."""
+        """How long compiling has taken so far."""
         ...
 
     def bind(self, leaves: Leaves, arrays: Sequence[np.ndarray]) -> Any:
@@ -71,17 +71,17 @@ class Engine(Protocol):
 
     @property
     def runs_programs(self) -> bool:
-        """Whether it runs the Program, and not the function that the Program was made of."""
+        """Whether it runs the Program, not the function itself."""
         ...
 
     @property
     def is_vectorised(self) -> bool:
-        """Whether it computes many points at once, and not one after another."""
+        """Whether it computes many points at once, not one after another."""
         ...
 
     @property
     def compiles(self) -> bool:
-        """Whether it makes machine code itself: that takes a time that is known, and threads."""
+        """Whether it makes machine code itself: in a known time, for several threads."""
         ...
 
     def refuses(self, job: Job) -> str:
@@ -91,12 +91,12 @@ class Engine(Protocol):
     def prepare(self, job: Job) -> Kernel: ...
 
     def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
-        """Project what intermediates take on a block of the axes, results not counted."""
+        """Project the bytes of intermediates, without results, on a block of the axes."""
         ...
 
 
 def unknown_scratch_bytes(job: Job, block: Mapping[str, int]) -> int:
-    """Guess the scratch of a framework: an operator holds copies of what it reads and writes."""
+    """Guess the scratch of a framework, whose operators copy what they read and write."""
     n_numbers = sum(leaf.n_elements for leaf in job.leaves.values())
     n_numbers += sum(math.prod(result.shape) for result in job.traced.results)
     return 64 * n_numbers * n_points(block, block)
@@ -119,7 +119,7 @@ def reduced(leaf: Leaf, dims: Sequence[str]) -> tuple[tuple[str, ...], np.ndarra
             index.append(slice(None))
         elif values.shape[axis]:
             index.append(0)
-        else:  # no point to take: what is asked for does not depend on the value
+        else:  # no point to take: no result wanted here depends on the value
             values = np.ones(
                 [1 if i == axis else n for i, n in enumerate(values.shape)], values.dtype
             )
@@ -146,7 +146,7 @@ def vectorised(job: Job, dims: tuple[str, ...], positions: list[int], vmap: Call
 
 
 def _leaf_axes(job: Job, dims: tuple[str, ...], depth: int) -> dict[str, int | None]:
-    """Return where each leaf has the axis `dims[depth]`, those before it being mapped already."""
+    """Return the position of `dims[depth]` in each leaf once the axes before it are mapped."""
     positions: dict[str, int | None] = {}
     for key, leaf in job.leaves.items():
         left = [dim for dim in leaf.dims if dim in dims[depth:]]

@@ -1,7 +1,7 @@
 """The loop engine: the function called at one point after another, by its own framework.
 
-It runs whatever the function does: it is what the others are compared with, and where a function
-goes that nothing can vectorise.
+It runs any function: the other engines are compared with it, and it takes the functions that
+nothing can vectorise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,7 @@ def at_point(traced: Trace, point: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
 
 
 def filled(results: tuple[Any, ...], rows: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """Take what is NaN from the rows of the derivative, where these can be computed.
+    """Replace NaN by values from the rows of the derivative, where these can be computed.
 
     Args:
         results: torch's tensors.

@@ -1,8 +1,8 @@
 """The reference engine: a Program interpreted in NumPy.
 
-It is the oracle for the other engines: each equation is one call of the primitive's own NumPy
-meaning. An array has length 1 along every axis that its variable does not vary with, so NumPy's
-broadcasting computes it once per point of the axes it depends on.
+It is the oracle for the other engines: each equation is one call of its primitive's NumPy function.
+An array has length 1 along every axis that its variable does not vary with, so NumPy's broadcasting
+computes it once per point of the axes it depends on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

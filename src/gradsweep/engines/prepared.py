@@ -1,7 +1,7 @@
 """A traced derivative made ready to run: its stages, its engine, its kernel.
 
-A Trace and the form of its leaves enter, a Prepared leaves. What is made outlives a sweep: it
-holds a few of its points and not all of them.
+A Trace and the form of its leaves enter, a Prepared leaves. It outlives a sweep, so it holds only a
+few of the sweep's points.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from gradsweep.support.memory import SCRATCH_BYTES
 
 __all__ = ["Prepared", "prepare"]
 
-# Ways of cutting that are asked for again: the parts of a sweep have few different lengths.
+# How many ways of cutting are kept: the parts of a sweep have few different lengths.
 _CHUNKINGS_KEPT = 64
 
 
 @dataclass(eq=False)
 class Prepared:
-    """A traced derivative with the engine that runs it, whatever the lengths of the axes.
+    """A traced derivative with the engine that runs it, for any lengths of the axes.
 
     Attributes:
         n_runs: how often a sweep was run with it.
@@ -46,17 +46,17 @@ class Prepared:
     @property
     def compile_seconds(self) -> float:
         """How long the engine has compiled so far, where it compiles by itself."""
-        kernel = self.__dict__.get("kernel")  # which is not made to tell
+        kernel = self.__dict__.get("kernel")  # it is not made only to tell
         return kernel.compile_seconds if isinstance(kernel, Bindable) else 0.0
 
     def scratch_bytes(self, block: Mapping[str, int]) -> int:
-        """Project what the engine's intermediates take on a block of the axes."""
+        """Project the bytes of the engine's intermediates on a block of the axes."""
         return self.choice.engine.scratch_bytes(self.job, block)
 
     def chunks(
         self, axes: Mapping[str, int], limit_bytes: int = SCRATCH_BYTES
     ) -> tuple[Partition, int]:
-        """Cut the axes into chunks whose intermediates fit, in how many bytes."""
+        """Cut the axes into chunks whose intermediates fit; return also the bytes of these."""
         key = (*axes.items(), limit_bytes)
         found = self._chunks.get(key)
         if found is None:

@@ -23,7 +23,7 @@ class Stage:
     """The equations that vary with exactly these axes.
 
     Attributes:
-        axes: what they vary with.
+        axes: the axes that they vary with.
         equations: each with the number of the variable it defines, in an order in which they
             can be computed once every stage with fewer axes is done.
     """
@@ -58,9 +58,9 @@ def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:
 def _without_other_results(
     equations: Sequence[tuple[int, Equation]],
 ) -> Iterator[tuple[int, Equation]]:
-    """Yield equations, Loops reduced to what these results of theirs depend on.
+    """Yield equations, each Loop reduced to what its results among them depend on.
 
-    The others may vary with more axes, and so may operands that only they depend on.
+    Its other results may vary with more axes, and so may operands that only they depend on.
     """
     wanted: dict[Loop, list[int]] = {}
     operands_of: dict[Loop, tuple[int, ...]] = {}

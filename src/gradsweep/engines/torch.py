@@ -45,7 +45,7 @@ class TorchEngine:
         if job.traced.framework != "torch":
             return f"the function is written for {job.traced.framework}"
         torch = require("torch", "the torch engine")
-        # There is no abstract evaluation that follows vmap everywhere: a few points tell.
+        # No abstract evaluation follows vmap everywhere, so a few points are computed.
         if any(leaf.is_empty for leaf in job.leaves.values()):
             return ""
         try:
@@ -90,8 +90,8 @@ def _compiled(function: Callable) -> Callable:
 def with_code_of_its_own(function: Callable) -> Callable:
     """Return a function of one argument under a code object that nothing else has.
 
-    torch.compile counts how often it has compiled a code object, and after eight times runs it
-    as it is; all that vmap returns shares one.
+    torch.compile counts how often it has compiled a code object, and after eight times no longer
+    compiles it; all functions that vmap returns share one.
     """
 
     def over_sweep(values: Any) -> Any:
@@ -139,12 +139,12 @@ def _at_some_points(
         yield point, tuple(results[position] for position in positions)
 
 
-# torch's own roundings differ between one matrix and many; what is wrong is wrong by far more.
+# torch's rounding differs between one matrix and many; a wrong number is off by far more.
 _TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
 def _agree(over_points: Sequence[Any], point: tuple[int, ...], at_point: Sequence[Any]) -> bool:
-    """Tell whether results over several axes hold at a point what was computed there."""
+    """Tell whether results over several axes agree, at a point, with those computed there."""
     for mapped, single in zip(over_points, at_point):
         expected = single.detach().numpy()
         found = mapped.detach().numpy()[point]

@@ -32,7 +32,7 @@ class XlaEngine:
         if job.traced.framework != "jax":
             return f"the function is written for {job.traced.framework}"
         jax = require("jax", "the xla engine")
-        # Lowering meets missing rules, of vmap and of XLA, without compiling anything.
+        # Lowering finds rules that vmap or XLA lacks, without compiling anything.
         try:
             with job.traced.context():
                 for dims, positions in groups_by_dims(job):

@@ -36,6 +36,7 @@ __all__ = [
     "settings",
     "style",
     "visible_length",
+    "wrap",
 ]
 
 # Okabe and Ito (2008), Color Universal Design: told apart with any form of colour blindness.
@@ -129,14 +130,14 @@ def mark_gaps(axes: "Axes") -> None:
 
 def add_title(figure: "Figure", title: str) -> None:
     """Write the figure's title, broken into lines that fit."""
-    figure.suptitle(_wrap(title, 12.5 * figure.get_figwidth()), x=0.012, ha="left", fontsize=10.5)
+    figure.suptitle(wrap(title, 12.5 * figure.get_figwidth()), x=0.012, ha="left", fontsize=10.5)
 
 
 def add_note(figure: "Figure", sentences: Sequence[str]) -> None:
     """Write notes for the reader below the figure."""
     if not sentences:
         return
-    text = _wrap(" ".join(sentences), 18.5 * figure.get_figwidth())
+    text = wrap(" ".join(sentences), 18.5 * figure.get_figwidth())
     figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL, color=GREY)
 
 
@@ -152,7 +153,7 @@ def line_colours(n: int, *, has_order: bool = True) -> list[str]:
     return [to_hex(scale(at)) for at in np.linspace(0.0, 0.85, n)]
 
 
-def _wrap(text: str, width: float) -> str:
+def wrap(text: str, width: float) -> str:
     """Break text into lines of about `width` letters, never inside a formula."""
     lines = [""]
     for word in re.findall(r"(?:\$[^$]*\$|\\\$|[^\s$])+", text):

@@ -1,4 +1,4 @@
-"""Split a sweep by the way that the function's Python branches go.
+"""Split a sweep by the ways that the function's Python branches go.
 
 A trace holds for the points where its guards hold. The other points are traced again, until every
 point belongs to a branch that holds for it.
@@ -51,7 +51,7 @@ class Branch:
         traced: the derivative, traced at one of the points.
         leaves: the values at these points.
         axes: the axes of the leaves and their lengths.
-        points: where the points stand in the sweep, along the axis `SELECTED` of the leaves;
+        points: the indices of the points in the sweep, along the axis `SELECTED` of the leaves;
             None when they are the whole sweep.
     """
 
@@ -100,7 +100,7 @@ def split(
         if holds.all():
             branches.append(Branch(traced, leaves, axes, points))
             continue
-        holds.flat[0] = True  # a trace holds at its own point, whatever is rounded how
+        holds.flat[0] = True  # a trace holds at its own point, however rounding differs
         for chosen, is_done in ((holds, True), (~holds, False)):
             if not chosen.any():
                 continue
@@ -114,7 +114,7 @@ def split(
 
 def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
     """Return the value of every leaf at the first point of every axis."""
-    # An empty sweep has no point; its derivative is traced at some value all the same.
+    # An empty sweep has no point; its derivative is traced at ones.
     return {
         key: np.ones(leaf.shape, leaf.dtype)
         if leaf.is_empty
@@ -135,7 +135,7 @@ def holds_at(traced: Trace, point: Mapping[str, np.ndarray]) -> bool:
 def _where_it_holds(
     traced: Trace, leaves: Leaves, axes: Mapping[str, int]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return, over the axes that the guards vary with, where all hold; and those axes."""
+    """Return where all guards hold, over the axes that they vary with; and those axes."""
     if traced.program is None or not traced.program.guards:
         return np.ones((), dtype=bool), ()
     form = tuple((key, leaf.dims, leaf.part_dims) for key, leaf in leaves.items())
@@ -148,7 +148,7 @@ def _where_it_holds(
     holds = np.empty([axes[dim] for dim in dims], dtype=bool)
     kernel(leaves, [holds])
     if SELECTED in axes and SELECTED not in dims:
-        # Points chosen before are chosen from again.
+        # Points that were chosen before are to be chosen from again.
         return np.repeat(holds[None], axes[SELECTED], axis=0), (SELECTED, *dims)
     return holds, dims
 

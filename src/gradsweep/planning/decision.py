@@ -1,4 +1,4 @@
-"""Decision: what was decided of a derivative over a sweep, and how large it will be.
+"""Decision: how a derivative over a sweep will be computed, and how large it will be.
 
 Plain data: nothing is decided, run or written here.
 """
@@ -23,7 +23,7 @@ __all__ = ["Decision", "PlannedBranch", "labels_of"]
 
 
 def labels_of(bound: BoundFunction) -> Labels:
-    """Return what results of a function are called after."""
+    """Return the Labels that name the results of a function."""
     return Labels(bound.name, str(getattr(bound.function, "units", "")), bound.arguments)
 
 
@@ -39,16 +39,16 @@ class PlannedBranch:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What was decided of a derivative over a sweep.
+    """How a derivative over a sweep will be computed.
 
     Attributes:
         results: the arrays it will yield, and `dims` the swept axes of each, in order.
         branches: one, or one for each way through the function's Python branches; the first
             alone, where the sweep is run part by part.
-        dtype: that of every result but truth values.
+        dtype: the dtype of every result that is no bool.
         partition: the parts that are run one by one; None to run it whole.
         destination: where the results of parts go.
-        replan: plans a part anew, from its leaves, where one kernel may not hold for all.
+        replan: plans a part from its leaves, where one kernel may not hold for all parts.
     """
 
     bound: BoundFunction
@@ -87,12 +87,12 @@ class Decision:
 
     @property
     def array_bytes(self) -> list[ArrayBytes]:
-        """For each result its dims, and its bytes at a point of them."""
+        """The swept dims of each result, and its bytes at one point."""
         return bytes_of_arrays(self.results, self.dims, self.dtype)
 
     @property
     def part_bytes(self) -> int:
-        """The bytes of the results of one part; of all of them, where there are no parts."""
+        """The bytes of the results of one part, or of all results without parts."""
         lengths = self.axes if self.partition is None else self.partition.block
         return total_bytes(self.array_bytes, lengths)
 
@@ -106,7 +106,7 @@ class Decision:
 
     @property
     def projected_bytes(self) -> int:
-        """The bytes that running it takes, beside what is held when it is planned."""
+        """The bytes that running it takes, besides those held when it is planned."""
         scratch = max((planned.scratch_bytes for planned in self.branches), default=0)
         if self.partition is None:
             return self.held_bytes + scratch
@@ -115,5 +115,5 @@ class Decision:
         return held + self.destination.copies * self.part_bytes + scratch
 
     def with_axes(self, axes: Mapping[str, int]) -> Self:
-        """Return the decision for other lengths of the axes, to allocate by."""
+        """Return the decision for other lengths of the axes, to allocate arrays."""
         return replace(self, axes=axes)

@@ -1,4 +1,4 @@
-"""A Decision as text: what a plan prints, and the code that it will run.
+"""A Decision as text: the text that a plan prints, and the code that it will run.
 
 A Decision enters, text leaves.
 """
@@ -105,7 +105,7 @@ _AS_PICKLE = "function travels to the workers by cloudpickle; they need its fram
 
 
 def _cost(decision: Decision, destination: Destination) -> str:
-    """Tell what computing and storing take: the one by the primitive table, the other tried."""
+    """Write the time of computing, by the primitive table, and of storing, by a trial."""
     storing = decision.result_bytes * seconds_to_store(destination.store)
     told = f"{storing:.2g} s {'reducing' if _reduction(decision)[0] else 'storing'}"
     if decision.branches[0].prepared.choice.engine.compiles:
@@ -115,7 +115,7 @@ def _cost(decision: Decision, destination: Destination) -> str:
 
 
 def _reduction(decision: Decision) -> tuple[str, frozenset[str]]:
-    """Return what is made of results, and over which axes."""
+    """Return the statistics that are made of results, and their axes."""
     return (
         decision.destination.store.reduces(decision.axes)
         if decision.destination
@@ -124,7 +124,7 @@ def _reduction(decision: Decision) -> tuple[str, frozenset[str]]:
 
 
 def _notes(decision: Decision) -> Iterator[str]:
-    """Yield what a user may want to know and has not asked."""
+    """Yield facts that a user may want to know."""
     for key, leaf in decision.leaves.items():
         values = [values for _, values in leaf.parts] if leaf.parts else [leaf.values]
         arrays = [array for array in values if isinstance(array, np.ndarray)]  # none is loaded
@@ -165,8 +165,7 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
             f"  program      {_count(traced.program.n_written, 'equation')}, "
             f"about {_count(traced.program.flops, 'flop')} a point"
         )
-        if traced.program.guards:
-            yield f"    {_guards(traced.program)}"
+        yield from _guards(traced.program)
         for loop in traced.program.loops:
             often = f"{loop.n_steps:,} times" if loop.n_steps else "as long as the point goes on"
             yield f"    loop {often}: {_count(loop.body.n_written, 'equation')}"
@@ -182,14 +181,18 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
     yield f"  chunks       {chunks.n_parts:,} of {block}, {scratch} of scratch each"
 
 
-def _guards(program: Program) -> str:
-    """Tell how many values the function's Python code has read, and at which lines."""
+def _guards(program: Program) -> Iterator[str]:
+    """Write how many values the function's Python code has read, and at which lines."""
+    if program.guards:
+        yield f"    {_count(len(program.guards), 'guard')}, checked at every point"
     lines = [*dict.fromkeys(guard.where for guard in program.guards)]
-    at = ", ".join(lines[:_MOST_LINES]) + (", ..." if len(lines) > _MOST_LINES else "")
-    return f"{_count(len(program.guards), 'guard')} checked at every point: {at}"
+    for line in lines[:_MOST_LINES]:
+        yield f"      {line.rstrip(':')}"
+    if len(lines) > _MOST_LINES:
+        yield f"      and at {_count(len(lines) - _MOST_LINES, 'line')} more"
 
 
-# Lines of guards that are named.
+# The most lines of guards that are named.
 _MOST_LINES = 3
 
 

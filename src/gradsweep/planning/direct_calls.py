@@ -160,8 +160,10 @@ class DirectCalls:
         if program is None:
             return None
         plan = self._plan
-        # The points of a branch stand along an axis of their own; these are those of the sweep.
-        branch = Branch(replace(ways[0], program=program), plan.leaves, plan.axes, None)
+        is_alone = program is ways[0].program
+        traced = ways[0] if is_alone else replace(ways[0], program=program)
+        # All points of the sweep, along its own axes: those of one branch have another.
+        branch = Branch(traced, plan.leaves, plan.axes, None)
         prepared = prepared_for(branch, self._options)
         if not isinstance(prepared.kernel, Bindable):
             return None
@@ -204,6 +206,11 @@ class _Results:
         self.like = plan.untouched()
         dims = prepared.job.dims[len(plan.results) :]
         self.holds = [allocate(plan.axes, of, (), "bool") for of in dims]
+        # The same, in shapes that go together.
+        self._spread = [
+            holds[tuple(slice(None) if axis in of else np.newaxis for axis in plan.axes)]
+            for holds, of in zip(self.holds, dims)
+        ]
         self._forms = [(array.shape, array.dtype, array.strides) for array in self.like]
         # Each variable by the number of the result that it shows; its axes moved, if they are.
         self._shown = [
@@ -233,9 +240,7 @@ class _Results:
 
     def are_everywhere(self) -> bool:
         """Tell whether every point goes one of the ways."""
-        if not self._shape_of_holds:
-            return any(self.ways_used())
-        return bool(np.logical_or.reduce(self._spread_holds).all())
+        return bool(reduce(np.logical_or, self._spread).all())
 
     def allocate(self) -> list[np.ndarray]:
         return [

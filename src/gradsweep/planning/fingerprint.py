@@ -1,6 +1,6 @@
-"""What makes a run this one, for a store that is continued.
+"""Texts that identify a run, for a store that is continued.
 
-A Decision enters; texts leave, by what a person calls them.
+A Decision enters; texts leave, by readable names.
 """
 
 from gradsweep._version import __version__
@@ -11,7 +11,7 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(decision: Decision) -> dict[str, str]:
-    """Return what makes a run this one: equal texts mean equal results."""
+    """Return texts that identify a run: equal texts mean equal results."""
     program = decision.branches[0].branch.traced.program
     derivative = decision.derivative
     assert decision.partition is not None

@@ -1,6 +1,6 @@
-"""Choose between forward and reverse mode, by what each would cost over a sweep.
+"""Choose between forward and reverse mode, by their costs over a sweep.
 
-A Request and a point enter, the derivative traced in one of them leaves.
+A Request and a point enter; the derivative, traced in one of the modes, leaves.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,12 @@ __all__ = ["trace_cheapest"]
 def trace_cheapest(
     request: Request, framework: str | None, point: Mapping[str, np.ndarray]
 ) -> Trace:
-    """Trace a derivative, in forward or reverse mode as costs less over this sweep.
+    """Trace a derivative in the mode, forward or reverse, that costs less over this sweep.
 
     Where a framework has no rule for one way of differentiating, another is tried.
 
     Raises:
-        DerivativeError: when it has none in any mode, as it says of the first.
+        MissingRule: when it has none in any mode; the error is the first mode's.
     """
     derivative, leaves = request.derivative, request.leaves
 
@@ -85,12 +85,12 @@ def _is_mapped(traced: Trace, request: Request) -> bool:
     return is_mapped(Job(traced, few, axes, result_dims(traced, None, few, axes), ()))
 
 
-# Whose rows and columns are all computed, so that forward mode may take fewer of them.
+# The quantities that take all columns, or all rows: forward mode may take fewer.
 _FULL = ("jacobian", "contributions")
 
 
 def _first_that_has_rules(ways: Sequence[Callable[[], Trace]]) -> Trace:
-    """Return what the first way yields that the framework has rules for."""
+    """Return the Trace of the first way that the framework has rules for."""
     missing: MissingRule | None = None
     for way in ways:
         try:
@@ -101,7 +101,7 @@ def _first_that_has_rules(ways: Sequence[Callable[[], Trace]]) -> Trace:
     raise missing
 
 
-# Of a gradient with more inputs than this, forward mode computes more than reverse mode.
+# For a gradient with more inputs than this, forward mode computes more than reverse mode.
 _FEW_INPUTS = 8
 
 
@@ -112,7 +112,7 @@ def _may_gain(traced: Trace, derivative: Derivative, n_inputs: int, n_outputs: i
         return n_inputs <= 4 * n_outputs
     if derivative.quantity != "gradient" or n_inputs > _FEW_INPUTS:
         return False
-    # Forward mode keeps nothing of a loop's steps, where reverse mode reads them all again.
+    # Forward mode stores nothing at a loop's steps, while reverse mode reads them all again.
     if traced.program is None:
         return traced.is_too_long
     return any(loop.n_rows_left for loop in traced.program.loops)

@@ -1,7 +1,7 @@
-"""The options of a call: which there are, and what they ask of computing and of its results.
+"""The options of a call, sorted by what they are for.
 
-What a user gives by name enters; ComputeOptions and DestinationOptions leave, and what belongs to
-the request itself. Nothing is opened, imported or decided here.
+Options by name enter; ComputeOptions, DestinationOptions and the options of the request itself
+leave. Nothing is opened, imported or decided here.
 """
 
 import os
@@ -29,20 +29,20 @@ class RunOptions(TypedDict, total=False):
         compile: whether the torch engine goes through `torch.compile`.
         threads: how many threads the fused engine may use; by default as many as the process
             may, or as the environment variable `GRADSWEEP_NUM_THREADS` says.
-        memory_limit: what the process may take, in bytes or as `"2GB"`; by default a safe share
-            of what is free. What cannot fit is refused before anything is computed.
+        memory_limit: how much memory the process may take, in bytes or as `"2GB"`; by default a
+            safe share of the free memory. A sweep that cannot fit is refused before it is computed.
         store: a path ending in `.zarr`, to which results are written as they are computed, or in
             `.nc`. The Dataset that comes back reads from it when it is used.
         resume: go on with an unfinished store of the same run, or begin one. The same call
             continues a run that was killed: it takes over from a process that is gone, and warns.
-        overwrite: replace a store that is there.
+        overwrite: replace an existing store.
         reduce: `"mean"`, `"variance"`, `"min"`, `"max"`, `"quantile"`, `"mean_square"`, or several:
             only these statistics are kept.
         dims: the swept dims that are reduced; by default all of them.
-        quantiles: which ones, between 0 and 1, for `reduce="quantile"`.
+        quantiles: numbers between 0 and 1, for `reduce="quantile"`.
         scheduler: a dask.distributed Client or its address, to compute on a cluster.
-        progress: True or False to show how far it is or not to; by default longer runs show it
-            in a terminal and in a notebook.
+        progress: True to show the progress, False not to; by default longer runs show it in a
+            terminal and in a notebook.
         on_error: `"raise"`, or `"mask"` to leave NaN where a point cannot be computed.
     """
 
@@ -82,7 +82,7 @@ class Options:
     """The options of one call, by what they are for.
 
     Attributes:
-        derivative: those of the request itself: `wrt`, `with_value`, `mode`.
+        derivative: the options of the request itself: `wrt`, `with_value`, `mode`.
     """
 
     derivative: Mapping[str, Any]
@@ -100,7 +100,7 @@ def read_options(quantity: str, given: Mapping[str, Any]) -> Options:
     """Sort the options of a quantity by what they are for.
 
     Raises:
-        ArgumentError: when the quantity has no option of a name, or one has no possible value.
+        ArgumentError: when the quantity has no option of that name, or its value is impossible.
     """
     kind = DerivativeOptions if QUANTITIES[quantity].order else RunOptions
     allowed = kind.__annotations__

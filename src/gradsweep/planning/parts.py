@@ -1,7 +1,7 @@
-"""Plan a sweep that is run part by part, where its results do not stay in memory whole.
+"""Plan a sweep that is run part by part, when its results do not all stay in memory.
 
-A Request, a Tracer and a Destination enter; a Plan leaves. It is traced at one point: a part that
-goes another way through the function is planned anew when it is computed.
+A Request, a Tracer and a Destination enter; a Plan leaves. The function is traced at one point: a
+part that goes another way through it is planned again when it is computed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +29,10 @@ from gradsweep.support.memory import format_bytes
 
 __all__ = ["plan_parts"]
 
-# Where points that cannot be computed are masked: the points at which tracing is tried.
+# At how many points tracing is tried, where points that cannot be computed are masked.
 _TRIES_AT_TRACING = 64
 
-# The fewest parts of a sweep, unless they would hold less than this.
+# The fewest parts of a sweep, and the least that a part holds even so.
 _LEAST_PARTS = 32
 _LEAST_PART_BYTES = 2**22
 
@@ -58,7 +58,7 @@ def plan_parts(
     traced = _trace_somewhere(trace, leaves, axes, destination.on_error == "mask")
     branch = Branch(traced, leaves, axes, None)
     program = traced.program
-    # One kernel holds for all parts, unless points take their own way through the function.
+    # One kernel holds for all parts, unless points may go different ways through the function.
     is_one = not program.guards if program is not None else traced.framework == "jax"
     prepared, destination = _prepared(branch, options, destination)
     dims = prepared.job.dims if is_one else tuple(tuple(axes) for _ in traced.results)
@@ -82,7 +82,7 @@ def plan_parts(
 def _trace_somewhere(
     trace: Tracer, leaves: Mapping[str, Leaf], axes: Mapping[str, int], is_masked: bool
 ) -> Trace:
-    """Trace at the first point; where points may fail, at the first of many that does not."""
+    """Trace at the first point; where points may fail, at the first of several that does not."""
     points = Partition(axes, dict.fromkeys(axes, 1))
     last, n_tries = points.n_parts - 1, _TRIES_AT_TRACING if is_masked else 1
     numbers = {last * k // max(1, n_tries - 1) for k in range(n_tries)}
@@ -106,11 +106,11 @@ def _prepared(
     program = branch.traced.program
     checked = branch
     if program is not None and program.guards:
-        # One kernel all the same, which tells where it does not hold: mostly nowhere.
+        # One kernel serves all parts, and tells where it does not hold: mostly nowhere.
         checked = replace(branch, traced=replace(branch.traced, program=with_holds(program)))
     prepared = prepared_for(checked, options)
     if not prepared.choice.engine.runs_programs:
-        prepared = prepared_for(branch, options)  # nothing else tells where a Program holds
+        prepared = prepared_for(branch, options)  # only a Program tells where it holds
     if not prepared.choice.engine.compiles or destination.travels:
         return prepared, destination
     # Parts side by side, each on one thread, wait for each other less than threads of a part.
@@ -122,7 +122,7 @@ def _prepared(
 def _choose_part(
     request: Request, arrays: Sequence[ArrayBytes], destination: Destination, budget: int
 ) -> dict[str, int]:
-    """Return the lengths of a part along each axis: such that the run fits into its budget."""
+    """Return the length of a part along each axis, so that the run fits into its budget."""
     axes = request.axes
 
     def bytes_of(block: Mapping[str, int]) -> int:
@@ -135,11 +135,11 @@ def _choose_part(
     held = destination.store.held_bytes(axes, arrays)
     room = (budget - held) // (destination.copies + 1)
     wanted = min(destination.part_bytes, room)
-    if destination.keep_rows:  # nothing of a part is kept: there may be some for every thread
+    if destination.keep_rows:  # no part is stored, so that there can be several for every thread
         wanted = min(wanted, max(_LEAST_PART_BYTES, total_bytes(arrays, axes) // _LEAST_PARTS))
     stored = destination.store.stored_partition()
     if stored is not None and dict(stored.axes) == dict(axes):
-        block = dict(stored.block)  # a run is continued in the parts that it was begun in
+        block = dict(stored.block)  # a run continues with the parts that it began with
     else:
         block = choose_block(axes, bytes_of, wanted, keep_rows=destination.keep_rows)
     if held > budget or bytes_of(block) > room:

@@ -15,7 +15,7 @@ from gradsweep.support.cache import Cache
 
 __all__ = ["PREPARED", "plan_branch", "prepared_for"]
 
-# Shorter ones compile in no time, however few points there are.
+# A shorter Program compiles in little time, also for few points.
 _LONG_PROGRAM = 5000
 
 PREPARED: Cache[Prepared] = Cache(size=256)
@@ -28,9 +28,9 @@ def plan_branch(branch: Branch, options: ComputeOptions) -> PlannedBranch:
 
 
 def prepared_for(branch: Branch, options: ComputeOptions) -> Prepared:
-    """Choose the engine of a branch, or return what was chosen for one of the same form.
+    """Prepare a branch, or return the Prepared of a branch of the same form.
 
-    One that was run so often that compiling would have paid is compiled from then on.
+    A branch that was run so often that compiling would have paid is compiled from then on.
     """
     key = (
         branch.traced,

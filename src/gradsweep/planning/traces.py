@@ -1,4 +1,4 @@
-"""Traces that are kept: what was traced before is used again where it holds.
+"""Traces that are kept, and used again where they hold.
 
 A Request and options enter; a Tracer leaves, which returns a Trace for a point.
 """
@@ -22,7 +22,7 @@ from gradsweep.support.outside import watched
 
 __all__ = ["TRACES", "holds_elsewhere", "tracer"]
 
-# Ways through one function's branches that are kept: code that counts has one for every number.
+# How many ways through a function's branches are kept: code that counts has one for each number.
 _MOST_TRACES = 256
 
 # By function and form of its arguments.
@@ -30,7 +30,7 @@ TRACES: Cache[list[Trace]] = Cache(size=256)
 
 
 def tracer(request: Request, options: ComputeOptions, known: list[Trace] | None = None) -> Tracer:
-    """Return what traces a request at a point, or finds the trace that holds there.
+    """Return a function that traces a request at a point, or finds a trace that holds there.
 
     Args:
         known: traces to use where they hold, and to add new ones to; by default those that are
@@ -54,20 +54,20 @@ def tracer(request: Request, options: ComputeOptions, known: list[Trace] | None 
 
 
 def holds_elsewhere(traced: Trace) -> bool:
-    """Tell whether a trace says anything of other points than its own."""
+    """Tell whether a trace may hold at other points than its own."""
     return traced.program is not None or traced.is_unbranched
 
 
 def _reusing(known: list[Trace], trace: Tracer, function: Any, is_kernel: bool = False) -> Tracer:
-    """Return a `trace` that hands out what is known where it holds, and adds to it.
+    """Return a Tracer that returns a known trace where it holds, and else adds a new one.
 
     Args:
-        is_kernel: whether what a function read of files and the like is kept too.
+        is_kernel: whether the trace of a function that read files and the like is kept too.
     """
 
     def reused(point: Mapping[str, np.ndarray]) -> Trace:
         for traced in known:
-            # torch calls the function itself, where there is no Program: it must be this one.
+            # Without a Program, torch calls the trace's function, which must be this one.
             is_called = traced.program is None and traced.framework == "torch"
             if (traced.function is function or not is_called) and holds_at(traced, point):
                 return traced

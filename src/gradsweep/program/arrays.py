@@ -2,7 +2,7 @@
 
 An array of a Program under construction is a NumPy array of variable numbers, so everything that
 only moves elements (reshape, transpose, slice, pad, gather with known indices) is NumPy's own
-indexing on those numbers. What computes is here, for both frontends.
+indexing on those numbers. The operations that compute elements are here, for every framework.
 
 Knows nothing of frameworks.
 """
@@ -19,7 +19,7 @@ __all__ = ["cast", "cumulative", "dot_general", "elementwise", "matmul", "reduce
 
 Variables = np.ndarray  # of int64
 
-# A larger matrix product is better left to a framework's own, and takes long to write out.
+# A larger matrix product takes long to write out, and a framework's own is better.
 _LARGEST_PRODUCT = 2**14
 
 
@@ -45,7 +45,7 @@ def zeros(builder: Builder, shape: Sequence[int], dtype: str) -> Variables:
 
 
 def reduce(builder: Builder, name: str, operand: Variables, axes: Sequence[int]) -> Variables:
-    """Reduce over `axes` with an associative primitive; the axis must not be empty.
+    """Reduce over `axes` with an associative primitive; no axis may be empty.
 
     The terms are paired as a balanced tree, which keeps the rounding error at O(log n) ulp
     (Higham, Accuracy and Stability of Numerical Algorithms, 4.2).

@@ -1,10 +1,9 @@
-"""Builder: what a frontend writes a Program with, one equation at a time.
+"""Builder: writes a Program, one equation at a time.
 
-It simplifies as it goes: an equation already written is not written again, constants are folded,
-and the rules of `simplification` are applied. What no output needs is dropped when the Program is
-finished.
+It simplifies as it goes: no equation is written twice, constants are folded, and the rules of
+`simplification` are applied. Equations that no output needs are dropped at the end.
 
-A *structural* zero is one that stands for "nothing here": an entry of a one-hot seed, of
+A *structural* zero stands for "nothing here": an entry of a one-hot seed, of
 `zeros((4, 4))`, of a tangent that was never set. Its product with anything is nothing, as in
 sparse automatic differentiation. A zero that the user wrote as a number is not structural, so
 that 0.0 * inf is still NaN.
@@ -36,17 +35,17 @@ from gradsweep.support.errors import TooLong
 
 __all__ = ["Builder"]
 
-# So many terms may be looked at for each equation, and so many rules may be applied one inside
-# another: what simplifies takes time in proportion to what is written.
+# How many terms `cases` may visit for each equation, and how deeply rules may nest: so the time to
+# simplify is proportional to the number of equations.
 _CREDIT = 100
 _DEEPEST = 32
 
 
 class Builder(Equations):
-    """Grow a Program.
+    """Writes a Program.
 
     Attributes:
-        n_equations: how many it has written, whether or not an output needs them.
+        n_equations: how many it has written, also those that no output needs.
         is_body: whether it writes the body of a Loop, which is the same at every step.
     """
 
@@ -62,7 +61,7 @@ class Builder(Equations):
     # -- equations
 
     def emit(self, name: str, *operands: int) -> int:
-        """Return the variable that `name` of `operands` is, writing an equation if need be."""
+        """Return the variable for `name` of `operands`, writing an equation if need be."""
         primitive = PRIMITIVES[name]
         if self.is_constant(operands[0]) and all(map(self.is_constant, operands)):
             return self._fold(name, operands)
@@ -94,7 +93,7 @@ class Builder(Equations):
         key = (loop.body.fingerprint, loop.n_steps, loop.n_given, loop.n_rows, operands)
         if key not in self._loops:
             self._count(loop.body.n_written + loop.n_results)
-            # A Loop stands for one run of it: with other operands it is another.
+            # A Loop object stands for one run: other operands need an object of their own.
             loop = self._loops[key] = replace(loop)
             ports = [loop.body.dtype(variable) for variable in loop.ports]
             self._results[loop] = [
@@ -106,11 +105,11 @@ class Builder(Equations):
     def again(
         self, equation: Equation, new: Callable[[int], int], runs: dict[Loop, list[int]]
     ) -> int:
-        """Return the variable of an equation of another Program, or of this one, written anew.
+        """Write an equation of this Program or another with new operands; return its variable.
 
         Args:
-            new: what its operands are now.
-            runs: the results of Loops that were written anew already.
+            new: returns the new variable for an operand.
+            runs: the results of Loops that are already rewritten.
         """
         primitive, operands, _ = equation
         if isinstance(primitive, str):
@@ -126,7 +125,7 @@ class Builder(Equations):
             raise TooLong(f"it takes more than {self.max_equations:,} scalar equations")
 
     def product(self, a: int, b: int) -> int:
-        """Multiply entries of matrices: there, a constant zero is a structural one."""
+        """Multiply entries of matrices, where every constant zero counts as structural."""
         for factor in (a, b):
             if self.is_zero(factor):
                 return self.structural_zero(self.dtype(a))
@@ -145,7 +144,7 @@ class Builder(Equations):
     def substitute(
         self, variables: Sequence[int], replacements: Sequence[Mapping[int, int]]
     ) -> list[list[int]]:
-        """Write `variables`, linear in some others, anew for each mapping of those."""
+        """Rewrite `variables`, which are linear in some others, for each mapping of these."""
         reached = set().union(*replacements)
         order = []
         for variable in self._ancestors(variables):
@@ -154,15 +153,15 @@ class Builder(Equations):
                 reached.add(variable)
                 order.append((variable, definition))
         with self.linear():
-            return [self._written(variables, order, replaced) for replaced in replacements]
+            return [self._rewrite(variables, order, replaced) for replaced in replacements]
 
-    def _written(
+    def _rewrite(
         self,
         variables: Sequence[int],
         order: Sequence[tuple[int, Equation]],
         replaced: Mapping[int, int],
     ) -> list[int]:
-        """Write the equations of `order` anew, and return what `variables` are then."""
+        """Rewrite the equations of `order`, and return the new variables for `variables`."""
         new = dict(replaced)
         runs: dict[Loop, list[int]] = {}
 
@@ -176,7 +175,7 @@ class Builder(Equations):
     # -- the end
 
     def finish(self, outputs: Sequence[Output]) -> Program:
-        """Return the Program of what `outputs` and the guards need."""
+        """Return a Program of the equations that `outputs` and the guards need."""
         roots = [v for output in outputs for v in output.variables]
         roots += [guard.variable for guard in self._guards]
         needed = self._ancestors(roots)

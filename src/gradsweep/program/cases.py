@@ -1,12 +1,12 @@
-"""Terms that are zero in some cases, such as reverse differentiation makes of every choice.
+"""Terms that are zero in some cases, such as reverse mode makes from every choice.
 
 The derivative of where(c, f, g) is the sum of where(c, df, 0) and where(c, 0, dg). Where f and g
-are two ways of writing one function (JAX's ndtr chooses among three), the terms that remain are
-the same in every case, and so is their sum: one term, with nothing to choose.
+are two formulas for one function (JAX's ndtr chooses among three), the sum is the same term in
+every case, and that term replaces it.
 
 A variable is *masked by w* when it is zero for some w. Conditions are comparisons of w or |w| with
-constants; what holds between two neighbouring constants is one case, each constant is another, and
-NaN one more.
+constants; the range between two neighbouring constants is one case, each constant is another, and
+NaN is one more.
 
 Knows nothing of frameworks.
 """
@@ -29,7 +29,7 @@ _MOST_VISITED = 64
 
 
 def find_mask(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
-    """Return what `name` of `operands` is masked by, given what its operands are; or None."""
+    """Return the variable that masks `name` of `operands`, or None."""
     masks = [b.masks.get(operand) for operand in operands]
     match name, masks:
         case "select", _ if any(map(b.is_zero, operands[1:])) and b.dtype(operands[1])[0] == "f":
@@ -44,10 +44,10 @@ def find_mask(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
 
 
 def merge(b: Equations, name: str, x: int, y: int) -> int | None:
-    """Return the variable that x + y or x - y is in every case, where that is one and the same.
+    """Return a variable that equals x + y, or x - y, in every case; None if there is none.
 
-    What is looked at is paid from `b.credit`, which grows with every equation that is asked for: so
-    the time that merging takes is linear, whatever the terms consist of.
+    Every visited term is paid from `b.credit`, which grows with every equation asked for outside
+    of merging, so that merging takes linear time for any terms.
     """
     w = b.masks.get(x)
     if w is None or w != b.masks.get(y) or b.credit <= 0:
@@ -67,8 +67,8 @@ def merge(b: Equations, name: str, x: int, y: int) -> int | None:
         return None
     ((is_negative, node),) = found
     with b.spending():
-        variable = _written(b, node)
-        # A zero times what is not finite would have been NaN.
+        variable = _write(b, node)
+        # A zero times a dropped factor that is not finite would have been NaN.
         if not all(_is_finite(b, factor, variable) for factor in dropped):
             return None
         return b.emit("neg", variable) if is_negative else variable
@@ -78,21 +78,21 @@ class _TooLong(Exception):
     pass
 
 
-# A variable, or what is to be written: a primitive and its operands.
+# A variable, or an equation that is yet to be written: a primitive and its operands.
 _Node = int | tuple[str, "_Node", "_Node"]
 # A term, and whether it is subtracted; None is zero.
 _Term = tuple[bool, _Node] | None
 
 
 class _Case:
-    """What variables are for one value of w. Nothing is written before all cases agree."""
+    """The terms that variables become for one value of w. No equation is written for them."""
 
     def __init__(self, b: Equations, w: int, value: float, dropped: set[int]):
         self._b, self._w, self._value, self._dropped = b, w, value, dropped
         self.n_visited = 0
 
     def combine(self, name: str, *operands: int) -> _Term:
-        """Return what an equation's result is."""
+        """Return the term that an equation's result becomes."""
         self.n_visited += 1
         if self.n_visited > _MOST_VISITED:
             raise _TooLong
@@ -142,7 +142,7 @@ def _negated(term: _Term) -> _Term:
 
 
 def _node(b: Equations, name: str, x: _Node, y: _Node) -> _Node:
-    """Return what is to be written, alike for operands in either order."""
+    """Return an equation to be written, the same for either order if they commute."""
     if isinstance(x, int) and isinstance(y, int):
         if b.is_constant(x) and b.is_constant(y):
             return b.emit(name, x, y)
@@ -154,15 +154,15 @@ def _node(b: Equations, name: str, x: _Node, y: _Node) -> _Node:
     return name, x, y
 
 
-def _written(b: Equations, node: _Node) -> int:
+def _write(b: Equations, node: _Node) -> int:
     if isinstance(node, int):
         return node
     name, x, y = node
-    return b.emit(name, _written(b, x), _written(b, y))
+    return b.emit(name, _write(b, x), _write(b, y))
 
 
 def _compared(b: Equations, condition: int) -> int | None:
-    """Return w where the condition compares w or |w| with a constant."""
+    """Return w if the condition compares w or |w| with a constant, else None."""
     match b.equation(condition):
         case Equation(name, (x, y)) if name in _COMPARISONS:
             compared = [operand for operand in (x, y) if not b.is_constant(operand)]
@@ -183,7 +183,7 @@ def _holds(b: Equations, condition: int, value: float) -> bool:
 
 
 def _representatives(b: Equations, w: int, variables: tuple[int, ...]) -> Iterator[float]:
-    """Yield a value of w for each case, or several."""
+    """Yield one or more values of w for each case."""
     bounds = {bound for v in variables for bound in _bounds(b, w, v)}
     for bound in bounds | {-bound for bound in bounds}:
         yield from (math.nextafter(bound, -math.inf), bound, math.nextafter(bound, math.inf))
@@ -209,7 +209,7 @@ def _bounds(b: Equations, w: int, variable: int) -> Iterator[float]:
 
 
 def _is_finite(b: Equations, factor: int, product: int) -> bool:
-    """Whether a factor is finite, or NaN in a product that is NaN too then."""
+    """Whether a factor is finite, or is NaN only where the product is NaN too."""
     if b.is_constant(factor):
         return bool(np.isfinite(b.value(factor)))
     exponent = b.operand_of("exp", factor)

@@ -1,7 +1,7 @@
-"""The table of equations that a Builder writes, and the questions that rules ask of it.
+"""The table of equations that a Builder writes, and the questions that rules ask about it.
 
-Definitions enter, one by one; each is a variable, and is not entered twice. Rules ask what a
-variable is, and for another equation by `emit`, which the Builder has.
+Definitions enter one by one, and each becomes one variable. Rules ask how a variable is defined,
+and write further equations with `emit`, which the Builder implements.
 Never sees a rule.
 """
 
@@ -25,11 +25,11 @@ class Equations(ABC):
     """Variables, as integers in order of creation, and what defines each.
 
     Attributes:
-        masks: what a variable is zero for some values of, as `cases` defines it.
-        credit: how many terms `cases` may look at: so many for each equation that is asked for.
-        is_linear: whether what is written is linear in seeds, so that a zero chosen in place of
-            one is structural.
-        is_transposing: whether it is the transpose of a linear map.
+        masks: the variable that masks a variable, as `cases` defines it.
+        credit: how many more terms `cases` may visit; every equation that is asked for adds some.
+        is_linear: whether the equations are linear in seeds now, so that a zero chosen in place
+            of a seed is structural.
+        is_transposing: whether they are the transpose of a linear map.
     """
 
     def __init__(self, max_equations: int = MAX_EQUATIONS):
@@ -45,7 +45,7 @@ class Equations(ABC):
 
     @abstractmethod
     def emit(self, name: str, *operands: int) -> int:
-        """Return the variable that `name` of `operands` is, writing an equation if need be."""
+        """Return the variable for `name` of `operands`, writing an equation if need be."""
 
     # -- leaves
 
@@ -62,7 +62,7 @@ class Equations(ABC):
 
     def constant(self, value, dtype: str) -> int:
         scalar = np.dtype(dtype).type(value)
-        # The bytes tell -0.0 from 0.0 and make NaN equal to itself.
+        # By their bytes, -0.0 differs from 0.0 and NaN equals itself.
         key = ("constant", dtype, scalar.tobytes())
         return self._intern(key, Constant(scalar.item(), dtype))
 
@@ -126,11 +126,11 @@ class Equations(ABC):
         reached = (self._definitions[v] for v in self._ancestors(variables))
         return [definition for definition in reached if isinstance(definition, Input)]
 
-    # -- what rules may spend, and the licence that they have
+    # -- the credit and the licence of rules
 
     @contextmanager
     def spending(self) -> Iterator[None]:
-        """Earn no credit for equations that a rule asks for."""
+        """Earn no credit for the equations that a rule asks for."""
         earns, self._earns = self._earns, False
         try:
             yield
@@ -141,7 +141,7 @@ class Equations(ABC):
     def linear(self, transposed: bool = False) -> Iterator[None]:
         """Write a linear map of seeds, or the transpose of one.
 
-        In a transpose, what multiplies a choice between x and nothing multiplies x.
+        In a transpose, a factor of a choice between x and nothing becomes a factor of x.
         """
         outside = self.is_linear, self.is_transposing
         self.is_linear, self.is_transposing = True, transposed
@@ -153,7 +153,7 @@ class Equations(ABC):
     # -- the table
 
     def _ancestors(self, roots: Sequence[int]) -> list[int]:
-        """Return, in order, the variables that some are computed from, themselves included."""
+        """Return, in order, `roots` and the variables that they are computed from."""
         equations = [(v, d) for v, d in enumerate(self._definitions) if isinstance(d, Equation)]
         return sorted(ancestors(equations, roots))
 

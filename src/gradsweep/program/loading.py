@@ -24,7 +24,7 @@ __all__ = ["load"]
 
 
 def load(text: str) -> Program:
-    """Read what `to_json` wrote.
+    """Read a Program from the text that `to_json` wrote.
 
     Raises:
         ValueError: when it names a primitive outside the table, or an equation reads a

@@ -1,8 +1,8 @@
 """The closed table of elementary primitives that a Program is written in.
 
-Each is a function of scalars. `numpy` is its meaning: what the reference engine calls and what
-every other engine must agree with. Adding a primitive is adding a row here, and a row in each
-engine and frontend that can do better than refuse it.
+Each is a function of scalars. `numpy` is its meaning: the reference engine calls it, and every
+other engine must agree with it. To add a primitive, add a row here, and one in each engine and
+frontend that supports it.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ Result = Literal["same", "float64", "float32", "int64", "bool", "chosen"]
 
 @dataclass(frozen=True)
 class Primitive:
-    """One row: a scalar function and what is known of it.
+    """One row: a scalar function and its properties.
 
     Attributes:
         name: how equations refer to it.
         n_inputs: how many operands it takes.
         numpy: its meaning, on arrays that broadcast.
-        result: the dtype of its result: that of its first operand ("same"), that of its
-            second ("chosen", for select), or one dtype always.
+        result: the dtype of its result: its first operand's ("same"), its second's ("chosen",
+            for select), or a fixed one.
         flops: a rough cost in floating-point operations, for cost models.
         commutes: whether its two operands may be exchanged without changing a bit.
     """
@@ -54,7 +54,7 @@ def _special(name: str) -> Callable[..., np.ndarray]:
 
 def _cast(dtype: str) -> Callable[..., np.ndarray]:
     def call(x):
-        # NaN has no integer; the frameworks give some value for it and so may we, in silence.
+        # No integer stands for NaN; the frameworks give some value without a warning, as this does.
         with np.errstate(invalid="ignore"):
             return np.asarray(x).astype(dtype)
 
@@ -66,7 +66,7 @@ def _wrap(dtype: str) -> Callable[..., np.ndarray]:
 
 
 def _quotient(x, y):
-    # The largest negative number divided by -1 wraps around; by 0 it is 0, as NumPy has it.
+    # The lowest number divided by -1 wraps around; any number divided by 0 is 0, as in NumPy.
     y = np.asarray(y)
     by_one = np.where((y == 0) | (y == -1), 1, y)
     whole = (x - np.fmod(x, by_one)) // by_one
@@ -78,7 +78,7 @@ def _select(condition, if_true, if_false):
 
 
 def _lgamma(x):
-    # scipy overflows where log(1 / |x|) does not, and has the sign of the limit at -inf wrong.
+    # scipy overflows where log(1 / |x|) does not, and its limit at -inf has the wrong sign.
     tiny = np.abs(x) < np.finfo(np.float32).tiny
     value = np.where(tiny, -np.log(np.abs(x)), _special("gammaln")(np.where(tiny, 1.0, x)))
     return np.where(x == -np.inf, np.inf, value).astype(np.asarray(x).dtype)
@@ -173,8 +173,8 @@ _ROWS = [
 
 PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _ROWS}
 
-# The primitives that make of an integer one of a narrower type, by its name. A Program computes in
-# int64, and what a narrower type cannot hold wraps around after every operation.
+# The primitives that wrap an integer to a narrower type, by the name of that type. A Program
+# computes in int64, and wraps around after every operation of a narrower type.
 WRAPS = {name.removeprefix("wrap_"): name for name in PRIMITIVES if name.startswith("wrap_")}
 
 # The primitives whose operands are integers, never floats.

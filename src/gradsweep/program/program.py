@@ -4,12 +4,11 @@ A Program is plain data. It can be printed, hashed, saved as JSON and sent to a 
 neither torch nor JAX. Variables are numbered: the inputs first, then the constants, then one for
 each equation, so an equation reads only variables with smaller numbers than its own.
 
-An equation is a primitive of its operands, or one result of a Loop: a Program that is run step
-after step, each with what the one before left. Each result of a Loop is an equation of its own,
-with all of the Loop's operands: what reads it need know nothing of loops, and which operands it
-truly depends on is told by `Loop.reached`. In a Program a Loop stands for one run of it: the
-operands of its results are one and the same tuple, which may be long, and `reads` tells that they
-are read once.
+An equation is a primitive of its operands, or one result of a Loop: a Program that runs step after
+step, each from the carries of the step before. Each result of a Loop is an equation of its own,
+with all of the Loop's operands, so that its readers need know nothing of loops; `Loop.reached`
+tells which operands it depends on. A Loop object stands for one run: the operands of all its
+results are one tuple, which may be long, and `reads` yields it once.
 
 Knows nothing of frameworks, sweeps or engines.
 """
@@ -47,10 +46,10 @@ __all__ = [
 
 T = TypeVar("T")
 
-# The leaves that the body reads, and the outputs that it has.
+# The names of the leaves and outputs of a Loop's body.
 CARRY, GIVEN, ROW, GOING = "carry", "given", "row", "going"
 
-# How often a loop is taken to run whose length the values decide.
+# The assumed number of steps of a loop whose length depends on values.
 _USUAL_STEPS = 10
 
 
@@ -68,7 +67,7 @@ class Constant(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """The variable numbered after it is `primitive` of the operands, or a Loop's result."""
+    """Defines the variable of its number as `primitive` of operands, or as a Loop's result."""
 
     primitive: str | LoopResult
     operands: tuple[int, ...]
@@ -76,7 +75,7 @@ class Equation(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Estimate the floating-point operations of one point; of a Loop, for all its results."""
+        """Estimate the floating-point operations at one point; a Loop's are for all its results."""
         if isinstance(self.primitive, LoopResult):
             return self.primitive.loop.flops
         return PRIMITIVES[self.primitive].flops
@@ -91,9 +90,9 @@ class Output(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """What the function's Python code saw of a variable while it was traced.
+    """The value of a variable that the function's Python code saw while it was traced.
 
-    The Program holds for a point only where the variable has that value there too.
+    The Program holds only at points where the variable has that value.
     """
 
     variable: int
@@ -130,23 +129,23 @@ class Program:
         return self.equations[variable - self.n_leading].dtype
 
     def constant(self, variable: int) -> Constant | None:
-        """Return the constant that a variable is, or None."""
+        """Return the constant that defines a variable, or None."""
         position = variable - len(self.inputs)
         return self.constants[position] if 0 <= position < len(self.constants) else None
 
     def propagate(
         self, sets: Iterable[Iterable[T]], variables: Iterable[int]
     ) -> dict[int, frozenset[T]]:
-        """Return, for some variables, the union of the sets of the inputs they are computed from.
+        """Return, for each of `variables`, the union of the sets of the inputs it depends on.
 
         Args:
-            sets: one for each input.
+            sets: a set for each input.
         """
-        # Sets are bit masks until they are asked for: equations are many, and items may be.
+        # Sets stay bit masks until the end: there are many equations, and may be many items.
         bits: dict[T, int] = {}
         masks = [sum({bits.setdefault(item, 1 << len(bits)) for item in own}) for own in sets]
         masks += [0] * len(self.constants)
-        of_rows: dict[tuple[Loop, int], int] = {}  # all numbers of a row depend on the same
+        of_rows: dict[tuple[Loop, int], int] = {}  # a row depends on the same inputs throughout
         for primitive, operands, _ in self.equations:
             if isinstance(primitive, str):
                 masks.append(_union(masks, operands))
@@ -176,24 +175,24 @@ class Program:
 
     @cached_property
     def n_written(self) -> int:
-        """Count what is computed as it is written: the body of a Loop in place of its results."""
+        """Count the equations as they are written: a Loop has those of its body."""
         return count_written(self.equations)
 
     @cached_property
     def n_computed(self) -> int:
-        """Count what is computed as often as it is: the body of a Loop once for every step."""
+        """Count the equations as they are computed: a Loop has its body's once for every step."""
         own = sum(isinstance(equation.primitive, str) for equation in self.equations)
         return own + sum(loop.steps * loop.body.n_computed for loop in self.loops)
 
     @cached_property
     def dtypes(self) -> frozenset[str]:
-        """The dtypes of what is read and computed."""
+        """The dtypes of inputs and equations, also inside Loops."""
         own = {entry.dtype for entry in self.inputs} | {e.dtype for e in self.equations}
         return frozenset(own.union(*(loop.body.dtypes for loop in self.loops)))
 
     @cached_property
     def primitives(self) -> frozenset[tuple[str, str]]:
-        """The primitives that are used, each with the dtype of its last operand."""
+        """The primitives of all equations, each with the dtype of its last operand."""
         own = {
             (e.primitive, self.dtype(e.operands[-1]))
             for e in self.equations
@@ -232,23 +231,23 @@ class Program:
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A body, and how often it is run.
+    """A body, and how often it runs.
 
-    The operands of a result are what each carry is at first, then what is given to every step
-    alike, then the rows: for each of them, the number that each step is given.
+    The operands of a result are the initial carries, then the numbers that every step is given,
+    then the rows: for each row, the number of every step.
 
-    The body's inputs are elements of the leaves CARRY, GIVEN and ROW, those that it reads. Its
-    outputs are CARRY: what each carry is in the next step; ROW: what the step leaves; and, where
-    the values decide how many steps there are, GOING: whether there is this one.
+    The body's inputs are the elements that it reads of the leaves CARRY, GIVEN and ROW. Its outputs
+    are CARRY: the carries of the next step; ROW: the numbers that the step leaves; and, where the
+    values decide how many steps there are, GOING: whether this step takes place.
 
-    The results are what each carry is in the end, then the rows that are left: for each of them,
-    the number of every step.
+    The results are the final carries, then the rows that are left: for each row, the number of
+    every step.
 
     Attributes:
-        n_steps: how many steps there are, one or more; None where each point goes on for as long
-            as it is GOING. Such a loop has no rows.
-        n_given: how many numbers are given to every step alike.
-        n_rows: how many numbers each step is given of its own.
+        n_steps: how many steps there are, one or more; None where each point goes on while GOING
+            is true. Such a loop has no rows.
+        n_given: how many numbers every step is given.
+        n_rows: how many rows there are, each with one number for every step.
     """
 
     body: Program
@@ -258,7 +257,7 @@ class Loop:
 
     @property
     def steps(self) -> int:
-        """How many steps there are, or are taken to be."""
+        """How many steps there are, or are assumed."""
         return _USUAL_STEPS if self.n_steps is None else self.n_steps
 
     @property
@@ -276,7 +275,7 @@ class Loop:
 
     @property
     def going(self) -> int | None:
-        """The variable of the body that tells whether there is this step."""
+        """The variable of the body that tells whether a step takes place; None if all do."""
         return self.body.outputs[2].variables[0] if self.n_steps is None else None
 
     @property
@@ -294,7 +293,7 @@ class Loop:
 
     @cached_property
     def places(self) -> tuple[range, ...]:
-        """Which operands each input of the body is: of a row, one for every step."""
+        """The positions of the operands of each input of the body; a row has one for every step."""
         starts = {CARRY: 0, GIVEN: self.n_carries, ROW: self.n_carries + self.n_given}
         found = []
         for leaf, element, _ in self.body.inputs:
@@ -304,17 +303,17 @@ class Loop:
         return tuple(found)
 
     def port(self, number: int) -> int:
-        """Return where a result leaves the body: which of the carries, or after them, the rows."""
+        """Return the position in `ports` of the variable that a result comes from."""
         n = self.n_carries
         return number if number < n else n + (number - n) // self.rows_length
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The variables of the body that leave it, carries first."""
+        """The variables of the body that leave it: the carries, then one for each row."""
         return tuple(v for output in self.body.outputs[:2] for v in output.variables)
 
     def reached(self, number: int) -> tuple[int, ...]:
-        """Return which operands a result depends on."""
+        """Return the positions of the operands that a result depends on."""
         return self._reached[self.port(number)]
 
     @cached_property
@@ -323,12 +322,12 @@ class Loop:
         for port, variable in enumerate(self.ports):
             operands = {o for i in self.inputs_of([variable]) for o in self.places[i]}
             if port < self.n_carries:
-                operands.add(port)  # where the body reads it or not
+                operands.add(port)  # whether the body reads it or not
             found.append(tuple(sorted(operands)))
         return tuple(found)
 
     def inputs_of(self, variables: Iterable[int]) -> frozenset[int]:
-        """Return the inputs that what leaves the body depends on, in this step or before."""
+        """Return the inputs that leaving variables depend on, in their step or an earlier one."""
         carried = self.body.outputs[0].variables
         waiting = [*variables, *([] if self.going is None else [self.going])]
         found: set[int] = set()
@@ -347,7 +346,7 @@ class Loop:
 
 
 class LoopResult(NamedTuple):
-    """The result of a Loop that an equation is, in place of a primitive of its operands."""
+    """One result of a Loop; an equation has it in place of a primitive."""
 
     loop: Loop
     number: int
@@ -358,7 +357,7 @@ def reads(
 ) -> Iterator[tuple[int, Equation, tuple[int, ...]]]:
     """Yield equations with the operands that are read when each is computed.
 
-    All results of a Loop are computed with the first.
+    All results of a Loop are computed with its first.
     """
     run: set[Loop] = set()
     for variable, equation in equations:
@@ -371,7 +370,7 @@ def reads(
 
 
 def count_written(equations: Iterable[Equation]) -> int:
-    """Count equations, the body of a Loop in place of its results."""
+    """Count equations; a Loop has those of its body."""
     primitives = [equation.primitive for equation in equations]
     loops = {primitive.loop for primitive in primitives if isinstance(primitive, LoopResult)}
     own = sum(isinstance(primitive, str) for primitive in primitives)

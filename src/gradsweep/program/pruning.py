@@ -1,7 +1,7 @@
-"""Keep of a Program, or of a Loop, what some of its results need.
+"""Reduce a Program, or a Loop, to the equations that some of its results need.
 
-A Program and the outputs that are wanted enter, or a Loop and the numbers of its results; what
-yields those, and nothing else, leaves.
+A Program and the wanted outputs enter, or a Loop and the numbers of the wanted results; a Program
+or a Loop that yields only these leaves.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ __all__ = ["Part", "ancestors", "only", "pruned", "renumbered"]
 
 
 def pruned(program: Program, outputs: Sequence[Output]) -> Program:
-    """Return a Program of these outputs alone, and of what they need."""
+    """Return a Program of these outputs and the equations they need, without guards."""
     roots = {variable for output in outputs for variable in output.variables}
     needed = sorted(ancestors(list(program.numbered()), roots))
     number = {old: new for new, old in enumerate(needed)}
@@ -40,10 +40,10 @@ def pruned(program: Program, outputs: Sequence[Output]) -> Program:
 
 
 def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int]) -> set[int]:
-    """Return the variables that some are computed from, themselves included.
+    """Return `roots` and the variables that they are computed from.
 
     Args:
-        equations: by the variable each defines, each after those that it reads.
+        equations: each with the variable it defines, and after those that it reads.
     """
     needed = set(roots)
     run: set[Loop] = set()
@@ -59,7 +59,7 @@ def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int])
 
 
 def renumbered(equations: Iterable[Equation], number: Mapping[int, int]) -> tuple[Equation, ...]:
-    """Return equations with operands numbered anew, which the results of a Loop share."""
+    """Return equations with new numbers for operands; results of a Loop share one tuple."""
     found = []
     of_loops: dict[Loop, tuple[int, ...]] = {}
     for equation in equations:
@@ -74,11 +74,11 @@ def renumbered(equations: Iterable[Equation], number: Mapping[int, int]) -> tupl
 
 
 class Part(NamedTuple):
-    """A Loop that yields some of the results of another.
+    """A Loop that yields some of another Loop's results.
 
     Attributes:
-        operands: which of the other's operands it takes.
-        numbers: which of its results each of the other's is.
+        operands: the positions of its operands among the other's.
+        numbers: for each of these results, its number in the other and here.
     """
 
     loop: Loop
@@ -87,7 +87,7 @@ class Part(NamedTuple):
 
 
 def only(loop: Loop, numbers: Collection[int]) -> Part:
-    """Return the Loop that yields no more than some results, and what they depend on."""
+    """Return the smallest Loop that yields some results."""
     ports = sorted({loop.port(number) for number in numbers})
     inputs = loop.body.inputs
     read = [inputs[i] for i in loop.inputs_of(loop.ports[port] for port in ports)]

@@ -1,9 +1,9 @@
-"""Loops: made of a step that is written once, where all steps written out would be too long.
+"""Loops made from a step that is written once, where all steps written out would be too long.
 
-A Builder, what the loop begins with and a function that writes a step enter; a Body leaves, and
-when it is rolled, the variables of its results. A carry that stays what it was is none, and what
-is the same at every step is computed once, before the loop. `iterate` runs a Loop in the numbers
-of any system.
+A Builder, the loop's operands and a function that writes a step enter. A Body leaves, which rolls
+into the variables of its results. A carry that never changes is dropped, and equations that are the
+same at every step are computed once, before the loop. `iterate` runs a Loop in the numbers of any
+system.
 
 Knows nothing of frameworks.
 """
@@ -29,12 +29,12 @@ __all__ = ["Body", "Operands", "Step", "find_body", "iterate"]
 
 
 class Operands(NamedTuple):
-    """What a loop begins with and reads, as variables of the Builder that it is written into.
+    """The operands of a loop, as variables of the Builder that it is written into.
 
     Attributes:
-        initial: what each carry is at first.
-        given: what every step reads.
-        rows: for each row, what each step reads.
+        initial: the initial carries.
+        given: the numbers that every step reads.
+        rows: for each row, the number that each step reads.
     """
 
     initial: Sequence[int]
@@ -43,10 +43,10 @@ class Operands(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step yields, as variables of the Builder that writes it.
+    """The outputs of one step, as variables of the Builder that writes it.
 
     Attributes:
-        going: whether there is this step; None where it is known how many there are.
+        going: whether this step takes place; None where the number of steps is known.
     """
 
     carries: Sequence[int]
@@ -54,22 +54,23 @@ class Step(NamedTuple):
     going: int | None = None
 
 
-# Writes a step, from the variables of the carries, of what is given, and of the rows.
+# Writes a step from the variables of the carries, the given numbers and the rows.
 Write = Callable[[Builder, list[int], list[int], list[int]], Step]
 
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A step that is written once, and what the loop begins with.
+    """A step that is written once, and the operands of its loop.
 
-    Its carries and rows are those that vary and that something reads.
+    It has only the carries and rows that vary and are read.
 
     Attributes:
-        program: the step; elements of its inputs are numbered as `operands`.
+        program: the step; the elements of its inputs are numbered as in `operands`.
         n_steps: None where the values decide.
-        carries: for each of the step's carries, which of the loop's it is.
-        left: for each row that the step leaves, which of the loop's it is.
-        constant_carries, constant_rows: the others, by what they are at every step.
+        carries: the number of each carry of the step among all carries.
+        left: the number of each row that the step leaves among all rows.
+        constant_carries, constant_rows: the others by number, each with its variable, which is
+            the same at every step.
     """
 
     program: Program
@@ -82,13 +83,13 @@ class Body:
 
     @property
     def n_computed(self) -> int:
-        """How many equations all steps take."""
+        """How many equations all steps compute together."""
         _, given, rows = self.operands
         steps = Loop(self.program, self.n_steps, len(given), len(rows)).steps
         return steps * self.program.n_computed
 
     def roll(self, b: Builder) -> tuple[dict[int, int], dict[int, Sequence[int]]]:
-        """Write the loop; return its carries in the end, and the rows that it leaves."""
+        """Write the loop; return its final carries and the rows that it leaves, by number."""
         loop, operands = self._hoist(b)
         results = b.results(loop, operands)
         n, steps = loop.n_carries, loop.rows_length
@@ -98,9 +99,9 @@ class Body:
         return carries, left | {row: [v] * steps for row, v in self.constant_rows.items()}
 
     def _hoist(self, b: Builder) -> tuple[Loop, list[int]]:
-        """Write what is the same at every step; return a Loop of the rest, and its operands."""
+        """Write the equations that are the same at every step; return a Loop of the others."""
         inner, step = _StepBuilder(b), self.program
-        # Each variable of the step: outside, where it is the same at every step, or else within.
+        # The variables of the step: outside the loop if the same at every step, else within it.
         outside: dict[int, int] = {}
         within: dict[int, int] = {}
         for variable, entry in enumerate(step.inputs):
@@ -134,16 +135,16 @@ def find_body(
     """Write a step of a loop.
 
     Args:
-        wanted: which carries are read after the loop.
+        wanted: the carries that are read after the loop.
 
     Reference: Wegman and Zadeck (1991), Constant propagation with conditional branches: carries
-    are taken for constant until a step makes something else of them.
+    are taken for constant until a step changes them.
     """
     same = {k for k, v in enumerate(operands.initial) if b.is_constant(v)}
     changing: set[int] = set()
     while True:
         written = _write_step(b, write, operands, same)
-        # One that was kept beside a constant that is none may change after all.
+        # A carry that is kept now may change once another is no longer taken for constant.
         changing |= same - written.kept
         following = (same | written.kept) - changing
         if following == same:
@@ -155,7 +156,7 @@ class _StepBuilder(Builder):
     """Writes the step of a loop that another Builder writes.
 
     Attributes:
-        given: the variables of the other that the step reads, each with its number.
+        given: the variables of the other Builder that the step reads, each with its number.
     """
 
     def __init__(self, outside: Builder):
@@ -164,7 +165,7 @@ class _StepBuilder(Builder):
         self.given: dict[int, int] = {}
 
     def give(self, variable: int) -> int:
-        """Return what a variable of the other is here: the same constant, or one that is given."""
+        """Return the variable here for one of the other Builder: a constant, or a given input."""
         if self.outside.is_constant(variable):
             return _copy(self.outside, self, variable)
         number = self.given.setdefault(variable, len(self.given))
@@ -172,11 +173,11 @@ class _StepBuilder(Builder):
 
 
 class _Written(NamedTuple):
-    """A step, as it is while some carries are taken to stay what they are at first.
+    """A step, written as if some carries never changed.
 
     Attributes:
-        same: which carries those are.
-        carries: what each carry is in the step.
+        same: the numbers of those carries.
+        carries: the variable of each carry in the step.
     """
 
     inner: _StepBuilder
@@ -186,12 +187,12 @@ class _Written(NamedTuple):
 
     @property
     def kept(self) -> set[int]:
-        """Which carries the step leaves as they are."""
+        """The carries that the step leaves unchanged."""
         return {k for k, v in enumerate(self.carries) if self.step.carries[k] == v}
 
 
 def _write_step(b: Builder, write: Write, operands: Operands, same: set[int]) -> _Written:
-    """Write a step, where the carries `same` are what they are at first."""
+    """Write a step as if the carries `same` never changed."""
     inner = _StepBuilder(b)
     carries = [
         inner.give(v) if k in same else inner.input(CARRY, k, b.dtype(v))
@@ -247,7 +248,7 @@ def _make_body(
 def _carries_read(
     inner: Builder, step: Step, left: Sequence[int], wanted: Collection[int]
 ) -> list[int]:
-    """Return the carries that are wanted, or that those that are depend on, or what is left."""
+    """Return the wanted carries, and those that they, the rows left or `going` depend on."""
     found: set[int] = set()
     waiting = set(wanted)
     roots = [*left, *([] if step.going is None else [step.going])]
@@ -260,7 +261,7 @@ def _carries_read(
 
 
 def _copy(b: Builder, other: Builder, variable: int) -> int:
-    """Return the variable of another Builder that is the same constant."""
+    """Write a constant of one Builder into another; return its variable there."""
     dtype = b.dtype(variable)
     if b.is_structural_zero(variable):
         return other.structural_zero(dtype)
@@ -277,9 +278,9 @@ def iterate(
     """Return the results of a Loop.
 
     Args:
-        step: computes the outputs of the body from its inputs, one after another.
-        is_any: whether any point is going.
-        choose: where a point is going, the second of its arguments, else the third.
+        step: computes the outputs of the body, in order, from its inputs.
+        is_any: tells whether any point is going.
+        choose: takes its second argument at points that are going, its third elsewhere.
     """
     carries = list(operands[: loop.n_carries])
     left: list[Sequence[Any]] = []

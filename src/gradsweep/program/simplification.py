@@ -1,10 +1,10 @@
 """The rules that simplify an equation as it is written.
 
-Each returns a variable that has the same value, bit for bit but for the sign of NaN, whatever its
-operands are; or None. Four licences are taken: structural zeros; what a linear map of seeds chooses
-in place of them, which is nothing (`Equations.linear`); terms masked by a condition (see `cases`);
-and erfc(-x) in place of 1 + erf(x), or of a select between ways of writing it, each of which is
-right to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
+Each returns a variable that has the same value for all operands, bit for bit but for the sign of
+NaN; or None. Four licences are taken: structural zeros; a zero that a linear map chooses in place
+of a seed, which counts as structural (`Equations.linear`); terms masked by a condition (see
+`cases`); and erfc(-x) in place of 1 + erf(x), or of a select between formulas for it, each right
+to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
 
 Knows nothing of frameworks.
 """
@@ -19,7 +19,7 @@ from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Equation
 
-__all__ = ["power", "simplify"]
+__all__ = ["RULES", "power", "simplify"]
 
 # x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
 _LARGEST_EXPANDED_POWER = 8
@@ -27,7 +27,7 @@ _LARGEST_EXPANDED_POWER = 8
 
 def simplify(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
     """Return a variable that equals `name` of `operands` for every value, or None."""
-    rule = _RULES.get(name)
+    rule = RULES.get(name)
     return rule(b, *operands) if rule else None
 
 
@@ -90,10 +90,10 @@ def _simplify_div(b: Equations, x: int, y: int) -> int | None:
 
 
 def _inside_choice(b: Equations, name: str, x: int, factor: int) -> int | None:
-    """Multiply what a choice between x and nothing is of, so that nothing stays nothing.
+    """Multiply inside a choice between a term and nothing, so that nothing stays nothing.
 
-    A formula for a derivative may end in such a choice, because its factors are infinite where
-    nothing is chosen. Transposed it begins with the choice, and the factors would come after.
+    A formula for a derivative may end with such a choice, because its factors are infinite where
+    nothing is chosen. Its transpose begins with the choice, and would multiply after it.
     """
     if not b.is_transposing or not _may_be_infinite(b, factor):
         return None
@@ -166,8 +166,8 @@ def _simplify_select(b: Equations, condition: int, if_true: int, if_false: int) 
 def _erfc_argument(b: Equations, variable: int, condition: int, holds: bool) -> int | None:
     """Return x when the variable is erfc(x) up to rounding, given whether the condition holds.
 
-    So is 2 - erfc(-x) where x is negative: libraries choose among them (JAX's ndtr between these
-    and 1 + erf(-x), which is erfc(x) by the rules above).
+    2 - erfc(-x) equals it where x is negative. Libraries choose between the two, and JAX's ndtr
+    also 1 + erf(-x), which is erfc(x) by the rules above.
     """
     match b.equation(variable):
         case Equation("erfc", (x,)):
@@ -180,7 +180,7 @@ def _erfc_argument(b: Equations, variable: int, condition: int, holds: bool) -> 
 
 
 def _without_abs(b: Equations, x: int, condition: int, holds: bool) -> int:
-    """Return w or -w in place of x = |w| where the condition, w > 0, tells which of them it is."""
+    """Return w or -w in place of x = |w| if the condition, w > 0, tells which one it is."""
     inner = b.operand_of("abs", x)
     match b.equation(condition):
         case Equation("gt" | "ge", (w, bound)) if w == inner and b.equals(bound, 0.0):
@@ -206,7 +206,7 @@ def _simplify_not(b: Equations, x: int) -> int | None:
     return b.operand_of("not", x)
 
 
-# How many selects are looked through for what an integer can be.
+# How many nested selects are searched for the bounds of an integer.
 _DEEPEST_RANGE = 4
 
 
@@ -230,7 +230,7 @@ def _lies_between(b: Equations, variable: int, low: int, high: int, depth: int =
     return False
 
 
-_RULES: dict[str, Callable[..., int | None]] = {
+RULES: dict[str, Callable[..., int | None]] = {
     "add": _simplify_add,
     "sub": _simplify_sub,
     "mul": _simplify_mul,

@@ -13,11 +13,11 @@ Stages = Iterable[tuple[str, Sequence[tuple[int, Equation]]]]
 
 
 def source(program: Program, stages: Stages | None = None) -> str:
-    """Write a Program as readable straight-line code, Loops where they are run.
+    """Write a Program as readable straight-line code, each Loop where it runs.
 
     Args:
-        stages: the equations with their numbers, in groups with a title each; by default all of
-            them, without one.
+        stages: groups of equations with their numbers, each with a title; by default one group
+            without a title.
     """
     name = _Names(program)
     lines = []
@@ -45,7 +45,7 @@ def source(program: Program, stages: Stages | None = None) -> str:
 
 
 class _Names:
-    """What a variable is called: a constant by its value, an input by its leaf."""
+    """Names a variable: a constant by its value, an input by its leaf."""
 
     def __init__(self, program: Program):
         self._program = program
@@ -62,7 +62,7 @@ class _Names:
 
 
 def _loop(name: str, loop: Loop, operands: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that say what a Loop begins with, and its body."""
+    """Yield the lines for a Loop: its operands and its body."""
     often = "while going" if loop.n_steps is None else f"{loop.n_steps:,} times"
     yield f"{name}: {often}, where"
     for entry, places in sorted(zip(loop.body.inputs, loop.places)):

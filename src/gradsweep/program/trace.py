@@ -1,4 +1,4 @@
-"""What a frontend hands on: a derivative traced at one point.
+"""Trace: a derivative traced at one point, all that an engine sees of a framework's tracing.
 
 Knows nothing of how it was traced, nor of sweeps or engines.
 """
@@ -23,21 +23,20 @@ class Trace:
         results: the arrays it yields; the Program's outputs are in the same order.
         program: the Program, or None.
         reason: why there is no Program; "" when there is one.
-        is_too_long: whether that is its length, so that another mode may have one.
+        is_too_long: whether the reason is its length, so that another mode may give a Program.
         depends: for each result, the keys of the leaves it may depend on. A leaf too many
             costs time; one missing would give wrong numbers.
         call: computes the results at one point with the framework's own operators, from its
             own arrays by leaf key, in a form that the framework can vectorise.
-        eager: the same at one point and no more, for a loop over points: whatever the function
-            does.
-        by_rows: another Trace of it, for points where `call` and `eager` give NaN and need not;
-            or None.
-        context: what `call` and `eager` must run under, such as JAX's scoped x64.
+        eager: the same for a plain loop over points; it need not be vectorised.
+        by_rows: another Trace of the derivative, for points where `call` and `eager` give a
+            needless NaN; or None.
+        context: returns the context that `call` and `eager` must run in, such as JAX's scoped x64.
         seconds: how long tracing took.
         mode: forward or reverse accumulation, as it was traced.
         is_unbranched: whether no Python code of the function read a traced value, so that it does
-            the same at every point, Program or not.
-        function: the user's, which `call` and `eager` call.
+            the same at every point, with or without a Program.
+        function: the user's function, which `call` and `eager` call.
     """
 
     framework: str

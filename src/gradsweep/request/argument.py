@@ -1,4 +1,4 @@
-"""Arguments: what the user named, taken apart into leaves and the container they stand in.
+"""Arguments: the values that the user named, as leaves and the container that holds them.
 
 Knows nothing of functions, derivatives or frameworks.
 """
@@ -26,21 +26,21 @@ class Coordinate:
 
 
 class LeafMark:
-    """Stands in an argument's form where the leaf called `key` goes."""
+    """Marks the place of the leaf `key` in an argument's form."""
 
-    # No dataclass: a tree would open it.
+    # No dataclass: pytree would take it apart.
     def __init__(self, key: str):
         self.key = key
 
 
 @dataclass(frozen=True, eq=False)
 class Argument:
-    """One argument: its leaves, and the container that they stand in.
+    """One argument: its leaves, and the container that holds them.
 
     Attributes:
         form: the value as the function takes it, with each leaf replaced by its `LeafMark`.
-        shown: how the sweep shows it; a function where the text takes time to make.
-        promotable: a fixed integer, passed as it is unless it is differentiated.
+        shown: the text that a Sweep prints for it, or a function that makes a slow text.
+        promotable: whether it is a fixed integer, which becomes a float if it is differentiated.
         origin: the framework whose arrays the value is made of, "torch", "jax" or "".
     """
 
@@ -55,7 +55,7 @@ class Argument:
 
     @property
     def written(self) -> str:
-        """How the sweep shows it."""
+        """The text that a Sweep prints for it."""
         return self.shown if isinstance(self.shown, str) else self.shown()
 
     @property
@@ -71,13 +71,13 @@ class Argument:
         return replace(self, leaves=tuple(leaves))
 
     def promoted(self) -> "Argument":
-        """Return a fixed integer as the floating number of the same value."""
+        """Return the argument with its fixed integer as a floating number."""
         leaf = Leaf(self.name, (), (), np.asarray(self.form, dtype=np.float64))
         return replace(self, form=LeafMark(self.name), leaves=(leaf,), promotable=False)
 
 
 def require_same_coordinates(arguments: Iterable[Argument]) -> None:
-    """Check that arguments that share a dim label it alike.
+    """Check that arguments that share a dim have the same labels along it.
 
     Raises:
         SweepError: when two do not.

@@ -16,7 +16,7 @@ __all__ = ["FRAMEWORKS", "FrameworkName", "framework_of", "frameworks_named"]
 FrameworkName = Literal["torch", "jax"]
 FRAMEWORKS = get_args(FrameworkName)
 
-# The first part of a module's name, for libraries that are written in a framework.
+# The framework of a library, by the first part of its modules' names.
 _LIBRARIES = {
     "torch": "torch",
     **dict.fromkeys(["jax", "jaxlib", "equinox", "flax", "diffrax", "optax", "lineax"], "jax"),
@@ -24,11 +24,11 @@ _LIBRARIES = {
 
 
 def framework_of(value: Any) -> str:
-    """Return the framework that a value is made of, by its module and its type; "" for none."""
+    """Return the framework that a value belongs to, by its module or its type's; "" for none."""
     if isinstance(value, types.ModuleType):
         modules = [value.__name__]
     elif isinstance(value, types.FunctionType):
-        # What a transformation makes of a function says that it is the function's own module's.
+        # A transformed function names the original's module; its globals are the framework's.
         modules = [value.__module__, value.__globals__.get("__name__", "")]
     elif isinstance(value, types.BuiltinFunctionType | type):
         modules = [value.__module__]
@@ -41,7 +41,7 @@ def framework_of(value: Any) -> str:
 def frameworks_named(function: Any) -> tuple[str, ...]:
     """Return the frameworks that a function's code refers to, in order of appearance.
 
-    Functions and objects of the user's own that it calls are followed.
+    The user's own functions and objects that the code refers to are followed.
     """
     return tuple(dict.fromkeys(_named(function, set())))
 

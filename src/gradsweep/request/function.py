@@ -31,7 +31,7 @@ __all__ = [
 
 _Parameter = inspect.Parameter
 
-# A static argument that takes more to write than this is left out of messages.
+# A static argument whose text is longer than this is left out of messages.
 _LONGEST_STATIC = 40
 
 
@@ -41,7 +41,7 @@ class BoundFunction:
 
     Attributes:
         function: what the user gave.
-        name: how results are named after it; always an identifier.
+        name: the name that results get from it; always an identifier.
         sweep: the arguments, defaults included.
     """
 
@@ -140,7 +140,7 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
             arguments[parameter.name] = sweep.arguments[parameter.name]
         elif parameter.default is not parameter.empty:
             arguments[parameter.name] = _default(parameter.name, parameter.default)
-    # What is left goes to **kwargs, in the order it was written.
+    # The other arguments go to **kwargs, in the order they were written.
     arguments |= {n: a for n, a in sweep.arguments.items() if n not in arguments}
     if list(arguments.values()) != list(sweep.arguments.values()):
         sweep = Sweep.from_arguments(arguments.values())
@@ -148,7 +148,7 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
 
 
 def _uncompiled(function: Any) -> Any:
-    """Return the function that torch.compile was given: what it makes cannot be followed."""
+    """Return the function that torch.compile was given, since a compiled one cannot be traced."""
     held = getattr(function, "__dict__", {})
     modules = held.get("_modules") or {}
     if "_orig_mod" in modules:
@@ -157,7 +157,7 @@ def _uncompiled(function: Any) -> Any:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return the name that results are called after: an identifier, "f" for a lambda."""
+    """Return the name that results get from a function: an identifier, "f" for a lambda."""
     while isinstance(function, functools.partial):
         function = function.func
     name = getattr(function, "__name__", None) or type(function).__name__
@@ -168,9 +168,10 @@ def function_name(function: Callable[..., Any]) -> str:
 def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
     """Return the frameworks that a function may be written for, the likeliest first.
 
-    The types of the values decide, unless the function's code names the other framework alone:
-    values can be converted and code cannot. Else the modules that the code names. A function of
-    operators alone may be traced by any: torch first, since it follows Python branches.
+    The type of the values decides, unless the function's code names only the other framework:
+    values can be converted and code cannot. If the values are of no framework, or of both, the
+    modules that the code names decide. A function of operators alone may be traced by either:
+    torch comes first, since it follows Python branches.
     """
     origins = {a.origin for a in bound.sweep.arguments.values()} - {""}
     named = frameworks_named(bound.function)
@@ -181,7 +182,7 @@ def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
 
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
     """Return the parameters of a function, or of a torch module; None when Python knows none."""
-    # A torch module's own __call__ takes *args, **kwargs; what it means is forward's signature.
+    # A torch module's own __call__ takes *args, **kwargs; its forward has the real signature.
     target = function
     if hasattr(function, "named_parameters") and hasattr(function, "forward"):
         target = function.forward
@@ -192,9 +193,9 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
 
 
 def _takes_positions(function: Callable[..., Any]) -> bool:
-    """Tell whether a call may give parameters by position, as jax.grad's must: nearly always."""
+    """Tell whether parameters can be passed by position, as nearly all can and jax.grad's must."""
     try:
-        # A decorator's own parameters, whatever it says that it wraps.
+        # The decorator's own parameters count, not those of the function that it wraps.
         own = inspect.signature(function, follow_wrapped=False).parameters.values()
     except (ValueError, TypeError):
         return True

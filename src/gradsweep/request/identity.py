@@ -1,9 +1,9 @@
 """Tell whether a function may still do what it did when it was traced.
 
 A function enters, a hashable value leaves: equal values mean the same code, over the same
-captured values. What a function refers to counts as well as what it says: closures, globals,
-defaults, modules, classes and their methods, the attributes of objects, the numbers in a captured
-array. What cannot be read is refused, never taken to be unchanged.
+captured values. Everything that a function refers to counts, as well as its code: closures,
+globals, defaults, modules, classes and their methods, the attributes of objects, the numbers in a
+captured array. A value that cannot be read is refused, never assumed to be unchanged.
 
 Knows nothing of sweeps or Programs.
 """
@@ -27,21 +27,21 @@ from gradsweep.support.imported import imported
 
 __all__ = ["Unknown", "code_hash", "identity", "names_in", "reach_hash"]
 
-# Arrays are compared at every call: by their bytes, longer ones by a digest, which takes half a
-# nanosecond a byte. One that is larger still is not cached on.
+# Arrays are compared at every call: short ones by their bytes, longer ones by a digest, which takes
+# half a nanosecond a byte. A function that refers to a larger one is not cached.
 _LONGEST_BYTES = 2**12
 _LARGEST_ARRAY_BYTES = 2**28
 _LARGEST_CONTAINER = 1000
 _DEEPEST = 24
 _MOST_OBJECTS = 5000
 
-# Their code is what it was when it was imported.
+# Libraries whose code does not change after they are imported.
 _LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "scipy", "equinox"}
 
 # Modules of C code whose objects hold no state that changes.
 _CONSTANT = {*_LIBRARIES, "_abc", "_operator", "_thread", "datetime", "decimal", "operator", "re"}
 
-# What a class holds that is no state: where Python keeps the attributes of its objects.
+# Entries of a class that are no state: they lead to the attributes of its objects.
 _DESCRIPTORS = (
     types.MemberDescriptorType
     | types.GetSetDescriptorType
@@ -51,10 +51,10 @@ _DESCRIPTORS = (
     | type(vars(collections.namedtuple("_", "field"))["field"])
 )
 
-# Names by which code reaches what it does not name.
+# Names with which code can reach objects that it does not name.
 _DYNAMIC = {"globals", "vars", "eval", "exec", "__import__", "importlib"}
 
-# What answers otherwise each time it is asked. Files make events (see `outside`), these do not.
+# Functions whose answer may change between calls, and that raise no audit event (see `outside`).
 _OUTSIDE = {
     time.time, time.time_ns, time.perf_counter, time.perf_counter_ns, time.monotonic,
     time.monotonic_ns, time.process_time, time.process_time_ns, time.thread_time, time.localtime,
@@ -67,10 +67,10 @@ _TELLS_TIME = {"now", "today", "utcnow"}
 
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
-# Set for types made in C, whose objects may hold what Python cannot see.
+# Set for types made in C, whose objects may hold state that Python cannot see.
 _IMMUTABLE_TYPE = 1 << 8
 
-# Named once: a union written inside a function is made anew at every call.
+# Named once: a union that is written inside a function is made again at every call.
 _SCALARS = (bool, int, float, complex, str, bytes)
 _LASTING = types.ModuleType | np.ufunc | np.dtype | _DESCRIPTORS
 _SIZED = list | tuple | dict | set | frozenset | types.MappingProxyType
@@ -82,7 +82,7 @@ class Unknown(Exception):
 
 
 class _Same:
-    """Hashes as the very object it holds, and keeps it alive so that its id is not given away."""
+    """Compares by the identity of its object, and keeps it alive so that its id is not reused."""
 
     def __init__(self, held: Any):
         self.held = held
@@ -113,7 +113,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
     if kind in (types.FunctionType, types.BuiltinFunctionType) and value in _OUTSIDE:
         raise Unknown(f"it reads what is outside the program, by {value.__name__}")
     if value is None or kind in _SCALARS:
-        # 1 == 1.0 == True, and code may tell them apart; repr tells -0.0 and NaN.
+        # 1 == 1.0 == True, and code may tell them apart; repr distinguishes -0.0 and NaN.
         return kind, repr(value) if kind is float else value
     if isinstance(value, _LASTING):
         return _Same(value)
@@ -121,7 +121,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
         return _Same(value)
     if id(value) in seen:
         return "seen", seen[id(value)][0]
-    # Held with its number: the id of an object that is gone may be given to another.
+    # The value is kept beside its number: the id of a deleted object may be reused.
     seen[id(value)] = len(seen), value
     if depth > _DEEPEST or len(seen) > _MOST_OBJECTS:
         raise Unknown("it refers to too many objects")
@@ -152,7 +152,7 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
 
 
 def _content(value: Any, below: Callable[[Any], Hashable]) -> Hashable | None:
-    """Return what a value of a built-in type holds, or of a class derived from one."""
+    """Return the content of a value whose type is built in or derives from a built-in one."""
     if isinstance(value, _SIZED) and len(value) > _LARGEST_CONTAINER:
         raise Unknown("it refers to a large container")
     match value:
@@ -190,7 +190,7 @@ def _state(value: Any, has_content: bool) -> dict[str, Any]:
 
 
 def _of_class(kind: type) -> Iterator[Any]:
-    """Yield what a class and its bases hold: attributes and methods."""
+    """Yield the attributes and methods of a class and its bases."""
     for base in kind.__mro__:
         if _is_imported(base.__module__):
             yield base.__name__
@@ -219,7 +219,7 @@ def _is_pythons_own(package: str) -> bool:
 
 
 def _is_of_a_library(value: Any) -> bool:
-    """Tell whether a value is what an imported module holds by that name."""
+    """Tell whether Python's own modules or a library's hold this value under its name."""
     module = getattr(value, "__module__", None)
     if not _is_imported(module):
         return False
@@ -270,7 +270,7 @@ def _function(value: types.FunctionType, below: Callable[[Any], Hashable]) -> Ha
 
 
 def _reached(found: Any, names: tuple[str, ...]) -> list[Any]:
-    """Return a value, and of a module of the user's whatever code may take from it."""
+    """Return a value and, for a module that is no library, the members that code may take."""
     reached, modules = [found], [found]
     if not _TELLS_TIME.isdisjoint(names) and any(found in (clock, datetime) for clock in _CLOCKS):
         raise Unknown("it reads the clock")
@@ -296,7 +296,7 @@ def names_in(code: types.CodeType) -> tuple[str, ...]:
 
 
 def code_hash(function: Any) -> str:
-    """Return a short hash of what a function's code does, the same in every process."""
+    """Return a short hash of a function's code, the same in every process."""
     function = inspect.unwrap(function)
     while isinstance(function, functools.partial | types.MethodType):
         function = function.func if isinstance(function, functools.partial) else function.__func__
@@ -306,9 +306,9 @@ def code_hash(function: Any) -> str:
 
 
 def reach_hash(*values: Any) -> str:
-    """Return a short hash of all that values are and refer to, the same in every process.
+    """Return a short hash of values and all that they refer to, the same in every process.
 
-    Of what cannot be read it tells nothing: "unknown".
+    It is "unknown" when something cannot be read.
     """
     try:
         text = _text(identity(values))
@@ -318,7 +318,7 @@ def reach_hash(*values: Any) -> str:
 
 
 def _text(part: Any) -> str:
-    """Write part of an identity without anything that another process would have otherwise."""
+    """Write part of an identity as text that is the same in every process."""
     match part:
         case _Same():
             held = part.held

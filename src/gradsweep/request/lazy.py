@@ -1,7 +1,7 @@
-"""Values that are not in memory: ranges by formula, and arrays that give slices when asked.
+"""Values that are not in memory: ranges by formula, and arrays that are read in slices.
 
-Sliced, they stay lazy; `numpy.asarray` makes an array of what is left. So a sweep of 10^9 points
-holds as many numbers as one of its parts has.
+A slice stays lazy until `numpy.asarray` loads it. So a sweep of 10^9 points takes memory for the
+values of one part only.
 
 Knows nothing of sweeps.
 """
@@ -16,12 +16,12 @@ _SOURCES = ("dask", "zarr", "h5py")
 
 
 class Lazy:
-    """An array known by its shape and dtype, of which slices can be taken and loaded.
+    """An array of known shape and dtype, whose slices can be taken and loaded.
 
     Attributes:
         shape, dtype: as an array's.
-        written: how it is shown, and told from others: equal texts mean equal values, as far as
-            its source can tell.
+        written: text that shows and identifies it: equal texts mean equal values, as far as its
+            source can tell.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +57,7 @@ class Lazy:
 class Range(Lazy):
     """Numbers evenly spaced, in themselves or in their logarithms.
 
-    Each has the bits that numpy.linspace or numpy.geomspace gives it, whatever slice it is in.
+    In any slice, each number has the bits that numpy.linspace or numpy.geomspace gives it.
     """
 
     def __init__(self, start: float, stop: float, num: int, log: bool, window: slice | None = None):
@@ -87,7 +87,7 @@ class Range(Lazy):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         start, stop, num = self._ends
         if self._log:
-            # What numpy.geomspace does: powers of ten, with both ends exact.
+            # As numpy.geomspace does it: powers of ten, with both ends exact.
             sign = np.sign(start)
             low, high = np.log10(start * sign), np.log10(stop * sign)
             values = sign * 10.0 ** _spaced(low, high, num, self._window)
@@ -104,7 +104,7 @@ class Range(Lazy):
 
 
 class _Source(Lazy):
-    """A slice of an array of another library's."""
+    """A slice of another library's array."""
 
     def __init__(self, source: Any, window: tuple[slice, ...] | None = None):
         self._source = source
@@ -112,7 +112,7 @@ class _Source(Lazy):
         self.shape = tuple(part.stop - part.start for part in self._window)
         self.dtype = np.dtype(source.dtype)
         kind = type(source).__module__.partition(".")[0]
-        # A name inside a file or a store says little without where that is.
+        # A name inside a file or a store says little without the place of the file or store.
         places = (getattr(source, "store_path", ""), getattr(source, "file", ""))
         name = " ".join(filter(None, [str(getattr(source, "name", "")), *map(str, places)]))
         self.written = f"{kind} array {name} of shape {tuple(source.shape)}, {source.dtype}"
@@ -139,7 +139,7 @@ class _Source(Lazy):
 
 
 class _Converted(Lazy):
-    """Another's values in another dtype."""
+    """The values of another lazy array, in another dtype."""
 
     def __init__(self, source: Lazy, dtype: np.dtype):
         self._source, self.shape, self.dtype = source, source.shape, dtype
@@ -157,9 +157,9 @@ Values = np.ndarray | Lazy
 
 
 def linspace(start: float, stop: float, num: int) -> Range:
-    """Return `num` numbers evenly spaced from `start` to `stop`, both included, made when needed.
+    """Return `num` evenly spaced numbers from `start` to `stop`, both included, made when needed.
 
-    The same numbers as numpy.linspace gives, without the memory: for sweeps with very long axes.
+    They are the numbers of numpy.linspace without their memory, for sweeps with very long axes.
     """
     return _range("linspace", start, stop, num, log=False)
 
@@ -167,7 +167,7 @@ def linspace(start: float, stop: float, num: int) -> Range:
 def geomspace(start: float, stop: float, num: int) -> Range:
     """Return `num` numbers from `start` to `stop`, evenly spaced in their logarithms.
 
-    The same as numpy.geomspace gives, without the memory.
+    They are the numbers of numpy.geomspace without their memory.
     """
     if not start * stop > 0:
         raise ValueError(f"geomspace({start}, {stop}): both ends need the same sign, and not zero")
@@ -187,7 +187,7 @@ def _spaced(start: float, stop: float, num: int, window: slice) -> np.ndarray:
     if step == 0 and num > 1:
         values /= num - 1
         step = stop - start
-    values *= step  # in place: it may be most of the memory there is
+    values *= step  # in place: the array may fill most of the memory
     values += start
     return values
 

@@ -1,4 +1,4 @@
-"""Leaves: arrays with named swept axes, which arguments are made of.
+"""Leaves: the arrays of an argument, with named swept axes.
 
 Plain NumPy from here on. Knows nothing of arguments, functions, derivatives or frameworks.
 """
@@ -22,10 +22,9 @@ class Leaf:
     """One array that the function reads, at every point of the axes it is swept along.
 
     Attributes:
-        key: what it is called: the argument's name, then its path inside a pytree,
-            such as "params.w1".
+        key: its name: the argument's name, then its path inside a pytree, such as "params.w1".
         dims: the axes it is swept along, which lead the shape of `values`.
-        shape: its own shape, that of the value at one point.
+        shape: its own shape, which its value has at one point.
         values: an array of shape (length of each axis in dims..., *shape), which may be lazy.
         parts: for an argument put together from components, the dims and values of each
             element, in order; `dims` is then their union and `values` is not broadcast yet.
@@ -110,13 +109,13 @@ class Leaf:
 
     @property
     def n_bytes(self) -> int:
-        """What its values take in memory, once they are loaded."""
+        """How much memory its values take once they are loaded."""
         everything = [v for _, v in self.parts] if self.parts else [self.values]
         return sum(values.nbytes for values in everything if values is not None)
 
     @property
     def fingerprint(self) -> str:
-        """Text that differs between leaves of different values, as far as lazy ones can tell."""
+        """Text that differs between leaves of different values, as far as lazy values can tell."""
         texts = []
         for dims, values in self.parts or ((self.dims, self.values),):
             if isinstance(values, Lazy):
@@ -206,7 +205,7 @@ def axes_of(leaves: Iterable[Leaf]) -> dict[str, int]:
 def working_dtype(leaves: Iterable[Leaf]) -> str:
     """Return float32 when every floating array is, else float64.
 
-    A single number decides only when there is nothing but single numbers.
+    Single numbers decide only when there are no arrays.
     """
     floating = [leaf for leaf in leaves if leaf.is_floating]
     arrays = [leaf for leaf in floating if leaf.dims or leaf.shape]
@@ -216,7 +215,7 @@ def working_dtype(leaves: Iterable[Leaf]) -> str:
 
 @lru_cache(maxsize=64)
 def dtype_name(dtype: np.dtype) -> str:
-    """Return what NumPy calls a dtype, which it puts together anew each time it is asked."""
+    """Return NumPy's name of a dtype, which NumPy composes at every call."""
     return dtype.name
 
 

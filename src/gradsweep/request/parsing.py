@@ -1,7 +1,7 @@
 """Read what a user writes in a Sweep, a tangent or a cotangent.
 
-A value enters, an Argument leaves. Arrays of torch, JAX, pandas and xarray are recognised by what
-they offer; none of the four is imported here.
+A value enters, an Argument leaves. Arrays of torch, JAX, pandas and xarray are recognised by their
+attributes; none of the four is imported here.
 """
 
 import numbers
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# np.ma, first asked for by two threads at once, may recurse without end (NumPy 2.4).
+# np.ma may recurse without end when two threads first use it at once (NumPy 2.4).
 from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
@@ -42,7 +42,7 @@ def components(*parts: Any) -> Components:
             (swept). For f(x) with x in R^3: `x=gs.components(("x0", a), 1.0, 1.0)`.
 
     Returns:
-        What makes an argument of shape (len(parts),) in a Sweep.
+        A value that becomes an argument of shape (len(parts),) in a Sweep.
     """
     if not parts:
         raise SweepError("components needs at least one component")
@@ -60,7 +60,7 @@ def parse_argument(name: str, value: Any) -> Argument:
 
 
 def _parse(name: str, value: Any) -> Argument:
-    if isinstance(value, float):  # by far the most of what is held fixed
+    if isinstance(value, float):  # by far the most common fixed value
         return _parse_fixed(name, np.asarray(value))
     if isinstance(value, Components):
         return _parse_components(name, value)
@@ -173,7 +173,7 @@ def _converted(array: Values) -> Values | None:
             dtype = "float32" if array.dtype.itemsize in (2, 4) else "float64"
             return array.astype(dtype, copy=False)
         case "i" | "u":
-            # What int64 cannot hold would come out negative.
+            # Numbers too large for int64 would come out negative.
             is_large = (array.dtype.kind, array.dtype.itemsize) == ("u", 8) and (
                 isinstance(array, Lazy) or np.any(array > _LARGEST_INTEGER)
             )
@@ -208,7 +208,7 @@ def _shown_swept(leaf: Leaf) -> str:
 
 
 def _swept_leaf(key: str, dims: tuple[str, ...], array: Values) -> Leaf:
-    # Integers swept are values like any other; a fixed integer array may be a table of indices.
+    # Swept integers are values like any other; a fixed integer array may be a table of indices.
     if array.dtype.kind == "i" and dims:
         array = array.astype(np.float64)
     return Leaf(key, dims, array.shape[len(dims) :], array)
@@ -342,7 +342,7 @@ def is_data_array(value: Any) -> bool:
 
 
 def _data_of(value: Any) -> Any:
-    """Return a DataArray's array, as it is where dask holds it and in memory otherwise."""
+    """Return a DataArray's values: a dask array as it is, any other loaded."""
     return value.values if value.chunks is None else value.data
 
 

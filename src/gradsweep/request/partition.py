@@ -1,8 +1,8 @@
-"""Parts of a sweep: what is computed, written and remembered as a whole.
+"""Parts of a sweep: blocks that are computed, written and remembered as a whole.
 
 Axes and the length of a block along each enter; Parts leave. A part of a run is one task of a
-scheduler, and one chunk of every array in a store; a kernel works through it in parts of its own,
-its chunks, whose intermediates fit.
+scheduler, and one chunk of every array in a store; a kernel works through it in chunks of its own,
+whose intermediates fit into memory.
 
 Knows nothing of functions, engines or stores.
 """
@@ -16,12 +16,12 @@ import numpy as np
 
 __all__ = ["SELECTED", "Part", "Partition", "Points", "choose_block", "n_points"]
 
-# The axis along which a branch's points stand.
+# The name of the axis along which a branch's points lie.
 SELECTED = "selected points"
 
 
 def n_points(axes: Iterable[str], sizes: Mapping[str, int]) -> int:
-    """Count the points of some axes."""
+    """Count the points that some axes span."""
     return math.prod(sizes[axis] for axis in axes)
 
 
@@ -31,7 +31,7 @@ class Part:
 
     Attributes:
         number: its place in the partition, from 0.
-        slices: the range it takes of every axis.
+        slices: its range along every axis.
     """
 
     number: int
@@ -46,10 +46,10 @@ class Part:
         return math.prod(self.lengths.values())
 
     def owns(self, dims: Collection[str]) -> bool:
-        """Tell whether it is this part that yields results with these dims.
+        """Tell whether this part yields the results that have these dims.
 
-        A result is the same all along an axis that it lacks, so it is yielded once: by the parts
-        that come first along every such axis.
+        A result is constant along an axis that it lacks, so only the parts that come first along
+        every such axis yield it.
         """
         return all(part.start == 0 for axis, part in self.slices.items() if axis not in dims)
 
@@ -71,14 +71,14 @@ class Part:
         return found
 
     def holds(self, other: "Part") -> bool:
-        """Tell whether another's points are among these."""
+        """Tell whether this part holds all points of another."""
         return all(
             whole.start <= other.slices[axis].start and other.slices[axis].stop <= whole.stop
             for axis, whole in self.slices.items()
         )
 
     def within(self, whole: "Part") -> dict[str, slice]:
-        """Return where these points stand among those of a part that holds them."""
+        """Return the slices of these points within a part that holds them."""
         return {
             axis: slice(part.start - whole.slices[axis].start, part.stop - whole.slices[axis].start)
             for axis, part in self.slices.items()
@@ -104,14 +104,14 @@ class Partition:
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        """How many parts there are along each axis; an empty axis has one, of no points."""
+        """How many parts there are along each axis; an empty axis has one, without points."""
         return tuple(
             max(1, -(-length // max(1, self.block[axis]))) for axis, length in self.axes.items()
         )
 
     @cached_property
     def n_parts(self) -> int:
-        """How many parts there are: `len`, which stops at what Python can index."""
+        """How many parts there are, even where `len` fails because there are too many."""
         return math.prod(self.counts)
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ def choose_block(
     limit_bytes: int,
     keep_rows: bool = False,
 ) -> dict[str, int]:
-    """Cut the axes in halves until a block of them fits; return its length along each.
+    """Halve the axes until a block of them fits; return its length along each.
 
     Args:
         bytes_of: projects the bytes of a block, from its length along each axis.

@@ -1,8 +1,7 @@
-"""Nested containers (pytrees): take them apart into leaves with paths, put them together again.
+"""Nested containers (pytrees): take them apart into leaves with paths, and rebuild them.
 
-Dicts, lists, tuples, named tuples and dataclasses are containers; so is any type registered with
-JAX's pytrees once the user has imported JAX, which is how an Equinox module travels. Everything
-else is a leaf.
+Dicts, lists, tuples, named tuples and dataclasses are containers. Once the user has imported JAX,
+so is any type registered with JAX's pytrees, such as an Equinox module. Everything else is a leaf.
 """
 
 import dataclasses
@@ -56,14 +55,14 @@ def _open(tree: Any) -> _Container | None:
     if isinstance(tree, list | tuple):
         return _Container([((str(i),), child) for i, child in enumerate(tree)], kind)
     registered = _open_with_jax(tree)
-    is_array = hasattr(tree, "__array__")  # zarr's are dataclasses
+    is_array = hasattr(tree, "__array__")  # zarr's arrays are dataclasses
     if registered is None and _is_instance_of_dataclass(tree) and not is_array:
         names = [field.name for field in dataclasses.fields(tree) if field.init]
         named = [((name,), getattr(tree, name)) for name in names]
 
         def rebuild(children: list) -> Any:
             if all(new is old for new, (_, old) in zip(children, named)):
-                return tree  # to make an object anew may do more than to copy it
+                return tree  # a constructor may do more than copy
             return dataclasses.replace(tree, **dict(zip(names, children)))
 
         return _Container(named, rebuild)
@@ -78,7 +77,7 @@ def _like_dict(kind: type, items: Any) -> dict:
     items = list(items)
     try:
         return kind(items)
-    except TypeError:  # a defaultdict's constructor wants something else first
+    except TypeError:  # a defaultdict's constructor takes its factory first
         return dict(items)
 
 

@@ -1,4 +1,4 @@
-"""Derivative: what is asked for, and the arrays that answer it.
+"""The table of quantities, the request for one (Derivative) and one array of it (Result).
 
 Knows nothing of functions, sweeps, Programs or engines.
 """
@@ -17,8 +17,8 @@ class Quantity:
 
     Attributes:
         order: how many times the function is differentiated.
-        direction: what else it takes: a "tangent" for each argument, a "cotangent" for each
-            output, or nothing.
+        direction: the factor that it takes: a "tangent" for each argument, a "cotangent" for each
+            output, or "" for none.
         scalar_only: whether it is defined for functions with scalar outputs alone.
         meaning: its formula, for y = f(x), J = dy/dx, H = d2y/dx2.
     """
@@ -54,9 +54,9 @@ class Derivative:
         wrt: the keys of the leaves that are differentiated.
         with_value: whether the function's value is wanted too.
         mode: forward or reverse accumulation of a first derivative.
-        outer: the same for the derivative of a gradient; "auto" for the framework's usual way.
-        along: the keys of the arguments or the names of the outputs that have a direction;
-            the others' is zero. The leaf that holds it is called `direction_key` of it.
+        outer: the mode that differentiates a gradient; "auto" for the framework's usual way.
+        along: the keys of the leaves, or the names of the outputs, that have a direction; all
+            others have zero. `direction_key` names the leaf that holds a direction.
     """
 
     quantity: str
@@ -73,7 +73,7 @@ class Derivative:
 
 def direction_key(direction: str, name: str) -> str:
     """Return the key of the leaf that holds the tangent or cotangent of `name`."""
-    # With spaces, so that no argument can be called the same.
+    # The spaces keep it apart from every argument's name.
     return f"{direction} of {name}" if name else direction
 
 
@@ -83,12 +83,12 @@ class Result:
 
     Attributes:
         kind: "value", "partial", "second", "jvp", "contribution", "vjp" or "hvp".
-        output: the path of the output it is of; "" when the function returns a bare one.
-        wrt: the keys of the leaves it is with respect to, in order.
+        output: the path of its output; "" when the function returns a bare one.
+        wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it.
         wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's.
         is_bool: whether it is a truth value; every other result is a floating number.
-        is_symmetric: whether it stands for both orders of two arguments: a block of a Hessian.
+        is_symmetric: whether it is a block of a Hessian that serves both orders of two arguments.
     """
 
     kind: str

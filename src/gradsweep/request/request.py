@@ -1,7 +1,7 @@
-"""Turn what a user asks for into a Derivative and the leaves that it reads.
+"""Turn a user's request into a Derivative and the leaves that it reads.
 
-A function, a Sweep, and names and directions as written enter; a Request leaves. Nothing is
-traced here.
+A function, a Sweep, and names and directions as the user wrote them enter; a Request leaves.
+Nothing is traced here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ class Request:
     """A derivative to be computed, and everything that it reads.
 
     Attributes:
-        leaves: the arguments' leaves and the directions', by key; floats have one dtype.
+        leaves: the leaves of arguments and directions, by key; floating ones share one dtype.
         axes: the swept axes, in order, and their lengths.
         dtype: that dtype.
     """
@@ -36,7 +36,7 @@ class Request:
     dtype: str
 
     def with_leaves(self, leaves: Mapping[str, Leaf]) -> "Request":
-        """Return the same request of other values, along the same axes."""
+        """Return the same request for leaves with other values."""
         return replace(self, leaves=leaves, axes=axes_of(leaves.values()))
 
 
@@ -67,7 +67,7 @@ def make_request(
     if kind == "tangent" and written:
         if names is None and QUANTITIES[quantity].order == 1:
             names = tuple(written)
-        elif names is None:  # what no tangent names has a component of H v all the same
+        elif names is None:  # an argument without a tangent has a component of H v too
             every = bound.sweep.arguments.values()
             floating = [a.name for a in every if any(leaf.is_floating for leaf in a.leaves)]
             names = tuple(dict.fromkeys([*floating, *written]))
@@ -134,7 +134,7 @@ def _require_argument(bound: BoundFunction, name: str, what: str) -> None:
 def _resolve(
     bound: BoundFunction, quantity: str, names: tuple[str, ...] | None
 ) -> tuple[BoundFunction, tuple[str, ...]]:
-    """Return the function with integers promoted where asked, and the keys to differentiate."""
+    """Return the function with the integers in `wrt` promoted, and the keys to differentiate."""
     arguments = dict(bound.sweep.arguments)
     if names is None:
         keys = [leaf.key for leaf in bound.sweep.leaves if leaf.is_floating]
@@ -170,7 +170,7 @@ def _resolve(
 def _directions(
     bound: BoundFunction, kind: str, name: str, value: Any
 ) -> Iterable[tuple[str, Leaf]]:
-    """Yield the leaves of one tangent or cotangent, each with the name of what it belongs to."""
+    """Yield the leaves of one tangent or cotangent, each with the leaf's key or output's name."""
     argument = bound.sweep.arguments.get(name) if kind == "tangent" else None
     if argument is None or argument.is_single:
         like = argument.leaves[0] if argument else None
@@ -194,7 +194,7 @@ def _are_dims(value: Any) -> bool:
 
 
 def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
-    """Read one tangent or cotangent: a number, an array of the own shape, or swept values."""
+    """Read one tangent or cotangent: a number, an array of its leaf's shape, or swept values."""
     key = direction_key(kind, name)
     if isinstance(value, tuple | Components) or is_data_array(value):
         argument = parse_argument(key, value)

@@ -1,7 +1,7 @@
 """Sweep: the arguments of a function by name, each fixed or swept.
 
-xarray's own convention says which dims are swept: those that are named.
-Knows nothing of functions, derivatives or frameworks.
+A dim is swept when it is named, as in xarray. Knows nothing of functions, derivatives or
+frameworks.
 """
 
 import numbers
@@ -31,7 +31,7 @@ class Sweep:
     ``S=..., sigma=...``                   different dims: every combination
     ``q=("pose", Q)``, Q of shape (n, 6)   dims name the leading axes; (6,) is the argument
     ``q=((), q0)``, ``params=((), tree)``  an array or pytree argument, held fixed
-    ``params={"w": w0}``, a named tuple    the same: a pytree that can be nothing else
+    ``params={"w": w0}``, a named tuple    the same: this can only be a pytree
     ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
     ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
     a DataArray                            its dims are swept, its coordinates are labels
@@ -63,7 +63,7 @@ class Sweep:
 
         Args:
             n: how many points.
-            arguments: a mapping, for names that are options of this method.
+            arguments: more arguments, in a mapping, for names that are options of this method.
             rng: a seed or a numpy.random.Generator.
             method: `"sobol"` (scrambled), `"halton"`, `"latin"` (Latin hypercube) or `"uniform"`.
             more: `S=(50, 150)` is drawn between the two bounds; any other value is as in a Sweep.
@@ -116,7 +116,7 @@ class Sweep:
 
     @classmethod
     def from_arguments(cls, arguments: Iterable[Argument]) -> "Sweep":
-        """Put together a Sweep from arguments that are parsed already."""
+        """Make a Sweep of arguments that are already parsed."""
         sweep = cls()
         sweep._hold(arguments)
         return sweep
@@ -150,7 +150,7 @@ class Sweep:
         return tuple(leaf for a in self._arguments.values() for leaf in a.leaves)
 
     def replace(self, /, **arguments: Any) -> "Sweep":
-        """Return a Sweep with some arguments written anew."""
+        """Return a Sweep with new values for some arguments."""
         parsed = {name: parse_argument(name, value) for name, value in arguments.items()}
         return Sweep.from_arguments({**self._arguments, **parsed}.values())
 

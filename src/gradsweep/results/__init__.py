@@ -1,7 +1,7 @@
-"""What numbers are called, and where they are kept.
+"""The names of numbers, and the places where they are kept.
 
 Results with the axes they vary along enter; an xarray.Dataset leaves, or a store on disk.
-To add a store, implement layout.Store in a file of stores/; running/destination.py chooses among
-them by what the user asks for.
+To add a store, implement layout.Store in a file of stores/; running/destination.py chooses one by
+the user's options.
 Never sees how a number was computed.
 """

@@ -1,7 +1,7 @@
 """Datasets: arrays of results, with their names and the coordinates of the sweep.
 
-Arrays and the Labels that they are called after enter, an xarray.Dataset leaves. xarray is imported
-when the first is made.
+Arrays and the Labels that name them enter, an xarray.Dataset leaves. xarray is imported when the
+first is made.
 Knows nothing of engines or Programs.
 """
 
@@ -85,7 +85,7 @@ def dataset(
 
 
 def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
-    """Return the coordinates of a sweep: for each its dims, its values, not loaded, and attrs."""
+    """Return the coordinates of a sweep: the dims, the values (not loaded) and attrs of each."""
     names = {variable.name for variable in found}
     taken = {dim for variable in found for dim in variable.dims} | axes.keys()
     return {
@@ -156,7 +156,7 @@ def _coordinates(
                     if len(dims) == 1:
                         yield dims[0], Coordinate(dims, values, attrs)
             elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
-                # Fixed arrays and what stands in a pytree are no coordinates: they may be large.
+                # A fixed array, or a fixed leaf of a pytree, is no coordinate: it may be large.
                 name = flat(leaf.key)
                 own = [f"{name}_{position}" for position in range(len(leaf.shape))]
                 if not set(own) & axes.keys():

@@ -1,4 +1,4 @@
-"""What a store is: it takes the results of a sweep part by part, and gives a Dataset at the end.
+"""Store: takes the results of a sweep part by part, and returns a Dataset at the end.
 
 Knows nothing of functions, engines or schedulers.
 """
@@ -28,17 +28,17 @@ __all__ = [
     "total_bytes",
 ]
 
-# The swept dims of a result, and its bytes at a point of them.
+# The swept dims of a result, and its bytes at one point.
 ArrayBytes = tuple[tuple[str, ...], int]
 
 
 def bytes_of_arrays(
     results: Sequence[Result], dims: Sequence[tuple[str, ...]], dtype: str
 ) -> list[ArrayBytes]:
-    """Return the swept dims of each result, and its bytes at a point of them.
+    """Return the swept dims of each result, and its bytes at one point.
 
     Args:
-        dtype: that of every result but truth values.
+        dtype: the dtype of every result that is no bool.
     """
     itemsize = np.dtype(dtype).itemsize
     return [
@@ -54,10 +54,10 @@ def total_bytes(arrays: Sequence[ArrayBytes], axes: Mapping[str, int]) -> int:
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of the Dataset to be.
+    """One variable of the Dataset that is to be made.
 
     Attributes:
-        name: what it is called.
+        name: its name.
         dims: its dims: the swept axes that it varies with, then those of its own shape.
         n_swept: how many of them are swept.
         shape: its lengths along `dims`.
@@ -86,7 +86,7 @@ class Variable:
         return array if self.order is None else array.transpose(self.order)
 
     def region(self, part: Part) -> tuple[slice, ...]:
-        """Return where a part's values stand in the whole variable."""
+        """Return the place of a part's values in the whole variable."""
         own = (slice(0, length) for length in self.shape[self.n_swept :])
         return (*(part.slices[axis] for axis in self.swept), *own)
 
@@ -99,8 +99,8 @@ class Layout:
         coordinates: for each, its dims, its values (an array, or something lazy with a `shape`
             and a `dtype` that gives arrays when sliced along every dim) and its attributes.
         attrs: attributes of the Dataset.
-        fingerprint: what makes it this run and no other, by what a person calls it: "function",
-            "sweep", "quantity", "dtype", "gradsweep" and the like. Plain text.
+        fingerprint: plain texts that identify the run, by readable names: "function", "program",
+            "quantity", "dtype", "gradsweep" and the like.
     """
 
     partition: Partition
@@ -111,14 +111,14 @@ class Layout:
 
 
 class Writer(Protocol):
-    """Puts the results of parts where they belong, in any process; it can be pickled."""
+    """Writes the results of parts, in any process; it can be pickled."""
 
     def write(self, part: Part, arrays: Sequence[np.ndarray]) -> Any:
         """Take a part's results: an array for each result, of the part's own lengths.
 
         Several threads may call this, each with other parts. A variable is written by the parts
-        that own its dims (`Part.owns`). The arrays are used again once this returns. To write a
-        part twice is to write it once.
+        that own its dims (`Part.owns`). The arrays are reused once this returns. A part that is
+        written twice is as if written once.
 
         Returns:
             A receipt, small plain data, for `Store.record`.
@@ -127,26 +127,26 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """Takes results part by part, in one process and one at a time; its writer from anywhere."""
+    """Takes results part by part, one at a time in one process; its writer works anywhere."""
 
     def try_out(self, sample: np.ndarray) -> None:
-        """Do with some results what takes time of a thread, and keep nothing, to see how long."""
+        """Do a thread's work for some results and keep nothing, to measure its time."""
         ...
 
     def reduces(self, axes: Iterable[str]) -> tuple[str, frozenset[str]]:
-        """Return what it makes of results, such as "mean, max", and over which axes."""
+        """Return the statistics that it makes of results, such as "mean, max", and their axes."""
         ...
 
     def stored_partition(self) -> Partition | None:
-        """Return how a run that is there already was cut, when it is to be continued."""
+        """Return the partition of a stored run that is to be continued, or None."""
         ...
 
     def held_bytes(self, axes: Mapping[str, int], arrays: Sequence[ArrayBytes]) -> int:
-        """Project what it keeps in memory of results: their dims, and their bytes at a point."""
+        """Project the bytes it keeps in memory, from the dims and bytes at a point of results."""
         ...
 
     def begin(self, layout: Layout) -> frozenset[int]:
-        """Make room, and return the numbers of the parts that are there already.
+        """Prepare for a run, and return the numbers of the parts that are already stored.
 
         Raises:
             StoreError: before anything is computed, when the store cannot be written to.
@@ -155,7 +155,7 @@ class Store(Protocol):
 
     @property
     def writer(self) -> Writer:
-        """What writes parts, once `begin` has returned."""
+        """The writer of parts, once `begin` has returned."""
         ...
 
     def record(self, part: Part, receipt: Any) -> None:
@@ -163,7 +163,7 @@ class Store(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Let go, when a run ends early: what was written stays, and can be resumed."""
+        """Release the store when a run ends early: finished parts stay, and can be resumed."""
         ...
 
     def finish(self) -> "xarray.Dataset":
@@ -172,9 +172,9 @@ class Store(Protocol):
 
 
 def seconds_to_store(store: Store) -> float:
-    """Measure how long a thread takes for a byte of results, the device's own time left out."""
+    """Measure a thread's time to store a byte of results, without the device's own time."""
     sample = np.sqrt(np.arange(1.0, 2**17))
-    store.try_out(sample)  # what is done but once is not counted
+    store.try_out(sample)  # work that is done only once is not counted
     started = time.perf_counter()
     store.try_out(sample)
     return (time.perf_counter() - started) / sample.nbytes

@@ -1,6 +1,6 @@
 """Names, dims and attributes of results.
 
-What results are, and what they are called after, enters; the variables that show them leave.
+Results and the Labels that name them enter; the variables that show them leave.
 Knows nothing of engines, Programs or xarray.
 """
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Labels:
-    """What results are called after.
+    """The sources of the names of results.
 
     Attributes:
         function: the function's name.
@@ -52,7 +52,7 @@ class Labels:
         return dims | {argument.name for argument in self.arguments}
 
     def output(self, result: Result) -> str:
-        """Return the name of the output that a result is of."""
+        """Return the name of a result's output."""
         if not result.output:
             return self.function
         return result.output if result.output.isidentifier() else f"{self.function}_{result.output}"
@@ -69,13 +69,13 @@ def _units_of(argument: Argument) -> str:
 
 
 def variable_name(labels: Labels, result: Result) -> str:
-    """Return what a result is called in a Dataset: `dprice_dS`, `d2f_dx0_dx1`, `jvp` ..."""
+    """Return the name of a result in a Dataset: `dprice_dS`, `d2f_dx0_dx1`, `jvp` ..."""
     output = labels.output(result)
     wrt = [flat(key) for key in result.wrt]
     qualified = "_".join([*([output] if result.output else []), *wrt])
     match result.kind:
         case "value":
-            # xarray takes what is called like a dim for the labels of that dim.
+            # xarray takes a variable with the name of a dim for the labels of that dim.
             return f"{labels.function}_{output}" if output in labels.taken else output
         case "partial":
             return f"d{output}_d{wrt[0]}"
@@ -88,10 +88,10 @@ def variable_name(labels: Labels, result: Result) -> str:
 
 
 def require_distinct_names(labels: Labels, results: Sequence[Result], axes: Iterable[str]) -> None:
-    """Check that every result has a name to itself.
+    """Check that every result has a name of its own.
 
     Raises:
-        OutputError: when two share one, or one is that of an axis.
+        OutputError: when two share a name, or one has the name of an axis.
     """
     owners = {axis: f"the axis {axis!r}" for axis in axes}
     for result in results:
@@ -173,7 +173,7 @@ def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[s
         for position in range(len(shape)):
             base = name = f"{owner}_{position}"
             copy = 2
-            while name in taken:  # the second q of d2f_dq_dq, or an axis called the same
+            while name in taken:  # the second q of d2f_dq_dq, or an axis of that name
                 name = f"{base}_{copy}"
                 copy += 1
             taken.add(name)
@@ -216,7 +216,7 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
 
 
 def _of_difference(units: str) -> str:
-    """Return the units of a difference: days, of values in "days since 2000-01-01"."""
+    """Return the units of a difference: "days" for values in "days since 2000-01-01"."""
     return units.partition(" since ")[0]
 
 

@@ -1,6 +1,6 @@
-"""Put the variables of a Dataset of derivatives together: broadcast them, stack them.
+"""Broadcast or stack the variables of a Dataset of derivatives.
 
-Works on a labelled result alone, from the attributes that `names` wrote.
+Knows a result only by its labels and the attributes that `names` wrote.
 """
 
 from collections.abc import Hashable, Sequence
@@ -46,10 +46,10 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
         ds: what a quantity returned.
 
     Returns:
-        An array whose dims are those swept, then the output's own, then `wrt`.
+        An array whose dims are the swept ones, then the output's own, then `wrt`.
 
     Raises:
-        OutputError: when the Dataset holds no partial derivatives, or those of several outputs.
+        OutputError: when the Dataset has no derivatives, or those of several outputs or orders.
     """
     _require_dataset("matrix", ds)
     columns = [variable for variable in ds.data_vars.values() if "wrt" in variable.attrs]

@@ -1,7 +1,7 @@
 """Statistics of numbers that come in pieces: the state of a piece, and of two pieces together.
 
 Arrays of shape (..., n) enter, reduced along their last axis; states leave, and in the end values.
-Pieces are put together in a fixed tree, so that the order in which they arrive changes no bit.
+Pieces are merged in a fixed tree, so that the order in which they arrive changes no bit.
 
 Knows nothing of sweeps or stores.
 """
@@ -17,7 +17,7 @@ from gradsweep.support.errors import require
 
 __all__ = ["REDUCTIONS", "Extremum", "Mean", "Moments", "Reduction", "Statistic", "Tree"]
 
-# Numbers whose sums and deviations are taken together, while they are in the cache: each is read
+# How many numbers are summed, and their deviations taken, while they are in the cache: each is read
 # from memory once, at about half a nanosecond.
 _BLOCK = 2**14
 
@@ -29,8 +29,8 @@ _COMPRESSION = 1000
 class Moments:
     """How many numbers there are, their mean, and the sum of squared deviations from it.
 
-    The mean is `mean + rest`, the second being what the first rounds away: means of pieces are
-    close to each other, and their difference is to have all its digits.
+    The mean is `mean + rest`, where `rest` is the rounding error of `mean`: means of pieces are
+    close to each other, and their difference needs all its digits.
 
     Reference: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
     """
@@ -66,7 +66,7 @@ class Moments:
         return cls(n, mean, np.where(np.isfinite(mean), rest, 0.0), deviations)
 
     def _folded(self) -> "Moments":
-        """Return the states along the last axis as one, neighbours first."""
+        """Merge the states along the last axis into one, neighbours first."""
         state, odd = self, []
         while (n := state.mean.shape[-1]) > 1:
             if n % 2:
@@ -122,7 +122,7 @@ class Mean:
 
     @classmethod
     def of_squares(cls, values: np.ndarray, _: np.ndarray | None = None) -> "Mean":
-        """Return the same of the squares of the numbers."""
+        """Return the state of the squares of the numbers."""
         n = values.shape[-1]
         return cls(n, _in_blocks("...i,...i->...", values, values) / max(n, 1))
 
@@ -139,9 +139,9 @@ class Mean:
 
 
 def _in_blocks(products: str, *operands: np.ndarray) -> np.ndarray:
-    """Add up along the last axis, by einsum, a block at a time.
+    """Sum along the last axis, by einsum, a block at a time.
 
-    einsum is the fastest sum that NumPy has, and a single one over all would lose digits: the sums
+    einsum is NumPy's fastest sum, but a single one over all numbers would lose digits: so the sums
     of blocks are added pairwise.
     """
     operands = tuple(np.asarray(operand, dtype=np.float64) for operand in operands)
@@ -154,7 +154,7 @@ def _in_blocks(products: str, *operands: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Extremum:
-    """The smallest number (the largest, of their negatives) and the number of its first point."""
+    """The smallest number, and the number of its first point; `Largest` takes negatives."""
 
     value: np.ndarray
     point: np.ndarray
@@ -194,7 +194,7 @@ class Digest:
     """Sketches of the distribution, one for each entry.
 
     Attributes:
-        sketches: of the finite numbers; None where one is NaN.
+        sketches: sketches of the finite numbers; None where a number is NaN.
         infinities: how many are -inf, and how many inf, on a last axis.
 
     Reference: Dunning and Ertl (2019), Computing extremely accurate quantiles using t-digests.
@@ -212,7 +212,7 @@ class Digest:
         for number, row in enumerate(rows):
             sketches[number] = crick.TDigest(_COMPRESSION)
             if np.isnan(row).any():
-                sketches[number] = None  # as numpy.quantile, which has NaN for all then
+                sketches[number] = None  # as in numpy.quantile, where one NaN makes all NaN
             else:
                 sketches[number].update(np.ascontiguousarray(row[np.isfinite(row)]))
         infinities = np.stack([(rows == -np.inf).sum(1), (rows == np.inf).sum(1)], axis=-1)
@@ -240,10 +240,10 @@ class Digest:
 
 
 def _quantile(sketch: Any, q: float, n_below: int, n_above: int) -> float:
-    """Return a quantile of finite numbers, beside so many of -inf and of inf."""
+    """Return a quantile of finite numbers with `n_below` of -inf and `n_above` of inf."""
     n_finite = int(sketch.size())
     last = n_below + n_finite + n_above - 1
-    rank = q * last - n_below  # among the finite ones, which stand at 0 ... n_finite - 1
+    rank = q * last - n_below  # among the finite ones, at 0 ... n_finite - 1
     if last < 0:
         return math.nan
     if rank < 0 < n_below:
@@ -257,13 +257,13 @@ def _quantile(sketch: Any, q: float, n_below: int, n_above: int) -> float:
 
 @dataclass(frozen=True)
 class Reduction:
-    """One row: what a statistic is called, and the state that it is read from.
+    """One row: a statistic, and the state that it is read from.
 
     Attributes:
         state: makes the state of an array, from its values and the numbers of their points.
-        power: which power of the values' units the statistic has.
-        method: what the CF conventions call it, for the attribute cell_methods.
-        state_bytes: what the state of one number takes, in bytes.
+        power: the power of the values' units that the statistic has.
+        method: its name in the CF conventions, for the attribute cell_methods.
+        state_bytes: the bytes of the state of one number.
     """
 
     name: str
@@ -291,11 +291,11 @@ State = TypeVar("State")
 
 
 class Tree(Generic[State]):
-    """Puts the states of numbered pieces together, neighbours first, in whatever order they come.
+    """Merges the states of numbered pieces, neighbours first, in any order of arrival.
 
-    States are merged as the leaves of a binary tree over 0 ... n - 1, so what comes out depends on
-    their numbers alone. In memory are those that wait for a neighbour: a few, when they come
-    roughly in order.
+    States are merged as the leaves of a binary tree over 0 ... n - 1, so the result depends on
+    their numbers alone. Only states that wait for a neighbour are in memory: a few, when they
+    arrive roughly in order.
     """
 
     def __init__(self, n: int):
@@ -306,7 +306,7 @@ class Tree(Generic[State]):
         level = 0
         while True:
             sibling = number ^ 1
-            if (sibling << level) >= self._n:  # nobody is there: it goes up alone
+            if (sibling << level) >= self._n:  # it has none, and goes up alone
                 if number == 0:
                     break
             elif (other := self._waiting.pop((level, sibling), None)) is None:

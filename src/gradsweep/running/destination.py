@@ -21,9 +21,9 @@ __all__ = ["DestinationOptions", "make_destination"]
 
 # A stored part makes chunks of a few megabytes for each variable. A reduced part is large enough
 # to outweigh what it costs in Python, where threads wait for each other, or as a cluster's task.
-_STORED_PART_BYTES = 2**26
-_REDUCED_PART_BYTES = 2**27
-_TASK_PART_BYTES = 2**28
+STORED_PART_BYTES = 2**26
+REDUCED_PART_BYTES = 2**27
+TASK_PART_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def make_destination(asked: DestinationOptions) -> Destination | None:
     else:
         return None
     where = _scheduler(asked)
-    reduced_bytes = _REDUCED_PART_BYTES if asked.uses_threads else _TASK_PART_BYTES
+    reduced_bytes = REDUCED_PART_BYTES if asked.uses_threads else TASK_PART_BYTES
     return Destination(
         store=found,
         scheduler=where,
         progress=asked.progress,
         on_error=asked.on_error,
-        part_bytes=_STORED_PART_BYTES if asked.reduce is None else reduced_bytes,
+        part_bytes=STORED_PART_BYTES if asked.reduce is None else reduced_bytes,
         keep_rows=asked.reduce is not None,
         travels=not asked.uses_threads,
     )

@@ -52,6 +52,12 @@ class Cache(Generic[T]):
         with self._lock:
             self._values.pop(key, None)
 
+    @property
+    def values(self) -> tuple[T, ...]:
+        """What is kept, the latest used last; for tests."""
+        with self._lock:
+            return tuple(self._values.values())
+
     def clear(self) -> None:
         with self._lock:
             self._values.clear()

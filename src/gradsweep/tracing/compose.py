@@ -1,8 +1,8 @@
-"""Compose every quantity of two operators.
+"""Compose every quantity from two operators.
 
 The pushforward (jvp) and the pullback (vjp) of a framework give each row of the table of
-quantities, at one point. A Derivative and a bound function enter, arrays leave. There is no
-differentiation rule here, and no framework.
+quantities, at one point. A Derivative and a bound function enter, arrays leave. Knows no
+differentiation rule and no framework.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,15 +25,15 @@ Rows = list[tuple[Result, Array]]
 
 
 class AD(Protocol):
-    """What a framework offers: its two operators, over functions of a tuple of arrays."""
+    """The two operators of a framework, for functions of a tuple of arrays."""
 
     @property
     def outer(self) -> Mode:
-        """How Hessians are made of gradients where nothing else is asked for."""
+        """The mode that differentiates gradients for Hessians, by default."""
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether Hessians are sure to be: no rule of the user's own was met."""
+        """Whether Hessians are sure to be symmetric: no rule of the user's own was met."""
 
     def jvp(self, function: Callable, x: Arrays, v: Arrays) -> tuple[Arrays, Arrays]:
         """Return y = function(x) and J v, both tuples."""
@@ -49,7 +49,7 @@ class AD(Protocol):
 
         Returns:
             For each array of `like`, of shape s, a tuple of the function's results, each of
-            shape (*s, *own shape): the basis vector comes first.
+            shape (*s, *own shape): the dims of the basis vector come first.
         """
 
     def as_output(self, path: str, value: Any) -> Array:
@@ -58,10 +58,10 @@ class AD(Protocol):
     def zeros_like(self, array: Array) -> Array: ...
 
     def nothing_like(self, array: Array) -> Array | None:
-        """Return a tangent or cotangent that is zero because none was given."""
+        """Return the tangent or cotangent of an array that was given none: zeros, or None."""
 
     def total(self, array: Array, axes: Sequence[int]) -> Array:
-        """Return the sum over some axes, which may be none."""
+        """Return the sum over some axes, possibly none."""
 
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array: ...
 
@@ -77,7 +77,7 @@ def compose(
         values: the leaves by key, directions included.
 
     Raises:
-        OutputError: when the quantity is not defined for what the function returns.
+        OutputError: when the quantity is not defined for the function's outputs.
     """
     point = _Point(derivative, function, ad, values)
     rows = _QUANTITIES[derivative.quantity](point)
@@ -87,11 +87,11 @@ def compose(
 
 
 class _Point:
-    """A function at a point, and what it is to be differentiated with respect to.
+    """A function at a point, and its derivative to be taken there.
 
     Attributes:
-        x: the arrays that are differentiated with respect to.
-        y: the outputs, and `paths` what they are called, once the function was called.
+        x: the arrays that the function is differentiated with respect to.
+        y, paths: the outputs and their paths, once the function was called.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class _Point:
         return y, [self._sum(self._times(row, v)) for row in table]
 
     def pull(self, w: Callable[[], Arrays], mode: Mode) -> Sequence[Array]:
-        """Return w J, in forward mode by the columns of J; `w` is asked for when y is known."""
+        """Return w J, in forward mode by the columns of J; `w` is called once y is known."""
         if mode == "reverse":
             self.y, pull = self.ad.vjp(self.f, self.x)
             return pull(w())
@@ -158,7 +158,7 @@ class _Point:
         return products
 
     def _times(self, row: Sequence[Array], v: Arrays) -> list[Array]:
-        """Return what each argument contributes to J v."""
+        """Return the term of each argument that has a tangent in J v."""
         found = []
         for partial, tangent in zip(row, v):
             if tangent is None:
@@ -203,7 +203,7 @@ class _Point:
     # -- results
 
     def label(self, kind: str, wrt: Sequence[tuple[int, ...]], table: Partials) -> Rows:
-        """Say what each array of a table is: a row for each output, a column for each of `wrt`."""
+        """Label the arrays of a table: it has a row for each output, a column for each of `wrt`."""
         return [
             (self._result(kind, o, keys, array), array)
             for o, row in enumerate(table)
@@ -262,8 +262,8 @@ class _Point:
         n, asked = len(self.x), self.derivative.outer
         outer = self.ad.outer if asked == "auto" else asked
         _, table = self.jacobian(self.partials, self.x, outer)
-        self.y = self.f(*self.x)  # what is seen inside a derivative belongs to it
-        # H is symmetric: labels put (j, i) on the array of (i, j), but where it may not be.
+        self.y = self.f(*self.x)  # an output seen inside a derivative belongs to that derivative
+        # Where H is sure to be symmetric, the array of (i, j) serves for (j, i) too.
         is_symmetric = self.ad.is_symmetric
         rows: Rows = []
         for position, row in enumerate(table):
@@ -295,7 +295,7 @@ _QUANTITIES: dict[str, Callable[[_Point], Rows]] = {
 
 
 def _output_names(name: str, paths: Sequence[str], along: Sequence[str]) -> list[str]:
-    """Return what cotangents call the outputs: a bare one has the function's name."""
+    """Return the names of outputs in cotangents: a bare one has the function's name."""
     names = [path or name for path in paths]
     for given in along:
         if given not in names:

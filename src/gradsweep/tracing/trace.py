@@ -1,4 +1,4 @@
-"""Frontends trace a derivative at one point. Each loads its framework when it is first used."""
+"""Trace a derivative at one point in its framework, which is loaded when it is first used."""
 
 import importlib
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def trace(
 
     Args:
         point: the value of every leaf, directions included.
-        framework: "torch" or "jax"; None to find out.
+        framework: "torch" or "jax"; None to choose by the function and its values.
 
     Raises:
         MissingPackage: when no framework that could trace it is installed.
@@ -53,8 +53,8 @@ def trace(
             continue
         if traced.program is not None:
             return traced
-        # What is no Program is run by its framework: XLA compiles it, torch's operations run one
-        # by one, and an operators-only function may be either's.
+        # Without a Program the framework runs the derivative: XLA compiles it, torch's operations
+        # run one by one. A function of operators alone may run in either, so the next is tried.
         found = traced
     if found is not None:
         return found
@@ -70,7 +70,7 @@ def trace(
 
 
 def _is_of_another(error: Exception) -> bool:
-    """Tell whether a function asks an array for what this framework's arrays do not have."""
+    """Tell whether a function asks an array for an attribute that this framework's lack."""
     return (
         isinstance(error, AttributeError) and isinstance(error.name, str) and _is_array(error.obj)
     )

@@ -1,8 +1,8 @@
 """The same command continues a killed run: who may take a store over, and from whom.
 
-A holder that is gone, by its process or by its lease, is followed by exactly one other; one that
-was only stopped, and goes on when another has come in its place, changes nothing more. Every
-protection has a control.
+A holder that is gone, by its process or by its lease, is followed by exactly one other. A holder
+that was only stopped, and goes on after another took over, changes nothing more. Every protection
+has a control.
 """
 
 import json
@@ -22,6 +22,7 @@ from gradsweep.results.stores.zarr.locking.holder import Holder, read_holder, th
 from gradsweep.results.stores.zarr.locking.lease import Lease
 from gradsweep.results.stores.zarr.locking.lock import holder_of
 from tests.support.controls import must_fail
+from tests.support.prepared import python
 from tests.support.storing import (
     FULL,
     PARTITION,
@@ -30,7 +31,6 @@ from tests.support.storing import (
     compute,
     contents,
     layout,
-    python,
 )
 from tests.support.takeovers import LOCK, edit_lock, held_elsewhere, on_linux, on_posix
 
@@ -41,7 +41,7 @@ LEDGER = RUN / "ledger.jsonl"
 
 
 def leave_killed(path: Path, n: int, *options: str) -> Holder:
-    """Have a run be killed at its nth operation on files, and return what its lock says."""
+    """Kill a run at its nth operation on files, and return the holder in its lock."""
     killed = python(path, *options, "--kill-at", n)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     found = holder_of(path)
@@ -50,7 +50,7 @@ def leave_killed(path: Path, n: int, *options: str) -> Holder:
 
 
 def take_over(path: Path) -> ZarrStore:
-    """Begin in the place of a run whose lease runs out."""
+    """Take over from a run whose lease runs out."""
     store = ZarrStore(path, resume=True)
     with pytest.warns(GradsweepWarning, match="took over the lock"):
         store.begin(layout())
@@ -117,11 +117,7 @@ def test_repair_takes_over_and_unlock_says_who_it_was(path, undisturbed, n_opera
 
 @pytest.mark.slow
 @on_posix
-@pytest.mark.parametrize(
-    "moments",
-    [(3, 9, 10, 11, 17), range(1, 60)],
-    ids=["some", "all"],
-)
+@pytest.mark.parametrize("moments", [range(1, 60)], ids=[""])
 def test_whoever_takes_over_may_be_killed_at_any_step_and_the_next_goes_on(
     path, moments, undisturbed, n_operations
 ):
@@ -153,14 +149,14 @@ def test_control_a_killed_taker_that_is_not_looked_for_stops_everybody(
 
 
 def races(folder: Path, n_rounds: int, *options: str) -> list[list[int]]:
-    """Return how many of 8 got the lock and were refused, and in how many rounds."""
+    """Return outcomes: how many of 8 got the lock, how many were refused, in how many rounds."""
     done = python("race", folder, "--rounds", n_rounds, *options, module="tests.support.rivals")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @on_posix
-@pytest.mark.parametrize("n_rounds", [20, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [20, pytest.param(150, marks=pytest.mark.slow)])
 def test_of_eight_that_try_at_once_exactly_one_gets_the_lock(tmp_path, n_rounds):
     assert races(tmp_path, n_rounds) == [[1, 7, n_rounds]]
 
@@ -171,38 +167,35 @@ def test_control_taking_a_lock_by_removing_it_gives_it_to_several(tmp_path):
 
 
 @on_posix
-@pytest.mark.parametrize("n_rounds", [20, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [20, pytest.param(150, marks=pytest.mark.slow)])
 def test_of_eight_of_which_four_are_killed_at_most_one_gets_the_lock_and_the_next_one_can(
     tmp_path, n_rounds
 ):
     assert all(n_got <= 1 for n_got, _, _ in races(tmp_path, n_rounds, "--killed"))
 
 
-# ---- stopped, and going on when another has come
+# ---- stopped, and going on after another took over
 
 
 def stopped(folder: Path, moments, *options: str) -> list[dict]:
-    """Return what became of a run stopped at each moment, and of the one that took over."""
+    """Return the fate of a run stopped at each moment, and of the one that took over."""
     at = ",".join(map(str, moments))
     done = python("stopped", folder, "--at", at, *options, module="tests.support.rivals")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-# Before it has the lock, while it takes it, removes what is there, begins its ledger, writes.
+# Before it has the lock, and while it takes it, removes old files, begins its ledger, writes.
 SOME = (1, 8, 12, 16, 25, 40, 70, 150, 260)
 
 
 @pytest.mark.slow
 @on_posix
-@pytest.mark.parametrize("moments", [SOME, range(1, 330, 6)], ids=["some", "all"])
 @pytest.mark.parametrize("options", [(), ("--same",), ("--killed",)], ids=lambda o: o[:1] or "")
-def test_a_run_that_was_stopped_anywhere_changes_nothing_once_another_has_come(
-    tmp_path, moments, options
-):
-    for found in stopped(tmp_path, moments, *options):
+def test_a_run_that_was_stopped_anywhere_changes_nothing_once_another_has_come(tmp_path, options):
+    for found in stopped(tmp_path, sorted({*SOME, *range(1, 330, 6)}), *options):
         assert found["is_sound"] and found["is_free"], found
-        # It begins anew when it had not begun, and else it is told: the bytes are of one run.
+        # It begins again if it had not begun, else it gets an error: the bytes are of one run.
         own, other = found["exits"]
         assert other == 0 and own in (0, 3), found
         last = "other" if own and "--same" not in options else "first"
@@ -243,7 +236,7 @@ def test_a_rename_that_had_looked_its_folder_up_is_too_late_as_well(path):
     first = held_elsewhere(path, Lease(0.2, 1000))
     session = first.writer.scratch
     (session / "late.partial").write_bytes(b"late")
-    # What the kernel has in hand of a folder while it renames: not its path, but itself.
+    # While it renames, the kernel holds a folder itself, not its path.
     folder = os.open(session, os.O_RDONLY)
     try:
         take_over(path)
@@ -297,14 +290,14 @@ def test_nor_does_it_let_go_of_the_lock_of_another(path):
 
 def append(path: Path, **record: object) -> None:
     with (path / LEDGER).open("ab") as file:
-        file.write(ledger._line(record))
+        file.write(ledger.as_line(record))
 
 
 def test_every_record_has_its_holders_number_which_grows_by_one(path):
     complete(path)
     append(path, kind="strike", holder=1, part=3)
     complete(path, resume=True)
-    verify(path, repair=True)  # which writes nothing, and has no number
+    verify(path, repair=True)  # it writes nothing, and has no number
     complete(path, resume=True)
     records = [json.loads(line) for line in (path / LEDGER).read_text().splitlines()]
     assert [record["kind"] for record in records if "holder" not in record] == ["run", "run"]
@@ -363,7 +356,7 @@ def test_a_store_of_a_version_without_numbers_and_leases_is_continued(
     records = [json.loads(line) for line in lines]
     known = history.parts.keys()
     without = [{k: v for k, v in r.items() if k not in ("crc32", "holder")} for r in records]
-    (path / LEDGER).write_bytes(b"".join(map(ledger._line, without)))
+    (path / LEDGER).write_bytes(b"".join(map(ledger.as_line, without)))
     edit_lock(path, namespace=None, lease_seconds=None)
     assert ledger.read(path).parts.keys() == known and ledger.read(path).holder == 0
     with pytest.warns(GradsweepWarning, match="which is gone"):

@@ -1,6 +1,6 @@
 """The fused engine: Programs as machine code, made with LLVM.
 
-A Job enters; a kernel leaves. `lowering/` makes LLVM IR of a Program, `runtime/` runs the machine
+A Job enters; a kernel leaves. `lowering/` writes a Program in LLVM IR, `runtime/` runs the machine
 code over points, and `target` knows the processor.
 Never sees a framework.
 """

@@ -1,8 +1,8 @@
 """The fused engine: a Program compiled to one machine-code loop for each of its stages.
 
-One SIMD lane computes one point, with every intermediate in a register; only results are written.
-Threads split the points. Each lane computes the same whatever the others do, so the bits of a
-result depend neither on the number of threads nor on where blocks begin.
+One SIMD lane computes one point, with intermediates in registers; memory takes the results, and the
+values that another stage or segment reads. Threads split the points. No lane depends on another, so
+the bits of a result depend neither on the number of threads nor on where blocks begin.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class FusedEngine:
         return f"it has no machine code for {missing}" if missing else ""
 
     def scratch_bytes(self, job: Job, block: Mapping[str, int]) -> int:
-        """Project what passes between stages; what a stage computes stays in registers."""
+        """Project the buffers between stages, and the vectors that a stage keeps in memory."""
         assert job.traced.program is not None
         lanes = find_lanes(job.traced.program, self._isa)
         n_threads = self.threads or available_threads()

@@ -23,7 +23,7 @@ class Isa:
     """One row: an instruction set, and how glibc's libmvec names its vector functions.
 
     Attributes:
-        feature: LLVM's name for what the processor must have; "" for what every one has.
+        feature: LLVM's name for what the processor must have; "" if every processor has it.
         letter: the letter after `_ZGV`; "" where there is no vector libm.
         vector_bytes: the width of a vector register.
         has_fma: whether it multiplies and adds with one rounding.
@@ -79,10 +79,10 @@ class MachineCode:
 
 
 def compile_ir(ir: str, symbols: Iterable[tuple[str, int]] = ()) -> MachineCode:
-    """Compile a module, with functions that it declares at given addresses.
+    """Compile a module; the functions that it only declares are at given addresses.
 
-    No optimisation pass is run: the vector code is written out, and a Program comes simplified.
-    Code generation alone stays linear in its length.
+    No optimisation pass runs: the IR is vector code, and its Program was simplified. Code
+    generation alone takes time linear in its length.
     """
     llvm = _binding()
     for name, address in symbols:

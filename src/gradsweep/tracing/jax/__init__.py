@@ -1,9 +1,9 @@
 """The JAX frontend: a derivative of a function written in JAX, traced at one point.
 
-A bound function, a Derivative and a point enter; a Trace leaves. `trace` tells the story,
+A bound function, a Derivative and a point enter; a Trace leaves. `trace` is the whole course;
 `operators` are JAX's own jvp and vjp; `lower` and the tables of rules/ turn a jaxpr into a Program,
-with loops, refs and nested jaxprs in files beside it that know it by `protocol`; `reach` finds what
-each result depends on, and `explain` says what went wrong.
+with loops, refs and nested jaxprs in files beside it that know it by `protocol`; `reach` finds the
+inputs that each result depends on, and `explain` says what went wrong.
 
 Knows nothing of sweeps, stages or engines.
 """

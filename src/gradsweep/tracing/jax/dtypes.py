@@ -1,4 +1,4 @@
-"""Which dtype of a Program stands for each dtype of a jaxpr."""
+"""The dtype of a Program for each dtype of a jaxpr."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from gradsweep.support.errors import NotAProgram
 
 __all__ = ["program_dtype", "require_dtype"]
 
-# An integer of fewer bits is exact in 64. uint64 is not, nor are complex numbers, random keys
-# and the floats narrower than float32: these may be constants and nothing else.
+# An integer of fewer bits is exact in 64. A Program holds no uint64, complex numbers, random keys
+# or floats narrower than float32: these may only be constants.
 _DTYPES = {
     "float64": "float64",
     "float32": "float32",

@@ -51,12 +51,12 @@ _NUMERIC_CALL = re.compile(r"\b(?:math|np|numpy)\.(?:\w+\.)*(\w+)\(")
 def explained(bound: BoundFunction, point: Mapping[str, Any]) -> Iterator[None]:
     """Turn what JAX raises while tracing into an error that a user can act on.
 
-    An exception of the function itself passes through, with a note that says where it was.
+    An exception of the function itself passes through, with a note of the point.
     """
     try:
         yield
     except GradsweepError as error:
-        # JAX tells everything that passes through it which frames it hides.
+        # JAX adds a note on the frames it hides to every exception that passes through it.
         error.__dict__.pop("__notes__", None)
         raise
     except tuple(_ADVICE) as error:
@@ -75,7 +75,7 @@ def explained(bound: BoundFunction, point: Mapping[str, Any]) -> Iterator[None]:
 
 
 def kept_value(bound: BoundFunction, where: str = "") -> StatefulFunction:
-    """Return the error of a function that uses what it stored while it was traced before."""
+    """Return the error of a function that uses a value it stored during an earlier trace."""
     return StatefulFunction(
         f"{bound.name} uses a value that it kept from an earlier call{where}.\n"
         f"Keep no state between calls: pass it in as an argument."

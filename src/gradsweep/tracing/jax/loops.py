@@ -1,6 +1,6 @@
 """Loops of a jaxpr: written out step by step where that is short, else as a Loop of the Program.
 
-Knows of lowering only what `Lowering` says.
+Knows of lowering only the protocol `Lowering`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from gradsweep.tracing.jax.refs import Ref, contents, refs_among
 
 __all__ = ["scan", "while_"]
 
-# So many equations are written out: then constants are folded, and step overlaps with step.
+# A loop of up to this many equations is written out: constants are folded, and steps overlap.
 _MOST_UNROLLED = 2_000
 
-# Of so few equations of the jaxpr, it is not asked how many they become.
+# A loop whose steps have at most this many equations of the jaxpr is written out, uncounted.
 _SHORT = 100
 
 
@@ -37,7 +37,7 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
     if refs_among([*carry, *rows]):
         raise NotAProgram("it loops over refs")
     order = np.arange(length)[:: -1 if params["reverse"] else 1]
-    # Carries are needed from step to step, rows where they are read.
+    # Every step needs the carries of the one before; rows are needed where they are read.
     wanted = [True] * n_carry + used[n_carry:]
 
     def unrolled() -> list[Any]:
@@ -140,12 +140,12 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
 
 
 class _Arrays:
-    """The arrays that a loop's steps read, and the numbers that they consist of.
+    """The arrays that a loop's steps read, and the variables of their elements.
 
-    What refs hold, which a step reads and writes, is carried from step to step before all else.
+    The contents of refs, which a step may read and write, are the first carries.
 
     Attributes:
-        avals: of the carries, without those.
+        avals: those of the other carries.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class _Arrays:
         return [*self._of_refs, *self.avals]
 
     def values(self, carries: list[int], given: list[int]) -> list[Any]:
-        """Return the constants and the carries, of the variables that they have within a step."""
+        """Return the constants and the carries as arrays of a step's own variables."""
         traced = iter(_shaped(given, [array.shape for array in self._traced]))
         arrays = _shaped(carries, [aval.shape for aval in self._all_avals])
         n_refs = len(self._refs)
@@ -200,7 +200,7 @@ class _Arrays:
         return find_body(self._lowering.builder, write, operands, n_steps, _positions(each))
 
     def results(self, carries: dict[int, int], used: Sequence[bool]) -> list[Any]:
-        """Return the carries in the end, None for those that are not used; refs get theirs."""
+        """Return the final carries, None for unused ones; set the final contents of refs."""
         numbers = [carries.get(k, 0) for k in range(len(self._initial))]
         arrays = _shaped(numbers, [aval.shape for aval in self._all_avals])
         for ref in self._refs:
@@ -209,10 +209,10 @@ class _Arrays:
 
 
 def _first_that_can(refs: Sequence[Ref], *ways: Callable[[], list[Any] | None]) -> list[Any]:
-    """Return what the first way gives that can; the error of the last but one where none can.
+    """Return the results of the first way that succeeds; else raise the last but one's error.
 
     Args:
-        refs: what the ways may write to.
+        refs: the refs that the ways may write to; they are restored before each way.
     """
     failures: list[NotAProgram] = []
     before = contents(refs)
@@ -236,7 +236,7 @@ def _flat(lowering: Lowering, values: Sequence[Value], avals: Sequence[Any]) -> 
 
 
 def _shaped(variables: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> list[Variables]:
-    """Return arrays of such shapes, of variables that `_flat` would return for them."""
+    """Return arrays of these shapes from flat variables, the inverse of `_flat`."""
     sizes = np.cumsum([np.prod(shape, dtype=np.int64) for shape in shapes])[:-1]
     blocks = np.split(np.array(variables, dtype=np.int64), sizes) if shapes else []
     return [block.reshape(shape) for block, shape in zip(blocks, shapes)]

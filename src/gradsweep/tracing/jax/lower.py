@@ -38,7 +38,7 @@ def lower(
 
     Args:
         leaves: for each input of the jaxpr, its key and an array of its shape and dtype.
-        names: what its outputs are called.
+        names: the names of its outputs.
 
     Raises:
         NotAProgram: when it is too large, or uses a primitive outside the tables of rules.
@@ -55,7 +55,7 @@ def lower(
 
 
 class _Lowering:
-    """Walk jaxprs, with a Builder to write on."""
+    """Walks jaxprs and writes their equations with a Builder."""
 
     def __init__(self, builder: Builder):
         self.builder = builder
@@ -83,7 +83,7 @@ class _Lowering:
     # -- jaxprs
 
     def within(self, builder: Builder) -> "_Lowering":
-        """Return what lowers jaxprs into another Builder."""
+        """Return a lowering into another Builder."""
         return _Lowering(builder)
 
     def inline(
@@ -111,7 +111,8 @@ class _Lowering:
     def _equation(self, equation: Any, operands: list[Value], used: list[bool]) -> list[Any]:
         is_pure = not has_effects(equation)
         if is_pure and any(map(_is_foreign, operands, equation.invars)):
-            # A key or a word of random bits can only be a constant, and JAX knows what of.
+            # A value whose dtype no Program has, such as a random key, can only be a constant, and
+            # JAX computes with it.
             constants = self._evaluate(equation, operands)
             if constants is not None:
                 return constants
@@ -143,15 +144,15 @@ class _Lowering:
             if result.aval.size > self.builder.max_equations:
                 raise NotAProgram(f"it computes an array of {result.aval.size:,} elements")
         variables = [self.variables(v, a.aval) for v, a in zip(operands, equation.invars)]
-        asked = _Asked(equation)
-        results = RULES[name](self.builder, asked, *variables)
-        if unread := asked.unread:
+        watched = _WatchedEquation(equation)
+        results = RULES[name](self.builder, watched, *variables)
+        if unread := watched.unread:
             raise NotAProgram(f"it uses {name} with {', '.join(unread)}")
         results = results if isinstance(results, list) else [results]
         return [self._fitted(array, v.aval.dtype) for array, v in zip(results, equation.outvars)]
 
     def _fitted(self, variables: Variables, dtype: Any) -> Variables:
-        """Return integers as their type holds them, which the Program's int64 is not."""
+        """Wrap integers to their own type, where the Program's int64 is wider."""
         wrap = WRAPS.get(dtype.name)
         return elementwise(self.builder, wrap, variables) if wrap else variables
 
@@ -169,8 +170,8 @@ class _Lowering:
         return [Known(r) for r in (results if primitive.multiple_results else [results])]
 
 
-class _Asked:
-    """An equation whose parameters are counted as they are read: none may be ignored."""
+class _WatchedEquation:
+    """An equation that records which parameters a rule reads, since none may be ignored."""
 
     def __init__(self, equation: Any):
         self.invars, self.outvars = equation.invars, equation.outvars
@@ -196,8 +197,8 @@ class _Counted(dict):
         return super().get(key, default)
 
 
-# Parameters that rules need not read: promises, hints of where and how fast to compute, and what
-# the shape and dtype of the result tell as well.
+# Parameters that rules need not read: promises, hints of where and how fast to compute, and facts
+# that the shape and dtype of the result tell as well.
 WITHOUT_MEANING = frozenset(
     """
     accuracy broadcast_dimensions conjugate_a fill_value index_dtype indices_are_sorted is_stable
@@ -251,7 +252,7 @@ def _linear_solve(
 def _platform_index(
     lowering: Lowering, equation: Any, operands: list[Value], used: list[bool]
 ) -> list[Any]:
-    """Choose among the ways that something is written for different hardware: here, the CPU."""
+    """Choose the variant for the CPU among variants for different hardware."""
     platforms = equation.params["platforms"]
     index = next(i for i, names in enumerate(platforms) if names is None or "cpu" in names)
     return [np.array(lowering.builder.constant(index, "int64"))]

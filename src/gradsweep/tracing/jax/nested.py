@@ -19,8 +19,8 @@ __all__ = [
     "opened",
 ]
 
-# Calls of a jaxpr that do nothing else, and the parameter that holds it. A kernel language's own
-# call (pallas_call) has one too and means something else, so the names are listed.
+# Primitives that only call a jaxpr, and the parameter that holds it. The call of a kernel language
+# (pallas_call) holds one too and means something else, so the names are listed.
 INLINED = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -45,9 +45,10 @@ def opened(jaxpr: Any) -> tuple[Jaxpr, Sequence[Any]]:
 
 
 def needed(jaxpr: Jaxpr, wanted: Sequence[bool]) -> list[tuple[Any, list[bool]]]:
-    """Return the equations that the wanted outputs need, each with which of its results are.
+    """Return the equations that the wanted outputs need, each with a flag for each result.
 
-    What reads or writes memory, or does something outside the function, is needed for that.
+    A flag tells whether the result is needed. An equation that reads or writes memory, or does
+    something outside the function, is always kept.
     """
     live = {id(v) for v, is_wanted in zip(jaxpr.outvars, wanted) if is_wanted}
     kept = []
@@ -59,7 +60,7 @@ def needed(jaxpr: Jaxpr, wanted: Sequence[bool]) -> list[tuple[Any, list[bool]]]
     return kept[::-1]
 
 
-# What JAX itself may leave out.
+# Effects that JAX itself may leave out.
 _FOR_DEBUGGING = ("DebugEffect", "OrderedDebugEffect")
 
 
@@ -69,7 +70,7 @@ def is_ref(atom: Any) -> bool:
 
 
 def has_effects(equation: Any) -> bool:
-    """Tell whether an equation does something beside computing its results."""
+    """Tell whether an equation does something besides computing its results."""
     return any(map(is_ref, equation.invars)) or any(
         type(effect).__name__ not in _FOR_DEBUGGING and not hasattr(effect, "input_index")
         for effect in equation.effects
@@ -77,7 +78,7 @@ def has_effects(equation: Any) -> bool:
 
 
 def has_own_rules(jaxpr: Any) -> bool:
-    """Tell whether a derivative rule of the user's own is in a jaxpr: it may be any function."""
+    """Tell whether a jaxpr holds a derivative rule of the user's own, which may be any function."""
     return any(
         equation.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call"))
         and not all(_is_of_jax(opened(called)[0]) for called in _called(equation))
@@ -94,7 +95,7 @@ def every_equation(jaxpr: Any) -> Iterator[Any]:
 
 
 def every_constant(jaxpr: Any) -> Iterator[Any]:
-    """Yield what a jaxpr and those inside it hold that is computed by none of them."""
+    """Yield the constants and literals of a jaxpr and of those inside it."""
     jaxpr, constants = opened(jaxpr)
     yield from constants
     for equation in jaxpr.eqns:
@@ -112,7 +113,7 @@ def _called(equation: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
 
 
 def _is_of_jax(jaxpr: Jaxpr) -> bool:
-    """Tell whether a jaxpr is of a function that JAX itself defines."""
+    """Tell whether JAX itself defines the function of a jaxpr."""
     source = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None)
     return f" at {_JAX}" in str(source)
 

@@ -22,7 +22,7 @@ Array = Any
 
 
 def scoped_x64() -> AbstractContextManager:
-    """Return a context in which 64-bit numbers stay so; no global flag is touched."""
+    """Return a context in which 64-bit numbers keep their bits; no global flag is touched."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     # Its place before jax 0.8.
@@ -35,9 +35,9 @@ class JaxAD:
     """The operators of `compose.AD` in JAX.
 
     Args:
-        dtype: the floating dtype of the point: that of every output which is not a bool.
+        dtype: the floating dtype of the point, which every output but a bool is cast to.
         keeps_bools: whether an output may be a truth value, which has no derivative.
-        is_symmetric: whether Hessians are.
+        is_symmetric: whether Hessians are sure to be symmetric.
     """
 
     outer: Mode = "forward"
@@ -100,8 +100,8 @@ class JaxAD:
         return jnp.sum(array, tuple(axes)) if axes else array
 
     def zeros_like(self, array: Array) -> Array:
-        # A scalar zero is made from an array of zeros, which is how lowering tells one that
-        # stands for nothing from a number that the user wrote.
+        # A scalar zero is made from an array of zeros: so lowering takes it for a structural zero,
+        # not for a number that the user wrote.
         return jnp.reshape(lax.full((1, *array.shape), 0, array.dtype), array.shape)
 
     def nothing_like(self, array: Array) -> Array:
@@ -124,7 +124,7 @@ def _not_a_number(what: str, value: Any) -> str:
 def _one_hot(shape: tuple[int, ...], dtype: Any) -> Array:
     """Return the standard basis of a space of arrays, stacked: (n, *shape).
 
-    It is padded with zeros, not compared with an iota, so that they are known to be structural.
+    It is padded with zeros, not compared with an iota, so that its zeros are structural.
     """
     n = prod(shape)
     ones = lax.full((n, 1), 1, dtype)

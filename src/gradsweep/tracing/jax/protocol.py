@@ -1,4 +1,4 @@
-"""What the rules of control flow know of what lowers a jaxpr: values, and the methods they call."""
+"""The values and methods of a lowering that the rules of control flow know."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["Control", "Known", "Lowering", "Value"]
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """An array of constants, of any dtype that JAX has, not yet made into variables."""
+    """An array of constants, of any dtype of JAX, not yet made into variables."""
 
     array: Any
 
@@ -21,7 +21,7 @@ Value = Variables | Known
 
 
 class Lowering(Protocol):
-    """What lowers a jaxpr into a Builder; the methods are those of `lower`."""
+    """Lowers a jaxpr into a Builder; the methods are those of `lower`."""
 
     builder: Builder
 
@@ -36,6 +36,6 @@ class Lowering(Protocol):
     def within(self, builder: Builder) -> "Lowering": ...
 
 
-# A rule of control flow takes the lowering, the equation, the values of its operands and which of
-# its results are used, and returns the results.
+# A rule of control flow takes the lowering, the equation, the values of its operands and a flag for
+# each result that tells whether it is used, and returns the results.
 Control = Callable[[Lowering, Any, list[Any], list[bool]], list[Any]]

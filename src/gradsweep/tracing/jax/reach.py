@@ -1,7 +1,7 @@
 """Find which inputs of a jaxpr each output may depend on, array by array.
 
-An input too many costs time; one missing would give wrong numbers. So whatever is not known to
-be narrower depends on everything that enters it.
+An input too many costs time; one missing would give wrong numbers. So the results of an equation
+depend on all of its operands unless it is known that they depend on fewer.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def _walk(jaxpr: Any, operands: Sequence[Keys]) -> list[Keys]:
         if not refs:
             found |= zip(equation.outvars, _equation(equation, operands))
             continue
-        # What is read of a ref depends on all that was written to it, and so does the ref.
+        # A value read from a ref depends on everything written to it, and so does the ref.
         everything = frozenset[str]().union(*operands)
         found |= dict.fromkeys([*equation.outvars, *refs], everything)
     return [read(atom) for atom in jaxpr.outvars]

@@ -1,9 +1,9 @@
 """JAX's refs in a jaxpr: memory that equations read and write, followed from write to write.
 
-A Ref holds what the memory holds by now, as any other value. Reads and writes of a part of it are
-traced by JAX itself as an index into an array, and lowered as that.
+A Ref holds the current content of the memory, a value like any other. JAX itself traces a read or
+write of a part as indexing of an array, and that is lowered.
 
-Knows of lowering only what `Lowering` says.
+Knows of lowering only the protocol `Lowering`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +21,10 @@ __all__ = ["REFS", "Ref", "contents", "refs_among", "run_each"]
 
 @dataclass(eq=False)
 class Ref:
-    """Memory, and what it holds after the equations that were lowered so far.
+    """Memory, and its content after the equations that were lowered so far.
 
     Attributes:
-        aval: of the array that it holds.
+        aval: the aval of its content.
     """
 
     content: Value
@@ -45,10 +45,10 @@ def run_each(
     ways: Sequence[Callable[[], Any]],
     choose: Callable[[Sequence[Value], Any], Value],
 ) -> list[Any]:
-    """Run every way from what the refs hold now, and leave in them what `choose` says.
+    """Run every way from the same contents of refs, then set these to what `choose` returns.
 
     Returns:
-        What each way returned.
+        The results of each way.
     """
     before = contents(refs)
     results, after = [], []
@@ -107,14 +107,14 @@ def _add(lowering: Lowering, equation: Any, operands: list[Any], used: list[bool
 def _inlined(
     lowering: Lowering, function: Callable, operands: list[Value], ref: Ref, atoms: Sequence[Any]
 ) -> list[Any]:
-    """Lower a function of what a ref holds and of other operands."""
+    """Lower a function of a ref's content and of other operands."""
     avals = [ref.aval, *(atom.aval for atom in atoms)]
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
     return lowering.inline(jax.make_jaxpr(function)(*shapes), operands)
 
 
 def _positions(equation: Any, array: Any, flat: Sequence[Any]) -> Any:
-    """Return the index that an equation reads or writes at: an array for every dim, or all."""
+    """Return the index that an equation reads or writes: an array for every dim, or `...`."""
     transforms = jax.tree.unflatten(equation.params["tree"], flat)
     if not transforms:
         return ...
@@ -137,14 +137,14 @@ def _positions(equation: Any, array: Any, flat: Sequence[Any]) -> Any:
 
 
 def _mode(equation: Any) -> str | None:
-    """Return what happens outside the array: a window moves inside, other writes are dropped."""
+    """Return the mode for writes outside the array: a window moves inside, others are dropped."""
     transforms = equation.params["tree"]
     atoms = equation.invars[2:]
     is_window = all(atom.aval.shape == () for atom in atoms)
     return "clip" if transforms.num_leaves and is_window else None
 
 
-# The names that versions of JAX have for them.
+# Under the names that different versions of JAX use.
 REFS: dict[str, Control] = {
     **dict.fromkeys(["new_ref", "ref", "mutable_array"], _new),
     "freeze": _freeze,

@@ -1,6 +1,6 @@
 """Trace a derivative of a JAX function at one point.
 
-The jaxpr of the derivative is JAX's own; what becomes of it is in `lower` and `reach`.
+JAX makes the jaxpr of the derivative; `lower` and `reach` read it.
 """
 
 import re
@@ -44,7 +44,7 @@ __all__ = ["trace"]
 
 Array = Any
 
-# What an output may be. Anything else is refused by `JaxAD.as_output`, with its path.
+# The types of an output. `JaxAD.as_output` refuses any other, with its path.
 _NUMERIC = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
 
 
@@ -105,10 +105,10 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.n
 
 
 def _eager(at_point: Callable, closed: ClosedJaxpr) -> Callable:
-    """Return what computes the results at one point after another.
+    """Return a function that computes the results at one point, for a loop over points.
 
-    It is jitted: operations called one by one are compiled one by one. Of what writes to refs JAX
-    cannot compile all that it can run.
+    It is jitted, because JAX compiles operations that are called one by one separately. With refs
+    or other effects JAX can run functions that it cannot compile; these run without jit.
     """
     compiled = jax.jit(at_point)
     if not any(map(has_effects, every_equation(closed))):
@@ -129,7 +129,7 @@ def _eager(at_point: Callable, closed: ClosedJaxpr) -> Callable:
 
 @contextmanager
 def _refused(bound: BoundFunction, derivative: Derivative) -> Iterator[None]:
-    """Say that JAX has no derivative where it raises, though the function has a value."""
+    """Raise MissingRule where JAX fails to differentiate a function that it can compute."""
     try:
         yield
     except (GradsweepError, jax.errors.JAXTypeError, jax.errors.JAXIndexError):
@@ -142,7 +142,7 @@ def _refused(bound: BoundFunction, derivative: Derivative) -> Iterator[None]:
 
 
 def _require_executable(closed: ClosedJaxpr) -> None:
-    """Refuse the forward derivative of a custom_vjp, which JAX itself refuses when it is run."""
+    """Refuse the forward derivative of a custom_vjp, as JAX itself does once it is run."""
     if any(equation.primitive.name == "custom_lin" for equation in every_equation(closed)):
         raise TypeError("can't apply forward-mode autodiff (jvp) to a custom_vjp function.")
 
@@ -164,14 +164,14 @@ def _jaxpr(function: Callable, leaves: list[tuple[str, np.ndarray]]) -> ClosedJa
     def of_arrays(*arrays: Array) -> Any:
         return function(dict(zip(keys, arrays)))
 
-    # A new function each time: JAX would hand out the jaxpr of an old one again.
+    # A new function each time: JAX would return the cached jaxpr of an old one.
     return jax.make_jaxpr(of_arrays)(*(array for _, array in leaves))
 
 
 def _program(
     closed: ClosedJaxpr, leaves: list[tuple[str, np.ndarray]], n_results: int
 ) -> tuple[Program | None, Exception | None]:
-    """Return the Program, or what stood in its way."""
+    """Return the Program, or the error that prevented it."""
     try:
         return lower(closed, leaves, [f"result {i}" for i in range(n_results)]), None
     except Exception as error:
@@ -181,8 +181,8 @@ def _program(
 def _reason(failure: Exception | None) -> str:
     if failure is None or isinstance(failure, NotAProgram):
         return str(failure or "")
-    # The parameters of an equation are JAX's own affair and change between its versions;
-    # JAX can still run what is not understood here.
+    # The parameters of an equation are private to JAX and change between its versions; JAX can
+    # still run an equation that is not understood here.
     return f"its jaxpr could not be read ({type(failure).__name__}: {failure})"
 
 
@@ -190,7 +190,7 @@ def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]
     """Trace the plain function twice and compare; return its jaxpr."""
     function: Any = bound.function
     if type(function).__name__ == "PjitFunction":
-        # jit would hand out its first trace again, with the state of then frozen in it.
+        # jit would return its first trace again, with the state of that time frozen in it.
         bound = replace(bound, function=function.__wrapped__)
     (value, first), (_, second) = (_signature(bound, leaves) for _ in range(2))
     if first != second:
@@ -206,7 +206,7 @@ def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]
 def _signature(
     bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]
 ) -> tuple[ClosedJaxpr, tuple]:
-    """Return the jaxpr of the function, and something that is equal for equal computations."""
+    """Return the jaxpr of the function, and a value that is equal for equal computations."""
     paths: list[pytree.Path] = []
 
     def outputs(values: Mapping[str, Array]) -> list[Array]:

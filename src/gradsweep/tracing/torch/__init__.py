@@ -1,9 +1,9 @@
 """The torch frontend: the aten operations of torch's own autograd, recorded at one point.
 
-A bound function, a Derivative and a point enter; a Trace leaves. `trace` tells the story; `ad` and
-`basis` are torch's pushforward and pullback, `recorder/` makes equations of what torch dispatches,
-`meaning` says what the user's code means and `lost` what it loses; `private` has every use of what
-has no public door in torch.
+A bound function, a Derivative and a point enter; a Trace leaves. `trace` is the whole course; `ad`
+and `basis` are torch's pushforward and pullback, `recorder/` writes dispatched operations as
+equations, `meaning` gives the user's code its meaning for backward and `lost` finds derivatives
+that get lost; `private` holds every use of a part of torch that has no public door.
 Never sees a sweep's axes, stages or engines.
 """
 

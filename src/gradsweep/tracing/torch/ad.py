@@ -1,13 +1,13 @@
 """torch's two operators, pushforward and pullback, in both of torch's forms.
 
-Each implements `compose.AD`. TorchAD goes through autograd: it is what is recorded, and what the
-loop engine runs. FunctionalAD goes through torch.func, which vmap can vectorise.
+Each implements `compose.AD`. TorchAD goes through autograd: it is recorded, and the loop engine
+runs it. FunctionalAD goes through torch.func, which vmap can vectorise.
 
-A derivative means what torch's backward says, in every mode: torch's forward formulas differ from
-it for what is under `no_grad`, for matrices that are taken to be symmetric, at some kinks, and
-where an autograd.Function has no `jvp`. So the pushforward is the transpose of the pullback. Where
-the pullback cannot be differentiated, or may be no linear function, or takes logarithms, its rows
-take the place of that; and torch's forward formulas are used where there is no backward at all.
+In every mode a derivative means what torch's backward says. torch's forward formulas differ from it
+under `no_grad`, for matrices that are taken to be symmetric, at some kinks, and where an
+autograd.Function has no `jvp`. So the pushforward is the transpose of the pullback. Where the
+pullback cannot be differentiated, may not be linear, or takes logarithms, its rows are used
+instead; and torch's forward formulas are used where there is no backward at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,8 +40,8 @@ _FRAMEWORKS_OWN = Rules()
 # What torch raises where it has no rule.
 _REFUSALS = (NotImplementedError, RuntimeError)
 
-# Up to so many basis vectors are followed one by one. Under the vmap over points, a second one over
-# a basis makes of a product of matrices many small ones, which takes up to five times as long.
+# Up to this many basis vectors are taken one by one. Under the vmap over points, a second vmap over
+# a basis splits a product of matrices into many small ones, which takes up to five times as long.
 _FEW_VECTORS = 8
 
 
@@ -52,7 +52,7 @@ def float_dtype(dtypes: Sequence[str]) -> torch.dtype:
 
 
 class _Arrays:
-    """What both forms have in common: how a torch array is handled.
+    """The methods that both forms share.
 
     Args:
         dtype: of floating results.
@@ -99,15 +99,15 @@ class _Arrays:
         Reference: Townsend (2017), "A new trick for calculating Jacobian vector products".
 
         Raises:
-            _REFUSALS: when torch cannot differentiate w J, or a rule of the function's own may
-                make something of w that is not linear.
+            _REFUSALS: when torch cannot differentiate w J, or a rule of the function's own may not
+                be linear in w.
         """
         raise NotImplementedError
 
     def _by_forward_formulas(
         self, function: Callable, x: Tensors, refusal: Exception
     ) -> Callable[[Seeds], tuple[Tensors, Tensors]]:
-        """Return v -> (y, J v) by torch's forward formulas; without those, it raises `refusal`."""
+        """Return v -> (y, J v) by torch's forward formulas, which raises `refusal` without one."""
         raise NotImplementedError
 
     def vjp(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
@@ -136,7 +136,7 @@ class _Arrays:
             )
         if array.dtype is torch.bool:
             return array
-        # Wider than asked for stays; narrower would lose digits in silence.
+        # A wider dtype stays; a narrower one would lose digits silently.
         if not array.is_floating_point() or array.dtype.itemsize < self.dtype.itemsize:
             return array.to(self.dtype)
         return array
@@ -165,7 +165,7 @@ def _described(value: Any) -> str:
 
 
 class TorchAD(_Arrays):
-    """autograd.
+    """The operators by autograd.
 
     Args:
         twice: whether what `vjp` returns is differentiated again.
@@ -192,11 +192,11 @@ class TorchAD(_Arrays):
             y, pull = self.vjp(function, x)
             if self.rules.are_own or takes_logarithms(y):
                 raise _no_linear_function()
-            # Whatever w is, the result is the same.
+            # The result is the same for every w.
             w = tuple(
                 torch.ones_like(array).requires_grad_()
                 if is_differentiable(array)
-                else torch.ones_like(array, dtype=self.dtype)  # which the derivative then has
+                else torch.ones_like(array, dtype=self.dtype)  # the derivative's dtype
                 for array in y
             )
             pulled, transposed = self._vjp_at(lambda *w: pull(w), w)
@@ -213,7 +213,7 @@ class TorchAD(_Arrays):
         return y, push
 
     def _linear(self, transposed: bool) -> AbstractContextManager[None]:
-        """Return what a pullback is computed under, or the transpose of one."""
+        """Return the context for computing a pullback, or the transpose of one."""
         return nullcontext()
 
     def _by_forward_formulas(
@@ -295,7 +295,7 @@ def _no_linear_function() -> NotImplementedError:
 
 
 class FunctionalAD(_Arrays):
-    """torch.func: the same, in a form that torch.func.vmap and torch.compile accept."""
+    """The operators by torch.func, which torch.func.vmap and torch.compile accept."""
 
     def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         if self.rules.are_own:

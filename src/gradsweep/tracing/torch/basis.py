@@ -1,8 +1,8 @@
 """Record a linear function once for a whole basis.
 
-The operators of autograd with one addition: where a linear function is applied to every vector of
-a basis, it is recorded on a vector of unknowns, and the equations are then written anew for each
-basis vector, whose zeros are structural. The function's own operations run once.
+The operators of autograd with one addition: a linear function that is applied to every vector of a
+basis is recorded on a vector of unknowns, and its equations are then rewritten for each basis
+vector, whose zeros are structural. The function's own operations run once.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,15 @@ __all__ = ["RecordedAD"]
 
 
 class RecordedAD(TorchAD):
-    """autograd while a Recorder is active."""
+    """The operators by autograd while a Recorder is active."""
 
-    # A column of a Hessian is recorded once for all, and takes fewer equations than a row.
+    # The columns of a Hessian are recorded once for all, and take fewer equations than its rows.
     outer: Mode = "forward"
 
     def __init__(self, recorder: Recorder, dtype: torch.dtype, twice: bool, watch: Watch):
         super().__init__(dtype, twice, watch=watch)
         self.recorder = recorder
-        # Inside another derivative the results carry a graph, which new equations would lose.
+        # Inside another derivative the results carry a graph, which rewritten equations would lose.
         self._is_inside = False
 
     def _linear(self, transposed: bool) -> AbstractContextManager[None]:

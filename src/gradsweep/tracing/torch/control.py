@@ -1,8 +1,8 @@
 """Run torch's own control flow as Python's: torch.cond, while_loop and scan.
 
 torch compiles each of them where it is called, even outside torch.compile, and its compiler would
-follow our own code. Here they are branches and loops that Python runs, and what decides them is
-read as in any `if`.
+trace this package's own code. Here Python runs them as branches and loops, and reads their
+conditions as in any `if`.
 
 Knows nothing of how operations are recorded.
 """
@@ -26,15 +26,15 @@ def is_compiler_loaded() -> bool:
 
 
 def without_compiling() -> AbstractContextManager:
-    """Let functions run as they are written that torch.compile was called on."""
-    # Nothing was compiled without it, and loading it takes a second.
+    """Let functions that torch.compile was called on run as they are written."""
+    # While the compiler is not loaded nothing is compiled, and loading it takes a second.
     if not is_compiler_loaded() or torch.compiler.is_compiling():
         return nullcontext()
     return torch.compiler.set_stance("force_eager")
 
 
 def control_flow(function: Any) -> Callable | None:
-    """Return what to call in place of one of torch's operators of control flow; None for others."""
+    """Return the replacement of one of torch's operators of control flow; None for others."""
     name = private.higher_order_name(function)
     return _IN_PYTHON.get(name) if name else None
 

@@ -12,17 +12,17 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["Float64Mode"]
 
-# Those whose result is floating, whatever their arguments are ...
+# Functions whose result is floating for any arguments ...
 _FLOATING = {
     torch.zeros, torch.ones, torch.empty, torch.eye, torch.linspace, torch.logspace,
     torch.hann_window, torch.hamming_window, torch.blackman_window, torch.bartlett_window,
     torch.kaiser_window,
 }  # fmt: skip
-# ... and those whose result is floating when they are given a Python float.
+# ... and functions whose result is floating when they are given a Python float.
 _FROM_VALUES = {
     torch.tensor, torch.as_tensor, torch.asarray, torch.full, torch.arange, torch.scalar_tensor,
 }  # fmt: skip
-# A bool is a condition there, and only the numbers to choose from become wider.
+# Their bool is a condition, and only the numbers to choose from become wider.
 _CHOOSES = {torch.where, torch.Tensor.where}
 _TO_FLOAT32 = {torch.Tensor.float, torch.Tensor.to, torch.Tensor.type}
 
@@ -60,7 +60,7 @@ def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
 
 
 def _caller_is_distributions() -> bool:
-    # torch.distributions turns Normal(0.1, 0.3) into tensors of the default dtype, by name.
+    # torch.distributions turns Normal(0.1, 0.3) into tensors, and names the default dtype.
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_between(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
@@ -68,7 +68,7 @@ def _caller_is_distributions() -> bool:
 
 
 def _is_between(module: str) -> bool:
-    """Tell whether a module's code stands between a mode and the code that called torch."""
+    """Tell whether a module's code runs between a mode and the code that called torch."""
     return module.startswith((__package__, "torch.overrides", "torch.functional"))
 
 

@@ -1,4 +1,4 @@
-"""Linear maps of several tensors to several, as tables: their bases, rows and columns."""
+"""Linear maps between tuples of tensors, as tables: their bases, rows and columns."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 Tensors = tuple[torch.Tensor, ...]
-# Tangents or cotangents; None is a zero that stands for nothing.
+# Tangents or cotangents; None is a structural zero.
 Seeds = Sequence[torch.Tensor | None]
 
 
@@ -37,7 +37,7 @@ def filled(seeds: Seeds, like: Tensors) -> Tensors:
 
 
 def shaped(results: torch.Tensor, array: torch.Tensor) -> torch.Tensor:
-    """Give the results for each basis vector of an array the array's own dims first."""
+    """Reshape the results for each basis vector of an array: the array's dims come first."""
     return results.reshape((*array.shape, *results.shape[1:]))
 
 
@@ -54,7 +54,7 @@ def contracted(row: Tensors, v: Seeds) -> torch.Tensor:
 
 
 def basis_first(partial: torch.Tensor, n_dims: int) -> torch.Tensor:
-    """Take the last dims of a partial derivative, which are its argument's, to the front."""
+    """Move the last dims of a partial derivative, which are its argument's, to the front."""
     return torch.movedim(partial, tuple(range(-n_dims, 0)), tuple(range(n_dims)))
 
 
@@ -65,23 +65,23 @@ def is_differentiable(array: torch.Tensor) -> bool:
 def require_transpose(x: Tensors, y: Tensors, v: Seeds, pulled: Tensors, pushed: Tensors) -> None:
     """Check that (w J) v is w (J v), for a w of ones.
 
-    A rule of the user's own may be lost where it is differentiated again: it computes under
-    no_grad, say, or uses the gradient in ways that are not linear.
+    A rule of the user's own may be lost when it is differentiated again: it may compute under
+    no_grad, or not be linear in the gradient.
 
     Raises:
-        NotImplementedError: when it is not.
+        NotImplementedError: when the two differ.
     """
     given = [(a, b) for a, b in zip(pulled, v) if b is not None]
     left, left_size = _sums([plain(a) * plain(b) for a, b in given])
     right, right_size = _sums([array for array in pushed if is_differentiable(array)])
-    # What is left of terms that cancel is compared with what a derivative usually is, y / x.
+    # Where terms cancel, their rest is compared with the usual size of a derivative, y / x.
     usual = _sums(y)[1] * _sums([b for _, b in given])[1] / (_sums(x)[1] or 1.0)
     if abs(left - right) > _TOLERANCE * (left_size + right_size) + _NOTHING * usual:
         raise NotImplementedError("a rule for the gradient cannot itself be differentiated")
 
 
 def _sums(tensors: Sequence[torch.Tensor]) -> tuple[float, float]:
-    """Return the sum of all elements, and that of their sizes."""
+    """Return the sum of all elements, and the sum of their absolute values."""
     total = size = 0.0
     for tensor in map(plain, tensors):
         if not tensor._is_zerotensor():
@@ -90,6 +90,6 @@ def _sums(tensors: Sequence[torch.Tensor]) -> tuple[float, float]:
     return total, size
 
 
-# So much may roundings differ, relatively; what is lost makes a difference of another order.
+# The relative difference that rounding may make; a rule that is lost makes a far larger one.
 _TOLERANCE = 1e-4
 _NOTHING = 1e-10

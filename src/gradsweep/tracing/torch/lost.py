@@ -1,6 +1,6 @@
-"""Refuse a derivative that ends where the function goes on.
+"""Refuse a derivative that gets lost on the way from the arguments to the outputs.
 
-What was watched while a derivative was run enters; an error, a warning or nothing leaves.
+A Watch of the derivative's run enters; an error, a warning or nothing leaves.
 """
 
 import warnings
@@ -14,7 +14,7 @@ from gradsweep.tracing.torch.source import torch_instead
 
 __all__ = ["require_no_cut", "require_whole"]
 
-# So much, relatively, are numbers changed that Python reads, to see whether results change.
+# The relative changes made to numbers that Python reads, to see whether results change.
 _SHIFTS = 2.0**-26, 2.0**-25
 
 
@@ -22,11 +22,11 @@ def require_whole(bound: BoundFunction, watch: Watch, value: Callable[[Watch], R
     """Check that no derivative got lost on the way from the arguments to the outputs.
 
     Args:
-        watch: what was seen while the derivative was run.
+        watch: the Watch under which the derivative was run.
         value: runs the function itself, watched.
 
     Raises:
-        DerivativeError: when one did, with the line.
+        DerivativeError: when one did; it names the line.
     """
     require_no_cut(bound, watch)
     of_kind = {kind: [c for c in watch.reached if c.kind == kind] for kind in _ADVICE}
@@ -53,7 +53,7 @@ def require_no_cut(bound: BoundFunction, watch: Watch) -> None:
     """Check that no operation without a derivative lies before an output.
 
     Raises:
-        DerivativeError: when one does, with its name and the line.
+        DerivativeError: when one does; it names the operation and the line.
     """
     for cut in watch.reached:
         if cut.kind == "operation":
@@ -84,7 +84,7 @@ def _lost(bound: BoundFunction, cut: Cut) -> DerivativeError:
 def _line_that_matters(watch: Watch, value: Callable[[Watch], Recording]) -> str:
     """Return the first line whose numbers change what the function returns, or ""."""
     for line in dict.fromkeys(read.line for read in watch.reads):
-        # Not beside the unchanged numbers, where a comparison may hold by a hair.
+        # Two changes are compared: with the unchanged numbers a comparison may hold by a hair.
         first, second = (value(Watch(perturbed=(frozenset([line]), by))) for by in _SHIFTS)
         if not agree(first, second):
             return line

@@ -1,9 +1,9 @@
-"""Give what a function does the meaning that it has for torch's backward, and watch it.
+"""Give a function's operations the meaning that they have for torch's backward, and watch them.
 
-A function runs under `AsBackward`. What it computes under `no_grad` or in inference mode is a
-constant in every mode, and so are numbers that a constructor copies out of tensors. A Watch notes
-where a derivative ends without a word: at an operation that has none, at a number that Python
-reads, at an array that NumPy gets.
+A function runs under `AsBackward`. Results computed under `no_grad` or in inference mode are
+constants in every mode, and so are numbers that a constructor copies out of tensors. A Watch notes
+where a derivative ends silently: at an operation that has none, at a number that Python reads, at
+an array that NumPy gets.
 
 Knows nothing of how operations are recorded, nor of Programs.
 """
@@ -35,9 +35,9 @@ class Cut:
     """A place where a derivative ends.
 
     Attributes:
-        kind: at an operation without one, under no_grad, or where a constructor copies numbers.
-        name: of the operation.
-        line: of the user's.
+        kind: an operation without a derivative, no_grad, or a constructor that copies numbers.
+        name: the name of the operation.
+        line: the user's line.
     """
 
     kind: CutKind
@@ -47,14 +47,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Read:
-    """A place where Python reads numbers out of a tensor: what it gets, and the user's line."""
+    """A place where Python reads numbers out of a tensor: into what, and at which line."""
 
     name: str
     line: str
 
 
 def _shifted(value: Any, by: float) -> Any:
-    """Return numbers a little away from those that were read; what counts is left alone."""
+    """Return floating numbers changed a little; integers and bools stay."""
     if isinstance(value, list):
         return [_shifted(item, by) for item in value]
     if isinstance(value, float | complex):
@@ -64,7 +64,8 @@ def _shifted(value: Any, by: float) -> Any:
     return value
 
 
-# How Python reads numbers out of a tensor, and what it gets. `item` says that a constant is meant.
+# The methods that read numbers out of a tensor, and what each returns. `item` is none of them: it
+# says that a constant is meant.
 _NUMBERS = {
     torch.Tensor.__float__: "a Python float",
     torch.Tensor.__complex__: "a Python number",
@@ -73,7 +74,7 @@ _NUMBERS = {
 }
 _ARRAYS = {torch.Tensor.numpy, torch.Tensor.__array__}
 
-# What hands out the memory of a tensor, which a traced one does not have.
+# The methods that hand out the memory of a tensor, which a traced one does not have.
 _MEMORY = {
     torch.Tensor.__dlpack__: "DLPack",
     torch.Tensor.data_ptr: "data_ptr()",
@@ -83,10 +84,10 @@ _MEMORY = {
     torch.Tensor.__cuda_array_interface__.__get__: "the CUDA array interface",
 }
 
-# Constructors that copy numbers out of tensors: constants, as torch says in a warning at most.
+# Constructors that copy numbers out of tensors as constants; torch warns at most.
 _COPIES = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}
 
-# What says that a constant is meant, or takes nothing of a tensor but its form.
+# Functions that say that a constant is meant, or that take only the form of a tensor.
 _MEANT = {
     torch.Tensor.detach, torch.Tensor.detach_, torch.Tensor.data.__get__, torch.detach,
     torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, torch.rand_like,
@@ -95,18 +96,19 @@ _MEANT = {
     torch.Tensor.zero_, torch.zero_, torch.Tensor.requires_grad_, torch.Tensor.grad.__get__,
 }  # fmt: skip
 
-# What makes of its first argument something that has the form of another.
+# Functions that give their first argument the form of another.
 _IN_THE_FORM_OF = {
     torch.Tensor.to, torch.Tensor.type_as, torch.Tensor.expand_as, torch.Tensor.view_as,
     torch.Tensor.reshape_as,
 }  # fmt: skip
 
-# Of several results, these lack the derivative of some that have one. Elsewhere it is that of what
-# each of them is made of (meshgrid), or zero all around a point (the sign of slogdet, P of lu).
+# Operations where torch lacks the derivative of some results only. In others a result without one
+# loses nothing: its own operands have none (meshgrid), or it is constant around a point (the sign
+# of slogdet, P of lu).
 _PARTLY_DIFFERENTIABLE = {"lstsq"}
 
 
-# What torch allows for tensors that are differentiated alone, and what it returns.
+# Methods that torch allows only for tensors that are differentiated, and what they return.
 _HOOKS: dict[Any, Callable[[], Any]] = {
     torch.Tensor.register_hook: lambda: RemovableHandle(OrderedDict()),
     torch.Tensor.retain_grad: lambda: None,
@@ -114,7 +116,7 @@ _HOOKS: dict[Any, Callable[[], Any]] = {
 
 
 class Recorder(Protocol):
-    """What a Watch asks of what records."""
+    """The part of a recorder that a Watch uses."""
 
     def guard(self, tensor: RecordedTensor) -> None:
         """Note that Python sees the numbers of a tensor."""
@@ -127,17 +129,17 @@ class Recorder(Protocol):
 
 
 class Watch:
-    """What is seen of a function while it is traced.
+    """Watches a function while it is traced.
 
     Args:
-        perturbed: at which lines numbers that are read are changed a little, and by how much.
+        perturbed: the lines at which the numbers read are changed a little, and by how much.
 
     Attributes:
-        reads: where numbers are read that may lose a derivative.
+        reads: the places where numbers are read that may lose a derivative.
         reached: the cuts that lie before some output.
         is_connected: whether a derivative reaches some output.
         is_hooked: whether the function changes derivatives by a hook.
-        recorder: what records, while tensors are recorded.
+        recorder: the active recorder, while tensors are recorded.
     """
 
     def __init__(self, perturbed: tuple[frozenset[str], float] = (frozenset(), 0.0)):
@@ -145,16 +147,16 @@ class Watch:
         self.begin()
 
     def begin(self, recorder: Recorder | None = None) -> None:
-        """Forget what was seen: the function is run anew."""
+        """Forget everything that was seen, before the function runs again."""
         self.reads: dict[Read, None] = {}
         self.reached: dict[Cut, None] = {}
         self.is_connected = self.is_hooked = False
         self.recorder = recorder
-        # Arrays that were handed out, and what they held.
+        # Arrays that were handed out, each with the array that it is a copy of.
         self._handed: list[tuple[np.ndarray, np.ndarray]] = []
 
     def read(self, function: Callable, tensor: torch.Tensor, args: tuple, kwargs: dict) -> Any:
-        """Return the numbers of a tensor, and note where they go."""
+        """Return the numbers of a tensor, and note the place."""
         is_array, line = function in _ARRAYS, user_line()
         if is_array and tensor.requires_grad and torch.is_grad_enabled():
             raise DerivativeError(
@@ -162,7 +164,7 @@ class Watch:
                 f"passes through NumPy.\n{torch_instead(line)}; or x.item(), if a constant is "
                 f"meant."
             )
-        # torch itself advises .detach().numpy(), so that detach says nothing of an array.
+        # torch itself advises .detach().numpy(), so detach does not say that a constant is meant.
         is_lost = torch.is_grad_enabled() and (tensor.requires_grad or is_array)
         if isinstance(tensor, RecordedTensor) and not tensor.depends:
             is_lost = False
@@ -170,7 +172,7 @@ class Watch:
             self.reads[Read(_NUMBERS.get(function, "a NumPy array"), line)] = None
         if function is torch.Tensor.__format__ and tensor.ndim == 0:
             number = tensor.detach().item()
-            # With all digits where it is changed, so that the change shows.
+            # A changed number has all its digits, so that the change shows.
             return (
                 str(_shifted(number, self._shift)) if line in self._lines else format(number, *args)
             )
@@ -197,17 +199,17 @@ class Watch:
         return handed
 
     def look(self, function: Any, given: Any, result: Any) -> None:
-        """Note an operation whose results have no derivative although what it is given has.
+        """Note an operation whose results have no derivative although its arguments have.
 
         Args:
-            given: the arguments whose values the results are made of.
+            given: the arguments whose values the results depend on.
         """
         results = [t for t in tensors_in((result,)) if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
         if not ended or not any(t.requires_grad for t in tensors_in(given)):
             return
         if any(map(private.is_wrapped, (*results, *tensors_in(given)))):
-            return  # torch.func inside the function keeps its own books
+            return  # torch.func inside the function does its own bookkeeping
         name = private.LINEARIZE if private.is_linearizing() else _name(function)
         if len(ended) < len(results) and name.rpartition(".")[2] not in _PARTLY_DIFFERENTIABLE:
             return
@@ -222,10 +224,10 @@ class Watch:
                 if self.recorder is not None:
                     self.recorder.has_cuts = True
             else:
-                self.reached[cut] = None  # nothing tells where a plain tensor goes
+                self.reached[cut] = None  # nothing follows where a plain tensor goes
 
     def returned(self, outputs: Iterable[Any]) -> None:
-        """Look at what the function returns.
+        """Look at the function's outputs.
 
         Raises:
             RuntimeError: when it wrote into a NumPy array that a tensor would have shared.
@@ -269,7 +271,7 @@ class AsBackward(TorchFunctionMode):
             with self:
                 return in_python(*args, **kwargs)
         if function in _HOOKS and not args[0].requires_grad:
-            return _HOOKS[function]()  # of a value nobody differentiates
+            return _HOOKS[function]()  # nobody differentiates this value
         if watch is not None and function is torch.Tensor.register_hook:
             watch.is_hooked = True
         if function in _COPIES and args and _holds_tensors(args[0]):
@@ -281,11 +283,11 @@ class AsBackward(TorchFunctionMode):
         return result
 
     def _constant(self, function: Callable, args: tuple, kwargs: dict) -> Any:
-        """Call a function under no_grad: what it returns has no derivative in any mode."""
+        """Call a function under no_grad: its result has no derivative in any mode."""
         originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
         def detached(tensor: torch.Tensor) -> torch.Tensor:
-            if not private.has_tangent(tensor):  # which alone no_grad would let through
+            if not private.has_tangent(tensor):  # no_grad lets tangents through
                 return tensor
             constant = tensor.detach()
             originals[id(constant)] = tensor, constant
@@ -303,7 +305,7 @@ class AsBackward(TorchFunctionMode):
 
 
 def _valued(function: Callable, args: tuple, kwargs: dict) -> Any:
-    """Return the arguments whose values a function takes, and not their form alone."""
+    """Return the arguments of which a function takes the values, not only the form."""
     if function in _IN_THE_FORM_OF and not private.is_linearizing():
         return args[:1]
     return args, kwargs
@@ -316,7 +318,7 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _copied(function: Callable, data: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """Return what a constructor makes of tensors; torch itself reads their numbers one by one."""
+    """Return a constructor's result from tensors; torch itself reads their numbers one by one."""
     if function is torch.Tensor.new_tensor:
         data, args = args[0], args[1:]
     if isinstance(data, torch.Tensor) and function in (torch.as_tensor, torch.asarray):

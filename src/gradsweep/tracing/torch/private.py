@@ -1,7 +1,8 @@
 """Every use of a part of torch that has no public door, each with its reason.
 
-Nothing else in the package touches a name of torch that begins with an underscore, but for
-`Tensor._make_wrapper_subclass`, which torch's documentation of tensor subclasses uses.
+Nothing else in the package touches a name of torch that begins with an underscore, but for three of
+Tensor: `_make_wrapper_subclass`, which torch's documentation of tensor subclasses uses, `_version`
+and `_is_zerotensor`.
 """
 
 import sys
@@ -39,12 +40,12 @@ class FastDispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
         return False
 
 
-# What makes a subclass pass through torch functions as a plain tensor does; without it, each
-# call goes through Python twice.
+# With this a subclass passes through torch functions as a plain tensor does; without it, each call
+# goes through Python twice.
 without_override = torch._C._disabled_torch_function_impl
 
 
-# What no_grad and its like call when they begin and end; modes of torch functions see it too.
+# no_grad and its like call this when they begin and end, and modes of torch functions see it.
 set_grad_enabled = torch._C._set_grad_enabled
 
 
@@ -71,7 +72,7 @@ def decomposition(op: torch._ops.OpOverload) -> Callable | None:
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor is one that a transformation of torch.func computes with."""
+    """Tell whether a tensor belongs to a transformation of torch.func."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
@@ -81,9 +82,9 @@ _FRAMES_UP_TO_LINEARIZE = 5
 
 
 def is_linearizing() -> bool:
-    """Tell whether torch.func.linearize itself makes tangents in the form of what it is given.
+    """Tell whether torch.func.linearize is giving tangents the form of its arguments.
 
-    What it returns takes the point for a constant. It is a plain function that no mode sees.
+    Its result takes the point for a constant. It is a plain function that no mode sees.
     """
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_FRAMES_UP_TO_LINEARIZE):
@@ -95,7 +96,7 @@ def is_linearizing() -> bool:
 
 
 def ends_derivatives(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has a node in autograd's graph that stands for a missing rule."""
+    """Tell whether a tensor's node in autograd's graph stands for a missing rule."""
     return type(tensor.grad_fn).__name__ in ("NotImplemented", "WarnNotImplemented")
 
 

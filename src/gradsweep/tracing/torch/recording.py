@@ -45,7 +45,7 @@ VALUE = Derivative("value", ())
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What one run of the derivative showed.
+    """The outcome of one run of a derivative.
 
     Attributes:
         values: the results at the point.
@@ -63,10 +63,10 @@ class Recording:
 
 @dataclass(frozen=True, eq=False)
 class Function(BoundFunction):
-    """A function as it is differentiated: of copies, with the meaning that backward gives it.
+    """A function as it is differentiated: on copies, with the meaning that backward gives it.
 
-    What it does in place to its arguments harms no other call. Contexts that it is called in, such
-    as the caller's no_grad, do not count; those that it enters do.
+    Its writes into its arguments harm no other call. Contexts around the call, such as the caller's
+    no_grad, do not count; contexts that it enters do.
     """
 
     watch: Watch | None = None
@@ -129,10 +129,10 @@ def evaluate(
     """Run a derivative on plain tensors, for functions that recorded tensors do not suit.
 
     Args:
-        error: why they do not.
+        error: the error on recorded tensors.
 
     Raises:
-        MissingRule: when the function has a value and torch no derivative of it.
+        MissingRule: when torch has no derivative of a function that it can compute.
     """
     leaves = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
     operators = TorchAD(dtype, _is_second(derivative), watch=watch)
@@ -155,7 +155,7 @@ def evaluate(
 
 @contextmanager
 def _refused(bound: BoundFunction, derivative: Derivative) -> Iterator[None]:
-    """Say that torch has no derivative where it raises, though the function has a value."""
+    """Raise MissingRule where torch fails to differentiate a function that it can compute."""
     try:
         yield
     except GradsweepError:
@@ -178,12 +178,12 @@ def agree(first: Recording, second: Recording) -> bool:
     return _are_equal(first.values, second.values)
 
 
-# What LAPACK does may depend on where the memory lies, in the last digits.
+# The last digits of LAPACK's results may depend on where the memory lies.
 _ROUNDINGS = 2.0**12
 
 
 def _are_equal(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:
-    """Tell whether tensors are the same but for roundings, which functions with state are not."""
+    """Tell whether tensors are the same but for rounding; state changes them by more."""
     return len(first) == len(second) and all(map(_is_equal, first, second))
 
 
@@ -218,5 +218,5 @@ def _leaves_reached(program: Program) -> tuple[frozenset[str], ...]:
 
 
 def _name(row: Result) -> str:
-    """Name a Program's output: its kind, its output's path, what it is with respect to."""
+    """Name a Program's output: by its kind, its path, and the leaves in its `wrt`."""
     return " ".join(part for part in (row.kind, row.output, *row.wrt) if part)

@@ -18,7 +18,7 @@ from gradsweep.support.imported import imported
 __all__ = ["torch_instead", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Functions that are traced stand here too.
+# Folders of this package with functions that are traced.
 _EXAMPLES = tuple(os.path.join(_PACKAGE, name) for name in ("examples", "testing"))
 
 
@@ -47,7 +47,7 @@ _NUMERIC_CALL = re.compile(r"\b(math|np|numpy)\.(?:\w+\.)*(\w+)\(")
 
 
 def torch_instead(line: str) -> str:
-    """Return what to write in a line of the user's that calls a function of NumPy or math."""
+    """Return advice for a line of the user's that calls a function of NumPy or math."""
     call = _NUMERIC_CALL.search(line)
     if call is None:
         return "Write torch.exp, say, for math.exp"

@@ -1,7 +1,7 @@
 """Trace a derivative of a torch function at one point.
 
 A bound function, a Derivative and a point enter; a Trace leaves: a Program where the function's
-operations allow one, and the function itself in torch's own forms.
+operations allow one, and the derivative in torch's own operations.
 Never sees a sweep's axes, nor an engine.
 """
 
@@ -48,17 +48,17 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         point: the value of every leaf, directions included.
 
     Raises:
-        StatefulFunction: when the function draws random numbers, changes what is not its own, or
-            returns different things for the same arguments.
-        OutputError: when the quantity is not defined for what the function returns.
+        StatefulFunction: when the function draws random numbers, changes a tensor that it does not
+            own, or returns different values for the same arguments.
+        OutputError: when the quantity is not defined for the function's outputs.
     """
     start = time.perf_counter()
     dtype = float_dtype([value.dtype.name for value in point.values()])
-    context = partial(_as_asked, dtype)
+    context = partial(_computing_in, dtype)
     order = QUANTITIES[derivative.quantity].order
-    with _told_where(bound, point), context():
+    with _with_notes(bound, point), context():
         run = partial(_run, bound, dtype=dtype, point=point)
-        # First, since a function may do something else when it is called first.
+        # The value comes first, since a function's first call may do something else.
         first, second = (run(VALUE, Watch()) for _ in range(2))
         if not agree(first, second):
             raise keeps_state(bound)
@@ -66,7 +66,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         try:
             recording = run(derivative, watch)
         except MissingRule:
-            require_no_cut(bound, watch)  # which says more of where it is
+            require_no_cut(bound, watch)  # which names the line
             raise
         if order:
             require_whole(bound, watch, partial(run, VALUE))
@@ -74,7 +74,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         if order > 1 and derivative.mode == "forward":
             safe = _by_rows(derivative)
             rows = _at_point(bound, safe, TorchAD(dtype, True, recording.rules))
-            if not _bear_a_derivative(recording.values, rows, point):
+            if not _agree_with_rows(recording.values, rows, point):
                 derivative, recording = safe, run(safe, Watch())
     rules = recording.rules
     found = Trace(
@@ -113,13 +113,13 @@ def _run(
     except Exception as error:
         if is_compiler_loaded() and not is_loaded:  # the function loaded it
             return _run(bound, derivative, watch, dtype, point)
-        # Perhaps only a recorded tensor cannot do it; else the function fails here too.
+        # Perhaps it fails only on recorded tensors; else it fails here too.
         return evaluate(bound, derivative, dtype, point, error, watch)
 
 
 @contextmanager
-def _as_asked(dtype: torch.dtype) -> Iterator[None]:
-    """Compute in a dtype, and with derivatives whatever mode the caller of gradsweep is in."""
+def _computing_in(dtype: torch.dtype) -> Iterator[None]:
+    """Compute in a dtype, and with derivatives even if the caller is in inference mode."""
     with torch.inference_mode(False), Float64Mode() if dtype is torch.float64 else nullcontext():
         yield
 
@@ -137,11 +137,11 @@ def _by_rows(derivative: Derivative) -> Derivative:
     return replace(derivative, mode="reverse", outer="reverse")
 
 
-def _bear_a_derivative(values: Sequence[torch.Tensor], by_rows: Call, point: Point) -> bool:
-    """Tell whether derivatives of pushforwards are what torch's backward of backward says.
+def _agree_with_rows(values: Sequence[torch.Tensor], by_rows: Call, point: Point) -> bool:
+    """Tell whether derivatives of pushforwards agree with torch's backward of backward.
 
-    A pushforward is made of torch's formulas for second derivatives, and some of these must not be
-    differentiated: layer_norm's takes the mean for a constant, and says nothing of it.
+    A pushforward consists of torch's formulas for second derivatives, and some of these must not be
+    differentiated: layer_norm's silently takes the mean for a constant.
     """
     try:
         rows = by_rows({key: torch.from_numpy(np.array(value)) for key, value in point.items()})
@@ -162,8 +162,8 @@ def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
 def _is_transposed(derivative: Derivative) -> bool:
     """Tell whether a derivative takes pushforwards, which are transposes of pullbacks.
 
-    A formula of torch's may end in a choice, because its factors are NaN where nothing is chosen:
-    sinc's at 0, a norm's of zeros. Its transpose begins with the choice, and then it is NaN.
+    A formula of torch's may end with a choice, because its factors are NaN where nothing is chosen:
+    sinc's at 0, or a norm's at zeros. Its transpose begins with the choice, so it is NaN there.
     """
     if derivative.quantity == "jvp":
         return derivative.mode != "reverse"
@@ -173,8 +173,8 @@ def _is_transposed(derivative: Derivative) -> bool:
 
 
 @contextmanager
-def _told_where(bound: BoundFunction, point: Point) -> Iterator[None]:
-    """Add the point to what the function itself raises."""
+def _with_notes(bound: BoundFunction, point: Point) -> Iterator[None]:
+    """Add the point, and advice, to an error of the function itself."""
     try:
         yield
     except GradsweepError:

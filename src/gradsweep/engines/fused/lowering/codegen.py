@@ -1,12 +1,12 @@
 """Write the LLVM IR of a Schedule: one function for each nest, one SIMD lane for each point.
 
-A Schedule enters, the text of a module leaves. Every intermediate is a value of a vector type; only
-what the nest writes goes to memory.
+A Schedule enters, the text of a module leaves. Every intermediate is a value of a vector type.
+Memory holds what the nest writes, the rows of loops, and values between segments.
 
-A function is given a table with one word for each slot that its nest touches, and a range of the
-vectorised axis, at least one vector long. The word is the address of the slot's values along that
-axis, or the value itself where it is the same all along. The last vector ends where the range does,
-overlapping the one before it: the same results are written twice.
+A function takes a table with one word for each slot of its nest, and a range of the vectorised
+axis, at least one vector long. The word is the address of the slot's values along that axis, or the
+value itself where it is constant along it. The last vector ends where the range does and may
+overlap the one before it: the same results are then written twice.
 
 Knows nothing of threads, nor of where arrays are.
 """
@@ -26,15 +26,15 @@ from gradsweep.program.program import Loop, Program
 
 __all__ = ["Module", "find_lanes", "find_missing", "nest_name", "write_module"]
 
-# So few operations are mostly one chain, in which each waits for the one before: a second vector
-# fills the waits. More of them fill those of each other, and all registers.
+# In a Program of up to this many operations most form one chain, where each waits for the one
+# before: a second vector fills the waits. More operations fill each other's, and all registers.
 _SHORT_PROGRAM = 256
 
-# Over a longer stretch than this, loading once more costs less than a register held or spilled.
+# After this many equations, loading again costs less than a register that is held or spilled.
 _RELOAD_AFTER = 64
 
 # Without the second of these LLVM may split a vector of 64 bytes, which libmvec takes whole.
-# Without the third, spilled vectors cross cache lines where the caller's stack happens to be so.
+# Without the third, spilled vectors may cross cache lines, depending on the caller's stack.
 _ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "stackrealign" }'
 
 
@@ -58,7 +58,7 @@ def find_lanes(program: Program, isa: Isa) -> int:
 
 
 def find_missing(program: Program, lanes: int, isa: Isa) -> str:
-    """Return what there is no machine code for, such as "zeta of float64", or ""."""
+    """Return a primitive that has no machine code, such as "zeta of float64", or ""."""
     for primitive, dtype in sorted(program.primitives):
         if primitive not in INSTRUCTIONS[dtype] and not find_callee(primitive, dtype, lanes, isa):
             return f"{primitive} of {dtype}"
@@ -116,13 +116,13 @@ ret void
 
 
 class _SegmentWriter(EquationWriter):
-    """Writes what one segment of a nest does with one vector of points."""
+    """Writes the code of one segment of a nest for one vector of points."""
 
     def __init__(self, schedule: Schedule, nest: Nest, segment: Segment, text: Text):
         super().__init__(schedule.program, segment.equations, text, "%v")
         self.nest, self.segment = nest, segment
         self._position = 0
-        # For what is read: its word in the table, and whether it varies along the vectorised axis.
+        # By variable read: its word in the table, and whether it varies along the vectorised axis.
         self._words: dict[int, tuple[int, bool]] = {}
         self._loaded: dict[int, tuple[str, int]] = {}
         self._stores: dict[int, list[int]] = {}
@@ -134,7 +134,7 @@ class _SegmentWriter(EquationWriter):
 
     def write(self) -> str:
         if self.nest.n_places:
-            # Once: LLVM would take every store for one that may move what it points to.
+            # Loaded once: LLVM would assume that any store may change this pointer.
             word = len(self.nest.reads) + len(self.nest.writes)
             self.lines.append(f"%kept = load ptr, ptr {self._entry('%kept', word)}")
         if self.segment is self.nest.segments[0]:

@@ -1,9 +1,9 @@
 """Find equations that matter only where some condition holds.
 
-The equations of a nest enter; for each of them the conditions leave under which anything depends on
-it. Where they hold in no lane of a vector, a costly call is skipped: `where(x > 0, log1p(x),
-expm1(x))` then costs one call and not two, wherever neighbouring points go the same way. What is
-skipped is what `select` would drop, so no result changes.
+The equations of a nest enter; the conditions under which anything depends on each of them leave.
+Where they hold in no lane of a vector, a costly call is skipped: `where(x > 0, log1p(x), expm1(x))`
+then costs one call, not two, wherever neighbouring points take the same branch. `select` would drop
+the skipped values, so no result changes.
 
 Knows nothing of machine code.
 """
@@ -14,7 +14,7 @@ from gradsweep.program.program import Equation, reads
 
 __all__ = ["Demand", "find_demands"]
 
-# A truth value by its variable, and what it has to be; all of them together. None at all: always.
+# Conditions that hold together: each a variable and the bool that it must be. Empty means always.
 Demand = frozenset[tuple[int, bool]]
 
 _ALWAYS: Demand = frozenset()
@@ -25,16 +25,16 @@ def find_demands(
 ) -> dict[int, Demand]:
     """Return the demand of every equation.
 
-    An equation is needed where any of those that read it is: under the conditions that all of
-    these have in common. One that reads it as an arm of a `select` adds its condition.
+    An equation is needed where any of its readers is: under the conditions that all readers have
+    in common. A `select` that reads it as an arm adds its own condition.
 
-    Invariant: a condition in the demand of a variable does not depend on that variable. If it
-    did, it would itself be needed only under itself, and so would the first select that reads it.
+    Invariant: a condition in the demand of a variable does not depend on that variable. If it did,
+    the condition would be needed only under itself, and so would the first select that reads it.
 
     Args:
         equations: in an order in which they can be computed.
         leaving: variables that are stored, and so needed at every point.
-        present: variables read from memory, which are conditions as good as those computed.
+        present: variables read from memory, which may be conditions too.
     """
     demands: dict[int, Demand] = {}
 
@@ -50,7 +50,7 @@ def find_demands(
             need(if_true, own | {(condition, True)})
             need(if_false, own | {(condition, False)})
         else:
-            # A loop is run in any case, for all of its results.
+            # A loop always runs, for all of its results.
             demand = own if isinstance(primitive, str) else _ALWAYS
             for operand in operands:
                 need(operand, demand)

@@ -1,12 +1,12 @@
 """exp, log, erf and erfc in LLVM IR: arithmetic alone, the same steps in every lane.
 
-For systems without a vector libm: macOS and Windows have none, nor has musl. And exp and erfc
-everywhere: written out where they are needed, they take less time than calls do, and exp(-x²)
-beside erfc of x, its integral, is computed once.
+They serve systems without a vector libm, which are macOS, Windows and musl. exp and erfc serve
+everywhere: written out in place they take less time than calls, and exp(-x²) beside erfc(x), its
+integral, is computed once.
 
 They need a fused multiply-add. In double precision erfc is within 3.4 ulp of the exact value, the
-others within 1.1. The coefficients interpolate at Chebyshev nodes what the comment beside them
-says, in 80 digits.
+others within 1.1. The coefficients interpolate, at Chebyshev nodes and in 80 digits, the function
+that the comment above them names; the comment ends with the error.
 """
 
 import struct
@@ -21,7 +21,7 @@ class _Writer:
     """Writes a function's body: each method adds a line and returns the name of its result.
 
     Attributes:
-        lines: what was written.
+        lines: the lines written so far.
         scales: whether the processor multiplies vectors of 8 by powers of 2 in one instruction.
     """
 
@@ -67,7 +67,7 @@ class _Writer:
         )
 
     def square(self, a: Name) -> Name:
-        """a², of -a where a is its negation: LLVM finds it equal to the square of -a elsewhere."""
+        """a², written as b² where a is -b: LLVM then finds it equal to b² elsewhere."""
         a = self._negated.get(a, a)
         return self.mul(a, a)
 
@@ -99,7 +99,7 @@ class _Writer:
     def _scale(self, a: Name, n: Name, lanes: int) -> Name:
         t = f"<{lanes} x double>"
         if lanes == _SCALED_LANES:
-            kept = f"{t} zeroinitializer, i8 -1, i32 4"  # where masked, by what mask, rounding
+            kept = f"{t} zeroinitializer, i8 -1, i32 4"  # value where masked, mask, rounding
             called = "@llvm.x86.avx512.mask.scalef.pd.512"
             return self.line(f"call {t} {called}({t} {a}, {t} {n}, {kept})")
         half, places = lanes // 2, [f"i32 {place}" for place in range(lanes)]
@@ -126,8 +126,8 @@ class _Writer:
         return self.line(f"{operation} {self._k} {a}, {b}")
 
     def polynomial(self, x: Name, coefficients: Sequence[float]) -> Name:
-        """Evaluate a polynomial, the coefficient of 1 first: its even and odd powers side by side,
-        so that neither waits for the other.
+        """Evaluate a polynomial, its constant term first. Even and odd powers are summed side by
+        side, so that neither waits for the other.
         """
         square = self.mul(x, x)
         even, odd = (self._horner(square, coefficients[i::2]) for i in range(2))
@@ -158,7 +158,7 @@ _EXP = (
     2.7557268378684192e-06, 2.7620138719733994e-07, 2.5100424157005067e-08,
 )  # fmt: skip
 
-# exp of less is 0, and of more infinite.
+# exp is 0 below this range, and infinite above.
 _EXP_RANGE = (-784.0, 710.0)
 
 
@@ -166,7 +166,7 @@ class _Exp:
     """exp(x) = 2^n (1 + (exp(r) - 1)), where n is an integer and |r| < ln(2)/2.
 
     Attributes:
-        x: what exp is taken of, within its range.
+        x: the argument, moved into `_EXP_RANGE`.
         less_one: exp(r) - 1.
         fraction: exp(r).
     """
@@ -205,7 +205,7 @@ _LOG = (
     0.18182895750119193, 0.1533150161114533, 0.1461916613488797,
 )  # fmt: skip
 
-# ln(2) in two, the first with so few digits that its products with exponents are exact.
+# ln(2) in two parts: the first has so few digits that its products with exponents are exact.
 _LN2_FIRST = 0.6931471803691238
 _LN2_REST = 1.9082149292705877e-10
 
@@ -265,7 +265,7 @@ _CENTRE = (
 )  # fmt: skip
 _CENTRE_END = 0.75
 
-# erfc of more is 0.
+# erfc is 0 above this.
 _TAIL_END = 28.0
 
 
@@ -273,7 +273,7 @@ def _erfc_of_abs(w: _Writer, x: Name) -> Name:
     """erfc(|x|) = exp(-x²) Q / (P + |x| Q) / sqrt(pi)."""
     exp = _Exp(w, w.neg(w.square(x)))
     a = w.at_most(w.abs(x), _TAIL_END)
-    # What rounding left out of x² is made good in the fraction: exp(-x² - e) is exp(-x²) (1 - e).
+    # The fraction corrects for the rounding error e of x²: exp(-x² - e) is exp(-x²) (1 - e).
     left_out = w.fma(a, a, exp.x)
     less_one = w.fma(w.neg(exp.fraction), left_out, exp.less_one)
     c = w.constant(_PER_SQRT_PI)
@@ -303,7 +303,7 @@ _Function = Callable[[_Writer, Name], Name]
 ELEMENTARY: dict[str, _Function] = {"exp": _exp, "log": _log, "erf": _erf, "erfc": _erfc}
 
 
-# What is faster written out than called.
+# The functions that are faster written out than called.
 WRITTEN_OUT = ("exp", "erfc")
 
 
@@ -319,15 +319,15 @@ def write_body(
     prefix: str = "%v",
     negated: Mapping[Name, Name] = _NONE,
 ) -> list[str]:
-    """Write what computes a function of a vector, line by line.
+    """Write the lines that compute a function of a vector.
 
     Args:
         function: a value of `ELEMENTARY`.
         operand: the name of its operand, <lanes x double>.
-        result: the name that its value is given.
+        result: the name of its value.
         scales: whether the processor multiplies vectors of 8 by powers of 2 in one instruction.
-        prefix: what the names of all else begin with.
-        negated: for what is known to be a negation, of what.
+        prefix: the beginning of all other names.
+        negated: for each name that is known to be a negation, the name of its operand.
     """
     w = _Writer(lanes, scales and lanes % _SCALED_LANES == 0, prefix, negated)
     last = function(w, operand)

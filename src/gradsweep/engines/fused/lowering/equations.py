@@ -1,7 +1,7 @@
 """Write equations in LLVM IR: each one a few instructions, a call, or a whole loop.
 
-The equations of a Program enter, lines of a function's body leave. Where operands come from that no
-equation here computes is for whoever derives from `EquationWriter` to say.
+The equations of a Program enter, lines of a function's body leave. A class derived from
+`EquationWriter` says where operands come from that none of these equations computes.
 
 Knows nothing of nests, nor of where arrays are.
 """
@@ -22,16 +22,16 @@ __all__ = ["BLOCK_EQUATIONS", "EquationWriter"]
 # A longer basic block makes LLVM's instruction selection more than linear.
 BLOCK_EQUATIONS = 250
 
-# With more of them, what writing functions out saves is not worth the time to compile it.
+# With more of them, writing functions out saves less time than compiling them takes.
 _MOST_WRITTEN_OUT = 64
 
 
 class EquationWriter:
-    """Writes equations of a Program, each as soon as what it reads is there.
+    """Writes equations of a Program, each after those that it reads.
 
     Args:
-        equations: those that will be written, by the variable each defines.
-        prefix: what the names of variables begin with.
+        equations: the equations to write, by the variable each defines.
+        prefix: the beginning of the names of variables.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class EquationWriter:
         }
         self._together = results_together(equations.items())
 
-    # -- what may differ
+    # -- methods to override
 
     def value(self, variable: int) -> str:
         """Return the vector that holds a variable."""
@@ -60,15 +60,15 @@ class EquationWriter:
         return self.name(variable) if constant is None else literal(constant)
 
     def demand(self, variable: int) -> Demand:
-        """Return the conditions without which a call is skipped."""
+        """Return the conditions under which a call is needed; without them it is skipped."""
         return frozenset()
 
     def place(self, variable: int) -> int | None:
-        """Return where a number is kept that a loop leaves."""
+        """Return the place of a number that a loop leaves, or None."""
         raise NotImplementedError
 
     def first_place(self, loop: Loop) -> int:
-        """Return where the places of a loop begin."""
+        """Return the first place of a loop."""
         raise NotImplementedError
 
     # -- equations
@@ -117,7 +117,7 @@ class EquationWriter:
         )
 
     def _evaluate(self, variable: int, primitive: str, dtype: str, values: Sequence[str]) -> None:
-        """Write what takes more than a few instructions, skipped where no lane needs its result."""
+        """Write a primitive of more than a few instructions, skipped where no lane needs it."""
         demand = self.demand(variable)
         if not demand:
             self.lines += self._evaluation(primitive, dtype, values, self.name(variable))
@@ -166,7 +166,7 @@ class EquationWriter:
     # -- loops
 
     def _loop(self, loop: Loop, operands: tuple[int, ...], results: Sequence[int]) -> None:
-        """Write a loop, and give its carries their names."""
+        """Write a loop, and name its final carries."""
         name = self.text.begin_loop()
         first = self.first_place(loop)
         initial = [self.value(operand) for operand in operands[: loop.n_carries]]
@@ -188,10 +188,10 @@ class EquationWriter:
                 self.lines.append(f"{self.name(variable)} = bitcast {t} {ends[number]} to {t}")
 
     def _row(self, variables: Sequence[int], first: int) -> "_Row":
-        """Return where a loop reads a row, putting it there where it is not in memory yet.
+        """Return where a loop reads a row, and write it there if it is not in memory yet.
 
         Args:
-            first: the places that it may be put in.
+            first: the first place that it may be written to.
         """
         dtype = self.program.dtype(variables[0])
         constants = [self.program.constant(variable) for variable in variables]
@@ -228,9 +228,9 @@ class _LoopWriter(EquationWriter):
     """Writes the body of a loop, and the blocks around it.
 
     Args:
-        name: what its names and labels begin with.
-        given: the vectors that are given to every step, by input of the body.
-        rows: where the rows are that are read, by input of the body.
+        name: the beginning of its names and labels.
+        given: the vectors that every step reads, by input of the body.
+        rows: the places of the rows that it reads, by input of the body.
         first: the first of its places.
     """
 
@@ -273,7 +273,7 @@ class _LoopWriter(EquationWriter):
         return self._inside.first[loop]
 
     def write(self, initial: Sequence[str]) -> list[str]:
-        """Return the names of what the carries are in the end."""
+        """Write the loop, and return the names of the final carries."""
         text, name, loop = self.text, self._name, self.loop
         before = text.block
         text.next_block(f"{name}.step")
@@ -326,13 +326,13 @@ class _LoopWriter(EquationWriter):
             self.compute(variable, equation)
 
     def _needed(self, variables: Sequence[int]) -> set[int]:
-        """Return the variables that some are computed from, themselves included."""
+        """Return `variables` and all that they are computed from, every loop whole."""
         needed = ancestors(list(self.equations.items()), variables)
         together = [self._together.get(variable, ()) for variable in needed]
         return needed.union(*together)
 
     def _going_on(self, number: int, going: str) -> str:
-        """Write what a carry is in the next step: in a lane that is not going, what it was."""
+        """Write a carry of the next step; a lane that is not going keeps its value."""
         variable = self.loop.ports[number]
         t, name = self.text.type(self.program.dtype(variable)), f"{self._carry(number)}.next"
         arms = f"{t} {self.value(variable)}, {t} {self._carry(number)}"

@@ -4,8 +4,8 @@
     polygamma(n, x) = (-1)^(n + 1) n! zeta(n + 1, x),  n >= 1; digamma for n = 0
 
 The first terms are summed, the rest follows from the Euler-Maclaurin formula. A term is corrected
-for the rounding of q + k, which the power -s would magnify: (a + e)^-s = a^-s (1 - s e / a). What
-the sum loses by rounding is added at the end.
+for the rounding of q + k, which the power -s would magnify: (a + e)^-s = a^-s (1 - s e / a). The
+rounding errors of the sum are added at the end.
 
 Reference: Abramowitz and Stegun, 23.1.30 and 6.4.10; the choice of terms is that of Cephes' zeta.c.
 """

@@ -1,12 +1,12 @@
-"""What each primitive is in LLVM IR, where a few instructions compute it.
+"""The LLVM IR of each primitive that a few instructions compute.
 
 Each row is a template. It is filled with {r}, the name of the result; {0}, {1}, {2}, the operands;
-{t}, the vector type of the last operand, and {s}, how intrinsics spell that type; {k} and {ks}, a
-vector of integers as wide; {b}, a vector of truth values; {u}, the type of the result. Names that
-begin with {r} are local to the row.
+{t}, the vector type of the last operand, {e} its element, and {s} its spelling in intrinsics; {k},
+a vector of integers as wide; {b}, a vector of truth values; {u} and {us}, the type of the result
+and its spelling. Names that begin with {r} are local to the row.
 
-NaN, infinities and signed zeros come out as NumPy has them. {c} is `contract` where a product and a
-sum may become one fused multiply-add; no other licence is taken.
+NaN, infinities and signed zeros come out as in NumPy. {c} is `contract` where a product and a sum
+may become one fused multiply-add; no other licence is taken.
 """
 
 import platform
@@ -43,8 +43,8 @@ def _extremum(comparison: str) -> str:
     )
 
 
-# A conversion that does not fit gives what NumPy's own does: on x86-64 the processor's "integer
-# indefinite", elsewhere the nearest integer there is.
+# A number that does not fit converts as in NumPy: on x86-64 to the processor's "integer
+# indefinite", elsewhere to the nearest int64.
 _TO_INTEGER = (
     "{r}.a = call {t} @llvm.fabs.{s}({t} {0})\n"
     "{r}.f = fcmp olt {t} {r}.a, splat ({e} 0x43E0000000000000)\n"
@@ -113,7 +113,7 @@ _INTEGER: Rows = {
         "{r}.d = select {b} {r}.c, {t} splat (i64 1), {t} {1}\n"
         "{r} = srem {t} {0}, {r}.d"
     ),
-    # The same two divisors again.
+    # The same two divisors are special here.
     "quotient": (
         "{r}.m = add {t} {1}, splat (i64 1)\n"
         "{r}.c = icmp ult {t} {r}.m, splat (i64 2)\n"

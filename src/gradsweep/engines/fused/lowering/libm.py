@@ -1,8 +1,8 @@
-"""Which C function computes a primitive, and how generated code calls it.
+"""The C function that computes a primitive, and how generated code calls it.
 
-A vector function of glibc's libmvec where there is one that is accurate enough; else our own, for
-the few that are met most; else the platform's libm, or scipy's C function, one lane after another.
-What is not our own is found by address: no compiler is needed on the user's machine.
+It is a vector function of glibc's libmvec where one is accurate enough; else our own, for the few
+most common primitives; else the platform's libm, or scipy's C function, one lane after another.
+Other libraries' functions are found by address: the user's machine needs no compiler.
 
 Knows nothing of Programs.
 """
@@ -28,11 +28,11 @@ class Routine:
     """One row: the C function behind a primitive.
 
     Attributes:
-        name: what C calls it in double precision; scipy.special, where `scipy` is set.
+        name: its name in C, in double precision; in scipy.special, where `scipy` is set.
         n_operands: how many numbers it takes.
         vector: the dtypes in which libmvec's version is within the bounds of the tests.
         scipy: its name among the C functions that scipy.special.cython_special exports.
-        ir: its own definition, where neither has it, and `calls` what that calls.
+        ir, calls: our own definition, where neither has it, and the routines that it calls.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Callee:
     Attributes:
         name: its name in LLVM IR.
         definitions: IR that declares or defines it and what it calls, by name.
-        symbols: addresses of what the IR only declares.
+        symbols: the addresses of functions that the IR only declares.
     """
 
     name: str
@@ -129,7 +129,7 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
 
 
 def is_written_out(primitive: str, dtype: str, isa: Isa) -> bool:
-    """Whether a primitive takes less time where its instructions stand in place of a call."""
+    """Whether a primitive takes less time written out than called."""
     return isa.has_fma and dtype == "float64" and primitive in WRITTEN_OUT
 
 
@@ -139,7 +139,7 @@ def write_out(
     """Write the instructions of a primitive that `is_written_out`, for a vector of doubles.
 
     Args:
-        negated: for what is known to be a negation, of what.
+        negated: for each name that is known to be a negation, the name of its operand.
     """
     function, prefix = ELEMENTARY[primitive], f"{result}."
     return write_body(function, operand, result, lanes, isa.scales, prefix, negated)
@@ -252,7 +252,7 @@ def _vector(lanes: int, dtype: str) -> str:
 
 # -- addresses
 
-# Where C's mathematics is: glibc, musl, macOS, Windows. The first that loads is taken.
+# The libraries of C's mathematics: glibc, musl, macOS, Windows. The first that loads is taken.
 _C_LIBRARIES = {
     "linux": ("libm.so.6", "libc.so"),
     "darwin": ("libSystem.B.dylib",),

@@ -1,7 +1,7 @@
-"""Where the numbers are kept that loops read or leave at every step.
+"""Places for the numbers that loops read or leave at every step.
 
-The equations of a nest enter; Rows leave: places in the memory that a thread has for itself, each
-as long as a vector, those of one row side by side.
+The equations of a nest enter; Rows leave: places in a thread's own memory, each as long as a
+vector. The places of one row are side by side.
 
 Knows nothing of machine code.
 """
@@ -19,8 +19,8 @@ class Rows:
     """Places of rows.
 
     Attributes:
-        places: of each number that a loop leaves, by variable.
-        first: for each loop, the first place of all that it and those inside it need.
+        places: the place of each number that a loop leaves, by variable.
+        first: for each loop, the first of the places that it and the loops inside it need.
     """
 
     places: Mapping[int, int]
@@ -35,7 +35,7 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
     """Find a place for every number of every row.
 
     Args:
-        start: the first place that is free.
+        start: the first free place.
     """
     places: dict[int, int] = {}
     first: dict[Loop, int] = {}
@@ -52,15 +52,15 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
 
 
 def count_places(loop: Loop) -> int:
-    """Count the places of a loop: first those of the rows that it leaves, then of those it reads,
-    then those of the loops inside it.
+    """Count the places of a loop: for the rows that it leaves, then for the rows that it reads,
+    then for the loops inside it.
     """
     own = (loop.n_rows_left + loop.n_rows) * (loop.n_steps or 0)
     return own + place_rows(loop.body.numbered()).n_places
 
 
 def results_together(equations: Iterable[tuple[int, Equation]]) -> dict[int, list[int]]:
-    """Return, for each result of a loop, all that are results of the same loop."""
+    """Return, for each result of a loop, all results of the same loop."""
     found: dict[Loop, list[int]] = {}
     for variable, (primitive, _, _) in equations:
         if isinstance(primitive, LoopResult):

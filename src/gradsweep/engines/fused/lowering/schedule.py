@@ -1,8 +1,8 @@
 """Lay a Program out as loops over memory: which loop computes what, and what it reads and writes.
 
-A Job enters, a Schedule leaves. Each stage becomes a Nest, a loop over the points of its axes. What
-one nest computes and a nest with more axes needs is kept in a buffer, or computed again where that
-is as cheap as reading it.
+A Job enters, a Schedule leaves. Each stage becomes a Nest, a loop over the points of its axes. A
+value that a nest with more axes needs is kept in a buffer, or computed again where that is as cheap
+as reading it.
 
 Knows nothing of machine code, nor of how long the axes are.
 """
@@ -24,7 +24,7 @@ __all__ = ["Nest", "Schedule", "Slot", "make_schedule"]
 
 Equations = Mapping[int, Equation]
 
-# What costs as much as this is a call, which a test of a condition may save.
+# An equation that costs this much is a call, worth the test of a condition that may save it.
 _CALL_FLOPS = 10
 
 
@@ -33,7 +33,7 @@ class Slot(NamedTuple):
 
     Attributes:
         kind: an input of the Program, a buffer between nests, or an entry of an output.
-        variable: whose values it holds.
+        variable: the variable whose values it holds.
         axes: in the order of the loops.
         place: for an output, its number and the index of the entry in it.
     """
@@ -54,10 +54,10 @@ class Nest:
         equations: by the variable each defines, in the order in which they are computed.
         reads: the slots read, by number.
         writes: the slots written, by number.
-        demands: for equations that cost a call, the conditions without which it is skipped.
+        demands: for each equation that costs a call, the conditions without which it is skipped.
         segments: the equations cut into functions.
-        rows: where the vectors are kept that the loops read and leave.
-        n_places: how many vectors have to be kept, those between segments among them.
+        rows: the places of the vectors that loops read and leave.
+        n_places: how many vectors are kept in memory, for loops and between segments.
     """
 
     axes: tuple[str, ...]
@@ -70,7 +70,7 @@ class Nest:
     n_places: int
 
     def varies(self, slot: Slot) -> bool:
-        """Tell whether a slot varies along the vectorised axis; what is written always does."""
+        """Tell whether a slot varies along the vectorised axis; a written one always does."""
         return bool(self.axes) and self.axes[-1] in slot.axes
 
     @cached_property
@@ -99,7 +99,7 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
     """Lay out the Program of a job.
 
     Args:
-        axes: those of the job, in the order of the loops: a nest vectorises the last of its own.
+        axes: the axes of the job in the order of the loops: a nest vectorises the last of its own.
     """
     program = job.traced.program
     assert program is not None
@@ -157,7 +157,7 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
 
 
 def _needed(program: Program) -> set[int]:
-    """Return the variables that the outputs depend on; what only guards read is not among them."""
+    """Return the variables that the outputs depend on, without those that only guards read."""
     roots = {variable for output in program.outputs for variable in output.variables}
     return ancestors(list(program.numbered()), roots)
 
@@ -165,9 +165,9 @@ def _needed(program: Program) -> set[int]:
 def _read(
     program: Program, dependence: Dependence, equations: Equations, stored: Iterable[int]
 ) -> tuple[Equations, Collection[int]]:
-    """Find what a nest computes again of others' equations, and the variables that it reads.
+    """Find the other nests' equations that a nest computes again, and the variables it reads.
 
-    Which it is must not depend on the order of the loops, or else so would the rounding.
+    The choice must not depend on the order of the loops, or the rounding would too.
     """
     needed = {o for _, _, operands in reads(equations.items()) for o in operands} | set(stored)
     outside = sorted(v for v in needed if v not in equations and program.constant(v) is None)
@@ -177,7 +177,7 @@ def _read(
         if variable < len(program.inputs) or not dependence.axes[variable]:
             continue
         equation = program.equations[variable - program.n_leading]
-        # One operation on what is at hand costs no more than the load that it saves.
+        # One operation on values at hand costs no more than the load that it saves.
         if equation.flops <= 1 and all(
             operand in present or program.constant(operand) for operand in equation.operands
         ):
@@ -188,11 +188,11 @@ def _read(
 def _in_sequence(
     equations: Equations, leaving: Collection[int], present: Collection[int]
 ) -> tuple[Equations, Mapping[int, Demand]]:
-    """Order equations so that each comes after what it reads, and after what it is needed for.
+    """Order equations so that each comes after its operands and the conditions of its demand.
 
-    Calls come first, with what they read: whatever else is alive then has to be saved across them.
-    Otherwise equations stay in the order in which they were traced. Also returns the conditions
-    without which calls are skipped.
+    Calls come first, with what they read, since any other value that is alive then has to be saved
+    across them. Otherwise equations stay in the order in which they were traced. Also returns the
+    conditions without which calls are skipped.
 
     The results of a loop come one after another, since they are computed together.
     """

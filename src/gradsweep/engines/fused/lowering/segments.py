@@ -1,8 +1,7 @@
 """Cut the equations of a long nest into segments, each a function of its own.
 
-LLVM takes time more than in proportion to the length of a function; in segments, compiling stays
-linear. What one segment computes and a later one reads is kept in between, in places that are used
-again once their value is read for the last time.
+LLVM's time grows faster than the length of a function; in segments, compiling stays linear. A value
+that a later segment reads is kept in a place, which is free again after its last reader.
 
 Knows nothing of machine code.
 """
@@ -16,7 +15,7 @@ from gradsweep.program.program import Equation, reads
 
 __all__ = ["Segment", "cut"]
 
-# Long enough that few values cross, short enough that LLVM's time stays in proportion.
+# Long enough that few values cross, short enough that LLVM's time stays linear.
 _SEGMENT_EQUATIONS = 1_000
 
 
@@ -46,7 +45,7 @@ def cut(
 
     Args:
         demands: the conditions that an equation reads besides its operands.
-        rows: what is kept in any case, and where.
+        rows: the places that are taken in any case.
 
     Reference: Poletto and Sarkar (1999), Linear scan register allocation.
     """
@@ -84,7 +83,7 @@ def cut(
 
 
 def _parts(equations: Mapping[int, Equation], length: int) -> Iterator[dict[int, Equation]]:
-    """Yield the equations in parts of such a length, or longer where a loop's results end one."""
+    """Yield the equations in parts of this length, longer where a loop's results end a part."""
     together = results_together(equations.items())
     part: dict[int, Equation] = {}
     for variable, equation in equations.items():

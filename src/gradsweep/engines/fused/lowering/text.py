@@ -1,6 +1,6 @@
 """The body of a function in LLVM IR, line by line: types, constants, loads and stores.
 
-Every value is a vector with a lane for each point. What is kept for a while is in `%kept`, places
+Every value is a vector with a lane for each point. `%kept` is memory of the thread's own, in places
 of one vector each.
 
 Knows nothing of equations.
@@ -28,7 +28,7 @@ class Text:
     """The body of a function, as it is written.
 
     Attributes:
-        callees: the functions that are called, by name; each is added when it first is.
+        callees: the functions that are called, by name; each is added at its first call.
         block: the basic block that the next line belongs to.
     """
 
@@ -42,7 +42,7 @@ class Text:
         return f"<{self.lanes} x {spelling[dtype]}>"
 
     def suffix(self, dtype: str) -> str:
-        """How the names of intrinsics spell the type."""
+        """Return the spelling of the type in the names of intrinsics."""
         return f"v{self.lanes}{_SUFFIX[dtype]}"
 
     def begin_block(self, label: str) -> None:
@@ -55,12 +55,12 @@ class Text:
         self.begin_block(label)
 
     def split_block(self, label: str) -> None:
-        """Begin a basic block, in place of one that is too long for LLVM.
+        """Begin a new basic block, before the last becomes too long for LLVM.
 
-        No load or store is moved past its begin: else each is compared with every other.
+        LLVM moves no load or store past its beginning: else it would compare each with every other.
         """
         self.next_block(label)
-        self.lines.append('fence syncscope("singlethread") seq_cst')  # no instruction
+        self.lines.append('fence syncscope("singlethread") seq_cst')  # makes no instruction
 
     def begin_loop(self) -> str:
         """Return a name that no other loop of the function has."""
@@ -74,7 +74,7 @@ class Text:
         return f"{name}.a"
 
     def place_at(self, name: str, first: int, step: int, index: str) -> str:
-        """Return the address of the vector that is so many steps from the first place."""
+        """Return the address of the vector that is `index` steps from the place `first`."""
         self.lines += [
             f"{name}.n = mul i64 {index}, {step * self.lanes}",
             f"{name}.o = add i64 {name}.n, {first * self.lanes}",

@@ -1,4 +1,4 @@
-"""Machine code is run over the points of arrays.
+"""Machine code runs over the points of arrays.
 
 A Schedule and its code enter; a kernel leaves, with the loops around each nest, the frame that they
 read, and the threads that share the work.

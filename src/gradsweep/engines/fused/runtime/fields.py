@@ -10,8 +10,8 @@ A frame is an array of 64-bit words:
                     and the operands
     operands        each an OperandHeader, then the stride along each outer axis
 
-A field is added or moved in its class alone. FRAME, RANGE, PHASE, NEST and OPERAND say which word
-each field is: NEST.lanes is the one that holds a nest's lanes, and len(NEST) is how many there are.
+To add or move a field, change its class alone. FRAME, RANGE, PHASE, NEST and OPERAND have the
+position of each field: NEST.lanes is the word with a nest's lanes, and len(NEST) counts the words.
 """
 
 from enum import IntEnum
@@ -37,12 +37,12 @@ Header = TypeVar("Header", bound=NamedTuple)
 
 
 def _numbered(header: type[Header]) -> Header:
-    """Return which word each field is."""
+    """Return a header that has the position of each field."""
     return header._make(range(len(header._fields)))
 
 
 class FrameHeader(NamedTuple):
-    """What a frame begins with.
+    """The beginning of a frame.
 
     Attributes:
         origin: where the block begins, along the axis that is cut into blocks.
@@ -52,7 +52,7 @@ class FrameHeader(NamedTuple):
 
 
 class AxisRange(NamedTuple):
-    """How far an axis goes in this block. Its length is a power of 2, for a shift to find it."""
+    """The range of an axis in this block. It has 2 words, so that a shift finds it."""
 
     first: int
     end: int
@@ -84,7 +84,7 @@ class NestHeader(NamedTuple):
         lanes: how many points a vector holds.
         n_outer: how many axes there are besides the vectorised one.
         tile_memory: the address of the tiles.
-        table_word: where the frame has the table.
+        table_word: the word of the frame where the table begins.
     """
 
     function: int
@@ -101,12 +101,12 @@ class OperandHeader(NamedTuple):
     """An array that a nest reads or writes.
 
     Attributes:
-        n_bytes: of one element.
-        address: of the first element.
-        origin_stride: along the axis that is cut into blocks, where the array begins with the
-            block; 0 where it has the whole axis.
-        stride: along the vectorised axis.
-        row: the address of the row, which the loops write.
+        n_bytes: the bytes of one element.
+        address: the address of the first element.
+        origin_stride: the stride along the axis that is cut into blocks, if the array begins with
+            the block; 0 if it has the whole axis.
+        stride: the stride along the vectorised axis.
+        row: the address of the current row, which the loops write.
     """
 
     mode: int
@@ -118,7 +118,7 @@ class OperandHeader(NamedTuple):
 
 
 class Mode(IntEnum):
-    """How an operand reaches the function: by value, by address, or last, through a tile."""
+    """How an operand reaches the function: by value, by address, or through a tile."""
 
     VALUE = 0
     STRAIGHT = 1
@@ -146,7 +146,7 @@ def store(name: str, header: str, number: int, value: str) -> str:
 
 
 def _point(name: str, header: str, number: int) -> tuple[str, str]:
-    """Return the line of IR that points at a word, and the pointer: for the first, the header's."""
+    """Return the line of IR that points at a word, and the pointer; word 0 needs no line."""
     if number == 0:
         return "", header
     return f"{name}.p = getelementptr i64, ptr {header}, i64 {number}\n  ", f"{name}.p"

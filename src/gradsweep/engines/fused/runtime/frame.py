@@ -3,9 +3,9 @@
 A Schedule, the lengths of the axes and the strides of every array enter; Frames leave, one for each
 thread. Only addresses change from call to call.
 
-Each nest runs in the phase of its longest axis, which is cut into blocks. What passes between nests
-of one phase is then needed for one block at a time, so it stays in the cache, and each thread has
-its own; what passes to a later phase is kept whole.
+Each nest runs in the phase of its longest axis, which is cut into blocks. A buffer between nests of
+one phase then holds one block at a time, so it stays in the cache, and each thread has its own; a
+buffer that a later phase reads holds everything.
 """
 
 import math
@@ -29,21 +29,21 @@ from gradsweep.engines.fused.runtime.fields import (
 
 __all__ = ["Frames", "Phase", "Strides", "make_frames", "project_buffer_bytes"]
 
-# Bytes along each axis that an array has.
+# The stride of an array along each of its axes, in bytes.
 Strides = Mapping[str, int]
 
-# In flops of the primitive table, of which a thread does some 20 in a nanosecond: what is worth
-# calling another for, which costs 40 microseconds when it sleeps and one when it is looking for
-# work; and the least and the most of a block.
+# In flops of the primitive table, of which a thread does some 20 in a nanosecond: the work that is
+# worth calling another thread for, which takes 40 microseconds when it sleeps and one when it is
+# looking for work; and the least and the most work of a block.
 _WORK_FOR_THREADS = 2**20
 _BLOCK_WORK = (2**16, 2**20)
-# Between two looks at whether the user wants to stop.
+# The work between two checks whether the user wants to stop.
 _WORK_UNINTERRUPTED = 2**26
 
-# Buffers of a block and tiles stay in the cache that a core has for itself.
+# The buffers of a block, and tiles, stay in a core's own cache.
 _BLOCK_BYTES = 2**18
 
-# Where the vectorised axis itself is cut, a block has so many of its points at least.
+# Where the vectorised axis itself is cut, a block has at least this many of its points.
 _LEAST_ROW = 512
 _TILE_BYTES = 2**15
 _TILE_POINTS = 256
@@ -58,9 +58,9 @@ class Phase:
     """Nests that run block by block along one axis.
 
     Attributes:
-        word: where the frames describe it.
+        word: the word of the frames where it begins.
         n_blocks: how many blocks there are.
-        budget: how many blocks take long enough to look for interrupts.
+        budget: how many blocks run between two checks for interrupts.
         is_parallel: whether it is worth waking threads for.
     """
 
@@ -76,7 +76,7 @@ class Frames:
 
     Attributes:
         words: a row for each thread.
-        cells: which words hold the address of a slot, and of which slot.
+        cells, slots: the words that hold the address of a slot, and the slot of each.
         memory: the buffers and tiles that the words point into.
     """
 
@@ -105,14 +105,14 @@ class _Cut:
 
     @property
     def longest(self) -> int:
-        """The length of the last block, which takes in what is left over."""
+        """The length of the last block, which takes in the remainder."""
         return self.length - (self.n_blocks - 1) * self.block if self.n_blocks else 0
 
 
 # Nests without axes run along this one, which has a single point.
 _POINT = ""
 
-# Memory that belongs to no slot, told from slots by numbers below zero.
+# Memory that belongs to no slot, under numbers below zero.
 _TILES, _KEPT = -1, -2
 
 
@@ -129,7 +129,7 @@ def make_frames(
     Args:
         functions: the address of each nest's function.
         lanes: how many points a vector holds.
-        strides: of each slot that is an input or an output, by number.
+        strides: the strides of each slot that is an input or an output, by number.
     """
     lengths = {**lengths, _POINT: 1}
     cuts = _cut(schedule, lanes, lengths, n_threads)
@@ -171,7 +171,7 @@ def make_frames(
 def project_buffer_bytes(
     schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: int
 ) -> int:
-    """Return the bytes of everything that nests hand on or keep, for all threads."""
+    """Return the bytes of all buffers and kept vectors, for all threads."""
     lengths = {**lengths, _POINT: 1}
     cuts = _cut(schedule, lanes, lengths, n_threads)
     buffers = _lay_out_buffers(schedule, lanes, lengths, cuts)
@@ -183,9 +183,9 @@ class _Words:
     """The words of a frame, as they are written.
 
     Attributes:
-        cells: the words that hold an address, and of which slot or other memory.
-        tile_bytes: how large the tiles of any nest are.
-        kept_bytes: how much any nest keeps between its segments.
+        cells: each word that holds an address, with its slot or other memory.
+        tile_bytes: the most that the tiles of a nest take.
+        kept_bytes: the most that the kept vectors of a nest take.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class _Words:
         self.cells: list[tuple[int, int]] = []
         self.tile_bytes = self.kept_bytes = 1
         self._table_word = len(self.words)
-        # One more than the slots, for what is kept between segments.
+        # One more than the slots, for the kept vectors.
         self.words += [0] * (
             1 + max((len(n.reads) + len(n.writes) for n in schedule.nests), default=0)
         )
@@ -313,7 +313,7 @@ def _cut(schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: 
             for slot in nest.writes
             if schedule.slots[slot].kind == "buffer"
         )
-        # A row that is cut short is walked slowly, however little work a block then holds.
+        # Short rows are slow to walk, so rows are not cut short, whatever the work of a block.
         is_row = axis == schedule.axes[-1] if schedule.axes else False
         least = min(_LEAST_ROW, length // (2 * n_threads), 16 * _BLOCK_BYTES // max(1, kept))
         block = max(min(block, _BLOCK_BYTES // max(1, kept)), least if is_row else 0, lanes)
@@ -326,7 +326,7 @@ def _cut(schedule: Schedule, lanes: int, lengths: Mapping[str, int], n_threads: 
 
 @dataclass(frozen=True)
 class _Buffers:
-    """The bytes of the buffers, by slot: a thread's own, and those for all; and their strides."""
+    """The bytes of buffers by slot, one for each thread or one for all, and their strides."""
 
     private: dict[int, int]
     shared: dict[int, int]

@@ -1,7 +1,7 @@
 """The kernel of the fused engine: machine code bound to arrays, and run over their points.
 
-A Job enters; leaves and arrays enter at each call, and the arrays are filled. Code is compiled when
-the lengths of the axes first say in which order to loop.
+A Job enters; leaves and arrays enter at each call, and the arrays are filled. The lengths of the
+axes decide the order of the loops, and code is compiled when an order first occurs.
 """
 
 import ctypes
@@ -28,12 +28,12 @@ from gradsweep.support.locks import give_locks
 
 __all__ = ["COMPILED", "Bound", "Compiled", "FusedKernel"]
 
-# An axis is looped over innermost where it lies innermost in memory, unless it is so short that
-# most of a vector would be idle, and another is this many times longer.
+# The innermost loop is over the axis that is innermost in memory, unless that holds fewer vectors
+# than the first of these, and another axis is at least the second of these times longer.
 _SHORT_VECTORS = 4
 _MUCH_LONGER = 4
 
-# Layouts kept for the next call: one that alternates between a few shapes finds its own.
+# How many layouts are kept: calls that alternate between a few shapes find theirs again.
 _LAYOUTS_KEPT = 4
 
 # A word for the next block, on a cache line of its own.
@@ -54,7 +54,7 @@ COMPILED: Cache[Compiled] = Cache(size=256)
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a slot's values are: in which array, how far into it, and with which strides."""
+    """The place of a slot's values: the array, the offset in it in bytes, and the strides."""
 
     array: int
     offset: int
@@ -62,9 +62,9 @@ class _Place:
 
 
 class Bound:
-    """A kernel bound to arrays. Calling it computes every result anew, from what they now hold.
+    """A kernel bound to arrays. Calling it computes every result from their present values.
 
-    One that is small enough for the calling thread is a single call into machine code.
+    Work that is small enough for the calling thread is a single call into machine code.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Bound:
         """Read and write other arrays, of the same shapes and strides.
 
         Args:
-            arrays: by number: those that are read first, in the order of `reads`, then the
-                results. One that is left out stays what it was.
+            arrays: by number: first those that are read, in the order of `reads`, then the
+                results. An array that is left out stays the same.
         """
         for number, array in arrays.items():
             self._addresses[number] = address_of(array)
@@ -166,7 +166,7 @@ class FusedKernel:
             for array, dtype in zip(arrays, self._write_dtypes)
         ]
         key, bound = self._take(leaves, targets)
-        bound()  # one that is interrupted is not used again: its frames stand midway
+        bound()  # after an interrupt it is not used again, since its frames are midway
         bound.release()
         self._keep(key, bound)
         for array, target in zip(arrays, targets):
@@ -176,13 +176,13 @@ class FusedKernel:
     def bind(self, leaves: Leaves, arrays: Sequence[np.ndarray]) -> Bound:
         """Return the kernel bound to leaves and arrays, to be called again and again.
 
-        They are read and written where they are. A leaf that does not have the dtype of the
-        Program's input is converted now, and the arrays must have the dtypes of its outputs.
+        They are read and written in place. A leaf that does not have the dtype of the Program's
+        input is converted now, and the arrays must have the dtypes of its outputs.
         """
         return self._take(leaves, arrays)[1]
 
     def compile(self, lengths: Mapping[str, int]) -> Compiled:
-        """Return the code for axes of such lengths, which decide the order of the loops."""
+        """Return the code for axes of these lengths, which decide the order of the loops."""
         axes = _loop_order(self.job.axes, lengths, self.lanes)
         with self._compiling:
             if axes not in self._compiled:
@@ -234,7 +234,7 @@ class FusedKernel:
         arrays: Sequence[np.ndarray],
         n_threads: int,
     ) -> Bound:
-        lengths = dict.fromkeys(self.job.axes, 1)  # those that nothing varies with
+        lengths = dict.fromkeys(self.job.axes, 1)  # for axes that nothing varies with
         for leaf in leaves.values():
             lengths |= leaf.sizes
         for dims, array in zip(self.job.dims, arrays):
@@ -282,7 +282,7 @@ def _is_plain(array: np.ndarray, dtype: str | None) -> bool:
 
 
 def _place(number: int, array: np.ndarray, dims: tuple[str, ...], entry: int) -> _Place:
-    """Return where the entry of an array is whose own shape follows its `dims`."""
+    """Return the place of an entry of an array, whose own shape follows its `dims`."""
     own = array.shape[len(dims) :]
     index = np.unravel_index(entry, own) if own else ()
     offset = sum(int(i) * stride for i, stride in zip(index, array.strides[len(dims) :]))

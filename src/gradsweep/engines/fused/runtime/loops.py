@@ -1,7 +1,7 @@
 """The loops around a nest's own function, in LLVM IR: blocks and rows.
 
-They are the same for every Program and compiled once in a process. What they loop over is written
-in a frame (see fields.py).
+They are the same for every Program and compiled once in a process. A frame (see fields.py) says
+what they loop over.
 
 A row is one walk along the vectorised axis. For each row the runtime fills the table that the
 nest's function reads. An operand whose elements are not side by side, or too few for one vector,
@@ -242,7 +242,7 @@ exit:
 }}"""
 
 
-# Addresses in it are taken once, so it must be made once, whatever threads ask for it first.
+# Its addresses are taken once, so it must be made once, also when several threads ask at first.
 _MAKING = Lock()
 
 

@@ -24,7 +24,7 @@ def available_threads(ignore_setting: bool = False) -> int:
     GRADSWEEP_NUM_THREADS, or else the processors that its affinity and its cgroup allow.
 
     Args:
-        ignore_setting: whether to count the processors whatever that variable says.
+        ignore_setting: whether to count the processors, and ignore that variable.
     """
     wanted = os.environ.get(_VARIABLE, "")
     if wanted and not ignore_setting:
@@ -42,7 +42,7 @@ def available_threads(ignore_setting: bool = False) -> int:
 
 @cache
 def _cgroup_quota() -> float:
-    """Return how many processors' time the cgroup grants, as a container's limit is set."""
+    """Return how many processors' time the cgroup grants, as for a container's limit."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return int(quota) / int(period)
@@ -54,13 +54,13 @@ Outcomes = SimpleQueue[BaseException | None]
 
 
 class Pool:
-    """Threads started when first needed, which then wait for more."""
+    """Threads that start when they are first needed, and then wait for more work."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: a forked child has none of its parent's threads."""
+        """Begin without threads: a forked child has none of its parent's."""
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._n_threads = 0
         self._lock = threading.Lock()

@@ -1,12 +1,12 @@
 """Threads that wait inside machine code, and are woken in microseconds.
 
-A Phase of frames enters, shared out among threads, and is done when `run` returns. A thread of
-Python's takes ten times as long to wake, since it waits for the interpreter too.
+A Share of a Phase enters, and its work is done when `run` returns. A thread of Python's takes ten
+times as long to wake, since it waits for the interpreter too.
 
 Calls often come one after another, and a sleeping thread takes as long to wake as 10,000 points of
-a formula to compute; so for a fraction of a millisecond it looks for work before it goes to sleep,
-as OpenMP's threads do. And where it has not begun by the time that the others have done all the
-work, they do not wait for it: it may be waiting for the very processor that they hold.
+a formula take to compute. So a thread looks for work for a fraction of a millisecond before it goes
+to sleep, as OpenMP's threads do. A thread that has not begun when the others have done all the work
+is not waited for: it may itself wait for a processor that they hold.
 
 Where there are no POSIX semaphores (macOS, Windows), the threads of `pool.py` do the same work.
 """
@@ -34,10 +34,10 @@ __all__ = ["TEAM", "Share", "Team", "make_team"]
 _GATE_WORDS = 24
 _MOST_WORKERS = 255
 
-# About 0.3 ms; none where threads share a processor, and the one that looks delays the other.
+# About 0.3 ms. Threads that share a processor do not look: one that looks delays the other.
 _LOOKS = 10_000
 
-# Tells the processor that this is waiting.
+# Tells the processor that this thread is waiting.
 _PAUSE = {
     "x86_64": "declare void @llvm.x86.sse2.pause()",
     "aarch64": "declare void @llvm.aarch64.hint(i32)",
@@ -173,13 +173,13 @@ exit:
 
 
 class Share(NamedTuple):
-    """The work of one phase, of which each thread takes blocks until none is left.
+    """The work of one phase; each thread takes blocks of it until none is left.
 
     Attributes:
-        here: does a thread's share in this very thread, and looks for signals in between.
-        stop: leaves nothing more to be taken.
+        here: does a thread's share in the calling thread, and checks for signals in between.
+        stop: marks every block as taken.
         frames, pitch: the address of the first thread's frame, and bytes from one to the next.
-        word, counter: what `run` takes: the phase's word, and the address of the next block.
+        word, counter: the phase's word, and the address of the number of the next block.
     """
 
     here: Callable[[int], None]
@@ -191,13 +191,13 @@ class Share(NamedTuple):
 
 
 class Team:
-    """Threads that wait at a gate each."""
+    """Threads that each wait at a gate."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: a forked child has none of its parent's threads."""
+        """Begin without threads: a forked child has none of its parent's."""
         self._lock = threading.Lock()
         self._n_workers = 0
         self._n_processors = available_threads(ignore_setting=True)
@@ -266,7 +266,7 @@ def _entry_points() -> _EntryPoints:
 
 
 class _PythonThreads:
-    """The same of Python's own threads, where there are no semaphores."""
+    """The same with Python's own threads, where there are no semaphores."""
 
     def __init__(self) -> None:
         self._pool = Pool()
@@ -286,5 +286,5 @@ def make_team(native: bool) -> "Team | _PythonThreads":
     return team
 
 
-# macOS has the functions and refuses to initialise a semaphore without a name.
+# macOS has the functions but refuses to initialise a semaphore without a name.
 TEAM = make_team(native=sys.platform.startswith("linux"))

@@ -5,7 +5,7 @@ from gradsweep.engines.fused.runtime.fields import NEST, OPERAND, Mode, load
 __all__ = ["TILES"]
 
 # Runs one row tile by tile. A tile is never shorter than a vector, unless the row is: then its last
-# element is repeated, and what comes out beyond the row is dropped.
+# element is repeated, and results beyond the row are dropped.
 _TILES = f"""
 define internal void @tiles(ptr %nest, ptr %table, ptr %operands, i64 %first, i64 %end) {{
 entry:
@@ -143,5 +143,5 @@ exit:
   ret void
 }}"""
 
-# Everything that a row in tiles needs.
+# All functions that run a row in tiles.
 TILES = "\n".join([_TILES, _COPY, *(_COPY_OF.format(t=t) for t in ("i64", "i32", "i8"))])

@@ -42,6 +42,7 @@ __all__ = [
     "CorruptLedger",
     "History",
     "Ledger",
+    "as_line",
     "ledger_path",
     "read",
     "rebuild",
@@ -229,7 +230,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             start += len(line)
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
+def as_line(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of the file."""
     checked = dump(record)[1:] + b"\n"
     return _PREFIX + b'%08x",' % zlib.crc32(checked) + checked
 
@@ -322,7 +324,7 @@ class Ledger:
     @classmethod
     def create(cls, folder: Path, run: Run, scratch: Path) -> "Ledger":
         """Start a ledger; before this returns there is none, and afterwards a whole one."""
-        first = _line({"kind": "run", **run.to_json()})
+        first = as_line({"kind": "run", **run.to_json()})
         descriptor = put_open(
             ledger_path(folder), lambda: [first, first], scratch, False, "begin the ledger"
         )
@@ -365,7 +367,7 @@ class Ledger:
 
     def _append(self, record: Mapping[str, Any], what: str) -> None:
         kind, *others = record.items()
-        line = _line(dict([kind, ("holder", self._holder), *others]))
+        line = as_line(dict([kind, ("holder", self._holder), *others]))
         with self._writing:
             append(self._descriptor, line, self._size, f"record {what} in the ledger")
             self._size += len(line)

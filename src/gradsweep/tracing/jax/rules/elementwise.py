@@ -1,7 +1,7 @@
-"""What JAX's elementwise primitives are in the primitive table.
+"""JAX's elementwise primitives, in terms of the primitive table.
 
-A rule takes the Builder, the equation and an array of variables for each operand, and returns
-those of the result.
+A rule takes the Builder, the equation and an array of variables for each operand, and returns one
+for the result.
 """
 
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def _divide(b: Builder, x: int, y: int) -> int:
     if b.dtype(x) != "int64":
         return b.emit("div", x, y)
     zero = b.constant(0, "int64")
-    # What XLA has for a division by 0: all bits of the quotient are set.
+    # As in XLA, a division by 0 sets all bits of the quotient.
     by_zero = b.emit("eq", y, zero)
     return b.emit("select", by_zero, b.constant(-1, "int64"), b.emit("quotient", x, y))
 
@@ -132,7 +132,7 @@ def log_add_exp(b: Builder, x: int, y: int) -> int:
     """Write log(exp(x) + exp(y)) = max(x, y) + log1p(exp(-|x - y|)), infinities included."""
     difference = b.emit("sub", x, y)
     tail = b.emit("log1p", b.emit("exp", b.emit("neg", b.emit("abs", difference))))
-    # inf - inf is NaN, and then the sum of the two is the infinity, or the NaN, itself.
+    # Where x - y is NaN, x and y are the same infinity or one is NaN; x + y is then that too.
     undefined = b.emit("ne", difference, difference)
     larger = b.emit("max", x, y)
     return b.emit("select", undefined, b.emit("add", x, y), b.emit("add", larger, tail))
@@ -167,7 +167,7 @@ def _saturated(limits: np.iinfo, b: Builder, x: int) -> int:
     dtype = b.dtype(x)
     low, high = (b.constant(limit, "int64") for limit in (limits.min, limits.max))
     result = b.emit("to_int64", x)
-    # 2**63 - 1 is no float: what rounds to it is too large.
+    # 2**63 - 1 is no float: as one it is 2**63, which is too large itself.
     above = b.emit("ge", x, b.constant(float(limits.max) + (limits.bits < 53), dtype))
     below = b.emit("le", x, b.constant(float(limits.min) - (limits.bits < 53), dtype))
     result = b.emit("select", above, high, b.emit("select", below, low, result))

@@ -1,7 +1,7 @@
 """Reading and writing parts of an array at known or traced positions, in scalars.
 
-A known position moves variables and costs nothing. A traced one becomes a choice between every
-position that it could be, which is what makes table look-ups Programs.
+A known position moves variables and costs nothing. A traced one becomes a choice among all possible
+positions, so that a table look-up can be a Program.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ Take = Callable[[tuple[int, ...]], Variables]
 
 
 def _at_start(b: Builder, start: Sequence[int], limits: Sequence[int], take: Take) -> Variables:
-    """Return `take(position)` at the position that the variables `start` have.
+    """Return `take(position)` for the position that the variables `start` hold.
 
     Args:
-        limits: the largest position along each dim; beyond it, and below 0, the nearest counts.
+        limits: the largest position along each dim; beyond it, or below 0, the nearest is taken.
     """
     n_positions = np.prod(
         [limit + 1 for variable, limit in zip(start, limits) if not b.is_constant(variable)],
         dtype=object,
     )
     if b.is_body and n_positions > 1:
-        # Where the step decides, written out each is known; choosing at every step is slow.
+        # Choosing at every step is slow; in a loop that is written out the position may be known.
         raise NotAProgram("a long loop looks up what its steps compute the position of")
     if n_positions > _MAX_POSITIONS:
         raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
@@ -88,8 +88,8 @@ class _Windows:
     Args:
         window_dims: the dims of the batched array (gather's result, scatter's updates) that
             run over a window; the others run over the batch.
-        dropped: the dims of the operand that windows have length 1 in and leave out.
-        mapped: the dims of the operand that the index vector gives positions in.
+        dropped: the dims of the operand along which windows have length 1, and which they lack.
+        mapped: the dims of the operand along which the index vector gives positions.
         paired: (dim of the operand, dim of the indices) that run together.
     """
 
@@ -222,7 +222,7 @@ def _scatter(
             return new
 
         new = _at_start(b, start, windows.limits, written)
-        # Outside, scatter writes nothing, or what clamping says.
+        # A window that lies partly outside is moved inside in mode CLIP, and not written otherwise.
         inside = b.constant(True, "bool")
         if equation.params["mode"].name != "CLIP":
             inside = windows.inside(start)

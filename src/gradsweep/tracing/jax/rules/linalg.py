@@ -14,7 +14,7 @@ from gradsweep.tracing.jax.rules.elementwise import Rule
 
 __all__ = ["LINALG"]
 
-# Above this, LAPACK with its blocks is the better engine, and pivoting by selection gets long.
+# Above this, LAPACK is the better engine, and pivoting by selection takes many equations.
 _MAX_ORDER = 16
 
 
@@ -75,7 +75,7 @@ def _eliminate(b: Builder, rows: Variables, k: int, n: int) -> int:
         rows[k] = elementwise(b, "select", here, rows[i], rows[k])
         rows[i] = elementwise(b, "select", here, top, rows[i])
     pivot = rows[k, k]
-    # When the largest is zero the whole column is, and stays so.
+    # When the largest entry is zero, the whole column is zero and stays so.
     singular = b.emit("eq", pivot, b.constant(0, b.dtype(pivot)))
     for i in below:
         factor = b.emit("select", singular, rows[i, k], b.emit("div", rows[i, k], pivot))

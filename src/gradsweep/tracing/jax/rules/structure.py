@@ -1,7 +1,7 @@
-"""What JAX's array primitives are in scalars: those that move elements, and those that reduce.
+"""JAX's array primitives in scalars: those that move elements, and those that reduce.
 
-A rule takes the Builder, the equation and an array of variables for each operand, and returns
-those of the result.
+A rule takes the Builder, the equation and an array of variables for each operand, and returns one
+for the result, or a list of them.
 """
 
 from functools import partial
@@ -56,7 +56,7 @@ def _pad(b: Builder, equation: Any, operand: Variables, fill: Variables) -> Vari
     for length, padded, (low, _, interior) in zip(
         operand.shape, result.shape, equation.params["padding_config"]
     ):
-        # A negative edge crops: what falls outside has no place in the result.
+        # A negative edge crops: elements that fall outside are dropped.
         target = low + np.arange(length) * (interior + 1)
         inside = (target >= 0) & (target < padded)
         sources.append(np.flatnonzero(inside))
@@ -124,7 +124,7 @@ def _dot_general(b: Builder, equation: Any, left: Variables, right: Variables) -
     return dot_general(b, cast(b, left, dtype), cast(b, right, dtype), contract, batch)
 
 
-# The value of a reduction over nothing.
+# The value of a reduction over no elements.
 _EMPTY = {"add": 0, "mul": 1, "and": True, "or": False, "xor": False, "max": -np.inf, "min": np.inf}
 
 

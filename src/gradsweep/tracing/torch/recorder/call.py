@@ -1,7 +1,7 @@
-"""What a rule reads the operands of an operation with, as expressions.
+"""Call: one operation, whose operands a rule reads as expressions.
 
-A Call enters every rule of `rules`, with the operation's arguments as torch passes them. Of the
-recorder that stands behind, it knows what variables and which dtype a tensor has.
+Every rule of `rules` takes a Call, and the operation's arguments as torch passes them. Knows of the
+recorder only the protocol `Recording`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ __all__ = ["Call"]
 
 
 class Recording(Protocol):
-    """What a Call asks of the recorder; the methods are those of `record`."""
+    """The part of the recorder that a Call uses; the methods are those of `record`."""
 
     builder: Builder
 
@@ -30,7 +30,7 @@ class Recording(Protocol):
 
 
 class Call:
-    """One operation being recorded: what a rule reads its operands with."""
+    """One operation while it is recorded; a rule reads its operands through it."""
 
     def __init__(self, recorder: Recording, op: Callable, out: Any):
         self.recorder = recorder
@@ -40,7 +40,7 @@ class Call:
 
     @property
     def dtype(self) -> str:
-        """The dtype of the result, or of the first of them."""
+        """The dtype of the result, or of the first one."""
         first = self.out if isinstance(self.out, torch.Tensor) else self.out[0]
         return self.recorder.dtype_of(first)
 
@@ -63,14 +63,14 @@ class Call:
         return DTYPES.get(dtype, "float64")
 
     def is_traced(self, operand: Any) -> bool:
-        """Tell whether an index, say, depends on the leaves at all."""
+        """Tell whether an operand, such as an index, depends on the leaves."""
         if not isinstance(operand, RecordedTensor):
             return False
         constants = map(self.builder.is_constant, operand.variables.ravel().tolist())
         return not all(constants)
 
     def known(self, operand: Any) -> torch.Tensor:
-        """Return a tensor's value, which the Program holds for from now on."""
+        """Return a tensor's value, and guard it: the Program holds only for this value."""
         if isinstance(operand, RecordedTensor):
             self.recorder.guard(operand)
             return operand.value

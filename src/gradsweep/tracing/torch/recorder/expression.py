@@ -1,4 +1,4 @@
-"""Arithmetic on arrays of variables, so that a formula in a table reads as mathematics does.
+"""Arithmetic on arrays of variables, so that a formula in a table reads like mathematics.
 
 An Expression holds variables of a Builder; arithmetic on it writes equations.
 Knows nothing of torch.

@@ -1,6 +1,6 @@
-"""What there is to know of an operation of torch before it is recorded.
+"""The properties of an operation of torch that recording depends on.
 
-An overload enters, an Operation leaves: found once, from torch's own schema.
+An overload enters; an Operation leaves, read once from torch's own schema.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ __all__ = ["Operation", "describe"]
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What there is to know of one overload of an aten operation, found once.
+    """The properties of one overload of an operation.
 
     Attributes:
-        dropout: which argument is the probability of dropping an element, if one is.
+        dropout: the position of the argument that is the probability of dropping an element.
     """
 
     op: Callable
@@ -36,14 +36,14 @@ class Operation:
     rule: Callable | None
 
     def draws(self, args: tuple) -> bool:
-        """Tell whether it draws random numbers when it is called with such arguments."""
+        """Tell whether it draws random numbers when it is called with these arguments."""
         if not self.is_random or self.dropout is None:
             return self.is_random
-        # Attention that drops nothing; arguments left out have their default, 0.
+        # Attention may drop nothing; an argument that is left out has its default, 0.
         return len(args) > self.dropout and args[self.dropout] != 0.0
 
 
-# The overloads that are not called the same in place.
+# The overloads that have another name in place.
 _FUNCTIONAL = {"pow_.Scalar": "pow.Tensor_Scalar", "pow_.Tensor": "pow.Tensor_Tensor"}
 
 

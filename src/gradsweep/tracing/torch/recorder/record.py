@@ -1,11 +1,11 @@
 """Record the operations that torch dispatches, as equations of a Builder.
 
-A RecordedTensor is what the traced function computes with: it has a shape, a dtype and no data.
-Beside it stand its concrete value, which decides Python branches, and the variable that each
-element of its storage is. torch's own automatic differentiation runs above and is recorded with
-the rest. Views share storage, so writing through one shows in the others, as in torch.
+The traced function computes with RecordedTensors, which have a shape and a dtype but no data. Each
+has a concrete value, which decides Python branches, and a variable for each element of its storage.
+torch's own automatic differentiation runs above and is recorded with the rest. Views share storage,
+so writing through one shows in the others, as in torch.
 
-Knows nothing of derivatives or sweeps; what each operation means stands in `rules`.
+Knows nothing of derivatives or sweeps; the meaning of each operation is in `rules`.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -49,7 +49,7 @@ class Recorder(private.FastDispatchMode):
     """While active, every operation is computed on concrete values and written as equations.
 
     Attributes:
-        builder: where the equations go.
+        builder: the Builder that writes the equations.
         reason: why the trace is no Program, or "".
         has_branches: whether Python code has read a traced value.
         has_cuts: whether a derivative ended somewhere.
@@ -75,7 +75,7 @@ class Recorder(private.FastDispatchMode):
         return RecordedTensor(self, tensor, cells, {key})
 
     def recorded(self, tensor: torch.Tensor) -> RecordedTensor:
-        """Return any tensor as a recorded one: what is not yet, is a constant."""
+        """Return any tensor as a recorded one; one that is not recorded yet is a constant."""
         return tensor if isinstance(tensor, RecordedTensor) else self._created(tensor.detach())
 
     def outputs(self, names: Sequence[str], tensors: Sequence[RecordedTensor]) -> list[Output]:
@@ -127,7 +127,7 @@ class Recorder(private.FastDispatchMode):
     def variables_of(self, tensor: torch.Tensor) -> np.ndarray:
         if isinstance(tensor, RecordedTensor):
             return tensor.variables
-        # One that the function closes over is read once: a weight is used by many operations.
+        # A tensor that the function closes over is read once, since many operations may use it.
         known = self._constants.get(id(tensor))
         if known is None or known[1] != tensor._version:
             variables = self.constants(tensor)
@@ -137,7 +137,7 @@ class Recorder(private.FastDispatchMode):
     def constants(self, value: torch.Tensor, structural: bool = False) -> np.ndarray:
         """Return a value as constants, its zeros structural or not."""
         dtype = DTYPES.get(value.dtype.to_real()) or self.dtype_of(value)
-        if value._is_zerotensor():  # no memory, and a zero that stands for nothing
+        if value._is_zerotensor():  # without memory; its zeros are structural
             shape = (*value.shape, 2) if value.is_complex() else tuple(value.shape)
             return np.full(shape, self.builder.structural_zero(dtype))
         array = plain(plain(value.detach().resolve_conj()).resolve_neg()).numpy()
@@ -158,14 +158,14 @@ class Recorder(private.FastDispatchMode):
         return out
 
     def _carry_cuts(self, operation: Operation, args: tuple, kwargs: dict, out: Any) -> None:
-        """Note of results where the derivatives of what they are computed from ended."""
+        """Pass the cuts of an operation's arguments on to its results."""
         if operation.packet == "detach":
             return  # a constant is meant
         given = [t for t in tensors_in((args, kwargs)) if isinstance(t, RecordedTensor)]
         cuts = set[Hashable]().union(*(tensor.cuts for tensor in given))
         targets = [args[w] if isinstance(w, int) else kwargs.get(w) for w in operation.written]
         for tensor in tensors_in((out, targets)):
-            # What compares or counts has no derivative to lose.
+            # Results that compare or count have no derivative to lose.
             if tensor.is_floating_point() or tensor.is_complex():
                 if isinstance(tensor, RecordedTensor):
                     tensor.cuts |= cuts
@@ -216,7 +216,7 @@ class Recorder(private.FastDispatchMode):
         base = next(tensors_in(args), None)
         if not isinstance(base, RecordedTensor):
             return out
-        # What is detached is meant to be a constant.
+        # A detached tensor is meant to be a constant.
         cuts = None if operation.packet == "detach" else base.cuts
 
         def wrap(value: Any) -> Any:
@@ -235,7 +235,7 @@ class Recorder(private.FastDispatchMode):
         if operation.packet in UNINITIALISED:
             return self._created(torch.zeros_like(out), structural=True)
         if all(tensor._is_zerotensor() for tensor in tensors):
-            # They have no memory, and torch reads it where autograd multiplies them by a number.
+            # They have no memory, but torch reads it where autograd multiplies them by a number.
             return map_tensors(lambda value: self._created(_zeros(value), structural=True), out)
         if operation.packet in ZEROS or operation.packet in CONSTANTS:
             return self._created(out, structural=operation.packet in ZEROS)
@@ -310,7 +310,7 @@ class Recorder(private.FastDispatchMode):
     def _overwrite(
         self, operation: Operation, written: RecordedTensor, result: torch.Tensor
     ) -> None:
-        """Put what an operation in place results in where it is written."""
+        """Write the result of an operation in place into its target."""
         try:
             fitted = self._fitted(Call(self, operation.op, written.value)(result), written.value)
             written.variables[...] = fitted.variables
@@ -318,13 +318,13 @@ class Recorder(private.FastDispatchMode):
             self.refuse(str(error))
 
     def _fitted(self, expression: Expression, like: torch.Tensor) -> Expression:
-        """Return numbers as a tensor of its dtype holds them."""
+        """Return an expression in the dtype of a tensor, narrow integers wrapped."""
         result = expression.cast(self.dtype_of(like))
         wrap = WRAPS.get(str(like.dtype).removeprefix("torch."))
         if wrap is None:
             return result
         if expression.is_floating:
-            # Through 32 bits, of which what does not fit has the first alone: as x86-64 has it.
+            # By way of 32 bits, where a number that does not fit becomes -2**31, as on x86-64.
             fits = (result >= -(2**31)) & (result < 2**31)
             result = where(fits, result, -(2**31))
         return apply(wrap, result)
@@ -332,13 +332,13 @@ class Recorder(private.FastDispatchMode):
     def made(
         self, value: torch.Tensor, variables: np.ndarray | None, depends: set[str]
     ) -> RecordedTensor:
-        """Return a tensor of given variables, or of none when the trace is no Program."""
+        """Return a tensor with these variables, or without any when the trace is no Program."""
         if variables is None or self.reason:
             return RecordedTensor(self, value, None, depends)
         return self._stored(value, variables, depends)
 
     def _created(self, value: torch.Tensor, structural: bool = False) -> RecordedTensor:
-        """Return a tensor that the function made of no argument."""
+        """Return a tensor that depends on no argument."""
         if self.reason:
             return RecordedTensor(self, value, None, set())
         try:
@@ -357,8 +357,8 @@ class Recorder(private.FastDispatchMode):
         return tensor
 
     def _require_own(self, tree: Any) -> None:
-        """Refuse a tensor of another call, and one that another library made of a traced one's
-        memory, which there is none of."""
+        """Refuse a tensor of another call, and one that another library made from the memory of a
+        traced tensor, which has none."""
         for tensor in tensors_in(tree):
             if isinstance(tensor, RecordedTensor):
                 if tensor.recorder is not self:
@@ -378,7 +378,7 @@ class Recorder(private.FastDispatchMode):
 
 
 def _lies_in(args: tuple, out: Any) -> bool:
-    """Tell whether what may be a view is one: `contiguous`, `reshape` and `to` copy at times."""
+    """Tell whether a possible view is one: `contiguous`, `reshape` and `to` copy at times."""
     base = next(tensors_in(plain(args)), None)
     if base is None or base._is_zerotensor():
         return False

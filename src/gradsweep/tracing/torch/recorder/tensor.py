@@ -1,4 +1,4 @@
-"""The tensor that a traced function computes with, and what walks through its arguments.
+"""The tensor that a traced function computes with, and walks through nested arguments.
 
 Knows nothing of how operations are recorded.
 """
@@ -48,7 +48,7 @@ class Cells:
     """The memory that a tensor and its views share: a variable for each number in it.
 
     Attributes:
-        dtype: of the numbers: those of a complex tensor are its real and imaginary parts.
+        dtype: the dtype of these numbers; a complex tensor's are its real and imaginary parts.
     """
 
     variables: np.ndarray
@@ -64,10 +64,10 @@ class Cells:
     def seen_as(self, value: torch.Tensor) -> np.ndarray:
         """Return the variables of a tensor that lies in this memory; writing there writes here.
 
-        A complex tensor has a last dim more, of real and imaginary parts.
+        A complex tensor has one more dim at the end, for real and imaginary parts.
 
         Raises:
-            NotAProgram: when it takes the memory for numbers of another type.
+            NotAProgram: when it sees the memory as another dtype, or through a conjugation.
         """
         if value.dtype.to_real() is not self.dtype:
             name = str(value.dtype).removeprefix("torch.")
@@ -86,11 +86,11 @@ class RecordedTensor(torch.Tensor):
     """A tensor without data, while a function is traced.
 
     Attributes:
-        recorder: what records the call that it belongs to.
-        value: its concrete value; a view of the value of what it is a view of.
+        recorder: the recorder of the call that it belongs to.
+        value: its concrete value; a view has a view of its base's value.
         cells: the variables in the value's memory; None when the trace is no Program any more.
-        depends: the leaves it may depend on, shared with what it is a view of.
-        cuts: where derivatives ended that its value depends on, shared likewise.
+        depends: the leaves it may depend on; a view shares this set with its base.
+        cuts: the cuts that lie before it; a view shares this set with its base.
     """
 
     recorder: object
@@ -132,7 +132,7 @@ class RecordedTensor(torch.Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
         if not self.is_leaf:
             return super().__deepcopy__(memo)  # which torch refuses
-        # torch's own copies the memory, and there is none.
+        # torch's own method copies the memory, and there is none.
         memo[id(self)] = copied = self.detach().clone().requires_grad_(self.requires_grad)
         return copied
 
@@ -145,7 +145,7 @@ class RecordedTensor(torch.Tensor):
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
-    """Return an array as a concrete value; while recording, torch's own way records it."""
+    """Return an array as a concrete value, where torch.from_numpy may record it."""
     return plain(torch.from_numpy(array))
 
 

@@ -1,7 +1,7 @@
 """Products of matrices, and small linear systems solved by elimination.
 
-Elimination picks its pivots by selects rather than by branches, so that one Program holds
-wherever the largest entry of a column stands.
+Elimination picks its pivots by selects, not by branches, so that one Program holds wherever the
+largest entry of a column is.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from gradsweep.tracing.torch.recorder.rules.formulas import log, sqrt
 
 __all__ = ["RULES"]
 
-# Equations grow with n**3, and there the framework's LAPACK is the better engine.
+# The equations grow with n**3, and beyond this the framework's LAPACK is the better engine.
 _LARGEST_SYSTEM = 16
 
 
@@ -99,7 +99,7 @@ def _factor(matrix: Expression) -> tuple[Rows, list[Expression]]:
             best, pivot = where(larger, size, best), where(larger, i + 1, pivot)
         pivots.append(pivot)
         _swap(rows, k, pivot)
-        is_zero = rows[k][k].equals(0)  # and so is all that is below it
+        is_zero = rows[k][k].equals(0)  # and so are all entries below it
         for i in range(k + 1, n):
             factor = where(is_zero, rows[i][k], rows[i][k] / rows[k][k])
             trailing = zip(rows[i][k + 1 :], rows[k][k + 1 :])
@@ -160,7 +160,7 @@ def _of_each(core: Callable, *ranks: int) -> Callable:
     """Return a rule that applies a function of single matrices to each of a batch of them.
 
     Args:
-        ranks: how many dims each operand of the function has, the last of its array.
+        ranks: how many dims each operand of the function has: the last ones of its array.
     """
 
     def rule(call, *arrays, **options):
@@ -218,7 +218,7 @@ def _inverse(a: Expression, *, check_errors=False) -> tuple:
 
 
 def _as_torch_factors(core: Callable) -> Callable:
-    # torch factors the transpose of a contiguous matrix, and its derivative counts on that.
+    # torch factors the transpose of a contiguous matrix, and its derivative relies on that.
     def rule(call, a):
         def of_one(matrix: Expression) -> tuple:
             return core(matrix.of(matrix.variables.T) if a.is_contiguous() else matrix)
@@ -244,7 +244,7 @@ def _log_determinant(matrix: Expression) -> tuple:
 
 
 def _cholesky(matrix: Expression, *, upper=False, check_errors=False) -> tuple:
-    """Return L with A = L L', or its transpose; of A, the lower triangle is read, or the upper."""
+    """Return L with A = L L' from the lower triangle of A; if `upper`, L' from the upper one."""
     n = matrix.shape[-1]
     if matrix.shape != (n, n) or not 0 < n <= _LARGEST_SYSTEM:
         raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
@@ -291,7 +291,7 @@ def _triangular(
 
 
 def _options_last(core: Callable, *ranks: int) -> Callable:
-    """The same for a function whose one option may be given by position."""
+    """Return such a rule for a function whose one option may be given by position."""
 
     def rule(call, *arguments, **options):
         arrays, rest = arguments[: len(ranks)], arguments[len(ranks) :]

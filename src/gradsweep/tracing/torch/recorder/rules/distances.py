@@ -12,12 +12,12 @@ __all__ = ["RULES"]
 
 
 def _differences(a: Expression, b: Expression) -> Expression:
-    """Return every row of a less every row of b: the rows of a, those of b, the columns."""
+    """Return every row of a minus every row of b, with dims rows of a, rows of b, columns."""
     return a.expand_dims([-2]) - b.expand_dims([-3])
 
 
-def _pulled_back(g: Expression, d: Expression, order: float, distance: Expression) -> Expression:
-    """Return what cotangents of distances are to the differences; two equal rows have none."""
+def _pull_back(g: Expression, d: Expression, order: float, distance: Expression) -> Expression:
+    """Return the cotangents of differences from those of distances; 0 for two equal rows."""
     g, distance = g.expand_dims([-1]), distance.expand_dims([-1])
     match order:
         case 1:
@@ -34,7 +34,7 @@ def _cdist(call, a, b, order, compute_mode) -> Expression:
 
 def _cdist_backward(call, g, a, b, order, distance) -> Expression:
     d = _differences(call(a), call(b))
-    return total(_pulled_back(call(g), d, order, call(distance)), [-2])
+    return total(_pull_back(call(g), d, order, call(distance)), [-2])
 
 
 def _pdist(call, x, order=2.0) -> Expression:
@@ -46,7 +46,7 @@ def _pdist(call, x, order=2.0) -> Expression:
 def _pdist_backward(call, g, x, order, distance) -> Expression:
     x = call(x)
     first, second = np.triu_indices(x.shape[0], 1)
-    pulled = _pulled_back(call(g), x[first] - x[second], order, call(distance))
+    pulled = _pull_back(call(g), x[first] - x[second], order, call(distance))
     rows = [
         total(pulled[first == row], [0]) - total(pulled[second == row], [0])
         for row in range(x.shape[0])

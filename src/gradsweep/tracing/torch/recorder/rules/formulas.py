@@ -1,4 +1,4 @@
-"""Formulas that several tables of rules are written with."""
+"""Formulas that several tables of rules use."""
 
 import math
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 """Operations that move elements and compute nothing.
 
-Each is torch's own operation, applied to the numbers of the variables in place of their values:
-reshape, flip, concatenate, gather and their like need no rules but the names of the operands that
-are moved. Numbers start at 1 there, so that a 0 is what torch filled in: a structural zero.
-Indices that depend on the leaves are followed by selects.
+torch's own operation is applied to the numbers of the variables in place of their values: reshape,
+flip, concatenate, gather and the like need only a list of the operands that they move. The numbers
+start at 1, so that a 0 was filled in by torch: a structural zero. An index that depends on the
+leaves becomes selects.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ __all__ = ["RULES"]
 # A traced index into an axis of n elements costs n selects.
 _LARGEST_SELECTED_AXIS = 1024
 
-# operation: which of its operands are moved; the others are shapes and indices.
+# The operands that each operation moves; the others are shapes and indices.
 _MOVES: dict[str, tuple[int, ...]] = {
     "clone": (0,), "contiguous": (0,), "_unsafe_view": (0,), "_reshape_copy": (0,),
     "_reshape_alias": (0,), "reshape": (0,), "view_copy": (0,), "expand_copy": (0,),
@@ -47,7 +47,7 @@ def numbered(expression: Expression) -> torch.Tensor:
 
 
 def placed(like: Expression, moved: torch.Tensor) -> Expression:
-    """Return what torch moved as variables again."""
+    """Return numbers that torch moved as variables again."""
     variables = np.asarray(moved.numpy() - 1)
     if (variables < 0).any():
         zero = like.builder.structural_zero(like.dtype)
@@ -170,7 +170,7 @@ def _index(call, x, indices) -> Expression:
 
 
 def _accumulate(target: Expression, places: torch.Tensor, source: Expression) -> Expression:
-    """Add each entry of the source to the entry of the target whose number its place is."""
+    """Add each entry of the source to the target's entry at its place, counted in C order."""
     result = np.array(target.variables).reshape(-1)
     emit = target.builder.emit
     entries = np.broadcast_to(source.variables, tuple(places.shape)).ravel().tolist()
@@ -214,7 +214,7 @@ def _scatter(call, x, dim, index, source, *, reduce=None) -> Expression:
             spread = entries.of(np.broadcast_to(entries.variables, _at_least(entries, index)))
             return placed(
                 target,
-                # By overload: torch finds it for a packet by trial and error, which can crash.
+                # The overload is named: torch finds a packet's by trial and error, which can crash.
                 torch.ops.aten.scatter.src(
                     numbered(target), dim, call.known(index), numbered(spread)
                 ),
@@ -231,7 +231,7 @@ def _at_least(entries: Expression, index: torch.Tensor) -> tuple[int, ...]:
 def _scatter_traced(
     target: Expression, dim: int, index: Expression, entries: Expression, adds: bool
 ) -> Expression:
-    """Write to places that depend on the leaves: every place asks whether it is meant."""
+    """Write to places that depend on the leaves, with a select for every possible place."""
     n = target.shape[dim]
     if n > _LARGEST_SELECTED_AXIS:
         raise NotAProgram(f"a traced index scatters over {n:,} elements")
@@ -289,7 +289,7 @@ def _searchsorted(call, sequence, values, *, right=False, **options) -> Expressi
         raise NotAProgram("it searches many sorted sequences at once")
     dtype = call.promoted(sequence, values)
     knots, x = knots.cast(dtype), x.cast(dtype).expand_dims([-1])
-    # Not after it, since NaN counts as larger than every number.
+    # The comparison is negated, since NaN counts as larger than every number.
     before = ~apply("gt" if right else "ge", knots, x)
     return before.cast("int64").reduce("add", [-1])
 

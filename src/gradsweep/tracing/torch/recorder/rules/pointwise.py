@@ -2,7 +2,7 @@
 
 A formula takes the operands of an aten operation in order, tensors as Expressions of the result's
 dtype and numbers as they are, and returns an Expression. The formulas are those of torch's own
-kernels, so that kinks, infinities and NaN come out as torch has them.
+kernels, so that kinks, infinities and NaN come out as in torch.
 """
 
 import math
@@ -48,7 +48,7 @@ def _mul(x: E, y: Operand) -> E:
 
 
 def _pow(x: Operand, y: Operand) -> E:
-    """Write x**y, by the roots that torch's kernel takes for the exponents 0.5 and -0.5."""
+    """Write x**y, by roots for the exponents 0.5 and -0.5, as torch's kernel does."""
     if isinstance(x, E) and not isinstance(y, E):
         if y in (0.5, -0.5):
             return sqrt(x) if y > 0 else 1.0 / sqrt(x)
@@ -121,7 +121,7 @@ def _round(x: E, *, decimals: int = 0) -> E:
 
 
 def _sign(x: E) -> E:
-    # torch's sign(NaN) is 0; that of the primitive is NaN.
+    # torch's sign(NaN) is 0; the primitive's is NaN.
     return where(is_nan(x), 0, apply("sign", x)) if x.is_floating else apply("sign", x)
 
 
@@ -280,7 +280,7 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "mvlgamma": _mvlgamma,
 }
 
-# Operations that a primitive is the whole of, under the same name.
+# Operations that are exactly the primitive of the same name.
 _FORMULAS |= {
     name: primitive(name)
     for name in (

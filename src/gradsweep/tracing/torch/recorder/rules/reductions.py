@@ -132,7 +132,7 @@ def _moments(x: Expression, dims: Dims, correction: float, keepdim: bool) -> tup
     deviation = x - mean
     divisor = max(n - correction, 0.0)
     squares = total(deviation * deviation, axes, keepdim)
-    # 0 / 0 is NaN, as torch has it for the variance of one number.
+    # 0 / 0 is NaN, as is torch's variance of one number.
     return squares / squares.lift(float(divisor)), mean
 
 
@@ -244,7 +244,7 @@ def _running_extremum(beats: str) -> Callable:
         place[0] = place[0].of(np.full(rows.shape[1:], int(place[0].variables)))
         for position in range(1, len(rows)):
             entry = x.of(np.asarray(rows[position]))
-            # The last of equals, and a NaN stays.
+            # The last of equals wins, and a NaN stays.
             wins = (apply(beats, entry, best[-1]) | is_nan(entry)) & ~is_nan(best[-1])
             best.append(where(wins, entry, best[-1]))
             place.append(where(wins, position, place[-1]))
