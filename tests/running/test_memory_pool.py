@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import weakref
 
 import numpy as np
@@ -268,11 +269,13 @@ def test_memory_may_be_asked_for_at_any_moment(pool, monkeypatch):
         if depth[0] < 4:
             found.append(pool.empty((N,), "float64"))
         depth[0] -= 1
-        return 2**30
+        return time.monotonic()
 
-    monkeypatch.setattr(memory_pool, "limit_bytes", asks_again)
+    clock = types.SimpleNamespace(monotonic=asks_again, sleep=time.sleep)
+    monkeypatch.setattr(memory_pool, "time", clock)
     for _ in range(3):
         found.append(pool.empty((N,), "float64"))
+        del found[::3]  # which the clock is asked about while the pool takes it back
     assert len({address(array) for array in found}) == len(found) > 20
     found.clear()
     pool.clear()

@@ -72,7 +72,8 @@ class DirectCalls:
         # The ways that the points of the last call went, which those of the next may go as well.
         self._ways: Ways = tuple(planned.branch.traced for planned in plan.branches)
         self._kernels: dict[Ways, tuple[Plan, Prepared] | None] = {}
-        self._forms: dict[tuple[Ways, _Form], _Small | _Large | None] = {}
+        self._forms: dict[Ways, dict[_Form, _Small | _Large | None]] = {}
+        self._last: dict[_Form, _Small | _Large | None] = {}  # by those ways
         give_locks(self, "_lock")
         # Numbers and arrays alone: containers and components take the general way.
         self._names = {
@@ -91,8 +92,11 @@ class DirectCalls:
                 form.append((name, None, None))
             else:
                 return None
+        key = tuple(form)
         with self._lock:
-            return self._follow(tuple(form), values, out)
+            bound = self._last.get(key)
+            found = _OTHER_WAYS if bound is None else bound(values, out)
+            return self._follow(key, values, out) if found is _OTHER_WAYS else found
 
     def _follow(
         self, form: _Form, values: Mapping[str, Any], out: Mapping[str, Any] | None
@@ -105,7 +109,7 @@ class DirectCalls:
                 return None
             found = bound(values, out)
             if found is not _OTHER_WAYS:
-                self._ways = ways
+                self._ways, self._last = ways, self._forms[ways]
                 return found
             tried.append(ways)
             is_used = bound.results.ways_used()
@@ -114,14 +118,14 @@ class DirectCalls:
         return None
 
     def _bound(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
-        try:
-            return self._forms[ways, form]
-        except KeyError:
-            pass
-        if len(self._forms) >= _FORMS_KEPT:
+        if len(self._forms) >= _KERNELS_KEPT and ways not in self._forms:
             self._forms.clear()
-        bound = self._forms[ways, form] = self._bind(ways, form)
-        return bound
+        forms = self._forms.setdefault(ways, {})
+        if form not in forms:
+            if len(forms) >= _FORMS_KEPT:
+                forms.clear()
+            forms[form] = self._bind(ways, form)
+        return forms[form]
 
     def _bind(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
         made = self._kernel(ways)

@@ -60,6 +60,13 @@ def _default_limit() -> int:
     return int(min(present_bytes() / _SHARE, _MOST_BYTES))
 
 
+class _Root(weakref.ref[np.ndarray]):
+    """Refers weakly to the array that holds a block."""
+
+    __slots__ = ("block",)
+    block: mmap.mmap
+
+
 class MemoryPool:
     """Blocks of memory that nothing refers to any more, kept for a while. Safe for threads.
 
@@ -81,7 +88,8 @@ class MemoryPool:
         # computes once more. So nobody waits for the lock: what has ended is noted here, and kept
         # or dropped by whoever has the lock next.
         self._ended: deque[mmap.mmap] = deque()
-        self._last_use = -math.inf
+        self._roots: dict[int, _Root] = {}  # a weak reference has to be held to be called
+        self._last_use, self._limit_bytes = -math.inf, 0
         give_locks(self, "_lock", "_is_watched")
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.clear)
@@ -94,15 +102,21 @@ class MemoryPool:
         """
         dtype = np.dtype(dtype)
         n_bytes = math.prod(shape) * dtype.itemsize
-        if n_bytes < _LEAST_BYTES or not limit_bytes():
+        if n_bytes < _LEAST_BYTES:
+            return np.empty(shape, dtype)
+        self._limit_bytes = limit_bytes()
+        if not self._limit_bytes:
             return np.empty(shape, dtype)
         self._last_use = time.monotonic()
         block = self._take(n_bytes) or self._made(n_bytes)
-        self._settle()
+        if self._ended:
+            self._settle()
         self._begin_watch()
-        root = np.frombuffer(block, np.uint8, n_bytes)
-        weakref.finalize(root, self._end, block).atexit = False
-        return root.view(dtype).reshape(shape)
+        array = np.frombuffer(block, np.uint8, n_bytes)
+        root = _Root(array, self._end)
+        root.block = block
+        self._roots[id(root)] = root
+        return array.view(dtype).reshape(shape)
 
     def clear(self) -> None:
         """Give back all that is idle."""
@@ -140,9 +154,10 @@ class MemoryPool:
         except OSError as error:
             raise MemoryError(f"there are no {n_bytes:,} bytes of memory: {error}") from None
 
-    def _end(self, block: mmap.mmap) -> None:
-        """Note that nothing refers to a block any more. May be called within any other method."""
-        self._ended.append(block)
+    def _end(self, root: "_Root") -> None:
+        """Note that nothing refers to a root any more. May be called within any other method."""
+        del self._roots[id(root)]
+        self._ended.append(root.block)
         self._settle()
 
     def _settle(self, most_bytes: float = math.inf) -> None:
@@ -167,7 +182,7 @@ class MemoryPool:
     @property
     def _allowed_bytes(self) -> int:
         is_used = time.monotonic() < self._last_use + self.idle_seconds
-        return limit_bytes() if is_used else 0
+        return self._limit_bytes if is_used else 0
 
     def _begin_watch(self) -> None:
         """Have a thread give back what lies idle for too long, unless there is one."""
