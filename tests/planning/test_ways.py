@@ -137,6 +137,23 @@ def test_newtons_method_with_a_tolerance_traces_and_plans_nothing_once_warm(noth
     np.testing.assert_allclose(found["dimplied_volatility_dprice"], 1 / vega, rtol=1e-6)
 
 
+def test_a_dozen_ways_are_one_kernel(nothing_planned):
+    def halved(x):
+        steps = 0
+        while x > 1:
+            x, steps = x / 2, steps + 1
+        return x * steps
+
+    x = 1.5 * 2.0 ** np.arange(12)
+    kernel = gs.compile(gs.gradient, halved, gs.Sweep(x=x), with_value=True)
+    kernel(x=x)
+    nothing_planned()
+    found = kernel(x=x[::-1].copy())
+    steps = np.arange(12, 0, -1)
+    np.testing.assert_array_equal(found["halved"], 0.75 * steps)
+    np.testing.assert_array_equal(found["dhalved_dx"], steps / 2.0**steps)
+
+
 def test_a_function_whose_ways_return_other_shapes_is_an_error_still():
     import torch
 

@@ -47,7 +47,7 @@ _FORMS_KEPT = _KERNELS_KEPT = 8
 
 # One Program computes every way at every point. It shares what they have in common: it is used
 # where it has at most so many times the equations of the longest way, and some more.
-_MOST_WAYS = 8
+_MOST_WAYS = 64
 _MOST_GROWTH, _LITTLE = 2, 1000
 
 # A call's form: the name, shape and dtype of each value. A float has neither of the last two.
