@@ -1,6 +1,7 @@
 """The layout stays as it was drawn: folders are the stages, and none grows too large."""
 
 import ast
+import re
 import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,3 +104,26 @@ def test_control_a_circle_is_found_wherever_its_imports_stand(tmp_path):
     (root / "ground.py").write_text("")
     assert not circles(imports(root))
     assert too_long(root, 0) and not too_long(root, 3)
+
+
+# Folders that one row stands for: of tables, and of one thing in many files.
+WHOLE = ("stores/zarr", "torch/recorder", "jax/rules", "fuzz/drawing", "fuzz/reference")
+
+
+def unnamed(text):
+    """Return the modules of the package that a page does not name."""
+    words = {word for code in re.findall(r"`([^`]*)`", text) for word in re.findall(r"\w+", code)}
+    return [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.stem not in {"__init__", "_version"} | words
+        and not any(folder in path.as_posix() for folder in WHOLE)
+    ]
+
+
+def test_the_page_on_the_architecture_names_every_file():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert unnamed(text) == []
+    assert unnamed(text.replace("`support/memory`, `memory_pool`", "")) == [
+        "support/memory_pool.py"
+    ], "control: a file that the page leaves out is found"

@@ -1,10 +1,14 @@
 """The rules that simplify an equation as it is written.
 
 Each returns a variable that has the same value for all operands, bit for bit but for the sign of
-NaN; or None. Four licences are taken: structural zeros; a zero that a linear map chooses in place
-of a seed, which counts as structural (`Equations.linear`); terms masked by a condition (see
-`cases`); and erfc(-x) in place of 1 + erf(x), or of a select between formulas for it, each right
-to rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
+NaN; or None. Five licences are taken:
+
+- x**n becomes multiplications for n up to 8, within 4 ulp;
+- a structural zero annihilates what it multiplies;
+- a zero that a linear map chooses in place of a seed counts as structural (`Equations.linear`);
+- terms may be masked by a condition (see `cases`);
+- erfc(-x) takes the place of 1 + erf(x), or of a select between formulas for it, each right to
+  rounding where it is selected. erfc keeps the digits of its tail that 1 + erf loses.
 
 Knows nothing of frameworks.
 """

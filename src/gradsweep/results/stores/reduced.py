@@ -226,13 +226,15 @@ class Reduced:
                 found = self._gathered(
                     variable, [(s, d.quantiles(self._quantiles)) for s, d in states]
                 )
-            case _:
+            case "min" | "max":
                 sign = -1 if name == "max" else 1
                 found = self._gathered(variable, [(s, sign * e.value) for s, e in states])
                 place = self._gathered(variable, [(s, e.point) for s, e in states])
                 return {f"{variable.name}_{name}": (dims, found, attrs)} | dict(
                     self._locations(variable, name, dims, place)
                 )
+            case _:
+                raise AssertionError(f"{name} has no case here")
         return {f"{variable.name}_{name}": (dims, found, attrs)}
 
     def _gathered(

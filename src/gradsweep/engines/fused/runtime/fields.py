@@ -10,8 +10,9 @@ A frame is an array of 64-bit words:
                     and the operands
     operands        each an OperandHeader, then the stride along each outer axis
 
-To add or move a field, change its class alone. FRAME, RANGE, PHASE, NEST and OPERAND have the
-position of each field: NEST.lanes is the word with a nest's lanes, and len(NEST) counts the words.
+To move a field, change its class alone; to add one, have frame.py write it as well. FRAME, RANGE,
+PHASE, NEST and OPERAND have the position of each field: NEST.lanes is the word with a nest's lanes,
+and len(NEST) counts the words.
 """
 
 from enum import IntEnum

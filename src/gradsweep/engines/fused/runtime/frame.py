@@ -1,4 +1,6 @@
-"""Lay out the words that the runtime reads: phases, nests, operands, and the memory behind them.
+"""Write the words that the runtime reads: phases, nests, operands, and the memory behind them.
+
+fields.py says which word is which.
 
 A Schedule, the lengths of the axes and the strides of every array enter; Frames leave, one for each
 thread. Only addresses change from call to call.

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.features import FEATURES
 
 __all__ = ["Row", "Type", "Variable", "fill", "rows_of"]
 
@@ -66,6 +67,8 @@ class Row:
 
 def rows_of(tables: Mapping[str, str]) -> tuple[Row, ...]:
     """Read rows from text: by feature, one template a line, with "! " before one that writes."""
+    if unknown := tables.keys() - FEATURES.keys():
+        raise AssertionError(f"{sorted(unknown)} are no features: features.py has none of the name")
     rows = []
     for feature, text in tables.items():
         for line in filter(None, map(str.strip, text.splitlines())):
