@@ -170,6 +170,16 @@ def test_two_results_are_not_written_into_one_array(n):
         kernel(x=x, out=dict.fromkeys(kernel(x=x), np.empty(n)))
 
 
+@pytest.mark.parametrize("n", [20, 100_000])
+def test_results_are_not_written_into_arrays_that_overlap_in_part(n):
+    x = np.linspace(1, 2, n)
+    kernel = gs.compile(gs.gradient, lambda x, y: x * x * y, gs.Sweep(x=x, y=("x", x)))
+    memory = np.empty(n + 1)
+    out = dict(zip(kernel(x=x), (memory[:-1], memory[1:])))
+    with pytest.raises(SweepError, match="share memory"):
+        kernel(x=x, out=out)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_arrays_overlap_where_numpy_says_that_they_may(seed):
     rng = np.random.default_rng(seed)

@@ -154,6 +154,51 @@ def test_a_dozen_ways_are_one_kernel(nothing_planned):
     np.testing.assert_array_equal(found["dhalved_dx"], steps / 2.0**steps)
 
 
+def test_a_result_that_is_the_same_on_all_ways_has_their_axes_all_the_same():
+    def f(x, y):
+        return 3 * y if x > 0 else y * 3
+
+    def b(x):
+        return x > 1 if x > 0 else x < -0.5
+
+    x, y = np.array([-1.0, 0.5, 2.0]), np.array([4.0, 5.0])
+    for g, sweep, values in (
+        (f, gs.Sweep(x=x, y=y), {"x": x, "y": y}),
+        (b, gs.Sweep(x=x), {"x": x}),
+    ):
+        kernel = gs.compile(gs.jacobian, g, sweep, with_value=True)
+        expected = gs.jacobian(g, sweep, with_value=True, framework="torch")
+        for _ in range(3):
+            found = kernel(**values)
+            assert list(found) == list(expected.data_vars)
+            for name, array in found.items():
+                np.testing.assert_array_equal(array, expected[name].values)
+        # Into arrays of the caller's, and of many points.
+        out = {name: np.full(array.shape, 7, array.dtype) for name, array in found.items()}
+        for name, array in kernel(**values, out=out).items():
+            np.testing.assert_array_equal(array, expected[name].values)
+        many = {"x": np.tile(x, 8000)} | ({"y": y} if "y" in values else {})
+        for name, array in kernel(**many).items():
+            lead = 8000 if "x" in expected[name].dims else 1
+            np.testing.assert_array_equal(
+                array, np.tile(expected[name].values, (lead, *(1,) * (array.ndim - 1)))
+            )
+
+
+def test_the_sign_of_a_zero_that_python_reads_is_a_way_of_its_own():
+    def f(x, y):
+        return y * math.copysign(1.0, x.item()) if x == 0 else y + x
+
+    x = np.array([0.0, -0.0, 0.0, 1.0, -0.0])
+    expected = [2.0, -2.0, 2.0, 3.0, -2.0]
+    for values in (x, x[::-1]):
+        sweep = gs.Sweep(x=values, y=2.0)
+        kernel = gs.compile(gs.value, f, sweep, framework="torch")
+        wanted = expected if values is x else expected[::-1]
+        np.testing.assert_array_equal(kernel(x=np.ascontiguousarray(values))["f"], wanted)
+        np.testing.assert_array_equal(gs.value(f, sweep, framework="torch").f, wanted)
+
+
 def test_a_function_whose_ways_return_other_shapes_is_an_error_still():
     import torch
 

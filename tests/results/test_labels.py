@@ -1,6 +1,8 @@
 """The names of results, and their labels."""
 
 import functools
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -209,3 +211,48 @@ def test_coordinates_that_differ_in_a_bit_are_told_apart():
         found = gs.gradient(f, gs.Sweep(x=("t", x))).x.values
         np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
         np.testing.assert_array_equal(np.isnan(found), np.isnan(x))
+
+
+@pytest.mark.parametrize("n", [3, 50_000])
+def test_attributes_that_may_change_are_each_results_own(n):
+    def f(x):
+        return x**2
+
+    def history(values):
+        x = xr.DataArray(np.arange(1.0, n + 1), dims="x", attrs={"history": values})
+        return gs.gradient(f, gs.Sweep(x=x)).x.attrs["history"]
+
+    first = history([1])
+    first.append("edit")
+    assert history([1]) == [1]
+    long = np.zeros(5000)
+    history(long)
+    other = long.copy()
+    other[2500] = -1.0
+    np.testing.assert_array_equal(history(other), other)
+
+
+def test_threads_get_the_coordinates_of_their_own_sweeps():
+    def f(x):
+        return x + 1.0
+
+    wrong, n = [], 20_000
+
+    def work(number):
+        for turn in range(20):
+            x = np.linspace(number, number + 1, n) + turn
+            found = gs.value(f, gs.Sweep(x=x))
+            if not (np.array_equal(found.x, x) and np.array_equal(found.f, x + 1.0)):
+                wrong.append(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -257,6 +258,55 @@ def until(holds, seconds=20.0):
     while not holds() and time.monotonic() < end:
         time.sleep(0.01)
     assert holds()
+
+
+def test_a_thread_that_cannot_start_is_tried_again_at_the_next_use(monkeypatch):
+    pool = MemoryPool(idle_seconds=0.1)
+    start = threading.Thread.start
+
+    def fails(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    pool.empty((N,), "float64")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    pool.empty((2 * N,), "float64")
+    assert pool.idle_bytes > 0
+    until(lambda: pool.idle_bytes == 0)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a callback
+def test_interrupts_at_any_moment_leave_the_pool_whole(pool, monkeypatch):
+    monkeypatch.setenv("GRADSWEEP_POOL_LIMIT", "8MB")
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for turn in range(400):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + turn % 7))
+                for _ in range(1000):
+                    pool.empty((N,), "float64")
+            except Interrupted:
+                pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    arrays = [pool.empty((N,), "float64") for _ in range(20)]
+    assert len({address(array) for array in arrays}) == 20
+    del arrays
+    assert 8 * N <= pool.idle_bytes <= 8e6
+    array = pool.empty((N,), "float64")
+    where = address(array)
+    del array
+    assert address(pool.empty((N,), "float64")) == where
 
 
 @pytest.mark.timeout(60)

@@ -171,7 +171,12 @@ class DirectCalls:
         prepared = prepared_for(branch, self._options)
         if not isinstance(prepared.kernel, Bindable):
             return None
-        return replace(plan, dims=prepared.job.dims[: len(plan.results)]), prepared
+        n = len(plan.results)
+        own, guarded = prepared.job.dims[:n], prepared.job.dims[n:]
+        # Which of several ways a point goes counts too, even where they compute the same.
+        more = {axis for dims in guarded for axis in dims} if len(ways) > 1 else set()
+        dims = tuple(tuple(axis for axis in plan.axes if axis in {*of, *more}) for of in own)
+        return replace(plan, dims=dims), prepared
 
 
 def _together(programs: Sequence[Program | None]) -> Program | None:
@@ -215,6 +220,15 @@ class _Results:
             holds[tuple(slice(None) if axis in of else np.newaxis for axis in plan.axes)]
             for holds, of in zip(self.holds, dims)
         ]
+        # Where the kernel writes in arrays with more axes than it computes along.
+        self._written = [
+            tuple(slice(None) if axis in of else slice(1) for axis in dims)
+            for dims, of in zip(plan.dims, prepared.job.dims)
+        ]
+        self.targets = [
+            array[(*(slice(None) if axis in of else 0 for axis in dims), ...)]
+            for array, dims, of in zip(self.like, plan.dims, prepared.job.dims)
+        ]
         self._forms = [(array.shape, array.dtype, array.strides) for array in self.like]
         # Each variable by the number of the result that it shows; its axes moved, if they are.
         self._shown = [
@@ -231,6 +245,12 @@ class _Results:
             is_straight = order == [*range(array.ndim)]
             back = None if is_straight else np.argsort(order).tolist()
             self._memory.append((shape, array.dtype, back))
+
+    def spread(self, arrays: Sequence[np.ndarray]) -> None:
+        """Repeat what the kernel wrote along the axes that it does not compute along."""
+        for array, written in zip(arrays, self._written):
+            if any(each.stop == 1 for each in written):
+                array[...] = array[written]
 
     def hold(self) -> bool:
         """Tell whether every point goes one of the ways, and every way is gone by some point."""
@@ -260,7 +280,7 @@ class _Results:
             if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                 return None
             arrays.append(array)
-        return arrays if len({*map(id, arrays)}) == len(arrays) else None
+        return None if overlap(arrays, ()) else arrays
 
     def given_as_laid_out(self, out: Mapping[str, Any]) -> list[np.ndarray] | None:
         """Return the caller's arrays, or None when they are not such as `allocate` gives."""
@@ -291,7 +311,7 @@ class _Small:
         self.results = _Results(plan, prepared)
         self._own = self.results.like
         kernel: Any = prepared.kernel
-        self._run = kernel.bind(leaves, [*self._own, *self.results.holds])
+        self._run = kernel.bind(leaves, [*self.results.targets, *self.results.holds])
         self._known: Sequence[Any] = ()  # the caller's arrays of the last call
 
     def __call__(
@@ -303,8 +323,10 @@ class _Small:
         for name, array in self._inputs.items():
             array[...] = values[name]
         self._run()
-        if self.results.holds and not self.results.hold():
-            return _OTHER_WAYS
+        if self.results.holds:
+            if not self.results.hold():
+                return _OTHER_WAYS
+            self.results.spread(self._own)
         if given is None:
             return self.results.named([own.copy("K") for own in self._own])
         try:
@@ -330,7 +352,7 @@ class _Large:
     ):
         self.results = _Results(plan, prepared)
         kernel: Any = prepared.kernel
-        self._run = kernel.bind(leaves, [*self.results.like, *self.results.holds])
+        self._run = kernel.bind(leaves, [*self.results.targets, *self.results.holds])
         self._run.release()
         self._reads: dict[str, int] = {}
         self._fixed = []  # their memory is read at every call
@@ -363,7 +385,10 @@ class _Large:
             self._point_at(given, arrays)
             self._addresses = addresses
         self._run()
-        return self.results.named(arrays) if self.results.hold() else _OTHER_WAYS
+        if not self.results.hold():
+            return _OTHER_WAYS
+        self.results.spread(arrays)
+        return self.results.named(arrays)
 
     def _point_at(self, given: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> None:
         self._addresses = []

@@ -4,6 +4,7 @@ Programs with guards enter; one without leaves.
 Never sees the code that the guards stand for.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -72,5 +73,8 @@ def _holds(b: Builder, program: Program, numbers: Sequence[int]) -> int:
             kept = b.emit("ne", value, value)
         else:
             kept = b.emit("eq", value, b.constant(expected, dtype))
+            if expected == 0 and dtype.startswith("float"):  # which the two zeros are alike for
+                sign = b.emit("div", b.constant(math.copysign(1.0, expected), dtype), value)
+                kept = b.emit("and", kept, b.emit("gt", sign, b.constant(0.0, dtype)))
         holds = b.emit("and", holds, kept)
     return holds

@@ -65,7 +65,8 @@ def dataset(
     make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
     around = dict(_coordinates(labels.arguments, axes))
     is_large = {name: c.values.nbytes > _LARGE_BYTES for name, c in around.items()}
-    if sum(c.values.nbytes for c in around.values()) > _LARGEST_BYTES:
+    is_plain = all(_is_plain(c.attrs) for c in around.values())
+    if not is_plain or sum(c.values.nbytes for c in around.values()) > _LARGEST_BYTES:
         frame = make()
     else:
         same = [
@@ -79,8 +80,8 @@ def dataset(
         frame = frames.get(key, make)
         large = {name: c.values for name, c in around.items() if is_large[name]}
         if not all(_is_same(frame.blank, name, values) for name, values in large.items()):
-            frames.drop(key)
-            frame = frames.get(key, make)
+            frame = make()
+            frames.put(key, frame)
     return frame.blank.copy(data={v.name: v.of(arrays) for v in frame.variables})
 
 
@@ -123,6 +124,14 @@ def _frozen(values: Values) -> np.ndarray:
     copied = np.array(load(values))
     copied.flags.writeable = False
     return copied
+
+
+def _is_plain(attrs: Mapping[str, Any]) -> bool:
+    """Tell whether attributes are what their text says: a list might be changed by its owner."""
+    return all(
+        value is None or isinstance(value, str | int | float | np.generic)
+        for value in attrs.values()
+    )
 
 
 def _is_same(blank: "xarray.Dataset", name: str, values: Values) -> bool:

@@ -47,10 +47,13 @@ class Cache(Generic[T]):
                 self._values.popitem(last=False)
         return value
 
-    def drop(self, key: Hashable) -> None:
-        """Forget the value under a key, if there is one."""
+    def put(self, key: Hashable, value: T) -> None:
+        """Keep a value under a key, in place of any that is there."""
         with self._lock:
-            self._values.pop(key, None)
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self.size:
+                self._values.popitem(last=False)
 
     @property
     def values(self) -> tuple[T, ...]:

@@ -14,14 +14,12 @@ import sys
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 
 import numpy as np
 
-from gradsweep.support.locks import give_locks
 from gradsweep.support.memory import free_bytes, parse_bytes, present_bytes
 
 __all__ = ["POOL", "MemoryPool", "empty"]
@@ -33,6 +31,9 @@ _SHARE, _MOST_BYTES = 16, 2**30
 
 # Smaller arrays are left to the allocator of C, which keeps what is dropped by itself.
 _LEAST_BYTES = 2**18
+
+# More blocks are not kept, however small they are: each is looked at.
+_MOST_BLOCKS = 256
 
 # How much larger than an array its block may be.
 _MOST_WASTE = 1.25
@@ -70,29 +71,27 @@ class _Root(weakref.ref[np.ndarray]):
 class MemoryPool:
     """Blocks of memory that nothing refers to any more, kept for a while. Safe for threads.
 
+    A root may end anywhere, within this class's own code too, and Ctrl-C and forks come at any
+    moment. So there is no lock, and no number beside the list that it counts: each step is one
+    operation on a list or a dict, and whatever comes between two of them finds both whole.
+
     Args:
         idle_seconds: for how long after its last use.
-
-    Attributes:
-        idle_bytes: how much it keeps now.
     """
-
-    _lock: threading.Lock
-    _is_watched: threading.Lock  # which the thread that watches holds
 
     def __init__(self, idle_seconds: float = 10.0) -> None:
         self.idle_seconds = idle_seconds
-        self.idle_bytes = 0
         self._idle: list[mmap.mmap] = []  # what ended last stands last
-        # A root may end anywhere, within this class's own code too, and so may a user's object that
-        # computes once more. So nobody waits for the lock: what has ended is noted here, and kept
-        # or dropped by whoever has the lock next.
-        self._ended: deque[mmap.mmap] = deque()
         self._roots: dict[int, _Root] = {}  # a weak reference has to be held to be called
         self._last_use, self._limit_bytes = -math.inf, 0
-        give_locks(self, "_lock", "_is_watched")
+        self._watch: threading.Thread | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.clear)
+
+    @property
+    def idle_bytes(self) -> int:
+        """How much it keeps now."""
+        return sum(map(len, tuple(self._idle)))
 
     def empty(self, shape: Sequence[int], dtype: np.dtype | str) -> np.ndarray:
         """Return an array of any values, as numpy.empty does.
@@ -109,9 +108,8 @@ class MemoryPool:
             return np.empty(shape, dtype)
         self._last_use = time.monotonic()
         block = self._take(n_bytes) or self._made(n_bytes)
-        if self._ended:
-            self._settle()
-        self._begin_watch()
+        if self._watch is None or not self._watch.is_alive():
+            self._begin_watch()
         array = np.frombuffer(block, np.uint8, n_bytes)
         root = _Root(array, self._end)
         root.block = block
@@ -120,30 +118,25 @@ class MemoryPool:
 
     def clear(self) -> None:
         """Give back all that is idle."""
-        self._settle(0)
+        self._idle.clear()
 
     def shrink(self, n_bytes: int) -> None:
         """Give back so many bytes at least, or all that are idle; none where that is below 0."""
         if n_bytes > 0:
-            self._settle(max(0, self.idle_bytes - n_bytes))
+            self._drop(self.idle_bytes - n_bytes)
 
     def _take(self, n_bytes: int) -> mmap.mmap | None:
         """Return the smallest idle block that is large enough and not much larger."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            fitting = [b for b in self._idle if n_bytes <= len(b) <= _MOST_WASTE * n_bytes]
-            if not fitting:
-                return None
-            block = min(reversed(fitting), key=len)  # of equals, what the cache may still hold
-            self._idle.remove(block)
-            self.idle_bytes -= len(block)
-            return block
-        finally:
-            self._lock.release()
+        idle = reversed(tuple(self._idle))  # of equals, what the cache may still hold
+        fitting = [block for block in idle if n_bytes <= len(block) <= _MOST_WASTE * n_bytes]
+        for block in sorted(fitting, key=len):
+            with suppress(ValueError):  # another thread has taken it
+                self._idle.remove(block)
+                return block
+        return None
 
     def _made(self, n_bytes: int) -> mmap.mmap:
-        if self.idle_bytes and free_bytes() < n_bytes + present_bytes() / _SHARE:
+        if self._idle and free_bytes() < n_bytes + present_bytes() / _SHARE:
             self.clear()
         try:
             return _mapped(n_bytes)
@@ -154,52 +147,33 @@ class MemoryPool:
         except OSError as error:
             raise MemoryError(f"there are no {n_bytes:,} bytes of memory: {error}") from None
 
-    def _end(self, root: "_Root") -> None:
-        """Note that nothing refers to a root any more. May be called within any other method."""
-        del self._roots[id(root)]
-        self._ended.append(root.block)
-        self._settle()
+    def _end(self, root: _Root) -> None:
+        """Keep the block of a root that nothing refers to any more, or drop it."""
+        self._roots.pop(id(root), None)
+        if time.monotonic() < self._last_use + self.idle_seconds:
+            self._idle.append(root.block)
+            self._drop(self._limit_bytes)
 
-    def _settle(self, most_bytes: float = math.inf) -> None:
-        """Keep or drop the blocks that have ended, unless the lock is held: its holder will.
-
-        Args:
-            most_bytes: how much may stay, where that is less than the limit.
-        """
-        while self._lock.acquire(blocking=False):
-            try:
-                while self._ended:
-                    block = self._ended.popleft()
-                    self._idle.append(block)
-                    self.idle_bytes += len(block)
-                while self.idle_bytes > min(most_bytes, self._allowed_bytes):
-                    self.idle_bytes -= len(self._idle.pop(0))
-            finally:
-                self._lock.release()
-            if not self._ended:
-                break
-
-    @property
-    def _allowed_bytes(self) -> int:
-        is_used = time.monotonic() < self._last_use + self.idle_seconds
-        return self._limit_bytes if is_used else 0
+    def _drop(self, most_bytes: int) -> None:
+        """Give back what has been idle longest, until no more than so much is."""
+        while self._idle and (len(self._idle) > _MOST_BLOCKS or self.idle_bytes > most_bytes):
+            with suppress(IndexError):  # another thread has taken the last
+                self._idle.pop(0)
 
     def _begin_watch(self) -> None:
-        """Have a thread give back what lies idle for too long, unless there is one."""
-        if self._is_watched.acquire(blocking=False):
-            with suppress(RuntimeError):  # the interpreter is ending
-                threading.Thread(target=self._watch, daemon=True).start()
+        watch = threading.Thread(target=self._keep_watch, daemon=True)
+        with suppress(RuntimeError):  # there can be no more threads: tried again at the next use
+            watch.start()
+            self._watch = watch
 
-    def _watch(self) -> None:
+    def _keep_watch(self) -> None:
         """Give everything back when it is not used for a while, or the machine needs it."""
         while (left := self._last_use + self.idle_seconds - time.monotonic()) > 0:
             time.sleep(min(left, _LOOK_SECONDS))
-            if self.idle_bytes and free_bytes() < present_bytes() / _SHARE:
+            if self._idle and free_bytes() < present_bytes() / _SHARE:
                 self.clear()
-        self._is_watched.release()
-        if time.monotonic() < self._last_use + self.idle_seconds:  # used again meanwhile
-            self._begin_watch()
-        self._settle()
+        self._watch = None  # before the last look, so that a use in between begins another
+        self.clear()
 
 
 def _mapped(n_bytes: int) -> mmap.mmap:
