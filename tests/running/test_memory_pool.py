@@ -119,6 +119,21 @@ def test_what_refers_to_an_array_keeps_its_memory(pool, holder):
     assert pool.idle_bytes >= 8 * N  # it was the holder that kept it
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mremap")
+def test_memory_that_is_held_below_the_root_is_not_used_again(pool):
+    array = pool.empty((N,), "float64")
+    array[:] = 1.0
+    where = address(array)
+    below = np.frombuffer(array.base.base, "float64")
+    assert address(below) == where
+    del array
+    others = [pool.empty((N,), "float64") for _ in range(3)]
+    for other in others:
+        other[:] = 2.0
+    assert where not in {address(other) for other in others}
+    assert (below == 1.0).all()
+
+
 # -- many at once
 
 

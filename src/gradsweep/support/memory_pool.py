@@ -132,7 +132,8 @@ class MemoryPool:
         for block in sorted(fitting, key=len):
             with suppress(ValueError):  # another thread has taken it
                 self._idle.remove(block)
-                return block
+                if not _is_held(block):
+                    return block
         return None
 
     def _made(self, n_bytes: int) -> mmap.mmap:
@@ -174,6 +175,17 @@ class MemoryPool:
                 self.clear()
         self._watch = None  # before the last look, so that a use in between begins another
         self.clear()
+
+
+def _is_held(block: mmap.mmap) -> bool:
+    """Tell whether a buffer of a block is held still, by who went below the root for it."""
+    if sys.platform != "linux":
+        return False
+    try:
+        block.resize(len(block))  # which changes nothing, and is refused while there is one
+    except BufferError:
+        return True
+    return False
 
 
 def _mapped(n_bytes: int) -> mmap.mmap:
