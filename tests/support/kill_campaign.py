@@ -52,7 +52,7 @@ WORDS = [
 
 _TOOK_OVER = "gradsweep: warning: took over the lock of greeks.zarr from process "
 _STORED = "gradsweep: stored greeks.zarr"
-_SAID = "said"
+_STDERR = "stderr.txt"
 _AT_MOST_SECONDS = 300
 
 # Of what a run imports, all that takes long.
@@ -101,7 +101,7 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
         if process.exitcode == -signal.SIGKILL:
             counts["killed"] += 1
             counts[f"killed {_state(store, process)}"] += 1
-            said = _said(folder)
+            said = _read_takeovers(folder)
             assert said in ([], [left]), said
             counts["took over"] += said == [left]
         else:
@@ -117,7 +117,7 @@ def campaign(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
 
 
 def _start(folder: Path) -> BaseProcess:
-    (folder / _SAID).write_text("")
+    (folder / _STDERR).write_text("")
     process = multiprocessing.get_context("fork").Process(target=_run, args=(folder,))
     process.start()
     return process
@@ -125,7 +125,7 @@ def _start(folder: Path) -> BaseProcess:
 
 def _run(folder: Path) -> None:
     os.chdir(folder)
-    for number, name in ((1, os.devnull), (2, _SAID)):
+    for number, name in ((1, os.devnull), (2, _STDERR)):
         os.dup2(os.open(name, os.O_WRONLY), number)
     # Parts of a few thousand numbers: there is time to be killed.
     destination.STORED_PART_BYTES = 2**15
@@ -176,9 +176,9 @@ def _state(store: Path, process: BaseProcess) -> str:
     return "while it wrote parts" if history.frame else "while it wrote coordinates"
 
 
-def _said(folder: Path) -> list[int | None]:
+def _read_takeovers(folder: Path) -> list[int | None]:
     """Return from whom a process said that it took over; it may say nothing else but its end."""
-    lines = [line for line in (folder / _SAID).read_text().splitlines() if line != _STORED]
+    lines = [line for line in (folder / _STDERR).read_text().splitlines() if line != _STORED]
     assert all(line.startswith(_TOOK_OVER) and line.endswith("which is gone.") for line in lines), (
         lines
     )
@@ -190,7 +190,7 @@ def _finish(
 ) -> None:
     """Wait for the end of a run, and make sure that it is as it must be."""
     process.join(_AT_MOST_SECONDS)
-    said = _said(store.parent)
+    said = _read_takeovers(store.parent)
     assert process.exitcode == 0 and said == ([] if left is None else [left]), (said, left)
     if expected is not None:
         assert chunks(store) == expected, "the bytes are not those of an undisturbed run"

@@ -40,7 +40,7 @@ class Values:
         try:
             self._traced = trace(problem.bound, Derivative("value", ()), first, problem.framework)
         except Exception as error:
-            raise Unavailable(_told(error)) from None
+            raise Unavailable(_describe(error)) from None
         # A value that is the same at all points may be large, and is passed once.
         self._fixed = {
             key: value
@@ -88,7 +88,7 @@ class Values:
             with np.errstate(all="ignore"):
                 self._kernel(leaves, arrays)
         except Exception as error:
-            raise Unavailable(_told(error)) from None
+            raise Unavailable(_describe(error)) from None
         return np.concatenate([array.reshape(len(x), -1) for array in arrays], axis=1)[:n_rows]
 
     def _leaves(self, x: np.ndarray, which: np.ndarray) -> dict[str, Leaf]:
@@ -127,6 +127,6 @@ def _double(value: np.ndarray) -> np.ndarray:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     line = str(error).partition("\n")[0].rstrip(".")
     return f"calling the function fails ({type(error).__name__}: {line})"

@@ -60,7 +60,8 @@ class CompiledQuantity:
         is_mapped = self.plan.engine == "torch"
         self._traces = [traced for traced in traces if is_mapped or holds_elsewhere(traced)]
         self._identity = _identity_of(request.bound.function)
-        self.dims = {name: dims for name, dims, _ in _named(self.plan, self.plan.untouched())}
+        untouched = self.plan.allocate(np.empty)
+        self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = DirectCalls(self.plan, self._traces, options)
 
@@ -101,7 +102,7 @@ class CompiledQuantity:
         }
         request = self._request.with_leaves({**self._request.leaves, **changed})
         plan = self._planned(request)
-        arrays = plan.allocate() if out is None else plan.untouched()
+        arrays = plan.allocate() if out is None else plan.allocate(np.empty)
         if out is None:
             plan.fill(arrays)
         else:

@@ -24,14 +24,12 @@ from gradsweep.engines.prepared import Prepared
 from gradsweep.planning.branches import Branch
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.preparing import prepared_for
-from gradsweep.program.guards import together, with_holds
-from gradsweep.program.program import Program
+from gradsweep.program.guards import join_ways
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.results.names import variable_name, views
 from gradsweep.running.chunks import allocate
 from gradsweep.support.addresses import address_of, overlap
-from gradsweep.support.errors import TooLong
 from gradsweep.support.locks import give_locks
 from gradsweep.support.memory_pool import empty
 
@@ -40,21 +38,17 @@ __all__ = ["DirectCalls"]
 # Up to so many numbers in all.
 _SMALL = 2**13
 
-# What a call gives where its points go other ways than it computed.
-_OTHER_WAYS: dict[str, np.ndarray] = {}
-
-_FORMS_KEPT = _KERNELS_KEPT = 8
-
-# One Program computes every way at every point. It shares what they have in common: it is used
-# where it has at most so many times the equations of the longest way, and some more.
-_MOST_WAYS = 64
-_MOST_GROWTH, _LITTLE = 2, 1000
+# How many kernels are kept, and for each how many forms of call.
+_KERNELS_KEPT = _FORMS_KEPT = 8
 
 # A call's form: the name, shape and dtype of each value. A float has neither of the last two.
 _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
 
+# The ways through the function's Python branches that one kernel computes.
+_Ways = tuple[Trace, ...]
 
-Ways = tuple[Trace, ...]
+# What a call returns when its points go other ways than it computed.
+_OTHER_WAYS: dict[str, np.ndarray] = {}
 
 
 class DirectCalls:
@@ -69,16 +63,10 @@ class DirectCalls:
 
     def __init__(self, plan: Plan, known: list[Trace], options: ComputeOptions):
         self._plan, self._known, self._options = plan, known, options
-        # The ways that the points of the last call went, which those of the next may go as well.
-        self._ways: Ways = tuple(planned.branch.traced for planned in plan.branches)
-        self._kernels: dict[Ways, tuple[Plan, Prepared] | None] = {}
-        self._forms: dict[Ways, dict[_Form, _Small | _Large | None]] = {}
-        self._last: dict[_Form, _Small | _Large | None] = {}  # by those ways
+        # The points of the next call mostly go the ways that those of the last one went.
+        self._ways: _Ways = tuple(planned.branch.traced for planned in plan.branches)
+        self._kernels: dict[_Ways, _Kernel | None] = {}
         give_locks(self, "_lock")
-        # Numbers and arrays alone: containers and components take the general way.
-        self._names = {
-            a.name for a in plan.bound.arguments if a.is_single and not a.leaves[0].parts
-        }
 
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
@@ -92,24 +80,23 @@ class DirectCalls:
                 form.append((name, None, None))
             else:
                 return None
-        key = tuple(form)
         with self._lock:
-            bound = self._last.get(key)
-            found = _OTHER_WAYS if bound is None else bound(values, out)
-            return self._follow(key, values, out) if found is _OTHER_WAYS else found
+            return self._follow(tuple(form), values, out)
 
     def _follow(
         self, form: _Form, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        """Compute by the ways that the points go: as last time, or else as is found then."""
-        ways, tried = self._ways, list[Ways]()
+        """Compute by the ways that the points go: as last time, or as the kernel then tells."""
+        ways = self._ways
+        tried: list[_Ways] = []
         while ways not in tried:
-            bound = self._bound(ways, form)
+            kernel = self._kernel(ways)
+            bound = None if kernel is None else kernel.bound(form)
             if bound is None:
                 return None
             found = bound(values, out)
             if found is not _OTHER_WAYS:
-                self._ways, self._last = ways, self._forms[ways]
+                self._ways = ways
                 return found
             tried.append(ways)
             is_used = bound.results.ways_used()
@@ -117,50 +104,21 @@ class DirectCalls:
             ways = used if bound.results.are_everywhere() else tuple(self._known)
         return None
 
-    def _bound(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
-        if len(self._forms) >= _KERNELS_KEPT and ways not in self._forms:
-            self._forms.clear()
-        forms = self._forms.setdefault(ways, {})
-        if form not in forms:
-            if len(forms) >= _FORMS_KEPT:
-                forms.clear()
-            forms[form] = self._bind(ways, form)
-        return forms[form]
+    def _kernel(self, ways: _Ways) -> "_Kernel | None":
+        try:
+            return self._kernels[ways]
+        except KeyError:
+            pass
+        if len(self._kernels) >= _KERNELS_KEPT:
+            self._kernels.clear()
+        kernel = self._kernels[ways] = self._make_kernel(ways)
+        return kernel
 
-    def _bind(self, ways: Ways, form: _Form) -> "_Small | _Large | None":
-        made = self._kernel(ways)
-        if made is None:
-            return None
-        plan, prepared = made
-        leaves = dict(plan.leaves)
-        for name, shape, dtype in form:
-            if name not in self._names:
-                return None
-            leaf = leaves[name]
-            shape, dtype = shape or (), dtype or leaf.dtype
-            n_swept = len(leaf.dims)
-            fits = len(shape) == n_swept + len(leaf.shape) and shape[n_swept:] == leaf.shape
-            if not fits or dtype != leaf.dtype:
-                return None  # the general way converts it, or says what is wrong
-            leaves[name] = replace(leaf, values=np.empty(shape, dtype))
-        plan = plan.with_axes(axes_of(leaves.values()))
-        changed = [name for name, _, _ in form]
-        n_numbers = plan.result_bytes // 8 + sum(leaves[name].whole().size for name in changed)
-        of_size = _Small if n_numbers <= _SMALL else _Large
-        return of_size(plan, prepared, leaves, changed)
-
-    def _kernel(self, ways: Ways) -> tuple[Plan, Prepared] | None:
-        """Return what computes the results by some ways, and the plan with their dims."""
-        if ways not in self._kernels:
-            if len(self._kernels) >= _KERNELS_KEPT:
-                self._kernels.clear()
-            self._kernels[ways] = self._prepare(ways)
-        return self._kernels[ways]
-
-    def _prepare(self, ways: Ways) -> tuple[Plan, Prepared] | None:
+    def _make_kernel(self, ways: _Ways) -> "_Kernel | None":
         if any(way.results != ways[0].results for way in ways):
             return None  # the general way says what is wrong
-        program = _together([way.program for way in ways])
+        programs = [way.program for way in ways if way.program is not None]
+        program = join_ways(programs) if len(programs) == len(ways) else None
         if program is None:
             return None
         plan = self._plan
@@ -176,47 +134,72 @@ class DirectCalls:
         # Which of several ways a point goes counts too, even where they compute the same.
         more = {axis for dims in guarded for axis in dims} if len(ways) > 1 else set()
         dims = tuple(tuple(axis for axis in plan.axes if axis in {*of, *more}) for of in own)
-        return replace(plan, dims=dims), prepared
+        return _Kernel(replace(plan, dims=dims), prepared)
 
 
-def _together(programs: Sequence[Program | None]) -> Program | None:
-    """Return one Program for all ways, or None where it would do far more than each of them."""
-    found = [program for program in programs if program is not None]
-    if len(found) < len(programs) or not 0 < len(found) <= _MOST_WAYS:
-        return None
-    if len(found) == 1:
-        return with_holds(found[0]) if found[0].guards else found[0]
-    if any(_dtypes(way) != _dtypes(found[0]) for way in found):
-        return None
-    try:
-        program = together(found)
-    except TooLong:
-        return None
-    most = _MOST_GROWTH * max(way.n_computed for way in found) + _LITTLE
-    return program if program.n_computed <= most else None
+class _Kernel:
+    """What computes the results by some ways, bound to arrays once for each form of call.
 
+    Args:
+        plan: with the dims that the results have by these ways.
+    """
 
-def _dtypes(program: Program) -> list[list[str]]:
-    return [[program.dtype(v) for v in output.variables] for output in program.outputs]
+    def __init__(self, plan: Plan, prepared: Prepared):
+        self._plan, self._prepared = plan, prepared
+        self._forms: dict[_Form, _Small | _Large | None] = {}
+        # Numbers and arrays alone: containers and components take the general way.
+        self._names = {
+            a.name for a in plan.bound.arguments if a.is_single and not a.leaves[0].parts
+        }
+
+    def bound(self, form: _Form) -> "_Small | _Large | None":
+        """Return what computes calls of a form, or None when they take the general way."""
+        try:
+            return self._forms[form]
+        except KeyError:
+            pass
+        if len(self._forms) >= _FORMS_KEPT:
+            self._forms.clear()
+        bound = self._forms[form] = self._bind(form)
+        return bound
+
+    def _bind(self, form: _Form) -> "_Small | _Large | None":
+        leaves = dict(self._plan.leaves)
+        for name, shape, dtype in form:
+            if name not in self._names:
+                return None
+            leaf = leaves[name]
+            shape, dtype = shape or (), dtype or leaf.dtype
+            n_swept = len(leaf.dims)
+            fits = len(shape) == n_swept + len(leaf.shape) and shape[n_swept:] == leaf.shape
+            if not fits or dtype != leaf.dtype:
+                return None  # the general way converts it, or says what is wrong
+            leaves[name] = replace(leaf, values=np.empty(shape, dtype))
+        plan = self._plan.with_axes(axes_of(leaves.values()))
+        changed = [name for name, _, _ in form]
+        n_numbers = plan.result_bytes // 8 + sum(leaves[name].whole().size for name in changed)
+        of_size = _Small if n_numbers <= _SMALL else _Large
+        return of_size(plan, self._prepared, leaves, changed)
 
 
 class _Results:
-    """The arrays of one form of call: what they are called, and their shapes in memory.
+    """The arrays of one form of call: their names, and their shapes in memory.
 
     Attributes:
-        names: of each result that is computed.
-        like: an array for each, which nobody reads.
+        names: the name of each result that is computed.
+        like: an array for each, of the shape that the caller gets.
+        targets: views of these, with the axes that the kernel computes along.
         holds: for each way through the function's branches, the points that go it; none where
             there are no branches.
     """
 
     def __init__(self, plan: Plan, prepared: Prepared):
         self.names = [variable_name(plan.labels, result) for result in plan.results]
-        self.like = plan.untouched()
+        self.like = plan.allocate(np.empty)
         dims = prepared.job.dims[len(plan.results) :]
         self.holds = [allocate(plan.axes, of, (), "bool") for of in dims]
-        # The same, in shapes that go together.
-        self._spread = [
+        # The same, in shapes that broadcast.
+        self._aligned = [
             holds[tuple(slice(None) if axis in of else np.newaxis for axis in plan.axes)]
             for holds, of in zip(self.holds, dims)
         ]
@@ -264,7 +247,7 @@ class _Results:
 
     def are_everywhere(self) -> bool:
         """Tell whether every point goes one of the ways."""
-        return bool(reduce(np.logical_or, self._spread).all())
+        return bool(reduce(np.logical_or, self._aligned).all())
 
     def allocate(self) -> list[np.ndarray]:
         return [
@@ -317,7 +300,7 @@ class _Small:
     def __call__(
         self, values: Mapping[str, Any], out: Mapping[str, Any] | None
     ) -> dict[str, np.ndarray] | None:
-        given = None if out is None else self._given(out)
+        given = None if out is None else self._arrays_of(out)
         if out is not None and given is None:
             return None  # the general way says what is wrong
         for name, array in self._inputs.items():
@@ -336,7 +319,7 @@ class _Small:
             return None
         return self.results.named(given)
 
-    def _given(self, out: Mapping[str, Any]) -> Sequence[Any] | None:
+    def _arrays_of(self, out: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return the caller's arrays, or None; looked at once where they are those of before."""
         arrays = [*map(out.get, self.results.names)]
         if len(arrays) != len(self._known) or not all(map(is_, arrays, self._known)):

@@ -3,7 +3,7 @@
 What was decided enters, labelled results leave. Nothing is decided here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from gradsweep.running.chunks import Task, allocate, execute
 from gradsweep.running.part_work import checked, replanned
 from gradsweep.running.program_work import ProgramWork, work_with
 from gradsweep.running.run import OnError, PartResult, PartWork, run
+from gradsweep.support import memory_pool
 
 if TYPE_CHECKING:
     import xarray
@@ -33,13 +34,13 @@ __all__ = ["Plan"]
 class Plan(Decision):
     """How a derivative will be computed over a sweep. It can be printed."""
 
-    def allocate(self) -> list[np.ndarray]:
-        """Return an array for each result, yet to be filled."""
-        return [allocate(self.axes, r.dims, r.shape, r.dtype) for r in self._part_results]
+    def allocate(self, empty: Callable[..., np.ndarray] = memory_pool.empty) -> list[np.ndarray]:
+        """Return an array for each result, yet to be filled.
 
-    def untouched(self) -> list[np.ndarray]:
-        """Return arrays as `allocate` does, that take no memory until something is written."""
-        return [allocate(self.axes, r.dims, r.shape, r.dtype, np.empty) for r in self._part_results]
+        Args:
+            empty: makes the memory; that of `np.empty` is none before something is written.
+        """
+        return [allocate(self.axes, r.dims, r.shape, r.dtype, empty) for r in self._part_results]
 
     def fill(self, arrays: Sequence[np.ndarray]) -> None:
         """Compute the sweep into arrays of the shapes that `allocate` gives."""

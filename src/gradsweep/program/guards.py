@@ -12,8 +12,14 @@ import numpy as np
 
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Loop, Output, Program
+from gradsweep.support.errors import TooLong
 
-__all__ = ["guards_of", "together", "with_holds"]
+__all__ = ["guards_of", "join_ways", "with_holds"]
+
+# One Program computes all ways at every point, and what they have in common once. It is used where
+# it has at most this many times the equations of the longest way, and some more.
+_MOST_WAYS = 64
+_MOST_GROWTH, _LITTLE = 2, 1000
 
 
 def guards_of(program: Program) -> Program:
@@ -23,19 +29,41 @@ def guards_of(program: Program) -> Program:
 
 def with_holds(program: Program) -> Program:
     """Return a Program with no guards and one more output, `holds`: whether all of them hold."""
-    return together([program])
+    return _together([program])
 
 
-def together(ways: Sequence[Program]) -> Program:
+def join_ways(ways: Sequence[Program]) -> Program | None:
     """Return one Program for several ways through a function's Python branches.
 
     Each of its outputs is that of the way whose guards hold at a point, and of any where none
-    does. After these come the outputs `holds`, one for each way: whether its guards hold.
+    does. After these come the outputs `holds`, one for each way: whether its guards hold. A single
+    way without guards is left as it is.
 
     Args:
-        ways: with the same outputs, whose variables have the same dtypes. At most one of them
-            holds at a point.
+        ways: with the same outputs. At most one of them holds at a point.
+
+    Returns:
+        None where there is no way, where their dtypes differ, or where one Program would compute
+        far more than each of them.
     """
+    if len(ways) == 1:
+        return with_holds(ways[0]) if ways[0].guards else ways[0]
+    if not 0 < len(ways) <= _MOST_WAYS or any(_dtypes(w) != _dtypes(ways[0]) for w in ways):
+        return None
+    try:
+        program = _together(ways)
+    except TooLong:
+        return None
+    most = _MOST_GROWTH * max(way.n_computed for way in ways) + _LITTLE
+    return program if program.n_computed <= most else None
+
+
+def _dtypes(program: Program) -> list[list[str]]:
+    return [[program.dtype(v) for v in output.variables] for output in program.outputs]
+
+
+def _together(ways: Sequence[Program]) -> Program:
+    """Return the Program that `join_ways` describes, however long it is."""
     b = Builder()
     variables = [_written(b, way) for way in ways]
     holds = [_holds(b, way, own) for way, own in zip(ways, variables)]

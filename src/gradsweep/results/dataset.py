@@ -5,7 +5,7 @@ first is made.
 Knows nothing of engines or Programs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,26 +63,34 @@ def dataset(
     """
     dtypes = tuple(dtype_name(array.dtype) for array in arrays)
     make = partial(_make_frame, labels, results, dims, dtypes, axes, attrs)
-    around = dict(_coordinates(labels.arguments, axes))
-    is_large = {name: c.values.nbytes > _LARGE_BYTES for name, c in around.items()}
-    is_plain = all(_is_plain(c.attrs) for c in around.values())
-    if not is_plain or sum(c.values.nbytes for c in around.values()) > _LARGEST_BYTES:
-        frame = make()
-    else:
-        same = [
-            (name, c.dims, c.values.dtype, repr(dict(c.attrs)))
-            + (() if is_large[name] else (load(c.values).tobytes(),))
-            for name, c in around.items()
-        ]
-        asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
-        frames = _LARGE_FRAMES if any(is_large.values()) else _FRAMES
-        key = (*asked, *same)
-        frame = frames.get(key, make)
-        large = {name: c.values for name, c in around.items() if is_large[name]}
-        if not all(_is_same(frame.blank, name, values) for name, values in large.items()):
-            frame = make()
-            frames.put(key, frame)
+    asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
+    frame = _frame(asked, dict(_coordinates(labels.arguments, axes)), make)
     return frame.blank.copy(data={v.name: v.of(arrays) for v in frame.variables})
+
+
+def _frame(
+    asked: tuple[Hashable, ...], around: Mapping[str, Coordinate], make: Callable[[], _Frame]
+) -> _Frame:
+    """Return the frame that is kept for these labels and coordinates, or a new one.
+
+    Args:
+        asked: everything but the coordinates that it is made of.
+    """
+    n_bytes = {name: c.values.nbytes for name, c in around.items()}
+    if sum(n_bytes.values()) > _LARGEST_BYTES or not all(map(_is_plain, around.values())):
+        return make()
+    large = {name: c.values for name, c in around.items() if n_bytes[name] > _LARGE_BYTES}
+    same = [
+        (name, c.dims, c.values.dtype, repr(dict(c.attrs)))
+        + (() if name in large else (load(c.values).tobytes(),))
+        for name, c in around.items()
+    ]
+    frames, key = _LARGE_FRAMES if large else _FRAMES, (*asked, *same)
+    frame = frames.get(key, make)
+    if not all(_is_same(frame.blank, name, values) for name, values in large.items()):
+        frame = make()
+        frames.put(key, frame)
+    return frame
 
 
 def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
@@ -126,11 +134,11 @@ def _frozen(values: Values) -> np.ndarray:
     return copied
 
 
-def _is_plain(attrs: Mapping[str, Any]) -> bool:
+def _is_plain(coordinate: Coordinate) -> bool:
     """Tell whether attributes are what their text says: a list might be changed by its owner."""
     return all(
         value is None or isinstance(value, str | int | float | np.generic)
-        for value in attrs.values()
+        for value in coordinate.attrs.values()
     )
 
 

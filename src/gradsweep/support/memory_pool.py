@@ -44,7 +44,7 @@ _LOOK_SECONDS = 1.0
 _HUGE_PAGE_BYTES = 2**21
 
 
-def limit_bytes() -> int:
+def _limit() -> int:
     """Return how much memory may lie idle: as the environment says, or by the machine's.
 
     Raises:
@@ -103,7 +103,7 @@ class MemoryPool:
         n_bytes = math.prod(shape) * dtype.itemsize
         if n_bytes < _LEAST_BYTES:
             return np.empty(shape, dtype)
-        self._limit_bytes = limit_bytes()
+        self._limit_bytes = _limit()
         if not self._limit_bytes:
             return np.empty(shape, dtype)
         self._last_use = time.monotonic()

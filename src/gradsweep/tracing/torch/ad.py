@@ -246,7 +246,7 @@ class TorchAD(_Arrays):
             y = tuple(function(*x))
         if self._looks_for_rules:
             is_hooked = self._watch is not None and self._watch.is_hooked
-            self.rules = self.rules.together(rules_of(y)).or_own(is_hooked)
+            self.rules = self.rules.together(rules_of(y)).together(Rules(are_own=is_hooked))
         connected = [i for i, array in enumerate(y) if array.requires_grad]
         wanted = [i for i, array in enumerate(x) if array.requires_grad]
 

@@ -29,10 +29,8 @@ class Rules(NamedTuple):
         """Whether Hessians are sure to be symmetric."""
         return not (self.are_own or self.are_one_sided)
 
-    def or_own(self, is_own: bool) -> "Rules":
-        return self._replace(are_own=self.are_own or is_own)
-
     def together(self, other: "Rules") -> "Rules":
+        """Return what is known of both."""
         return Rules(self.are_own or other.are_own, self.are_one_sided or other.are_one_sided)
 
 
