@@ -11,13 +11,14 @@ overlap the one before it: the same results are then written twice.
 Knows nothing of threads, nor of where arrays are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.lowering.demand import Demand
 from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
 from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.lowering.libm import Callee, find_callee
+from gradsweep.engines.fused.lowering.rounding import sharp_variables
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
 from gradsweep.engines.fused.lowering.text import STORED, Text
@@ -73,10 +74,11 @@ def nest_name(number: int) -> str:
 def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
     callees: dict[str, Callee] = {}
     functions: list[str] = []
+    sharp = sharp_variables([item for nest in schedule.nests for item in nest.equations.items()])
     for number, nest in enumerate(schedule.nests):
         name = nest_name(number)
         bodies = [
-            _SegmentWriter(schedule, nest, segment, Text(lanes, isa, callees)).write()
+            _SegmentWriter(schedule, nest, segment, Text(lanes, isa, callees), sharp).write()
             for segment in nest.segments
         ]
         if len(bodies) > 1:
@@ -118,8 +120,15 @@ ret void
 class _SegmentWriter(EquationWriter):
     """Writes the code of one segment of a nest for one vector of points."""
 
-    def __init__(self, schedule: Schedule, nest: Nest, segment: Segment, text: Text):
-        super().__init__(schedule.program, segment.equations, text, "%v")
+    def __init__(
+        self,
+        schedule: Schedule,
+        nest: Nest,
+        segment: Segment,
+        text: Text,
+        sharp: Mapping[Loop | None, Collection[int]],
+    ):
+        super().__init__(schedule.program, None, segment.equations, text, "%v", sharp)
         self.nest, self.segment = nest, segment
         self._position = 0
         # By variable read: its word in the table, and whether it varies along the vectorised axis.

@@ -6,7 +6,7 @@ The equations of a Program enter, lines of a function's body leave. A class deri
 Knows nothing of nests, nor of where arrays are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.lowering.demand import Demand
@@ -30,14 +30,23 @@ class EquationWriter:
     """Writes equations of a Program, each after those that it reads.
 
     Args:
+        loop: the Loop that the Program is the body of, if it is one.
         equations: the equations to write, by the variable each defines.
         prefix: the beginning of the names of variables.
+        sharp: what `sharp_variables` finds.
     """
 
     def __init__(
-        self, program: Program, equations: Mapping[int, Equation], text: Text, prefix: str
+        self,
+        program: Program,
+        loop: Loop | None,
+        equations: Mapping[int, Equation],
+        text: Text,
+        prefix: str,
+        sharp: Mapping[Loop | None, Collection[int]],
     ):
         self.program, self.equations, self.text, self.prefix = program, equations, text, prefix
+        self._sharp, self._sharp_here = sharp, sharp[loop]
         self.lines = text.lines
         could = [
             e
@@ -98,17 +107,20 @@ class EquationWriter:
                 s=text.suffix(last),
                 k=f"<{text.lanes} x {AS_INTEGER[last]}>",
                 b=text.type("bool"),
-                c=" contract" if self._may_contract(operands) else "",
+                c=" contract" if self._may_contract(variable, operands) else "",
                 u=text.type(dtype),
                 us=text.suffix(dtype),
             )
         )
 
-    def _may_contract(self, operands: tuple[int, ...]) -> bool:
+    def _may_contract(self, variable: int, operands: tuple[int, ...]) -> bool:
         """Tell whether a product among the operands may be left unrounded when they are added.
 
-        Not where both are products: x * x - y * y is zero where x is y, and has to remain so.
+        Not where both are products: x * x - y * y is zero where x is y, and has to remain so. Nor
+        where it counts whether the sum is zero.
         """
+        if variable in self._sharp_here:
+            return False
         program = self.program
         first = program.n_leading
         return not all(
@@ -178,7 +190,7 @@ class EquationWriter:
             elif entry.leaf == ROW:
                 kept = first + (loop.n_rows_left + entry.element) * len(places)
                 rows[number] = self._row([operands[o] for o in places], kept)
-        ends = _LoopWriter(loop, self.text, name, given, rows, first).write(initial)
+        ends = _LoopWriter(loop, self.text, name, given, rows, first, self._sharp).write(initial)
         for variable in results:
             equation = self.equations[variable]
             assert isinstance(equation.primitive, LoopResult)
@@ -242,8 +254,9 @@ class _LoopWriter(EquationWriter):
         given: Mapping[int, str],
         rows: Mapping[int, _Row],
         first: int,
+        sharp: Mapping[Loop | None, Collection[int]],
     ):
-        super().__init__(loop.body, dict(loop.body.numbered()), text, f"%{name}.v")
+        super().__init__(loop.body, loop, dict(loop.body.numbered()), text, f"%{name}.v", sharp)
         self.loop, self._name, self._rows, self._first = loop, name, rows, first
         self._inputs = dict(given)
         for number, entry in enumerate(loop.body.inputs):
