@@ -243,3 +243,64 @@ def test_the_formulas_of_this_file_are_sympys():
     for point, f in [((2.0, 3.0), x**3 * y), ((0.5, 3.0), x * y**2), ((-1.0, 3.0), 5 * x - y)]:
         exact = [float(f.diff(v).subs(dict(zip((x, y), point)))) for v in (x, y)]
         np.testing.assert_allclose([float(s) for s in slopes(*point)], exact)
+
+
+def halvings(x):
+    """Halve x until it is at most 1, or nearly: a way for each number of steps."""
+    import torch
+
+    steps = 0
+    while x > 1:
+        x, steps = torch.sin(x / 2) * torch.exp(-x) + x / 2, steps + 1
+    return x * steps
+
+
+def slope_of_halvings(x):
+    """Return the derivative of `halvings`, step by step by the chain rule."""
+    steps, slope = np.zeros_like(x), np.ones_like(x)
+    while (is_large := x > 1).any():
+        step = (np.cos(x / 2) / 2 - np.sin(x / 2)) * np.exp(-x) + 0.5
+        slope = np.where(is_large, slope * step, slope)
+        x = np.where(is_large, np.sin(x / 2) * np.exp(-x) + x / 2, x)
+        steps += is_large
+    return slope * steps
+
+
+@pytest.mark.parametrize("n", [40, 30_000])
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_ways_of_a_loop_that_ends_early_are_right_however_points_are_spread(n, mode):
+    draw = np.random.default_rng(3)
+    x = draw.uniform(0.5, 100.0, n)
+    kernel = gs.compile(gs.gradient, halvings, gs.Sweep(x=x), mode=mode)
+    for values in (x, draw.permutation(x), x[: n // 2]):
+        for _ in range(2):
+            expected = slope_of_halvings(values)
+            found = kernel(x=values)["dhalvings_dx"]
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+            labelled = gs.gradient(halvings, gs.Sweep(x=values), mode=mode)
+            np.testing.assert_allclose(labelled["dhalvings_dx"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [4, 200])
+def test_known_ways_of_a_grid_give_what_tracing_them_gave(n):
+    """Which x goes which way does not depend on y, until x * y is compared."""
+    x, y = np.linspace(-2.0, 2.0, n), np.linspace(-1.0, 3.0, n + 1)
+    sweep = gs.Sweep(x=x, y=y)
+    TRACES.clear()
+    first = gs.gradient(three_ways, sweep, framework="torch")
+    n_made = TRACES.n_made
+    for _ in range(5):  # the check of the ways is compiled after some of them
+        again = gs.gradient(three_ways, sweep, framework="torch")
+        assert again.identical(first)
+    assert TRACES.n_made == n_made and len(TRACES.values[0]) == 3
+    for name, expected in zip(("df_dx", "df_dy"), slopes(x[:, None], y)):
+        np.testing.assert_allclose(first[name.replace("f_", "three_ways_")], expected, rtol=1e-14)
+
+
+def test_points_that_go_no_known_way_are_traced_and_the_others_are_not():
+    TRACES.clear()
+    gs.gradient(three_ways, gs.Sweep(x=[2.0, 3.0], y=2.0), framework="torch")
+    x = np.array([2.0, -1.0, 0.5, 3.0, -2.0])
+    found = gs.gradient(three_ways, gs.Sweep(x=x, y=2.0), framework="torch")
+    np.testing.assert_allclose(found["dthree_ways_dx"], slopes(x, 2.0)[0], rtol=1e-14)
+    assert len(TRACES.values[0]) == 3

@@ -1,5 +1,6 @@
 """Every row of the Sweep's table, and the error when a value fits none."""
 
+import inspect
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import pytest
 import xarray as xr
 
 import gradsweep as gs
-from gradsweep.errors import SweepError
+from gradsweep.errors import ArgumentError, SweepError
 
 
 class Point(NamedTuple):
@@ -200,3 +201,23 @@ def test_a_named_tuple_is_a_pytree_and_a_dict_too():
     assert swept.axes == {"trial": 4}
     with pytest.raises(SweepError, match=r"'p.a.0' has shape \(\).*\n.*give arrays"):
         gs.Sweep(p=("trial", Point([1.0, 2.0], [3.0, 4.0])))
+
+
+def test_defaults_that_change_are_seen():
+    def f(x, a=2.0):
+        return a * x
+
+    sweep = gs.Sweep(x=[1.0, 3.0])
+    assert gs.value(f, sweep).f.values.tolist() == [2.0, 6.0]
+    f.__defaults__ = (4.0,)
+    assert gs.value(f, sweep).f.values.tolist() == [4.0, 12.0]
+    f.__defaults__ = (4,)  # equal, and held fixed as an integer
+    assert "df_da" not in gs.gradient(f, sweep)
+    f.__defaults__ = None
+    with pytest.raises(ArgumentError, match="needs 'a'"):
+        gs.value(f, sweep)
+    f.__signature__ = inspect.Signature(
+        [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    )
+    f.__defaults__ = (5.0,)
+    assert gs.value(f, sweep).f.values.tolist() == [5.0, 15.0]

@@ -1,13 +1,15 @@
 """Split a sweep by the ways that the function's Python branches go.
 
-A trace holds for the points where its guards hold. The other points are traced again, until every
-point belongs to a branch that holds for it.
+A trace holds for the points where its guards hold. One kernel finds for each point which of the
+known traces holds there. The other points are traced, until every point belongs to a branch that
+holds for it.
 
 Knows nothing of engines that run the branches, nor of labels.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,13 +36,55 @@ __all__ = [
 
 MAX_BRANCHES = 64
 
-_MANY_POINTS = 20_000
-
-# Kernels that check guards, by trace and by the form of the leaves.
-_CHECKS: Cache[tuple[Job, Kernel]] = Cache(size=256)
+# Machine code is worth compiling for so many points, and for a check that was made so often.
+_MANY_POINTS, _MANY_RUNS = 20_000, 3
+_COMPILING, _INTERPRETING = FusedEngine(), ReferenceEngine()
+_COMPILING, _INTERPRETING = FusedEngine(), ReferenceEngine()
 
 Leaves = Mapping[str, Leaf]
-Tracer = Callable[[Mapping[str, np.ndarray]], Trace]
+
+
+class Tracer(Protocol):
+    """Traces a function at points."""
+
+    @property
+    def known(self) -> Sequence[Trace]:
+        """The traces that are known, and may hold at other points than their own."""
+        ...
+
+    def __call__(self, point: Mapping[str, np.ndarray], /) -> Trace:
+        """Return a trace that holds at a point, given the value of every leaf there."""
+        ...
+
+
+class _Subset(NamedTuple):
+    """Some points of a sweep.
+
+    Attributes:
+        leaves: the values at these points.
+        axes: the axes of the leaves and their lengths.
+        points: the indices of the points in the sweep, along the axis `SELECTED` of the leaves;
+            None when they are the whole sweep.
+    """
+
+    leaves: Leaves
+    axes: Mapping[str, int]
+    points: Points | None
+
+    def where(self, chosen: np.ndarray, dims: tuple[str, ...]) -> "_Subset":
+        """Choose points of some axes, which become the axis SELECTED.
+
+        Args:
+            chosen: a bool for each point that the axes `dims` span.
+        """
+        index = dict(zip(dims, np.nonzero(chosen)))
+        gathered = {key: leaf.gather(index, SELECTED) for key, leaf in self.leaves.items()}
+        left = {axis: n for axis, n in self.axes.items() if axis not in index}
+        original = {axis: i for axis, i in index.items() if axis != SELECTED}
+        if self.points is not None:
+            original |= {axis: i[index[SELECTED]] for axis, i in self.points.index.items()}
+        axes = {SELECTED: int(np.count_nonzero(chosen)), **left}
+        return _Subset(gathered, axes, Points(original))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +111,9 @@ def split(
     axes: Mapping[str, int],
     describe: Callable[[Mapping[str, np.ndarray]], str],
 ) -> list[Branch]:
-    """Trace the function once for each way that its branches go over the sweep.
+    """Give each point of a sweep to a trace that holds there, and trace where none does.
 
     Args:
-        trace: traces at a point, given the value of every leaf there.
         describe: writes a point, for messages.
 
     Raises:
@@ -80,36 +123,60 @@ def split(
     """
     if SELECTED in axes:
         raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
-    branches: list[Branch] = []
-    pending: list[tuple[Leaves, Mapping[str, int], Points | None]] = [(leaves, axes, None)]
-    first: tuple[Trace, Mapping[str, np.ndarray]] | None = None
+    branches, rest = _follow(trace.known, _Subset(leaves, axes, None))
+    for branch in branches[1:]:
+        _require_same_results(branches[0], branch, describe)
+    pending = [] if rest is None else [rest]
     while pending:
-        leaves, axes, points = pending.pop()
-        point = first_point(leaves)
-        traced = trace(point)
-        first = first or (traced, point)
-        _require_same_results(*first, traced, point, describe)
-        if len(branches) == MAX_BRANCHES:
+        subset = pending.pop()
+        traced = trace(first_point(subset.leaves))
+        if len(branches) >= MAX_BRANCHES:
             where = traced.program.guards[0].where if traced.program else "a branch"
             raise BranchError(
                 f"the function takes more than {MAX_BRANCHES} ways through its Python branches "
                 f"over this sweep, at {where}.\n"
                 f"Write the choice with torch.where, or use engine='loop'."
             )
-        holds, guarded = _where_it_holds(traced, leaves, axes)
+        ((_, holds, dims),) = _where_they_hold([traced], subset)
+        if SELECTED in subset.axes and SELECTED not in dims:
+            # Points that were chosen before are to be chosen from again.
+            holds, dims = np.repeat(holds[None], subset.axes[SELECTED], axis=0), (SELECTED, *dims)
         if holds.all():
-            branches.append(Branch(traced, leaves, axes, points))
-            continue
-        holds.flat[0] = True  # a trace holds at its own point, however rounding differs
-        for chosen, is_done in ((holds, True), (~holds, False)):
-            if not chosen.any():
-                continue
-            subset = _gather(leaves, axes, points, guarded, np.nonzero(chosen))
-            if is_done:
-                branches.append(Branch(traced, *subset))
-            else:
-                pending.append(subset)
+            branches.append(Branch(traced, *subset))
+        else:
+            holds.flat[0] = True  # a trace holds at its own point, however rounding differs
+            branches.append(Branch(traced, *subset.where(holds, dims)))
+            if not holds.all():
+                pending.append(subset.where(~holds, dims))
+        _require_same_results(branches[0], branches[-1], describe)
     return branches
+
+
+def _follow(known: Sequence[Trace], sweep: _Subset) -> tuple[list[Branch], _Subset | None]:
+    """Give points to the first known trace that holds there; return those that are left too."""
+    branches: list[Branch] = []
+    taken, along = np.zeros((), bool), tuple[str, ...]()
+    for traced, holds, dims in _where_they_hold(known, sweep):
+        both = tuple(axis for axis in sweep.axes if axis in {*along, *dims})
+        is_taken = _spread(taken, along, both, sweep.axes)
+        chosen = _spread(holds, dims, both, sweep.axes) & ~is_taken
+        if chosen.all():
+            return [Branch(traced, *sweep)], None
+        if not chosen.any():
+            continue
+        branches.append(Branch(traced, *sweep.where(chosen, both)))
+        taken, along = is_taken | chosen, both
+        if taken.all():
+            return branches, None
+    return branches, sweep.where(~taken, along) if branches else sweep
+
+
+def _spread(
+    array: np.ndarray, dims: tuple[str, ...], onto: tuple[str, ...], axes: Mapping[str, int]
+) -> np.ndarray:
+    """Repeat an array along the axes of `onto` that it lacks; its own come in the same order."""
+    aligned = array[tuple(slice(None) if axis in dims else np.newaxis for axis in onto)]
+    return np.broadcast_to(aligned, [axes[axis] for axis in onto])
 
 
 def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
@@ -125,86 +192,95 @@ def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
 
 def holds_at(traced: Trace, point: Mapping[str, np.ndarray]) -> bool:
     """Tell whether a trace holds at a point that it was not made at."""
-    if traced.program is None or not traced.program.guards:
-        return True
     leaves = {key: Leaf(key, (), value.shape, value) for key, value in point.items()}
-    holds, _ = _where_it_holds(traced, leaves, {})
+    ((_, holds, _),) = _where_they_hold([traced], _Subset(leaves, {}, None))
     return bool(holds)
 
 
-def _where_it_holds(
-    traced: Trace, leaves: Leaves, axes: Mapping[str, int]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return where all guards hold, over the axes that they vary with; and those axes."""
-    if traced.program is None or not traced.program.guards:
-        return np.ones((), dtype=bool), ()
-    form = tuple((key, leaf.dims, leaf.part_dims) for key, leaf in leaves.items())
-    # Machine code is worth compiling for many points.
-    is_large = n_points(axes, axes) >= _MANY_POINTS
-    job, kernel = _CHECKS.get(
-        (traced, form, tuple(axes), is_large), lambda: _make_check(traced, leaves, axes, is_large)
-    )
-    (dims,) = job.dims
-    holds = np.empty([axes[dim] for dim in dims], dtype=bool)
-    kernel(leaves, [holds])
-    if SELECTED in axes and SELECTED not in dims:
-        # Points that were chosen before are to be chosen from again.
-        return np.repeat(holds[None], axes[SELECTED], axis=0), (SELECTED, *dims)
-    return holds, dims
+def _where_they_hold(
+    traces: Sequence[Trace], subset: _Subset
+) -> Iterator[tuple[Trace, np.ndarray, tuple[str, ...]]]:
+    """Yield each trace with where it holds, over the axes that its guards vary with; these too."""
+    guarded = tuple(traced for traced in traces if traced.program and traced.program.guards)
+    together = _check(guarded, subset) if guarded else None
+    found = iter(() if together is None else together(subset))
+    for traced in traces:
+        if not traced.program or not traced.program.guards:
+            yield traced, np.ones((), dtype=bool), ()
+        elif together is not None:
+            yield traced, *next(found)
+        else:
+            alone = _check((traced,), subset)
+            assert alone is not None
+            yield traced, *next(alone(subset))
 
 
-def _make_check(
-    traced: Trace, leaves: Leaves, axes: Mapping[str, int], is_large: bool
-) -> tuple[Job, Kernel]:
-    """Make a kernel that tells at each point whether a trace holds there."""
-    assert traced.program is not None
-    program = guards_of(traced.program)
-    dependence = analyse(program, leaves)
-    check = replace(traced, program=program, results=())
-    dims = result_dims(check, dependence, leaves, tuple(axes))
-    stages = make_stages(program, dependence)
-    job = Job(check, {k: leaf.head(1) for k, leaf in leaves.items()}, tuple(axes), dims, stages)
-    engine: Engine = FusedEngine()
-    if not is_large or engine.refuses(job):
-        engine = ReferenceEngine()
-    return job, engine.prepare(job)
+def _check(traces: tuple[Trace, ...], subset: _Subset) -> "_Check | None":
+    """Return what tells where traces hold; None where one kernel would compute far too much."""
+    form = tuple((key, leaf.dims, leaf.part_dims) for key, leaf in subset.leaves.items())
+
+    def make() -> _Check | None:
+        program = guards_of([traced.program for traced in traces if traced.program])
+        return None if program is None else _Check(replace(traces[0], program=program), subset)
+
+    return _CHECKS.get((traces, form, tuple(subset.axes)), make)
+
+
+class _Check:
+    """Tells where each of some traces holds, by one kernel.
+
+    Args:
+        traced: with the Program that tells it, an output for each of these traces.
+        subset: of the form of those that it is asked for.
+    """
+
+    def __init__(self, traced: Trace, subset: _Subset):
+        program, leaves, axes = traced.program, subset.leaves, tuple(subset.axes)
+        assert program is not None
+        dependence = analyse(program, leaves)
+        traced = replace(traced, results=())
+        dims = result_dims(traced, dependence, leaves, axes)
+        few = {key: leaf.head(1) for key, leaf in leaves.items()}
+        self._job = Job(traced, few, axes, dims, make_stages(program, dependence))
+        self._kernels: dict[Engine, Kernel] = {}
+        self._n_runs = 0
+
+    def __call__(self, subset: _Subset) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+        """Yield for each trace where it holds, and over which axes."""
+        dims = self._job.dims
+        arrays = [np.empty([subset.axes[axis] for axis in own], dtype=bool) for own in dims]
+        self._kernel(subset.axes)(subset.leaves, arrays)
+        return zip(arrays, dims)
+
+    def _kernel(self, axes: Mapping[str, int]) -> Kernel:
+        self._n_runs += 1
+        is_worth_compiling = n_points(axes, axes) >= _MANY_POINTS or self._n_runs > _MANY_RUNS
+        engine: Engine = _COMPILING
+        if not is_worth_compiling or engine.refuses(self._job):
+            engine = _INTERPRETING
+        if engine not in self._kernels:
+            self._kernels[engine] = engine.prepare(self._job)
+        return self._kernels[engine]
+
+
+# By traces and by the form of the leaves.
+_CHECKS: Cache[_Check | None] = Cache(size=256)
 
 
 def _require_same_results(
-    first: Trace,
-    first_point: Mapping[str, np.ndarray],
-    traced: Trace,
-    point: Mapping[str, np.ndarray],
-    describe: Callable[[Mapping[str, np.ndarray]], str],
+    first: Branch, other: Branch, describe: Callable[[Mapping[str, np.ndarray]], str]
 ) -> None:
-    shapes = [tuple((r.output, r.shape) for r in t.results) for t in (first, traced)]
+    shapes = [tuple((r.output, r.shape) for r in b.traced.results) for b in (first, other)]
     if shapes[0] == shapes[1]:
         return
+    here, there = (describe(first_point(branch.leaves)) for branch in (first, other))
     if len(shapes[0]) != len(shapes[1]):
         raise OutputError(
-            f"the function returns other outputs at {describe(first_point)} "
-            f"than at {describe(point)}.\nReturn the same ones everywhere."
+            f"the function returns other outputs at {here} than at {there}.\n"
+            f"Return the same ones everywhere."
         )
     (_, a), (_, b) = next(pair for pair in zip(*shapes) if pair[0] != pair[1])
     raise OutputError(
-        f"the shape of the result varies from point to point: it is {a} at "
-        f"{describe(first_point)} and {b} at {describe(point)}.\n"
-        f"Return one shape: pad it, or sum over what varies."
+        f"the shape of the result varies from point to point: it is {a} at {here} and {b} at "
+        f"{there}.\nReturn one shape: pad it, or sum over what varies."
     )
-
-
-def _gather(
-    leaves: Leaves,
-    axes: Mapping[str, int],
-    points: Points | None,
-    guarded: tuple[str, ...],
-    index: tuple[np.ndarray, ...],
-) -> tuple[Leaves, Mapping[str, int], Points]:
-    """Choose points of the guarded axes, which become the axis SELECTED."""
-    chosen = dict(zip(guarded, index))
-    gathered = {key: leaf.gather(chosen, SELECTED) for key, leaf in leaves.items()}
-    left = {SELECTED: len(index[0])} | {a: n for a, n in axes.items() if a not in chosen}
-    original = {axis: i for axis, i in chosen.items() if axis != SELECTED}
-    if points is not None:
-        original |= {axis: i[chosen[SELECTED]] for axis, i in points.index.items()}
-    return gathered, left, Points(original)

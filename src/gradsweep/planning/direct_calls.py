@@ -9,6 +9,7 @@ Where the function's Python code has branches, one kernel computes all ways that
 tells which of them each point goes. Where a point goes a way that is not known, nothing leaves.
 """
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,9 +25,11 @@ from gradsweep.engines.prepared import Prepared
 from gradsweep.planning.branches import Branch
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.preparing import prepared_for
-from gradsweep.program.guards import join_ways
+from gradsweep.program.guards import flops_apart, join_ways
+from gradsweep.program.program import Program
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf, axes_of
+from gradsweep.request.partition import n_points
 from gradsweep.results.names import variable_name, views
 from gradsweep.running.chunks import allocate
 from gradsweep.support.addresses import address_of, overlap
@@ -46,6 +49,9 @@ _Form = tuple[tuple[str, tuple[int, ...] | None, Any], ...]
 
 # The ways through the function's Python branches that one kernel computes.
 _Ways = tuple[Trace, ...]
+
+# What it costs to compute each way's points apart: in flops, for each number moved and each way.
+_FLOPS_A_NUMBER_MOVED, _FLOPS_A_WAY = 100, 1_000_000
 
 # What a call returns when its points go other ways than it computed.
 _OTHER_WAYS: dict[str, np.ndarray] = {}
@@ -105,14 +111,11 @@ class DirectCalls:
         return None
 
     def _kernel(self, ways: _Ways) -> "_Kernel | None":
-        try:
-            return self._kernels[ways]
-        except KeyError:
-            pass
-        if len(self._kernels) >= _KERNELS_KEPT:
-            self._kernels.clear()
-        kernel = self._kernels[ways] = self._make_kernel(ways)
-        return kernel
+        if ways not in self._kernels:
+            if len(self._kernels) >= _KERNELS_KEPT:
+                self._kernels.clear()
+            self._kernels[ways] = self._make_kernel(ways)
+        return self._kernels[ways]
 
     def _make_kernel(self, ways: _Ways) -> "_Kernel | None":
         if any(way.results != ways[0].results for way in ways):
@@ -134,7 +137,7 @@ class DirectCalls:
         # Which of several ways a point goes counts too, even where they compute the same.
         more = {axis for dims in guarded for axis in dims} if len(ways) > 1 else set()
         dims = tuple(tuple(axis for axis in plan.axes if axis in {*of, *more}) for of in own)
-        return _Kernel(replace(plan, dims=dims), prepared)
+        return _Kernel(replace(plan, dims=dims), prepared, programs)
 
 
 class _Kernel:
@@ -142,10 +145,11 @@ class _Kernel:
 
     Args:
         plan: with the dims that the results have by these ways.
+        ways: the Program of each.
     """
 
-    def __init__(self, plan: Plan, prepared: Prepared):
-        self._plan, self._prepared = plan, prepared
+    def __init__(self, plan: Plan, prepared: Prepared, ways: Sequence[Program]):
+        self._plan, self._prepared, self._ways = plan, prepared, ways
         self._forms: dict[_Form, _Small | _Large | None] = {}
         # Numbers and arrays alone: containers and components take the general way.
         self._names = {
@@ -179,7 +183,18 @@ class _Kernel:
         changed = [name for name, _, _ in form]
         n_numbers = plan.result_bytes // 8 + sum(leaves[name].whole().size for name in changed)
         of_size = _Small if n_numbers <= _SMALL else _Large
+        if of_size is _Large and len(self._ways) > 1 and self._is_dear(plan):
+            return None  # the general way computes each point by its own way alone
         return of_size(plan, self._prepared, leaves, changed)
+
+    def _is_dear(self, plan: Plan) -> bool:
+        """Tell whether all ways at every point cost more than the points of each way apart."""
+        together = sum(stage.flops for stage in self._prepared.job.stages)
+        n_moved = sum(leaf.n_elements for leaf in plan.leaves.values() if leaf.dims)
+        n_moved += sum(math.prod(result.shape) for result in plan.results)
+        apart = flops_apart(self._ways) + _FLOPS_A_NUMBER_MOVED * n_moved
+        n = n_points(plan.axes, plan.axes)
+        return (together - apart) * n > _FLOPS_A_WAY * len(self._ways)
 
 
 class _Results:

@@ -3,9 +3,8 @@
 A Request and options enter; a Tracer leaves, which returns a Trace for a point.
 """
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,15 +29,18 @@ TRACES: Cache[list[Trace]] = Cache(size=256)
 
 
 def tracer(request: Request, options: ComputeOptions, known: list[Trace] | None = None) -> Tracer:
-    """Return a function that traces a request at a point, or finds a trace that holds there.
+    """Return what traces a request at a point, or finds a trace that holds there.
 
     Args:
         known: traces to use where they hold, and to add new ones to; by default those that are
             kept for functions that do the same.
     """
-    anew = partial(_trace_named, request, options.framework)
-    if known is not None:
-        return _reusing(known, anew, request.bound.function, is_kernel=True)
+    kept = _kept(request, options) if known is None else known
+    return _Reusing(kept, request, options.framework, is_kernel=known is not None)
+
+
+def _kept(request: Request, options: ComputeOptions) -> list[Trace]:
+    """Return the traces that are kept for functions that do the same, to which new ones go."""
     try:
         key = (
             identity(request.bound.function),
@@ -49,8 +51,8 @@ def tracer(request: Request, options: ComputeOptions, known: list[Trace] | None 
             options.framework,
         )
     except Unknown:
-        return anew
-    return _reusing(TRACES.get(key, list), anew, request.bound.function)
+        return []
+    return TRACES.get(key, list)
 
 
 def holds_elsewhere(traced: Trace) -> bool:
@@ -58,31 +60,45 @@ def holds_elsewhere(traced: Trace) -> bool:
     return traced.program is not None or traced.is_unbranched
 
 
-def _reusing(known: list[Trace], trace: Tracer, function: Any, is_kernel: bool = False) -> Tracer:
-    """Return a Tracer that returns a known trace where it holds, and else adds a new one.
+@dataclass(frozen=True)
+class _Reusing:
+    """A Tracer that returns a known trace where it holds, and else adds a new one.
 
-    Args:
+    Attributes:
         is_kernel: whether the trace of a function that read files and the like is kept too.
     """
 
-    def reused(point: Mapping[str, np.ndarray]) -> Trace:
-        for traced in known:
-            # Without a Program, torch calls the trace's function, which must be this one.
-            is_called = traced.program is None and traced.framework == "torch"
-            if (traced.function is function or not is_called) and holds_at(traced, point):
+    kept: list[Trace]
+    request: Request
+    framework: str | None
+    is_kernel: bool
+
+    @property
+    def known(self) -> Sequence[Trace]:
+        function = self.request.bound.function
+        # Without a Program, torch calls the trace's function, which must be this one.
+        return [
+            traced
+            for traced in self.kept
+            if traced.function is function
+            or traced.program is not None
+            or traced.framework != "torch"
+        ]
+
+    def __call__(self, point: Mapping[str, np.ndarray], /) -> Trace:
+        for traced in self.known:
+            if holds_at(traced, point):
                 return traced
         with watched() as read:
-            traced = trace(point)
-        if holds_elsewhere(traced) and (is_kernel or not read):
-            known.append(traced)
-            del known[:-_MOST_TRACES]
+            traced = self._trace(point)
+        if holds_elsewhere(traced) and (self.is_kernel or not read):
+            self.kept.append(traced)
+            del self.kept[:-_MOST_TRACES]
         return traced
 
-    return reused
-
-
-def _trace_named(request: Request, framework: str | None, point: Mapping[str, np.ndarray]) -> Trace:
-    """Trace a derivative whose results have names of their own."""
-    traced = trace_cheapest(request, framework, point)
-    require_distinct_names(labels_of(request.bound), traced.results, request.axes)
-    return traced
+    def _trace(self, point: Mapping[str, np.ndarray]) -> Trace:
+        """Trace a derivative whose results have names of their own."""
+        traced = trace_cheapest(self.request, self.framework, point)
+        labels = labels_of(self.request.bound)
+        require_distinct_names(labels, traced.results, self.request.axes)
+        return traced

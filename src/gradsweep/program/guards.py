@@ -12,9 +12,10 @@ import numpy as np
 
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Loop, Output, Program
+from gradsweep.program.pruning import pruned
 from gradsweep.support.errors import TooLong
 
-__all__ = ["guards_of", "join_ways", "with_holds"]
+__all__ = ["flops_apart", "guards_of", "join_ways", "with_holds"]
 
 # One Program computes all ways at every point, and what they have in common once. It is used where
 # it has at most this many times the equations of the longest way, and some more.
@@ -22,9 +23,21 @@ _MOST_WAYS = 64
 _MOST_GROWTH, _LITTLE = 2, 1000
 
 
-def guards_of(program: Program) -> Program:
-    """Return a Program of one output, `holds`: whether every guard of a Program holds."""
-    return with_holds(replace(program, outputs=()))
+def guards_of(ways: Sequence[Program]) -> Program | None:
+    """Return a Program of the outputs `holds`, one for each way: whether its guards hold.
+
+    Returns:
+        None where it would be far longer than for each of several ways.
+    """
+    alone = [_guards_alone(way) for way in ways]
+    return _joined(alone) if len(alone) > 1 else _together(alone)
+
+
+def flops_apart(ways: Sequence[Program]) -> float:
+    """Estimate the flops of a point by its own way alone, and of finding which way that is."""
+    finding = guards_of(ways)
+    found = sum(way.flops for way in ways) if finding is None else finding.flops
+    return found + sum(way.flops for way in ways) / len(ways)
 
 
 def with_holds(program: Program) -> Program:
@@ -50,12 +63,26 @@ def join_ways(ways: Sequence[Program]) -> Program | None:
         return with_holds(ways[0]) if ways[0].guards else ways[0]
     if not 0 < len(ways) <= _MOST_WAYS or any(_dtypes(w) != _dtypes(ways[0]) for w in ways):
         return None
+    return _joined(ways)
+
+
+def _joined(ways: Sequence[Program]) -> Program | None:
+    """Return all ways in one Program, or None where it would be far longer than each of them."""
     try:
         program = _together(ways)
     except TooLong:
         return None
     most = _MOST_GROWTH * max(way.n_computed for way in ways) + _LITTLE
     return program if program.n_computed <= most else None
+
+
+def _guards_alone(program: Program) -> Program:
+    """Return a Program without outputs, of the equations that its guards need."""
+    guarded = tuple(guard.variable for guard in program.guards)
+    alone = pruned(program, [Output("guarded", (len(guarded),), guarded)])
+    (output,) = alone.outputs
+    guards = [g._replace(variable=v) for g, v in zip(program.guards, output.variables)]
+    return replace(alone, outputs=(), guards=tuple(guards))
 
 
 def _dtypes(program: Program) -> list[list[str]]:

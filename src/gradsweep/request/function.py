@@ -7,6 +7,7 @@ Knows nothing of derivatives, and imports no framework.
 import functools
 import inspect
 import re
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +17,10 @@ import numpy as np
 from gradsweep.request import pytree
 from gradsweep.request.argument import Argument, LeafMark
 from gradsweep.request.framework import FRAMEWORKS, frameworks_named
+from gradsweep.request.identity import Same
 from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep
+from gradsweep.support.cache import Cache
 from gradsweep.support.errors import ArgumentError, nearest
 
 __all__ = [
@@ -33,6 +36,9 @@ _Parameter = inspect.Parameter
 
 # A static argument whose text is longer than this is left out of messages.
 _LONGEST_STATIC = 40
+
+# By code and defaults. To read a signature takes longer than a small sweep.
+_PARAMETERS: Cache[tuple[inspect.Parameter, ...] | None] = Cache(size=256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +192,16 @@ def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
     target = function
     if hasattr(function, "named_parameters") and hasattr(function, "forward"):
         target = function.forward
+    if type(target) is not types.FunctionType or target.__dict__ or target.__kwdefaults__:
+        return _read_parameters(target)
+    # Nothing else of a plain function decides them, and its annotations come with its code.
+    key = target.__code__, Same(target.__defaults__)
+    return _PARAMETERS.get(key, lambda: _read_parameters(target))
+
+
+def _read_parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
     try:
-        return tuple(inspect.signature(target).parameters.values())
+        return tuple(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):
         return None
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from gradsweep.support.imported import imported
 
-__all__ = ["Unknown", "code_hash", "identity", "names_in", "reach_hash"]
+__all__ = ["Same", "Unknown", "code_hash", "identity", "names_in", "reach_hash"]
 
 # Arrays are compared at every call: short ones by their bytes, longer ones by a digest, which takes
 # half a nanosecond a byte. A function that refers to a larger one is not cached.
@@ -81,7 +81,7 @@ class Unknown(Exception):
     """Something that may change in ways that cannot be seen."""
 
 
-class _Same:
+class Same:
     """Compares by the identity of its object, and keeps it alive so that its id is not reused."""
 
     def __init__(self, held: Any):
@@ -91,7 +91,7 @@ class _Same:
         return id(self.held)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.held is other.held
+        return isinstance(other, Same) and self.held is other.held
 
 
 def identity(value: Any) -> Hashable:
@@ -116,9 +116,9 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
         # 1 == 1.0 == True, and code may tell them apart; repr distinguishes -0.0 and NaN.
         return kind, repr(value) if kind is float else value
     if isinstance(value, _LASTING):
-        return _Same(value)
+        return Same(value)
     if kind is object or value is Ellipsis or value is NotImplemented or _is_of_a_library(value):
-        return _Same(value)
+        return Same(value)
     if id(value) in seen:
         return "seen", seen[id(value)][0]
     # The value is kept beside its number: the id of a deleted object may be reused.
@@ -131,14 +131,14 @@ def _identity(value: Any, depth: int, seen: dict[int, tuple[int, Any]]) -> Hasha
         return array
     match value:
         case type():
-            return "class", _Same(value), tuple(map(below, _of_class(value)))
+            return "class", Same(value), tuple(map(below, _of_class(value)))
         case types.FunctionType():
             return _function(value, below)
         case types.MethodType():
             return "method", below(value.__func__), below(value.__self__)
         case types.BuiltinFunctionType() | types.MethodWrapperType():
             held = value.__self__
-            return "built in", value.__qualname__, _Same(held) if held is None else below(held)
+            return "built in", value.__qualname__, Same(held) if held is None else below(held)
         case staticmethod() | classmethod():
             return kind, below(value.__func__)
         case property():
@@ -234,7 +234,7 @@ def _is_of_a_library(value: Any) -> bool:
 def _array_bytes(value: Any) -> Hashable | None:
     jax: Any = imported("jax")
     if jax is not None and isinstance(value, jax.Array):
-        return _Same(value)  # cannot be written to
+        return Same(value)  # cannot be written to
     torch: Any = imported("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
@@ -320,7 +320,7 @@ def reach_hash(*values: Any) -> str:
 def _text(part: Any) -> str:
     """Write part of an identity as text that is the same in every process."""
     match part:
-        case _Same():
+        case Same():
             held = part.held
             array = _array_bytes(np.asarray(held)) if hasattr(held, "__array__") else None
             name = getattr(held, "__qualname__", getattr(held, "__name__", ""))
