@@ -1,5 +1,6 @@
 """Compiled functions with Python branches: all ways that points go are one kernel."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import sympy as sp
 
 import gradsweep as gs
+from gradsweep.errors import GradsweepWarning
 from gradsweep.planning import compiled
 from gradsweep.planning.preparing import PREPARED
 from gradsweep.planning.traces import TRACES
@@ -304,3 +306,19 @@ def test_points_that_go_no_known_way_are_traced_and_the_others_are_not():
     found = gs.gradient(three_ways, gs.Sweep(x=x, y=2.0), framework="torch")
     np.testing.assert_allclose(found["dthree_ways_dx"], slopes(x, 2.0)[0], rtol=1e-14)
     assert len(TRACES.values[0]) == 3
+
+
+def test_too_many_ways_run_as_a_loop_though_each_is_known():
+    def counted(x):
+        steps = 0
+        while x > 1:
+            x, steps = x - 1, steps + 1
+        return x * steps
+
+    x = np.arange(0.5, 80.0)
+    for part in (x[:40], x[40:], x):
+        context = pytest.warns(GradsweepWarning, match="more than 64 ways")
+        with context if part is x else contextlib.nullcontext():
+            found = gs.gradient(counted, gs.Sweep(x=part), framework="torch")
+        np.testing.assert_array_equal(found["dcounted_dx"], np.ceil(part) - 1)
+        assert found.attrs["engine"] == ("loop" if part is x else "fused")

@@ -124,19 +124,14 @@ def split(
     if SELECTED in axes:
         raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     branches, rest = _follow(trace.known, _Subset(leaves, axes, None))
-    for branch in branches[1:]:
+    for number, branch in enumerate(branches[1:], start=1):
+        _require_few(number, branch.traced)
         _require_same_results(branches[0], branch, describe)
     pending = [] if rest is None else [rest]
     while pending:
         subset = pending.pop()
         traced = trace(first_point(subset.leaves))
-        if len(branches) >= MAX_BRANCHES:
-            where = traced.program.guards[0].where if traced.program else "a branch"
-            raise BranchError(
-                f"the function takes more than {MAX_BRANCHES} ways through its Python branches "
-                f"over this sweep, at {where}.\n"
-                f"Write the choice with torch.where, or use engine='loop'."
-            )
+        _require_few(len(branches), traced)
         ((_, holds, dims),) = _where_they_hold([traced], subset)
         if SELECTED in subset.axes and SELECTED not in dims:
             # Points that were chosen before are to be chosen from again.
@@ -265,6 +260,18 @@ class _Check:
 
 # By traces and by the form of the leaves.
 _CHECKS: Cache[_Check | None] = Cache(size=256)
+
+
+def _require_few(n_before: int, traced: Trace) -> None:
+    """Refuse a way when there are too many before it."""
+    if n_before < MAX_BRANCHES:
+        return
+    where = traced.program.guards[0].where if traced.program else "a branch"
+    raise BranchError(
+        f"the function takes more than {MAX_BRANCHES} ways through its Python branches "
+        f"over this sweep, at {where}.\n"
+        f"Write the choice with torch.where, or use engine='loop'."
+    )
 
 
 def _require_same_results(
