@@ -20,8 +20,8 @@ KNOWN = {
         _CREDIT _IN_THE_FORM_OF _LoopWriter _MOST_PIECES _ONE_SIDED _PAUSES_SECONDS _Run
         _agree_with_rows
         _by_forward_formulas _clean _constant _delete _end _failure _first_that_has_rules
-        _is_superseded _is_transposed _killed _lies_in _node _problem _put_once _record _run
-        _takes_positions _terminating _transposed
+        _is_superseded _is_transposed _killed _lies_in _node _outside _problem _put_once _record
+        _run _takes_positions _terminating _transposed
     """,
     "a part in whose place a test puts one of its own: a store, work that kills, a terminal": """
         _is_interactive _store _work

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gradsweep.engines.fused import FusedEngine
-from gradsweep.engines.fused.lowering.elementary import ELEMENTARY
-from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
-from gradsweep.engines.fused.lowering.libm import ROUTINES
+from gradsweep.engines.fused.lowering.arithmetic.elementary import ELEMENTARY
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.libm import ROUTINES
 from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.program.primitives import PRIMITIVES, WRAPS

@@ -8,7 +8,7 @@ Knows nothing of Programs.
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ class Isa:
         vector_bytes: the width of a vector register.
         has_fma: whether it multiplies and adds with one rounding.
         scales: whether it multiplies a vector of doubles by powers of 2 in one instruction.
+        divides_slowly: whether a division takes more time than a dozen products.
 
     Reference: the x86-64 and AArch64 vector function ABIs, "Vector function name mangling".
     """
@@ -37,6 +38,7 @@ class Isa:
     vector_bytes: int
     has_fma: bool = True
     scales: bool = False
+    divides_slowly: bool = False
 
     @property
     def lanes(self) -> int:
@@ -60,12 +62,23 @@ _FAMILIES: Mapping[str, tuple[Isa, ...]] = {
 }
 
 
+# LLVM's names of the processors that divide 8 doubles in 16 cycles, and add or multiply 16 in one.
+# AMD's divide 8 in 9 cycles: there the quotients of `arithmetic.division` are no faster.
+_SLOW_DIVIDERS = frozenset({
+    "skylake-avx512", "cascadelake", "cooperlake", "cannonlake", "icelake-client", "icelake-server",
+    "tigerlake", "rocketlake", "sapphirerapids", "emeraldrapids", "graniterapids",
+    "graniterapids-d",
+})  # fmt: skip
+
+
 @cache
 def host() -> Isa:
     """Return the widest instruction set of this processor."""
-    features = _binding().get_host_cpu_features()
+    llvm = _binding()
+    features = llvm.get_host_cpu_features()
     family = _FAMILIES.get(platform.machine().lower(), _OTHER)
-    return next(isa for isa in family if not isa.feature or features.get(isa.feature))
+    isa = next(isa for isa in family if not isa.feature or features.get(isa.feature))
+    return replace(isa, divides_slowly=isa.scales and llvm.get_host_cpu_name() in _SLOW_DIVIDERS)
 
 
 class MachineCode:

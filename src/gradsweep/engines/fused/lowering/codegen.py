@@ -11,14 +11,16 @@ overlap the one before it: the same results are then written twice.
 Knows nothing of threads, nor of where arrays are.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gradsweep.engines.fused.lowering.arithmetic.division import BRANCH_WEIGHTS, write_reciprocal
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.libm import Callee, find_callee
+from gradsweep.engines.fused.lowering.contraction import Contractions, find_contracted
 from gradsweep.engines.fused.lowering.demand import Demand
 from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
-from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
-from gradsweep.engines.fused.lowering.libm import Callee, find_callee
-from gradsweep.engines.fused.lowering.rounding import sharp_variables
+from gradsweep.engines.fused.lowering.quotients import is_quotient
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
 from gradsweep.engines.fused.lowering.text import STORED, Text
@@ -74,26 +76,60 @@ def nest_name(number: int) -> str:
 def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
     callees: dict[str, Callee] = {}
     functions: list[str] = []
-    sharp = sharp_variables([item for nest in schedule.nests for item in nest.equations.items()])
+    contracted = find_contracted(
+        schedule.program, [item for nest in schedule.nests for item in nest.equations.items()]
+    )
     for number, nest in enumerate(schedule.nests):
-        name = nest_name(number)
+        name, before = nest_name(number), Text(lanes, isa, callees)
+        per = _write_reciprocals(schedule, nest, before)
         bodies = [
-            _SegmentWriter(schedule, nest, segment, Text(lanes, isa, callees), sharp).write()
+            _SegmentWriter(
+                schedule, nest, segment, contracted, Text(lanes, isa, callees), per
+            ).write()
             for segment in nest.segments
         ]
         if len(bodies) > 1:
             parts = [f"{name}.segment{i}" for i in range(len(bodies))]
             functions += map(_SEGMENT.format, parts, bodies)
             bodies = [f"call void @{part}(ptr %table, i64 %i)" for part in parts]
-        functions.append(_LOOP.format(name, "\n".join(bodies), lanes=lanes))
+        body, entry = "\n".join(bodies), "\n".join(before.lines)
+        functions.append(_LOOP.format(name, body, entry, lanes=lanes))
     definitions = {n: text for c in callees.values() for n, text in c.definitions.items()}
     symbols = {n: address for c in callees.values() for n, address in c.symbols.items()}
-    return Module("\n\n".join([*definitions.values(), *functions, _ATTRIBUTES, ""]), symbols)
+    return Module(
+        "\n\n".join([*definitions.values(), *functions, _ATTRIBUTES, BRANCH_WEIGHTS, ""]), symbols
+    )
+
+
+def _write_reciprocals(schedule: Schedule, nest: Nest, before: Text) -> dict[int, str]:
+    """Write the reciprocals of divisors that are the same at all points of a loop, ahead of it.
+
+    Returns:
+        The address of each, by the divisor. A nest of several functions has none.
+    """
+    if not nest.axes or len(nest.segments) > 1 or not before.isa.divides_slowly:
+        return {}
+    divisors = {e.operands[1] for e in nest.equations.values() if is_quotient(e)}
+    found: dict[int, str] = {}
+    for word, number in enumerate(nest.reads):
+        slot = schedule.slots[number]
+        if slot.variable in divisors and not nest.varies(slot):
+            name, vectors = f"%per{slot.variable}", before.vectors(slot.dtype)
+            before.lines += [
+                f"{name} = alloca {vectors.type}, align 64",
+                f"{name}.w = getelementptr i64, ptr %table, i64 {word}",
+            ]
+            d = before.load_same(f"{name}.d", f"{name}.w", slot.dtype)
+            write_reciprocal(before, vectors, f"{name}.z", d)
+            before.store(name, name, slot.dtype, f"{name}.z")
+            found[slot.variable] = name
+    return found
 
 
 _LOOP = """
 define void @{0}(ptr %table, i64 %first, i64 %end) #0 {{
 entry:
+{2}
 %last = sub i64 %end, {lanes}
 br label %body
 body:
@@ -125,10 +161,11 @@ class _SegmentWriter(EquationWriter):
         schedule: Schedule,
         nest: Nest,
         segment: Segment,
+        contracted: Contractions,
         text: Text,
-        sharp: Mapping[Loop | None, Collection[int]],
+        per: Mapping[int, str],
     ):
-        super().__init__(schedule.program, None, segment.equations, text, "%v", sharp)
+        super().__init__(schedule.program, None, segment.equations, contracted, text, "%v", per)
         self.nest, self.segment = nest, segment
         self._position = 0
         # By variable read: its word in the table, and whether it varies along the vectorised axis.

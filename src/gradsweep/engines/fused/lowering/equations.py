@@ -6,14 +6,22 @@ The equations of a Program enter, lines of a function's body leave. A class deri
 Knows nothing of nests, nor of where arrays are.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.libm import (
+    Callee,
+    find_callee,
+    is_written_out,
+    write_out,
+)
+from gradsweep.engines.fused.lowering.arithmetic.vectors import AS_INTEGER, SCALAR
+from gradsweep.engines.fused.lowering.contraction import Contracted, Contractions
 from gradsweep.engines.fused.lowering.demand import Demand
-from gradsweep.engines.fused.lowering.instructions import INSTRUCTIONS
-from gradsweep.engines.fused.lowering.libm import Callee, find_callee, is_written_out, write_out
+from gradsweep.engines.fused.lowering.quotients import NONE_AT_HAND, Quotients, is_quotient
 from gradsweep.engines.fused.lowering.rows import place_rows, results_together
-from gradsweep.engines.fused.lowering.text import AS_INTEGER, SCALAR, STORED, Text, literal, stored
+from gradsweep.engines.fused.lowering.text import STORED, Text, literal, stored
 from gradsweep.program.program import CARRY, GIVEN, ROW, Equation, Loop, LoopResult, Program
 from gradsweep.program.pruning import ancestors
 
@@ -32,8 +40,9 @@ class EquationWriter:
     Args:
         loop: the Loop that the Program is the body of, if it is one.
         equations: the equations to write, by the variable each defines.
+        contracted: what `find_contracted` finds.
         prefix: the beginning of the names of variables.
-        sharp: what `sharp_variables` finds.
+        per: where the reciprocals of divisors are that are computed already, by variable.
     """
 
     def __init__(
@@ -41,13 +50,16 @@ class EquationWriter:
         program: Program,
         loop: Loop | None,
         equations: Mapping[int, Equation],
+        contracted: Contractions,
         text: Text,
         prefix: str,
-        sharp: Mapping[Loop | None, Collection[int]],
+        per: Mapping[int, str] = NONE_AT_HAND,
     ):
         self.program, self.equations, self.text, self.prefix = program, equations, text, prefix
-        self._sharp, self._sharp_here = sharp, sharp[loop]
         self.lines = text.lines
+        self.contracted = contracted
+        self._contracted_here = contracted[loop] if text.isa.has_fma else {}
+        self._quotients = Quotients(program, equations.values(), text, per)
         could = [
             e
             for e in equations.values()
@@ -91,6 +103,14 @@ class EquationWriter:
             if self._together[variable][0] == variable:
                 self._loop(primitive.loop, operands, self._together[variable])
             return
+        if is_quotient(equation):
+            x, d = map(self.value, operands)
+            self._quotients.write(self.name(variable), x, d, operands[1], dtype)
+            return
+        taken = self._contracted_here.get(variable)
+        if taken and taken.product in self.equations:
+            self._sum(variable, taken)
+            return
         last = self.program.dtype(operands[-1])
         values = [self.value(operand) for operand in operands]
         template = INSTRUCTIONS[last].get(primitive)
@@ -107,32 +127,27 @@ class EquationWriter:
                 s=text.suffix(last),
                 k=f"<{text.lanes} x {AS_INTEGER[last]}>",
                 b=text.type("bool"),
-                c=" contract" if self._may_contract(variable, operands) else "",
                 u=text.type(dtype),
                 us=text.suffix(dtype),
             )
         )
 
-    def _may_contract(self, variable: int, operands: tuple[int, ...]) -> bool:
-        """Tell whether a product among the operands may be left unrounded when they are added.
-
-        Not where both are products: x * x - y * y is zero where x is y, and has to remain so. Nor
-        where it counts whether the sum is zero.
-        """
-        if variable in self._sharp_here:
-            return False
-        program = self.program
-        first = program.n_leading
-        return not all(
-            operand >= first and program.equations[operand - first].primitive == "mul"
-            for operand in operands
-        )
+    def _sum(self, variable: int, taken: Contracted) -> None:
+        """Write a sum that takes in a product, rounded once."""
+        vectors, name = self.text.vectors(self.program.dtype(variable)), self.name(variable)
+        x, y = self.program.equations[taken.product - self.program.n_leading].operands
+        values = [self.value(v) for v in (x, y, taken.term)]
+        for i, negates in ((0, taken.negates_product), (2, taken.negates_term)):
+            if negates:
+                self.lines.append(f"{name}.n = fneg {vectors.type} {values[i]}")
+                values[i] = f"{name}.n"
+        self.lines.append(vectors.fma(name, *values))
 
     def _evaluate(self, variable: int, primitive: str, dtype: str, values: Sequence[str]) -> None:
         """Write a primitive of more than a few instructions, skipped where no lane needs it."""
         demand = self.demand(variable)
         if not demand:
-            self.lines += self._evaluation(primitive, dtype, values, self.name(variable))
+            self._evaluation(primitive, dtype, values, self.name(variable))
             return
         b, name = self.text.type("bool"), f"%d{variable}"
         needed = "splat (i1 true)"
@@ -146,12 +161,11 @@ class EquationWriter:
         self.lines += [
             self._any(name, needed),
             f"br i1 {name}, label %call{variable}, label %after{variable}",
-            f"call{variable}:",
-            *self._evaluation(primitive, dtype, values, f"%c{variable}"),
-            f"br label %after{variable}",
         ]
         before = self.text.block
-        self.text.begin_block(f"after{variable}")
+        self.text.begin_block(f"call{variable}")
+        self._evaluation(primitive, dtype, values, f"%c{variable}")
+        self.text.next_block(f"after{variable}")
         arms = f"[ %c{variable}, %call{variable} ], [ zeroinitializer, %{before} ]"
         self.lines.append(f"{self.name(variable)} = phi {self.text.type(dtype)} {arms}")
 
@@ -159,15 +173,14 @@ class EquationWriter:
         b, suffix = self.text.type("bool"), self.text.suffix("bool")
         return f"{name} = call i1 @llvm.vector.reduce.or.{suffix}({b} {condition})"
 
-    def _evaluation(
-        self, primitive: str, dtype: str, values: Sequence[str], result: str
-    ) -> list[str]:
-        text = self.text
+    def _evaluation(self, primitive: str, dtype: str, values: Sequence[str], result: str) -> None:
+        text, vectors = self.text, self.text.vectors(dtype)
         if self._writes_out and is_written_out(primitive, dtype, text.isa):
-            return write_out(primitive, values[0], result, text.lanes, text.isa, self._negated)
-        t = text.type(dtype)
+            self.lines += write_out(primitive, vectors, text.isa, values[0], result, self._negated)
+            return
+        t = vectors.type
         passed = ", ".join(f"{t} {value}" for value in values)
-        return [f"{result} = call {t} @{self._callee(primitive, dtype)}({passed})"]
+        self.lines.append(f"{result} = call {t} @{self._callee(primitive, dtype)}({passed})")
 
     def _callee(self, primitive: str, dtype: str) -> str:
         found = find_callee(primitive, dtype, self.text.lanes, self.text.isa)
@@ -190,7 +203,9 @@ class EquationWriter:
             elif entry.leaf == ROW:
                 kept = first + (loop.n_rows_left + entry.element) * len(places)
                 rows[number] = self._row([operands[o] for o in places], kept)
-        ends = _LoopWriter(loop, self.text, name, given, rows, first, self._sharp).write(initial)
+        ends = _LoopWriter(loop, self.text, name, given, rows, first, self.contracted).write(
+            initial
+        )
         for variable in results:
             equation = self.equations[variable]
             assert isinstance(equation.primitive, LoopResult)
@@ -254,9 +269,11 @@ class _LoopWriter(EquationWriter):
         given: Mapping[int, str],
         rows: Mapping[int, _Row],
         first: int,
-        sharp: Mapping[Loop | None, Collection[int]],
+        contracted: Contractions,
     ):
-        super().__init__(loop.body, loop, dict(loop.body.numbered()), text, f"%{name}.v", sharp)
+        super().__init__(
+            loop.body, loop, dict(loop.body.numbered()), contracted, text, f"%{name}.v"
+        )
         self.loop, self._name, self._rows, self._first = loop, name, rows, first
         self._inputs = dict(given)
         for number, entry in enumerate(loop.body.inputs):

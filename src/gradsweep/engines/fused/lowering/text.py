@@ -6,48 +6,47 @@ of one vector each.
 Knows nothing of equations.
 """
 
-import struct
 from collections.abc import Mapping
 
-from gradsweep.engines.fused.lowering.libm import Callee
+from gradsweep.engines.fused.lowering.arithmetic.libm import Callee
+from gradsweep.engines.fused.lowering.arithmetic.vectors import (
+    SCALAR,
+    SUFFIX,
+    Body,
+    Vectors,
+    hexadecimal,
+)
 from gradsweep.engines.fused.target import Isa
 from gradsweep.program.program import Constant
 
-__all__ = ["AS_INTEGER", "SCALAR", "STORED", "Text", "literal", "stored"]
+__all__ = ["STORED", "Text", "literal", "stored"]
 
-# How LLVM spells a dtype: as a scalar, as an element in memory, in the name of an intrinsic, and
-# the integer that is as wide.
-SCALAR = {"float64": "double", "float32": "float", "int64": "i64", "bool": "i1"}
+# How LLVM spells a dtype as an element in memory.
 STORED = {**SCALAR, "bool": "i8"}
-_SUFFIX = {"float64": "f64", "float32": "f32", "int64": "i64", "bool": "i1"}
-AS_INTEGER = {"float64": "i64", "float32": "i32", "int64": "i64", "bool": "i1"}
 _ALIGNMENT = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
 
 
-class Text:
+class Text(Body):
     """The body of a function, as it is written.
 
     Attributes:
         callees: the functions that are called, by name; each is added at its first call.
-        block: the basic block that the next line belongs to.
     """
 
     def __init__(self, lanes: int, isa: Isa, callees: dict[str, Callee]):
+        super().__init__("body")
         self.lanes, self.isa, self.callees = lanes, isa, callees
-        self.lines: list[str] = []
-        self.block = "body"
         self._n_loops = 0
 
     def type(self, dtype: str, spelling: Mapping[str, str] = SCALAR) -> str:
         return f"<{self.lanes} x {spelling[dtype]}>"
 
+    def vectors(self, dtype: str) -> Vectors:
+        return Vectors(self.lanes, dtype)
+
     def suffix(self, dtype: str) -> str:
         """Return the spelling of the type in the names of intrinsics."""
-        return f"v{self.lanes}{_SUFFIX[dtype]}"
-
-    def begin_block(self, label: str) -> None:
-        self.block = label
-        self.lines.append(f"{label}:")
+        return f"v{self.lanes}{SUFFIX[dtype]}"
 
     def next_block(self, label: str) -> None:
         """End the basic block, and go on with another."""
@@ -129,6 +128,4 @@ def _number(constant: Constant, spelling: Mapping[str, str]) -> str:
         return str(int(value)) if spelling is STORED else str(bool(value)).lower()
     if dtype == "int64":
         return str(value)
-    # A float is written as the double of the same value, in hexadecimal so that no bit is lost.
-    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
-    return f"0x{bits:016X}"
+    return hexadecimal(value)

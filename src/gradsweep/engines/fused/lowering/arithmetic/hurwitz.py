@@ -10,8 +10,9 @@ rounding errors of the sum are added at the end.
 Reference: Abramowitz and Stegun, 23.1.30 and 6.4.10; the choice of terms is that of Cephes' zeta.c.
 """
 
-import struct
 from fractions import Fraction
+
+from gradsweep.engines.fused.lowering.arithmetic.vectors import hexadecimal
 
 __all__ = ["POLYGAMMA", "ZETA"]
 
@@ -30,13 +31,13 @@ def _coefficients() -> list[Fraction]:
     return series[2::2]
 
 
-def _bits(value: Fraction) -> str:
-    return f"double 0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"
+def _spelled(value: Fraction) -> str:
+    return f"double {hexadecimal(float(value))}"
 
 
 ZETA = f"""
 @zeta.coefficients = internal constant [{_N_TERMS} x double] [
-  {", ".join(map(_bits, _coefficients()))}
+  {", ".join(map(_spelled, _coefficients()))}
 ]
 
 define internal double @scalar.zeta(double %s, double %q) {{

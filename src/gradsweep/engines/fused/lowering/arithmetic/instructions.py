@@ -5,8 +5,7 @@ Each row is a template. It is filled with {r}, the name of the result; {0}, {1},
 a vector of integers as wide; {b}, a vector of truth values; {u} and {us}, the type of the result
 and its spelling. Names that begin with {r} are local to the row.
 
-NaN, infinities and signed zeros come out as in NumPy. {c} is `contract` where a product and a sum
-may become one fused multiply-add; no other licence is taken.
+NaN, infinities and signed zeros come out as in NumPy.
 """
 
 import platform
@@ -56,9 +55,9 @@ _TO_INTEGER = (
 )
 
 _FLOAT: Rows = {
-    "add": _operation("fadd{c}"),
-    "sub": _operation("fsub{c}"),
-    "mul": _operation("fmul contract"),
+    "add": _operation("fadd"),
+    "sub": _operation("fsub"),
+    "mul": _operation("fmul"),
     "div": _operation("fdiv"),
     "neg": "{r} = fneg {t} {0}",
     "abs": _intrinsic("fabs"),

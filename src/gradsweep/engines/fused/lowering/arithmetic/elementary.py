@@ -9,141 +9,17 @@ others within 1.1. The coefficients interpolate, at Chebyshev nodes and in 80 di
 that the comment above them names; the comment ends with the error.
 """
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+
+from gradsweep.engines.fused.lowering.arithmetic.vectors import Vectors
+from gradsweep.engines.fused.lowering.arithmetic.writer import Name, Writer
+from gradsweep.engines.fused.target import Isa
 
 __all__ = ["ELEMENTARY", "WRITTEN_OUT", "write_body"]
-
-Name = str
-
-
-class _Writer:
-    """Writes a function's body: each method adds a line and returns the name of its result.
-
-    Attributes:
-        lines: the lines written so far.
-        scales: whether the processor multiplies vectors of 8 by powers of 2 in one instruction.
-    """
-
-    def __init__(self, lanes: int, scales: bool, prefix: str, negated: Mapping[Name, Name]):
-        self.lines: list[str] = []
-        self.scales = scales
-        self._negated = negated
-        self._prefix = prefix
-        self._lanes = lanes
-        self._t, self._k = f"<{lanes} x double>", f"<{lanes} x i64>"
-        self._b, self._s = f"<{lanes} x i1>", f"v{lanes}f64"
-
-    def line(self, text: str) -> Name:
-        name = f"{self._prefix}{len(self.lines)}"
-        self.lines.append(f"{name} = {text}")
-        return name
-
-    def constant(self, value: float) -> Name:
-        bits = struct.unpack("<Q", struct.pack("<d", value))[0]
-        return f"splat (double 0x{bits:016X})"
-
-    def add(self, a: Name, b: Name) -> Name:
-        return self.line(f"fadd {self._t} {a}, {b}")
-
-    def sub(self, a: Name, b: Name) -> Name:
-        return self.line(f"fsub {self._t} {a}, {b}")
-
-    def mul(self, a: Name, b: Name) -> Name:
-        return self.line(f"fmul {self._t} {a}, {b}")
-
-    def div(self, a: Name, b: Name) -> Name:
-        return self.line(f"fdiv {self._t} {a}, {b}")
-
-    def neg(self, a: Name) -> Name:
-        return self.line(f"fneg {self._t} {a}")
-
-    def abs(self, a: Name) -> Name:
-        return self.line(f"call {self._t} @llvm.fabs.{self._s}({self._t} {a})")
-
-    def copysign(self, a: Name, sign: Name) -> Name:
-        return self.line(
-            f"call {self._t} @llvm.copysign.{self._s}({self._t} {a}, {self._t} {sign})"
-        )
-
-    def square(self, a: Name) -> Name:
-        """a², written as b² where a is -b: LLVM then finds it equal to b² elsewhere."""
-        a = self._negated.get(a, a)
-        return self.mul(a, a)
-
-    def fma(self, a: Name, b: Name, c: Name) -> Name:
-        """a b + c, rounded once."""
-        return self.line(
-            f"call {self._t} @llvm.fma.{self._s}({self._t} {a}, {self._t} {b}, {self._t} {c})"
-        )
-
-    def compare(self, a: Name, how: str, b: Name) -> Name:
-        return self.line(f"fcmp {how} {self._t} {a}, {b}")
-
-    def select(self, condition: Name, a: Name, b: Name) -> Name:
-        return self.line(f"select {self._b} {condition}, {self._t} {a}, {self._t} {b}")
-
-    def at_most(self, a: Name, bound: float) -> Name:
-        """The lesser of the two; NaN stays."""
-        c = self.constant(bound)
-        return self.select(self.compare(c, "olt", a), c, a)
-
-    def at_least(self, a: Name, bound: float) -> Name:
-        c = self.constant(bound)
-        return self.select(self.compare(c, "ogt", a), c, a)
-
-    def scale(self, a: Name, n: Name) -> Name:
-        """a 2^n for integers n, rounded once; only where `scales`."""
-        return self._scale(a, n, self._lanes)
-
-    def _scale(self, a: Name, n: Name, lanes: int) -> Name:
-        t = f"<{lanes} x double>"
-        if lanes == _SCALED_LANES:
-            kept = f"{t} zeroinitializer, i8 -1, i32 4"  # value where masked, mask, rounding
-            called = "@llvm.x86.avx512.mask.scalef.pd.512"
-            return self.line(f"call {t} {called}({t} {a}, {t} {n}, {kept})")
-        half, places = lanes // 2, [f"i32 {place}" for place in range(lanes)]
-        parts = []
-        for chosen in (", ".join(places[:half]), ", ".join(places[half:])):
-            a_part, n_part = (
-                self.line(f"shufflevector {t} {x}, {t} poison, <{half} x i32> <{chosen}>")
-                for x in (a, n)
-            )
-            parts.append(f"<{half} x double> {self._scale(a_part, n_part, half)}")
-        joined = ", ".join(places)
-        return self.line(f"shufflevector {parts[0]}, {parts[1]}, <{lanes} x i32> <{joined}>")
-
-    def bits(self, a: Name) -> Name:
-        return self.line(f"bitcast {self._t} {a} to {self._k}")
-
-    def from_bits(self, a: Name) -> Name:
-        return self.line(f"bitcast {self._k} {a} to {self._t}")
-
-    def integer(self, operation: str, a: Name, b: int) -> Name:
-        return self.line(f"{operation} {self._k} {a}, splat (i64 {b})")
-
-    def integers(self, operation: str, a: Name, b: Name) -> Name:
-        return self.line(f"{operation} {self._k} {a}, {b}")
-
-    def polynomial(self, x: Name, coefficients: Sequence[float]) -> Name:
-        """Evaluate a polynomial, its constant term first. Even and odd powers are summed side by
-        side, so that neither waits for the other.
-        """
-        square = self.mul(x, x)
-        even, odd = (self._horner(square, coefficients[i::2]) for i in range(2))
-        return self.fma(x, odd, even)
-
-    def _horner(self, x: Name, coefficients: Sequence[float]) -> Name:
-        *rest, found = (self.constant(c) for c in coefficients)
-        while rest:
-            found = self.fma(x, found, rest.pop())
-        return found
-
 
 # Adding this to a number rounds it to an integer, which is then in the last bits of the sum.
 _ROUNDER = 1.5 * 2.0**52
 
-_SCALED_LANES = 8
 _FRACTION_BITS = 52
 _EXPONENT = -(2**_FRACTION_BITS)  # the sign and the exponent
 
@@ -171,7 +47,7 @@ class _Exp:
         fraction: exp(r).
     """
 
-    def __init__(self, w: _Writer, x: Name):
+    def __init__(self, w: Writer, x: Name):
         self._w = w
         self.x = w.at_least(w.at_most(x, _EXP_RANGE[1]), _EXP_RANGE[0])
         self._rounded = w.fma(self.x, w.constant(_LOG2_E), w.constant(_ROUNDER))
@@ -194,7 +70,7 @@ class _Exp:
         return w.mul(w.from_bits(w.integers("add", w.bits(fraction), half)), power)
 
 
-def _exp(w: _Writer, x: Name) -> Name:
+def _exp(w: Writer, x: Name) -> Name:
     exp = _Exp(w, x)
     return exp.scale(exp.fraction)
 
@@ -214,7 +90,7 @@ _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 _INFINITY = float("inf")
 
 
-def _log(w: _Writer, x: Name) -> Name:
+def _log(w: Writer, x: Name) -> Name:
     """log(x) = k ln(2) + log(1 + f), where k is an integer and 1 + f within sqrt(2) of 1.
 
     Reference: K. C. Ng, e_log.c of FreeBSD's msun, for the order of the sums.
@@ -269,7 +145,7 @@ _CENTRE_END = 0.75
 _TAIL_END = 28.0
 
 
-def _erfc_of_abs(w: _Writer, x: Name) -> Name:
+def _erfc_of_abs(w: Writer, x: Name) -> Name:
     """erfc(|x|) = exp(-x²) Q / (P + |x| Q) / sqrt(pi)."""
     exp = _Exp(w, w.neg(w.square(x)))
     a = w.at_most(w.abs(x), _TAIL_END)
@@ -285,20 +161,20 @@ def _erfc_of_abs(w: _Writer, x: Name) -> Name:
     return w.div(w.mul(gauss, q), w.fma(a, q, p))
 
 
-def _erf(w: _Writer, x: Name) -> Name:
+def _erf(w: Writer, x: Name) -> Name:
     is_near = w.compare(w.abs(x), "olt", w.constant(_CENTRE_END))
     centre = w.fma(x, w.polynomial(w.mul(x, x), _CENTRE), x)
     tail = w.copysign(w.sub(w.constant(1.0), _erfc_of_abs(w, x)), x)
     return w.select(is_near, centre, tail)
 
 
-def _erfc(w: _Writer, x: Name) -> Name:
+def _erfc(w: Writer, x: Name) -> Name:
     tail = _erfc_of_abs(w, x)
     is_negative = w.compare(x, "olt", w.constant(0.0))
     return w.select(is_negative, w.sub(w.constant(2.0), tail), tail)
 
 
-_Function = Callable[[_Writer, Name], Name]
+_Function = Callable[[Writer, Name], Name]
 
 ELEMENTARY: dict[str, _Function] = {"exp": _exp, "log": _log, "erf": _erf, "erfc": _erfc}
 
@@ -311,25 +187,24 @@ _NONE: Mapping[Name, Name] = {}
 
 
 def write_body(
-    function: _Function,
+    primitive: str,
+    vectors: Vectors,
+    isa: Isa,
     operand: Name,
     result: Name,
-    lanes: int,
-    scales: bool,
     prefix: str = "%v",
     negated: Mapping[Name, Name] = _NONE,
 ) -> list[str]:
-    """Write the lines that compute a function of a vector.
+    """Write the lines that compute a primitive of a vector.
 
     Args:
-        function: a value of `ELEMENTARY`.
-        operand: the name of its operand, <lanes x double>.
+        primitive: one of `ELEMENTARY`.
+        operand: the name of its operand.
         result: the name of its value.
-        scales: whether the processor multiplies vectors of 8 by powers of 2 in one instruction.
         prefix: the beginning of all other names.
         negated: for each name that is known to be a negation, the name of its operand.
     """
-    w = _Writer(lanes, scales and lanes % _SCALED_LANES == 0, prefix, negated)
-    last = function(w, operand)
+    w = Writer(vectors, isa, prefix, negated)
+    last = ELEMENTARY[primitive](w, operand)
     line = w.lines.pop()
     return [*w.lines, line.replace(last, result, 1)]

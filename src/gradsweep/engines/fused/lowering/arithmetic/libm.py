@@ -13,14 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from gradsweep.engines.fused.lowering.elementary import ELEMENTARY, WRITTEN_OUT, write_body
-from gradsweep.engines.fused.lowering.hurwitz import POLYGAMMA, ZETA
+from gradsweep.engines.fused.lowering.arithmetic.elementary import (
+    ELEMENTARY,
+    WRITTEN_OUT,
+    write_body,
+)
+from gradsweep.engines.fused.lowering.arithmetic.hurwitz import POLYGAMMA, ZETA
+from gradsweep.engines.fused.lowering.arithmetic.vectors import (
+    BITS,
+    Body,
+    Vectors,
+    write_in_parts,
+)
 from gradsweep.engines.fused.target import Isa
 
 __all__ = ["ROUTINES", "Callee", "Routine", "find_callee", "is_written_out", "write_out"]
-
-_BITS = {"float64": 64, "float32": 32}
-_SCALAR = {"float64": "double", "float32": "float"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Callee:
 def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | None:
     """Return a function of vectors of `lanes` numbers that computes a primitive, or None."""
     routine = ROUTINES.get(primitive)
-    if routine is None or dtype not in _BITS:
+    if routine is None or dtype not in BITS:
         return None
     if dtype in routine.vector:
         whole = _vector_function(routine, dtype, lanes, isa)
@@ -134,60 +141,62 @@ def is_written_out(primitive: str, dtype: str, isa: Isa) -> bool:
 
 
 def write_out(
-    primitive: str, operand: str, result: str, lanes: int, isa: Isa, negated: Mapping[str, str]
+    primitive: str,
+    vectors: Vectors,
+    isa: Isa,
+    operand: str,
+    result: str,
+    negated: Mapping[str, str],
 ) -> list[str]:
-    """Write the instructions of a primitive that `is_written_out`, for a vector of doubles.
+    """Write the instructions of a primitive that `is_written_out`.
 
     Args:
         negated: for each name that is known to be a negation, the name of its operand.
     """
-    function, prefix = ELEMENTARY[primitive], f"{result}."
-    return write_body(function, operand, result, lanes, isa.scales, prefix, negated)
+    return write_body(primitive, vectors, isa, operand, result, f"{result}.", negated)
 
 
 _HALVES = "halves."
 
 
 def _elementary(primitive: str, lanes: int, isa: Isa) -> Callee:
-    body = write_body(ELEMENTARY[primitive], "%x0", "%y", lanes, isa.scales)
-    name = f"elementary.{primitive}"
-    return _defined(name, _vector(lanes, "float64"), 1, body, {}, {})
+    vectors = Vectors(lanes, "float64")
+    body = write_body(primitive, vectors, isa, "%x0", "%y")
+    return _defined(f"elementary.{primitive}", vectors.type, 1, body, {}, {})
 
 
 def _vector_function(routine: Routine, dtype: str, lanes: int, isa: Isa) -> Callee | None:
     letters = {"e": {64: "e", 32: "d", 16: "b"}, "d": {32: "d", 16: "b"}}
-    n_bytes = lanes * _BITS[dtype] // 8
+    n_bytes = lanes * BITS[dtype] // 8
     letter = letters.get(isa.letter, {isa.vector_bytes: isa.letter}).get(n_bytes, "")
     suffix = "f" if dtype == "float32" else ""
     symbol = f"_ZGV{letter}N{lanes}{'v' * routine.n_operands}_{routine.name}{suffix}"
     address = letter and _address(_libraries("libmvec.so.1"), symbol)
     if not address:
         return None
-    t = _vector(lanes, dtype)
+    t = Vectors(lanes, dtype).type
     operands = ", ".join([t] * routine.n_operands)
     return Callee(symbol, {symbol: f"declare {t} @{symbol}({operands})"}, {symbol: address})
 
 
 def _by_halves(routine: Routine, dtype: str, lanes: int, half: Callee) -> Callee:
     """Define a function that calls one for half as many lanes twice."""
+    vectors, part = Vectors(lanes, dtype), Vectors(lanes // 2, dtype).type
+    body = Body("")
+
+    def call(operands: Sequence[str]) -> str:
+        return f"call {part} @{half.name}({', '.join(f'{part} {o}' for o in operands)})"
+
+    operands = [f"%x{i}" for i in range(routine.n_operands)]
+    write_in_parts(body, vectors, "%y", operands, lanes // 2, call)
     name = f"{_HALVES}{routine.name}.{dtype}.{lanes}"
-    t, h = _vector(lanes, dtype), _vector(lanes // 2, dtype)
-    body = []
-    for part in range(2):
-        first = part * lanes // 2
-        places = ", ".join(f"i32 {first + i}" for i in range(lanes // 2))
-        for i in range(routine.n_operands):
-            half_of = f"shufflevector {t} %x{i}, {t} poison, <{lanes // 2} x i32> <{places}>"
-            body.append(f"%x{i}.{part} = {half_of}")
-        operands = ", ".join(f"{h} %x{i}.{part}" for i in range(routine.n_operands))
-        body.append(f"%y.{part} = call {h} @{half.name}({operands})")
-    places = ", ".join(f"i32 {i}" for i in range(lanes))
-    body.append(f"%y = shufflevector {h} %y.0, {h} %y.1, <{lanes} x i32> <{places}>")
-    return _defined(name, t, routine.n_operands, body, half.definitions, half.symbols)
+    return _defined(
+        name, vectors.type, routine.n_operands, body.lines, half.definitions, half.symbols
+    )
 
 
 def _in_double_precision(routine: Routine, lanes: int, double: Callee) -> Callee:
-    t, d = _vector(lanes, "float32"), _vector(lanes, "float64")
+    t, d = Vectors(lanes, "float32").type, Vectors(lanes, "float64").type
     operands = range(routine.n_operands)
     body = [f"%d{i} = fpext {t} %x{i} to {d}" for i in operands]
     body.append(f"%e = call {d} @{double.name}({', '.join(f'{d} %d{i}' for i in operands)})")
@@ -219,7 +228,7 @@ _EXTRA = {False: [], True: ["i32"]}
 
 
 def _lane_by_lane(routine: Routine, lanes: int, scalar: Callee) -> Callee:
-    t, operands = _vector(lanes, "float64"), range(routine.n_operands)
+    t, operands = Vectors(lanes, "float64").type, range(routine.n_operands)
     body = []
     for lane in range(lanes):
         body += [f"%x{i}.{lane} = extractelement {t} %x{i}, i32 {lane}" for i in operands]
@@ -244,10 +253,6 @@ def _defined(
     parameters = ", ".join(f"{t} %x{i}" for i in range(n_operands))
     lines = [f"define internal {t} @{name}({parameters}) #0 {{", *body, f"ret {t} %y", "}"]
     return Callee(name, {**definitions, name: "\n".join(lines)}, symbols)
-
-
-def _vector(lanes: int, dtype: str) -> str:
-    return f"<{lanes} x {_SCALAR[dtype]}>"
 
 
 # -- addresses
