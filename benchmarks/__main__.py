@@ -1,7 +1,7 @@
-"""The command: which cases, which rivals, how long; a table, JSON and a plot leave.
+"""The command: which cases, which rivals, how long; tables, JSON and a plot leave.
 
 python -m benchmarks [--quick] [--case NAME ...] [--rival NAME ...] [--sizes N ...]
-                     [--threads N] [--json FILE] [--plot FILE]
+                     [--threads N] [--folder FOLDER] [--continue]
 """
 
 import argparse
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import report
 from benchmarks.cases import CASES, Problem
 from benchmarks.first_results import first_results
 from benchmarks.machine import describe_machine, headline
-from benchmarks.race import Row, race
-from benchmarks.rivals import RIVALS, Rival
+from benchmarks.race import race
+from benchmarks.record import DifferentMachine, Record
+from benchmarks.report import tables
+from benchmarks.rivals import RIVALS
 from benchmarks.threads import available, import_frameworks, use_threads
 from gradsweep.comparison.clock import FULL, QUICK, Effort
 
@@ -25,45 +26,47 @@ _FIRST_RESULTS = "first-results"
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the benchmark that the words ask for."""
-    options = _parser().parse_args(words)
-    effort = QUICK if options.quick else FULL
+    parser = _parser()
+    options = parser.parse_args(words)
     use_threads(options.threads)
     import_frameworks(options.threads)
-    machine = describe_machine(options.threads)
+    machine = describe_machine(options.threads) | {"effort": "quick" if options.quick else "full"}
+    try:
+        continued = Record.continued(options.folder, machine) if options.continues else None
+    except DifferentMachine as different:
+        parser.error(str(different))
+    record = continued or Record(options.folder, machine)
     print(headline(machine), flush=True)
 
-    rivals = [RIVALS[name] for name in options.rival]
-    rows: list[Row] = []
+    effort = QUICK if options.quick else FULL
     for name in options.case:
-        if name != _FIRST_RESULTS:
-            for found in _run(name, options, rivals, effort):
-                rows += found
-                print(f"\n{report.table(found)}", flush=True)
-    first: list[Row] = []
-    if _FIRST_RESULTS in options.case:
-        first = list(first_results(effort, options.threads))
-        print(f"\n{report.first_results_table(first)}", flush=True)
-    if rows:
-        print(f"\n{report.summary(rows)}", flush=True)
-
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(report.to_json(rows, first, machine))
-    print(f"\nsaved in {options.json}")
-    if options.plot:
-        from benchmarks.plot import plot
-
-        plot(rows, options.plot, headline(machine))
-        print(f"drawn in {options.plot}")
+        if name == _FIRST_RESULTS:
+            _time_first_results(record, effort, options.threads)
+        else:
+            _race(name, options, effort, record)
+    if record.rows:
+        print(f"\n{tables.summary(record.rows)}")
+    for file in record.publish():
+        print(f"saved in {file}")
 
 
-def _run(name: str, options: argparse.Namespace, rivals: Sequence[Rival], effort: Effort):
-    """Yield the rows of one case, size by size, the small sizes first."""
+def _race(name: str, options: argparse.Namespace, effort: Effort, record: Record) -> None:
+    """Time one case, size by size, the small sizes first; leave out what the record has."""
     case = CASES[name]
-    before: list[Row] = []
     for n in sorted(options.sizes or (case.quick_sizes if options.quick else case.sizes)):
-        rows = race(Problem(case, n, options.threads), rivals, effort, before)
-        before += rows
-        yield rows
+        problem = Problem(case, n, options.threads)
+        if not record.has(name, problem.n_points, options.rival):
+            rivals = [RIVALS[rival] for rival in options.rival]
+            smaller = [row for row in record.of(name) if row.n_points < problem.n_points]
+            record.put(race(problem, rivals, effort, smaller))
+        print(f"\n{tables.table(record.of(name, problem.n_points))}", flush=True)
+
+
+def _time_first_results(record: Record, effort: Effort, threads: int) -> None:
+    done = {(row.case, row.rival) for row in record.first}
+    for row in first_results(effort, threads, done):
+        record.put_first(row)
+    print(f"\n{tables.first_results_table(record.first)}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description=__doc__.split("\n")[0]
     )
     cases = [*CASES, _FIRST_RESULTS]
-    parser.add_argument("--quick", action="store_true", help="a minute instead of ten")
+    parser.add_argument("--quick", action="store_true", help="minutes instead of an hour")
     parser.add_argument("--case", nargs="+", choices=cases, default=cases, metavar="NAME")
     parser.add_argument(
         "--rival", nargs="+", choices=list(RIVALS), default=list(RIVALS), metavar="NAME"
@@ -79,9 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", nargs="+", type=int, metavar="N", help="numbers of points")
     parser.add_argument("--threads", type=int, default=available(), metavar="N")
     parser.add_argument(
-        "--json", type=Path, default=Path("results/benchmarks.json"), metavar="FILE"
+        "--folder",
+        type=Path,
+        default=Path("results"),
+        help="for times.json, times.txt, page.md, and times.png if matplotlib is installed",
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="needs matplotlib")
+    parser.add_argument(
+        "--continue",
+        dest="continues",
+        action="store_true",
+        help="keep what the folder's times.json has, and time only what it lacks",
+    )
     return parser
 
 

@@ -28,7 +28,7 @@ class Case:
         name: how the command line calls it, and `title` what a reader calls it.
         quantity: "gradient", "jacobian" or "hessian".
         functions: where the function is, "module:name", by what it is written with: "torch",
-            "jax", "casadi" or "operators", which serves for those that are absent.
+            "jax", "drjit", ... or "operators", which serves for those that are absent.
         values: makes the function's arguments for a number of points.
         dims: the axes of the arguments that are swept.
         results: the axes that each result varies with, by its name in gradsweep.
@@ -177,7 +177,7 @@ _OPTION = "S K T r sigma"
 _OPTION_FUNCTIONS = {
     "torch": "examples.black_scholes:price",
     "jax": "examples.black_scholes_jax:price",
-    "casadi": "benchmarks.functions.casadi:price",
+    **{name: f"benchmarks.functions.{name}:price" for name in ("drjit", "heyoka", "casadi")},
 }
 _LOTKA_VOLTERRA = {
     "quantity": "gradient",
@@ -274,7 +274,7 @@ _ROWS = [
         functions={
             "torch": "examples.arm:arm",
             "jax": "examples.arm_jax:arm",
-            "casadi": "benchmarks.functions.casadi:arm",
+            **{name: f"benchmarks.functions.{name}:arm" for name in ("drjit", "heyoka", "casadi")},
         },
         values=_poses,
         dims={"q": ("pose",)},
@@ -289,6 +289,7 @@ _ROWS = [
         title="Lotka-Volterra, 200 steps of RK4, 5 sensitivities",
         functions={
             "jax": "benchmarks.functions.lotka_volterra_jax:lotka_volterra",
+            "drjit": "benchmarks.functions.drjit:lotka_volterra",
             "operators": _OPERATORS,
         },
         sizes=(1_000, 100_000),

@@ -5,6 +5,8 @@ array for each result leaves, with the axes that it varies with, or of length 1 
 Knows nothing of gradsweep.
 """
 
+import math
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -130,4 +132,4 @@ def _arguments_of_the_normal(S, K, T, r, sigma) -> Results:
     """Return d1, d2 and the normal density at d1."""
     total = sigma * np.sqrt(T)
     d1 = (np.log(S / K) + (r + sigma**2 / 2) * T) / total
-    return d1, d1 - total, np.exp(-(d1**2) / 2) / np.sqrt(2 * np.pi)
+    return d1, d1 - total, np.exp(-(d1**2) / 2) / math.sqrt(2 * math.pi)

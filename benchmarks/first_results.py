@@ -9,7 +9,7 @@ warm by then; here nothing is.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from statistics import median
 
@@ -26,19 +26,30 @@ _TIMEOUT_SECONDS = 60.0
 
 _OURS = ("gradsweep fused, jax", "gradsweep fused, torch")
 FIRST_RESULTS: tuple[tuple[Case, tuple[str, ...]], ...] = (
-    (CASES["black-scholes"], (*_OURS, "jax, reverse", "torch.compile")),
-    (CASES["black-scholes-hessian"], (*_OURS, "jax, reverse", "torch.compile")),
+    (
+        CASES["black-scholes"],
+        (*_OURS, "Dr.Jit, reverse", "heyoka", "jax, reverse", "torch.compile"),
+    ),
+    (CASES["black-scholes-hessian"], (*_OURS, "heyoka", "jax, reverse", "torch.compile")),
     (LONG_PROGRAM, (*_OURS, "jax, reverse")),
 )
 _CASES = {case.name: case for case, _ in FIRST_RESULTS}
 
 
-def first_results(effort: Effort, threads: int) -> Iterator[Row]:
-    """Yield a row for each case and rival; its samples are first results, a process each."""
+def first_results(
+    effort: Effort, threads: int, done: Collection[tuple[str, str]] = ()
+) -> Iterator[Row]:
+    """Yield a row for each case and rival; its samples are first results, a process each.
+
+    Args:
+        done: cases and rivals to leave out.
+    """
     for case, names in FIRST_RESULTS:
         for name in names:
             rival = RIVALS[name]
-            if not effort.waits and (rival.starts_slowly or case is LONG_PROGRAM):
+            if (case.name, name) in done:
+                continue
+            if not effort.waits and (rival.is_slow_to_start(case) or case is LONG_PROGRAM):
                 row = _row(case, name)
                 yield replace(row, status="skipped", reason="not in a quick run")
                 continue

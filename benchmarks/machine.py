@@ -13,7 +13,7 @@ from benchmarks.threads import available
 
 __all__ = ["describe_machine", "headline"]
 
-_PACKAGES = ("gradsweep", "numpy", "scipy", "llvmlite", "torch", "jax", "jaxlib", "casadi")
+_PACKAGES = tuple("gradsweep numpy scipy llvmlite torch jax jaxlib drjit heyoka casadi".split())
 
 
 def describe_machine(n_threads: int) -> dict[str, object]:

@@ -13,8 +13,9 @@ from benchmarks.agreement import disagreement
 from benchmarks.cases import Problem
 from benchmarks.rivals.base import Rival, Unavailable, Work
 from gradsweep.comparison.clock import Effort, time_in_turns
+from gradsweep.support.duration import format_seconds
 
-__all__ = ["LARGEST_LOOP", "Row", "Status", "race", "ratio", "start"]
+__all__ = ["LARGEST_LOOP", "Row", "Status", "race", "start"]
 
 Status = Literal["timed", "skipped", "failed", "disagrees"]
 
@@ -55,11 +56,6 @@ class Row:
             return None
         low, _, high = quantiles(self.samples, n=4, method="inclusive")
         return low, high
-
-
-def ratio(row: Row, other: Row) -> float:
-    """Return how many times as long one takes as the other: the median over their rounds."""
-    return median(a / b for a, b in zip(row.samples, other.samples))
 
 
 def race(
@@ -113,14 +109,16 @@ def _skipped(problem: Problem, rival: Rival, effort: Effort, before: Sequence[Ro
     reason = ""
     largest = LARGEST_LOOP if not problem.case.is_long else 0
     if rival.loops and problem.n_points > largest:
-        reason = f"a loop over the points, for up to {largest:,} of them"
-    if rival.starts_slowly and not effort.waits:
-        reason = "it compiles for 5 to 20 s, which a quick run does not wait for"
+        often = f"for up to {largest:,} of them" if largest else "too slow for a long function"
+        reason = f"a loop over the points, {often}"
+    if rival.is_slow_to_start(problem.case) and not effort.waits:
+        reason = "it compiles for many seconds, which a quick run does not wait for"
     for row in before:
         if row.rival == rival.name and row.case == problem.case.name and row.seconds is not None:
             expected = row.seconds * problem.n_points / row.n_points
             if row.n_points >= LARGEST_LOOP and expected > 2 * effort.limit_seconds:
-                reason = f"by its time at {row.n_points:,} points it would take {expected:.0f} s"
+                told = format_seconds(expected, 2)
+                reason = f"by its time at {row.n_points:,} points it would take {told}"
     return replace(_row(problem, rival), status="skipped", reason=reason) if reason else None
 
 

@@ -1,9 +1,14 @@
 """The same number of threads for every rival, and the frameworks made ready for a fair race."""
 
+import importlib
 import importlib.util
 import os
+import tempfile
 
 __all__ = ["available", "import_frameworks", "use_threads"]
+
+# Empty, and removed when the process ends.
+_NO_KERNELS = tempfile.TemporaryDirectory(prefix="benchmarks-")
 
 
 def available() -> int:
@@ -20,8 +25,10 @@ def use_threads(n_threads: int) -> None:
     # XLA has no setting for it: it takes as many as there are processors to run on.
     if hasattr(os, "sched_setaffinity") and n_threads < available():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_threads])
-    # What torch.compile left on disk in an earlier run would make its first result look quick.
+    # What torch.compile and Dr.Jit left on disk in an earlier run would make their first results
+    # look quick.
     os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+    os.environ["DRJIT_CACHE_DIR"] = _NO_KERNELS.name
 
 
 def import_frameworks(n_threads: int) -> None:
@@ -34,3 +41,6 @@ def import_frameworks(n_threads: int) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
+    for name in ("drjit", "heyoka"):
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)

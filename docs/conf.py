@@ -22,7 +22,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build"]
+# The tables of a run are a part of the page on benchmarks.
+exclude_patterns = ["_build", "benchmarks/page.md"]
 nitpicky = True
 # Without the network, what other projects document has nothing to link to.
 nitpick_ignore_regex = [

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.cases import Problem
+from benchmarks.cases import Case, Problem
 
 __all__ = ["Rival", "Unavailable", "Work"]
 
@@ -41,7 +41,8 @@ class Rival:
             installed, when it cannot.
         reuses_buffers: whether results are written into the memory of the call before.
         loops: whether it is a Python loop over the points, which is run for a few of them only.
-        starts_slowly: whether it compiles for so long that a quick run leaves it out.
+        starts_slowly: in which cases it compiles for so long that a quick run leaves it out:
+            never, in those of long functions, or always.
         is_ours: whether the others are measured against it.
     """
 
@@ -50,5 +51,9 @@ class Rival:
     prepare: Callable[[Problem], Work]
     reuses_buffers: bool = False
     loops: bool = False
-    starts_slowly: bool = False
+    starts_slowly: Literal["never", "long", "always"] = "never"
     is_ours: bool = False
+
+    def is_slow_to_start(self, case: Case) -> bool:
+        """Tell whether a quick run leaves it out."""
+        return self.starts_slowly == "always" or (self.starts_slowly == "long" and case.is_long)

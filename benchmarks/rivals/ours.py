@@ -15,7 +15,7 @@ from gradsweep.planning.traces import TRACES
 __all__ = ["RIVALS"]
 
 
-def _prepare(problem: Problem, engine: str, framework: str | None, reuses: bool = True) -> Work:
+def _prepare(problem: Problem, engine: str, framework: str, reuses: bool = True) -> Work:
     """Compile a kernel; the same arrays go in at every call, and its own come back if it reuses."""
     function, options = _prepared(problem, engine, framework)
     kernel = gs.compile(problem.case.quantity, function, _sweep(problem), **options)
@@ -36,9 +36,8 @@ def _prepare(problem: Problem, engine: str, framework: str | None, reuses: bool 
     return Work(call, partial(_read, problem.case), note)
 
 
-def _prepare_labelled(problem: Problem) -> Work:
+def _prepare_labelled(problem: Problem, framework: str) -> Work:
     """Call the quantity as a user does: from a new Sweep to an xarray.Dataset."""
-    framework = next(name for name in ("torch", "jax") if _is_written_for(problem.case, name))
     function, options = _prepared(problem, "auto", framework)
     quantity = getattr(gs, problem.case.quantity)
     return Work(
@@ -46,7 +45,7 @@ def _prepare_labelled(problem: Problem) -> Work:
     )
 
 
-def _prepared(problem: Problem, engine: str, framework: str | None):
+def _prepared(problem: Problem, engine: str, framework: str):
     """Return the function and the options, with nothing remembered from another rival."""
     case = problem.case
     if engine not in ("auto", *ENGINES):
@@ -54,11 +53,7 @@ def _prepared(problem: Problem, engine: str, framework: str | None):
     TRACES.clear()
     PREPARED.clear()
     options = {"engine": engine, "framework": framework, "mode": case.mode}
-    return case.function(framework or "operators"), options
-
-
-def _is_written_for(case: Case, framework: str) -> bool:
-    return framework in case.functions or "operators" in case.functions
+    return case.function(framework), options
 
 
 def _sweep(problem: Problem) -> gs.Sweep:
@@ -71,9 +66,7 @@ def _read(case: Case, results) -> list[np.ndarray]:
     return [np.asarray(results[name]) for name in case.results]
 
 
-def _kernel(
-    engine: str, framework: str, reuses: bool = True, family: str = "gradsweep", **more: Any
-) -> Rival:
+def _kernel(engine: str, framework: str, family: str, reuses: bool = True, **more: Any) -> Rival:
     return Rival(
         name=f"gradsweep {engine}, {framework}" + ("" if reuses else ", new arrays"),
         family=family,
@@ -85,13 +78,20 @@ def _kernel(
 
 RIVALS = (
     *(
-        _kernel("fused", framework, reuses, is_ours=True)
-        for reuses in (True, False)
+        _kernel("fused", framework, family, reuses, is_ours=True)
+        for family, reuses in {"gradsweep, out=": True, "gradsweep, new arrays": False}.items()
         for framework in ("jax", "torch")
     ),
-    Rival("gradsweep labelled", "gradsweep, labelled", _prepare_labelled),
     *(
-        _kernel(engine, framework, family="gradsweep, other engines", loops=engine == "loop")
+        Rival(
+            f"gradsweep labelled, {framework}",
+            "gradsweep, labelled",
+            partial(_prepare_labelled, framework=framework),
+        )
+        for framework in ("jax", "torch")
+    ),
+    *(
+        _kernel(engine, framework, "gradsweep, other engines", loops=engine == "loop")
         for engine, framework in {
             "reference": "jax",
             "xla": "jax",

@@ -64,7 +64,7 @@ RIVALS = (
         "torch.compile",
         "torch.compile",
         partial(_prepare, mode="reverse", compiles=True),
-        starts_slowly=True,
+        starts_slowly="always",
     ),
     Rival("the question's loop", "loop", _prepare_loop, loops=True),
 )
