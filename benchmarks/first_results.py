@@ -18,6 +18,7 @@ from benchmarks.race import Row, start
 from benchmarks.rivals import RIVALS
 from benchmarks.threads import import_frameworks, use_threads
 from gradsweep.comparison.clock import Effort
+from gradsweep.support.duration import format_seconds
 
 __all__ = ["FIRST_RESULTS", "first_results"]
 
@@ -64,7 +65,7 @@ def _in_fresh_process(case: Case, rival: str, threads: int) -> Row:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        reason = f"no result in {_TIMEOUT_SECONDS:.0f} s"
+        reason = f"no result in {format_seconds(_TIMEOUT_SECONDS)}"
         return replace(_row(case, rival), status="failed", reason=reason)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

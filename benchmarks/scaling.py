@@ -19,6 +19,7 @@ from benchmarks.machine import describe_machine, headline
 from examples.black_scholes import price
 from gradsweep.planning.plan import Plan
 from gradsweep.request.partition import Partition
+from gradsweep.support.duration import format_seconds
 
 __all__ = ["main"]
 
@@ -47,14 +48,15 @@ def main(words: Sequence[str] | None = None) -> None:
         speedup = seconds[first] / seconds[n_workers]
         workers = "worker" if n_workers == 1 else "workers"
         print(
-            f"{n_workers:>3} {workers}: {seconds[n_workers]:.2f} s for {side**3:,} points in "
-            f"{len(plan.partition)} parts, {side**3 / seconds[n_workers] / 1e6:.0f} M points/s, "
-            f"{speedup:.2f} times the speed of {first}; {overhead * 1e3:.1f} ms a task by itself"
+            f"{n_workers:>3} {workers}: {format_seconds(seconds[n_workers])} for {side**3:,} "
+            f"points in {len(plan.partition)} parts, "
+            f"{side**3 / seconds[n_workers] / 1e6:.0f} M points/s, "
+            f"{speedup:.2f} times the speed of {first}; {format_seconds(overhead)} a task by itself"
         )
     of_a_part = seconds[first] * first / len(plan.partition)
     print(
-        f"A part is {of_a_part * 1e3:.0f} ms of work, so the scheduler and the client keep about "
-        f"{of_a_part / overhead:.0f} workers busy with parts of this size."
+        f"A part is {format_seconds(of_a_part, 2)} of work, so the scheduler and the client keep "
+        f"about {of_a_part / overhead:.0f} workers busy with parts of this size."
     )
 
 

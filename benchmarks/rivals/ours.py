@@ -11,6 +11,7 @@ from benchmarks.rivals.base import Rival, Unavailable, Work
 from gradsweep.engines.choice import ENGINES
 from gradsweep.planning.preparing import PREPARED
 from gradsweep.planning.traces import TRACES
+from gradsweep.support.duration import format_seconds
 
 __all__ = ["RIVALS"]
 
@@ -31,7 +32,7 @@ def _prepare(problem: Problem, engine: str, framework: str, reuses: bool = True)
     def note() -> str:
         program = kernel.plan.branches[0].branch.traced.program
         size = f"{len(program.equations):,} equations" if program else "no Program"
-        return f"{size}, traced in {kernel.plan.trace_seconds:.2f} s"
+        return f"{size}, traced in {format_seconds(kernel.plan.trace_seconds)}"
 
     return Work(call, partial(_read, problem.case), note)
 

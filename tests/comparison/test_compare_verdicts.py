@@ -18,14 +18,16 @@ from tests.support.comparisons import QUICK, SWEEP, comparison, f, row
 def test_the_sentence_names_the_winner_and_by_how_much():
     found = comparison(
         row("fused", "gradsweep", 1000, 1.0, 1.0, 1.1),
+        row("labelled call", "gradsweep", 1000, 8.2, 8.2, 8.3),
         row("jit(vmap(grad))", "JAX", 1000, 4.1, 4.1, 4.2),
         row("vmap(grad)", "torch", 1000, 20.0, 20.0, 21.0),
     )
     assert found.winner == "fused"
     assert found.sentence == (
-        "Over 1,000 points, gradsweep's fused is 4.1 x faster than JAX's best here "
-        "(jit(vmap(grad))) and 20.0 x faster than torch's best here (vmap(grad)); by hand, JAX "
-        "beats torch at every size."
+        "Over 1,000 points, gradsweep's compiled kernel (fused) is 4.1 x faster than JAX's best "
+        "here (jit(vmap(grad))) and 20 x faster than torch's best here (vmap(grad)); "
+        "gradsweep's labelled call is 2.0 x slower than JAX's best here (jit(vmap(grad))) and "
+        "2.4 x faster than torch's best here (vmap(grad)); by hand, JAX beats torch at every size."
     )
 
 
@@ -40,6 +42,52 @@ def test_overlapping_quartiles_are_too_close_to_call():
         row("jit(vmap(grad))", "JAX", 1000, 1.5, 1.5, 1.5),
     )
     assert "too close" not in apart.sentence
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, told",
+    [
+        # quartiles 1 and 1 beside 2 and 6: the ratio may be anything from 2 to 6
+        (
+            (1.0, 1.0, 1.0, 1.0, 1.0),
+            (1.9, 2.0, 4.0, 6.0, 6.1),
+            "2.0 to 6.0 x faster than JAX's best here (jit(vmap(grad))), whose timings spread",
+        ),
+        (
+            (1.0, 1.0, 2.0, 4.0, 4.0),
+            (8.0, 8.0, 8.0, 8.0, 8.0),
+            "2.0 to 8.0 x faster than JAX's best here (jit(vmap(grad))), since its own timings",
+        ),
+        (
+            (1.0, 1.0, 1.5, 2.0, 2.0),
+            (8.0, 8.0, 12.0, 16.0, 16.0),
+            "4.0 to 16 x faster than JAX's best here (jit(vmap(grad))), since both",
+        ),
+        (
+            (1.0, 1.0, 1.0),
+            (4.0,),
+            "4.0 x faster than JAX's best here (jit(vmap(grad))), timed once",
+        ),
+        # the control: steady timings leave no doubt
+        ((1.0, 1.0, 1.1), (4.0, 4.0, 4.1), "4.0 x faster than JAX's best here (jit(vmap(grad)))."),
+    ],
+)
+def test_the_sentence_says_its_doubt_where_timings_spread(ours, theirs, told):
+    found = comparison(
+        row("fused", "gradsweep", 1000, *ours), row("jit(vmap(grad))", "JAX", 1000, *theirs)
+    )
+    assert told in found.sentence
+
+
+def test_a_labelled_call_that_is_too_close_to_call_says_so():
+    found = comparison(
+        row("fused", "gradsweep", 9, 1.0, 1.0, 1.0),
+        row("labelled call", "gradsweep", 9, 3.0, 4.0, 5.0),
+        row("jit(vmap(grad))", "JAX", 9, 4.0, 4.1, 4.2),
+    )
+    assert found.sentence.endswith(
+        "gradsweep's labelled call is too close to call with JAX's best here (jit(vmap(grad)))."
+    )
 
 
 def test_frameworks_that_change_places_are_told_with_the_sizes():
@@ -58,12 +106,13 @@ def test_frameworks_that_change_places_are_told_with_the_sizes():
 
 def test_a_framework_may_win():
     found = comparison(
-        row("fused", "gradsweep", 10, 9.0, 9.0),
-        row("jit(vmap(jacrev))", "JAX", 10, 3.0, 3.0),
+        row("fused", "gradsweep", 10, 9.0, 9.0, 9.0),
+        row("jit(vmap(jacrev))", "JAX", 10, 3.0, 3.0, 3.0),
     )
     assert found.winner == "jit(vmap(jacrev))"
     assert found.sentence.startswith(
-        "Over 10 points, JAX's jit(vmap(jacrev)) is 3.0 x faster than gradsweep's best here (fused)"
+        "Over 10 points, JAX's jit(vmap(jacrev)) is 3.0 x faster than gradsweep's best here "
+        "(compiled kernel, fused)."
     )
 
 

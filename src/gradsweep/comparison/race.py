@@ -23,6 +23,7 @@ from gradsweep.engines.choice import ComputeOptions
 from gradsweep.request.request import make_request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.cache import set_all_aside
+from gradsweep.support.duration import format_seconds
 from gradsweep.support.errors import GradsweepError, MissingPackage
 
 __all__ = ["Row", "run_race", "warm_up"]
@@ -50,6 +51,7 @@ class Row:
         peak_bytes: the memory that a call adds at its peak; None where the system does not tell.
         reason: why it did not take part, as a clause; "" when it did.
         reuses_buffers: whether it writes into the arrays of its call before.
+        timed: what a call is, "compiled kernel" or "labelled call"; "" where the name says it.
     """
 
     rival: str
@@ -60,6 +62,7 @@ class Row:
     peak_bytes: int | None = None
     reason: str = ""
     reuses_buffers: bool = False
+    timed: str = ""
 
     @property
     def median(self) -> float:
@@ -93,7 +96,11 @@ def run_race(
         for rival in rivals:
             advance(f"{rival.name}, {problem.n_points:,} points")
             row = Row(
-                rival.name, rival.family, problem.n_points, reuses_buffers=rival.reuses_buffers
+                rival.name,
+                rival.family,
+                problem.n_points,
+                reuses_buffers=rival.reuses_buffers,
+                timed=rival.timed,
             )
             reason = known.reason_to_skip(rival, problem, deadline - time.monotonic())
             entry = reason or _enter(rival, problem, expected, rtol)
@@ -160,14 +167,14 @@ class _Known:
         starting = self.starting.get(rival.name, _SLOW_START_SECONDS)
         if rival.starts_slowly and starting > _LATE * left_seconds:
             return (
-                f"compiling it takes about {starting:.1g} s, and the budget has "
-                f"{max(0.0, left_seconds):.1g} s left; give a larger one"
+                f"compiling it takes about {format_seconds(starting, 2)}, and the budget has "
+                f"{format_seconds(max(0.0, left_seconds), 2)} left; give a larger one"
             )
         if rival.loops and problem.n_points > _FEW_POINTS and rival.name not in self.per_point:
             self.per_point[rival.name] = _seconds_a_point(rival, problem)
         expected = self.per_point.get(rival.name, 0.0) * problem.n_points
         if expected > _LONGEST_CALL_SECONDS:
-            return f"by its time at fewer points it would take {expected:.0f} s"
+            return f"by its time at fewer points it would take {format_seconds(expected, 2)}"
         return ""
 
 

@@ -4,17 +4,17 @@ Times enter; a sentence, a table, a figure and JSON leave.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradsweep.comparison.plot import draw
 from gradsweep.comparison.race import Row
+from gradsweep.comparison.sentence import count, listed, overlap, sentence
 from gradsweep.comparison.times import Times
 from gradsweep.engines.choice import ENGINES
+from gradsweep.support.duration import format_seconds
 from gradsweep.support.memory import format_bytes
 
 if TYPE_CHECKING:
@@ -39,57 +39,8 @@ class Comparison(Times):
 
     @property
     def sentence(self) -> str:
-        """The answer in a sentence or two."""
-        if not self.winner:
-            return f"Nothing could compute the {self.quantity} of {self.function}."
-        size = self.sizes[-1]
-        first, *others = self.contenders(size)
-        where = f"over {_count(size, 'point')}"
-        if not others:
-            return f"{_title(first)} is the only way that works here, {where}."
-        parts = [self._lead(first, others, where)]
-        parts += self._crossovers()
-        return "; ".join(parts) + "."
-
-    def _lead(self, first: Row, others: Sequence[Row], where: str) -> str:
-        rivals = [next((r for r in others if r.family == f), None) for f in _FAMILIES]
-        beaten = [r for r in rivals if r is not None and r.family != first.family]
-        named = _best_of if beaten else _title
-        beaten = beaten or [others[0]]
-        close = [row for row in beaten if _overlap(first, row)]
-        told = " and ".join(
-            f"{row.median / first.median:.1f} x faster than {named(row)}"
-            for row in beaten
-            if row not in close
-        )
-        calls = [f"too close to call with {named(row)}" for row in close]
-        return f"{where[0].upper()}{where[1:]}, {_title(first)} is " + ", and ".join(
-            [*([told] if told else []), *calls]
-        )
-
-    def _crossovers(self) -> list[str]:
-        """Return clauses that say at which sizes JAX or torch, written by hand, is faster."""
-        leads: list[tuple[int, str]] = []
-        for size in self.sizes:
-            ranked = self.contenders(size)
-            best = {f: next((r for r in ranked if r.family == f), None) for f in _HANDS}
-            jax, torch = best["JAX"], best["torch"]
-            if jax is None or torch is None:
-                continue
-            ahead = "neither" if _overlap(jax, torch) else min(jax, torch, key=_median).family
-            leads.append((size, ahead))
-        runs = [(who, [s for s, _ in group]) for who, group in groupby(leads, lambda lead: lead[1])]
-        told = [(who, sizes) for who, sizes in runs if who != "neither"]
-        if len(told) == 1 and len(runs) == 1:
-            ((who, _),) = told
-            return [f"by hand, {who} beats {_other(who)} at every size"]
-        where: dict[str, list[str]] = {}
-        for who, sizes in told:
-            where.setdefault(who, []).append(_range(sizes, self.sizes))
-        return [
-            f"by hand, {who} beats {_other(who)} {' and '.join(ranges)}"
-            for who, ranges in where.items()
-        ]
+        """The answer in a sentence or two, with its doubts."""
+        return sentence(self)
 
     @property
     def warning(self) -> str:
@@ -101,7 +52,7 @@ class Comparison(Times):
                 continue
             best = ours[0]
             if best is not mine and mine.median > _NOTICEABLE * best.median:
-                if not _overlap(best, mine):
+                if not overlap(best, mine):
                     return (
                         f'engine="auto" picks {picked} over {size:,} points, and {best.rival} is '
                         f"{mine.median / best.median:.1f} x faster there: pass "
@@ -170,9 +121,9 @@ class Comparison(Times):
         lines = [self.sentence]
         if self.warning:
             lines.append(f"warning: {self.warning}")
-        lines.append(f"\n{self.machine}, {_count(self.n_threads, 'thread')}")
+        lines.append(f"\n{self.machine}, {count(self.n_threads, 'thread')}")
         for size in self.sizes:
-            lines += ["", _count(size, "point"), *self._table(size)]
+            lines += ["", count(size, "point"), *self._table(size)]
         if any(row.reuses_buffers and row.seconds for row in self.rows):
             lines += ["", "(out=) writes into the arrays of the call before, and is no contender."]
         absent = {row.rival: row for row in self.rows if not row.seconds}
@@ -191,7 +142,7 @@ class Comparison(Times):
             reasons.setdefault(row.reason, []).append(row.n_points)
         lines = []
         for reason, sizes in reasons.items():
-            at = "" if len(sizes) == len(self.sizes) else f" (at {_listed(sizes)} points)"
+            at = "" if len(sizes) == len(self.sizes) else f" (at {listed(sizes)} points)"
             lines.append(f"  {name:<{width}}  {rows[0].family}: {reason}{at}")
         return lines
 
@@ -207,10 +158,10 @@ class Comparison(Times):
                 (
                     row.rival + picked,
                     row.family,
-                    _duration(row.median),
-                    f"{_duration(low)} .. {_duration(high)}",
+                    format_seconds(row.median),
+                    f"{format_seconds(low)} .. {format_seconds(high)}",
                     f"{row.median / ranked[0].median:.1f}",
-                    _duration(row.first_seconds),
+                    format_seconds(row.first_seconds),
                     "-" if row.peak_bytes is None else format_bytes(row.peak_bytes),
                 )
             )
@@ -242,55 +193,3 @@ def _statistics(row: Row) -> dict[str, float | None]:
         for name, number in _NUMBERS.items()
         if name != "first_result"
     }
-
-
-_FAMILIES = ("gradsweep", "JAX", "torch")
-_HANDS = ("JAX", "torch")
-
-
-def _median(row: Row) -> float:
-    return row.median
-
-
-def _overlap(one: Row, other: Row) -> bool:
-    """Tell whether the middle halves of two samples overlap: then neither counts as faster."""
-    (a, b), (c, d) = one.quartiles, other.quartiles
-    return a <= d and c <= b
-
-
-def _title(row: Row) -> str:
-    if row.family != "gradsweep":
-        return f"{row.family}'s {row.rival}"
-    return f"gradsweep's {row.rival}"
-
-
-def _best_of(row: Row) -> str:
-    return f"{row.family}'s best here ({row.rival})"
-
-
-def _other(family: str) -> str:
-    return next(name for name in _HANDS if name != family)
-
-
-def _range(sizes: Sequence[int], everywhere: Sequence[int]) -> str:
-    if sizes[0] == everywhere[0]:
-        return f"up to {sizes[-1]:,} points"
-    if sizes[-1] == everywhere[-1]:
-        return f"from {sizes[0]:,} points on"
-    return f"at {_listed(sizes)} points"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def _listed(sizes: Sequence[int]) -> str:
-    return ", ".join(f"{size:,}" for size in sizes)
-
-
-def _duration(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1 or unit == "µs":
-            value = seconds * factor
-            return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
-    raise AssertionError(seconds)

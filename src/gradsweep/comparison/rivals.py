@@ -21,7 +21,11 @@ from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.names import variable_name
 
-__all__ = ["RIVALS", "Rival"]
+__all__ = ["LABELLED", "RIVALS", "Rival"]
+
+# What a call of ours is: a kernel as gs.compile returns it, or what gs.gradient and the like do.
+_KERNEL = "compiled kernel"
+LABELLED = "labelled call"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Rival:
         loops: whether it takes one point after another.
         reuses_buffers: whether it writes into the arrays of its call before, where the others
             allocate new ones: it is shown, and cannot win.
+        timed: what a call of it is, where there may be a doubt: "compiled kernel".
         quantities: the quantities that it races for; for any other it must be named.
     """
 
@@ -46,6 +51,7 @@ class Rival:
     starts_slowly: bool = False
     loops: bool = False
     reuses_buffers: bool = False
+    timed: str = ""
     quantities: tuple[str, ...] = tuple(QUANTITIES)
 
 
@@ -94,7 +100,8 @@ def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
 
 def _ours(name: str, engine: str, **more: Any) -> Rival:
     settings = {key: more.pop(key) for key in ("compile", "reuses") if key in more}
-    return Rival(name, "gradsweep", partial(_engine, engine=engine, **settings), **more)
+    prepare = partial(_engine, engine=engine, **settings)
+    return Rival(name, "gradsweep", prepare, timed=_KERNEL, **more)
 
 
 _TRANSFORMS = tuple(dict.fromkeys(derive for ways in WAYS.values() for derive in ways))
@@ -125,7 +132,7 @@ def _by_transform(
 RIVALS: tuple[Rival, ...] = (
     _ours("fused", "fused"),
     _ours("fused (out=)", "fused", reuses=True, reuses_buffers=True),
-    Rival("labelled call", "gradsweep", _labelled),
+    Rival(LABELLED, "gradsweep", _labelled, timed=LABELLED),
     _ours("reference", "reference"),
     _ours("xla", "xla"),
     _ours("torch", "torch"),

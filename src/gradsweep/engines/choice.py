@@ -15,6 +15,7 @@ from gradsweep.engines.loop import LoopEngine
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.torch import TorchEngine
 from gradsweep.engines.xla import XlaEngine
+from gradsweep.support.duration import format_seconds
 from gradsweep.support.errors import ArgumentError, EngineError, nearest
 
 __all__ = [
@@ -168,6 +169,6 @@ def _not_worth_it(job: Job, axes: Mapping[str, int]) -> tuple[str, float]:
     saved = interpreting - running
     most_runs = math.ceil(compiling / saved) if saved > 0 else math.inf
     return (
-        f"compiling it takes about {compiling:.1f} s, and so few points take about "
-        f"{interpreting:.2g} s without; after {most_runs} runs it is compiled"
+        f"compiling it takes about {format_seconds(compiling, 2)}, and so few points take about "
+        f"{format_seconds(interpreting, 2)} without; after {most_runs} runs it is compiled"
     ), most_runs

@@ -17,6 +17,7 @@ from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.layout import seconds_to_store
 from gradsweep.results.names import variable_name
 from gradsweep.running.run import Destination
+from gradsweep.support.duration import format_seconds
 from gradsweep.support.memory import format_bytes
 
 __all__ = ["describe", "source"]
@@ -50,7 +51,7 @@ def describe(decision: Decision) -> str:
     axes = " x ".join(f"{axis}: {size:,}" for axis, size in decision.axes.items()) or "one point"
     lines = [
         f"{quantity.name} of {decision.bound.name} ({quantity.meaning}) over {axes}",
-        f"  traced       with {decision.framework}, in {decision.trace_seconds * 1e3:.1f} ms",
+        f"  traced       with {decision.framework}, in {format_seconds(decision.trace_seconds)}",
     ]
     several = len(decision.branches) > 1
     if several:
@@ -107,10 +108,10 @@ _AS_PICKLE = "function travels to the workers by cloudpickle; they need its fram
 def _cost(decision: Decision, destination: Destination) -> str:
     """Write the time of computing, by the primitive table, and of storing, by a trial."""
     storing = decision.result_bytes * seconds_to_store(destination.store)
-    told = f"{storing:.2g} s {'reducing' if _reduction(decision)[0] else 'storing'}"
+    told = f"{format_seconds(storing, 2)} {'reducing' if _reduction(decision)[0] else 'storing'}"
     if decision.branches[0].prepared.choice.engine.compiles:
         computing = running_seconds(decision.branches[0].prepared.job, decision.axes)
-        told = f"{computing:.2g} s computing, {told}"
+        told = f"{format_seconds(computing, 2)} computing, {told}"
     return f"  cost         about {told}, of one thread; they overlap"
 
 
@@ -154,9 +155,9 @@ def _branch(planned: PlannedBranch) -> Iterator[str]:
         seconds = planned.prepared.compile_seconds
         expected = compiling_seconds(planned.prepared.job)
         yield (
-            f"  compiled     in {seconds * 1e3:.1f} ms"
+            f"  compiled     in {format_seconds(seconds)}"
             if seconds
-            else f"  compiled     when it is first run, in about {expected * 1e3:.0f} ms"
+            else f"  compiled     when it is first run, in about {format_seconds(expected, 2)}"
         )
     for name, reason in planned.prepared.choice.refused.items():
         yield f"    not {name}: {reason}"

@@ -3,11 +3,14 @@
 Finished points enter, text on stderr leaves. Only finished work is counted.
 """
 
+import math
 import sys
 import threading
 import time
 from types import TracebackType
 from typing import Any
+
+from gradsweep.support.duration import format_seconds
 
 __all__ = ["Meter"]
 
@@ -85,22 +88,15 @@ class Meter:
         now = time.monotonic()
         self._last_line = now
         rate = (self._n_done - self._n_before) / max(now - self._started, 1e-9)
-        left = (self._n_points - self._n_done) / rate if rate else float("inf")
+        left = (self._n_points - self._n_done) / rate if rate else math.inf
+        told = format_seconds(left, 2) if rate else "unknown time"
         share = self._n_done / max(1, self._n_points)
         print(
             f"{self._title}: {self._n_done:,} of {self._n_points:,} points ({share:.0%}), "
-            f"{rate:,.0f} a second, {_clock(left)} left",
+            f"{rate:,.0f} a second, {told} left",
             file=sys.stderr,
             flush=True,
         )
-
-
-def _clock(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "unknown time"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _is_interactive() -> bool:
