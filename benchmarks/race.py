@@ -21,6 +21,8 @@ Status = Literal["timed", "skipped", "failed", "disagrees"]
 
 # Points that a Python loop over them is worth waiting for.
 LARGEST_LOOP = 1_000
+# A rival is left out where its call would take longer than this many times what gets one turn.
+_PATIENCE = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def race(
     """Compare and time rivals on one problem.
 
     Args:
-        before: the rows of smaller sizes, which tell who would take too long at this one.
+        before: the case's rows at smaller sizes, which tell who would take too long at this one.
     """
     rows: list[Row] = []
     works: dict[int, Work] = {}
@@ -113,12 +115,14 @@ def _skipped(problem: Problem, rival: Rival, effort: Effort, before: Sequence[Ro
         reason = f"a loop over the points, {often}"
     if rival.is_slow_to_start(problem.case) and not effort.waits:
         reason = "it compiles for many seconds, which a quick run does not wait for"
-    for row in before:
-        if row.rival == rival.name and row.case == problem.case.name and row.seconds is not None:
-            expected = row.seconds * problem.n_points / row.n_points
-            if row.n_points >= LARGEST_LOOP and expected > 2 * effort.limit_seconds:
-                told = format_seconds(expected, 2)
-                reason = f"by its time at {row.n_points:,} points it would take {told}"
+    own = [r for r in before if r.rival == rival.name and r.n_points >= LARGEST_LOOP and r.seconds]
+    if own:
+        # The largest of them tells most: at fewer points a call may cost more than its points do.
+        last = max(own, key=lambda row: row.n_points)
+        expected = (last.seconds or 0.0) * problem.n_points / last.n_points
+        if expected > _PATIENCE * effort.limit_seconds:
+            told = format_seconds(expected, 2)
+            reason = f"by its time at {last.n_points:,} points it would take {told}"
     return replace(_row(problem, rival), status="skipped", reason=reason) if reason else None
 
 

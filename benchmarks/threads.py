@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import tempfile
+from contextlib import suppress
 
 __all__ = ["available", "import_frameworks", "use_threads"]
 
@@ -42,5 +43,5 @@ def import_frameworks(n_threads: int) -> None:
 
         jax.config.update("jax_enable_x64", True)
     for name in ("drjit", "heyoka"):
-        if importlib.util.find_spec(name):
+        with suppress(ImportError):  # their rivals will say so
             importlib.import_module(name)

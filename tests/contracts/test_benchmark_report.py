@@ -4,11 +4,14 @@ import json
 
 import pytest
 
-from benchmarks.race import Row
+from benchmarks.cases import CASES, Problem
+from benchmarks.race import Row, race
 from benchmarks.record import DifferentMachine, Record
 from benchmarks.report.page import page
 from benchmarks.report.tables import summary, table
 from benchmarks.report.verdict import compared, ratio
+from benchmarks.rivals import RIVALS
+from gradsweep.comparison.clock import QUICK
 
 MACHINE = {
     "processor": "an abacus",
@@ -68,6 +71,23 @@ def test_a_ratio_is_the_median_over_rounds_and_not_the_ratio_of_medians():
 )
 def test_neither_is_faster_where_the_rounds_do_not_agree(samples, words):
     assert compared(row("a", "C", *samples), row("b", "JAX", *[2.0] * len(samples))) == words
+
+
+@pytest.mark.parametrize(
+    "before, status",
+    [
+        ([(1_000, 0.1)], "skipped"),  # 10 s at 100,000 points
+        ([(1_000, 0.1), (10_000, 0.11)], "timed"),  # most of it was no work of the points
+        ([(10_000, 10.0), (1_000, 0.001)], "skipped"),
+        ([(10, 1.0)], "timed"),  # so few points tell nothing
+    ],
+)
+def test_the_largest_size_so_far_tells_who_would_take_too_long(before, status):
+    problem = Problem(CASES["question"], 100_000, 1)
+    rival = RIVALS["NumPy by hand"]
+    rows = [row(rival.name, rival.family, seconds, n_points=n) for n, seconds in before]
+    (found,) = race(problem, [rival], QUICK, rows)
+    assert found.status == status
 
 
 def test_the_page_shows_the_slower_of_ours_and_the_fastest_of_a_rival():
