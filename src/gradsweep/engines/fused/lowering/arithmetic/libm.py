@@ -126,8 +126,8 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
         half = find_callee(primitive, dtype, lanes // 2, isa) if lanes > 2 else None
         if half is not None and half.name.startswith(("_ZGV", _HALVES)):
             return _by_halves(routine, dtype, lanes, half)
-    if primitive in ELEMENTARY and dtype == "float64" and isa.has_fma:
-        return _elementary(primitive, lanes, isa)
+    if primitive in ELEMENTARY and isa.has_fma:
+        return _elementary(primitive, Vectors(lanes, dtype), isa)
     if dtype == "float32":
         double = find_callee(primitive, "float64", lanes, isa)
         return double and _in_double_precision(routine, lanes, double)
@@ -137,7 +137,7 @@ def find_callee(primitive: str, dtype: str, lanes: int, isa: Isa) -> Callee | No
 
 def is_written_out(primitive: str, dtype: str, isa: Isa) -> bool:
     """Whether a primitive takes less time written out than called."""
-    return isa.has_fma and dtype == "float64" and primitive in WRITTEN_OUT
+    return isa.has_fma and dtype in BITS and primitive in WRITTEN_OUT
 
 
 def write_out(
@@ -159,10 +159,9 @@ def write_out(
 _HALVES = "halves."
 
 
-def _elementary(primitive: str, lanes: int, isa: Isa) -> Callee:
-    vectors = Vectors(lanes, "float64")
+def _elementary(primitive: str, vectors: Vectors, isa: Isa) -> Callee:
     body = write_body(primitive, vectors, isa, "%x0", "%y")
-    return _defined(f"elementary.{primitive}", vectors.type, 1, body, {}, {})
+    return _defined(f"elementary.{primitive}.{vectors.dtype}", vectors.type, 1, body, {}, {})
 
 
 def _vector_function(routine: Routine, dtype: str, lanes: int, isa: Isa) -> Callee | None:

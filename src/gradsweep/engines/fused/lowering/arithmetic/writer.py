@@ -5,6 +5,7 @@ Knows nothing of Programs.
 
 from collections.abc import Mapping, Sequence
 
+from gradsweep.engines.fused.lowering.arithmetic.coefficients import COEFFICIENTS
 from gradsweep.engines.fused.lowering.arithmetic.vectors import Body, Vectors, write_in_parts
 from gradsweep.engines.fused.target import Isa
 
@@ -29,11 +30,13 @@ class Writer(Body):
 
     Attributes:
         scales: whether `scale` can be used.
+        coefficients: the numbers of the vectors' dtype.
     """
 
     def __init__(self, vectors: Vectors, isa: Isa, prefix: str, negated: Mapping[Name, Name]):
         super().__init__("")
         self.scales = isa.scales and vectors.lanes % SCALED_LANES[vectors.dtype] == 0
+        self.coefficients = COEFFICIENTS[vectors.dtype]
         self._negated = negated
         self._prefix = prefix
         self._vectors = vectors
