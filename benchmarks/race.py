@@ -90,8 +90,9 @@ def start(problem: Problem, rival: Rival) -> tuple[Row, Work | None]:
         Its row, and what may be timed; None when it cannot run or is wrong.
     """
     row = _row(problem, rival)
-    started = time.perf_counter()
     try:
+        rival.require()
+        started = time.perf_counter()
         work = rival.prepare(problem)
         results = work.call()
         row = replace(row, first_seconds=time.perf_counter() - started)

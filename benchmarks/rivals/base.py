@@ -44,6 +44,7 @@ class Rival:
         starts_slowly: in which cases it compiles for so long that a quick run leaves it out:
             never, in those of long functions, or always.
         is_ours: whether the others are measured against it.
+        require: raises Unavailable where what it needs is absent, before its first result is timed.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Rival:
     loops: bool = False
     starts_slowly: Literal["never", "long", "always"] = "never"
     is_ours: bool = False
+    require: Callable[[], None] = lambda: None
 
     def is_slow_to_start(self, case: Case) -> bool:
         """Tell whether a quick run leaves it out."""

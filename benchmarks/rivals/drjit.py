@@ -33,8 +33,6 @@ def _prepare(problem: Problem, mode: str, freezes: bool = False) -> Work:
     if case.quantity == "hessian":
         raise Unavailable("Dr.Jit has no second derivatives")
     f = case.function("drjit")
-    if reason := _why_llvm_is_absent():
-        raise Unavailable(reason)
     dr.set_thread_count(problem.threads)
     dr.flush_malloc_cache()  # what other problems left is no help to this one
     arguments = _arguments(dr, problem)
@@ -53,14 +51,22 @@ def _prepare(problem: Problem, mode: str, freezes: bool = False) -> Work:
     return Work(call, partial(_read, problem))
 
 
+def _require_llvm() -> None:
+    """Raise Unavailable where Dr.Jit's LLVM back end does not run."""
+    import drjit  # noqa: F401  Where it is not installed, that is the reason.
+
+    if reason := _failure_of_the_trial():
+        raise Unavailable(
+            f"no libLLVM for Dr.Jit (DRJIT_LIBLLVM_PATH may name one, 15 or later): {reason}"
+        )
+
+
 @cache
-def _why_llvm_is_absent() -> str:
-    """Return why Dr.Jit's LLVM back end does not run here, or ""."""
+def _failure_of_the_trial() -> str:
     done = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, text=True)
     if done.returncode == 0:
         return ""
-    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
-    return f"no libLLVM for Dr.Jit (DRJIT_LIBLLVM_PATH may name one, 15 or later): {said}"
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
 
 
 def _arguments(dr: Any, problem: Problem) -> list[Any]:
@@ -152,9 +158,13 @@ def _read(problem: Problem, rows: Sequence[Sequence[Any]]) -> list[np.ndarray]:
     return [np.stack([np.stack(row, axis=-1) for row in entries], axis=-2)]
 
 
-RIVALS = (
-    Rival("Dr.Jit, reverse", "Dr.Jit", partial(_prepare, mode="reverse")),
-    Rival("Dr.Jit, forward", "Dr.Jit", partial(_prepare, mode="forward")),
-    Rival("Dr.Jit, reverse, frozen", "Dr.Jit", partial(_prepare, mode="reverse", freezes=True)),
-    Rival("Dr.Jit, forward, frozen", "Dr.Jit", partial(_prepare, mode="forward", freezes=True)),
+RIVALS = tuple(
+    Rival(
+        f"Dr.Jit, {mode}" + (", frozen" if freezes else ""),
+        "Dr.Jit",
+        partial(_prepare, mode=mode, freezes=freezes),
+        require=_require_llvm,
+    )
+    for freezes in (False, True)
+    for mode in _ROWS
 )
