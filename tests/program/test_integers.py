@@ -130,4 +130,4 @@ def test_integers_that_do_not_wrap_are_found(framework, monkeypatch):
         assert_as_a_loop(fresh, framework, points=POINTS)
 
 
-_HOLDS = {"torch": "recorder.record", "jax": "lower"}
+_HOLDS = {"torch": "recorder.call", "jax": "lower"}

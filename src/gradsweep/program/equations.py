@@ -20,6 +20,8 @@ __all__ = ["MAX_EQUATIONS", "Equations"]
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 50_000
 
+_NUMBERS = (float, int, bool)
+
 
 class Equations(ABC):
     """Variables, as integers in order of creation, and what defines each.
@@ -41,6 +43,8 @@ class Equations(ABC):
         self._definitions: list[Input | Constant | Equation] = []
         self._dtypes: list[str] = []
         self._numbers: dict[tuple, int] = {}
+        self._constants: dict[tuple | None, int] = {}
+        self._values: dict[int, float | int | bool] = {}  # of the constants, by variable
         self._structural_zeros: set[int] = set()
 
     @abstractmethod
@@ -61,10 +65,17 @@ class Equations(ABC):
         return np.array(variables, dtype=np.int64).reshape(shape)
 
     def constant(self, value, dtype: str) -> int:
-        scalar = np.dtype(dtype).type(value)
-        # By their bytes, -0.0 differs from 0.0 and NaN equals itself.
-        key = ("constant", dtype, scalar.tobytes())
-        return self._intern(key, Constant(scalar.item(), dtype))
+        # Equal Python numbers of one type are one constant, but for the two zeros.
+        known = (type(value), value, dtype) if type(value) in _NUMBERS and value else None
+        variable = self._constants.get(known)
+        if variable is None:
+            scalar = np.dtype(dtype).type(value)
+            # By their bytes, -0.0 differs from 0.0 and NaN equals itself.
+            key = ("constant", dtype, scalar.tobytes())
+            variable = self._intern(key, Constant(scalar.item(), dtype))
+            if known is not None:
+                self._constants[known] = variable
+        return variable
 
     def constants(self, values: np.ndarray, dtype: str) -> np.ndarray:
         """Return the variables of an array of constants, in its shape."""
@@ -85,37 +96,36 @@ class Equations(ABC):
         return self._dtypes[variable]
 
     def is_constant(self, variable: int) -> bool:
-        return isinstance(self._definitions[variable], Constant)
+        return variable in self._values
 
     def is_structural_zero(self, variable: int) -> bool:
         return variable in self._structural_zeros
 
     def is_zero(self, variable: int) -> bool:
-        return self.is_constant(variable) and self.value(variable) == 0
+        return self._values.get(variable) == 0
 
     def value(self, variable: int) -> float | int | bool:
         """Return the value of a variable that is a constant."""
-        definition = self._definitions[variable]
-        assert isinstance(definition, Constant)
-        return definition.value
+        return self._values[variable]
 
     def equation(self, variable: int) -> Equation | None:
         """Return the equation of a variable, or None if it is an input or a constant."""
         definition = self._definitions[variable]
-        return definition if isinstance(definition, Equation) else None
+        return definition if type(definition) is Equation else None
 
     def equals(self, variable: int, value: float) -> bool:
         """Tell whether a variable is the constant `value`, the sign of zero included."""
-        return (
-            self.is_constant(variable)
-            and self.value(variable) == value
-            and bool(np.signbit(self.value(variable))) == bool(np.signbit(value))
-        )
+        own = self._values.get(variable)
+        if own is None or own != value:
+            return False
+        return value != 0 or bool(np.signbit(own)) == bool(np.signbit(value))
 
     def operand_of(self, primitive: str, variable: int) -> int | None:
         """Return x when the variable is `primitive` of x."""
-        equation = self.equation(variable)
-        return equation.operands[0] if equation and equation.primitive == primitive else None
+        definition = self._definitions[variable]
+        if type(definition) is Equation and definition[0] == primitive:
+            return definition[1][0]
+        return None
 
     def negated(self, variable: int) -> int | None:
         """Return x when the variable is -x."""
@@ -164,6 +174,9 @@ class Equations(ABC):
         return variable
 
     def _append(self, definition: Input | Constant | Equation) -> int:
+        variable = len(self._definitions)
         self._definitions.append(definition)
         self._dtypes.append(definition.dtype)
-        return len(self._definitions) - 1
+        if type(definition) is Constant:
+            self._values[variable] = definition.value
+        return variable

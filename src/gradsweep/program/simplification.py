@@ -64,6 +64,8 @@ def _simplify_sub(b: Equations, x: int, y: int) -> int | None:
 
 def _simplify_mul(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
+        if not b.is_constant(other):
+            continue
         if b.is_structural_zero(other):
             return other
         if b.equals(other, 1.0):
@@ -76,10 +78,11 @@ def _simplify_mul(b: Equations, x: int, y: int) -> int | None:
     inner = b.operand_of("abs", x)
     if x == y and inner is not None:
         return b.emit("mul", inner, inner)
-    for one, other in ((x, y), (y, x)):
-        chosen = _inside_choice(b, "mul", one, other)
-        if chosen is not None:
-            return chosen
+    if b.is_transposing:
+        for one, other in ((x, y), (y, x)):
+            chosen = _inside_choice(b, "mul", one, other)
+            if chosen is not None:
+                return chosen
     return None
 
 

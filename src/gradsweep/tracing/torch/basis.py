@@ -7,7 +7,6 @@ vector, whose zeros are structural. The function's own operations run once.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch.ad import Tensors, TorchAD
 from gradsweep.tracing.torch.meaning import Watch
 from gradsweep.tracing.torch.recorder.record import SEED, ReadsSeed, Recorder
-from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, from_numpy
+from gradsweep.tracing.torch.recorder.tensor import Cells, RecordedTensor, from_numpy
 
 __all__ = ["RecordedAD"]
 
@@ -78,7 +77,7 @@ class RecordedAD(TorchAD):
             value = from_numpy(np.ones(tuple(array.shape), dtype))
             cells = flat.cells
             if cells is not None:
-                cells = replace(cells, variables=cells.variables[start:stop].copy())
+                cells = Cells(cells.variables[start:stop].copy(), cells.dtype)
             seeds.append(RecordedTensor(self.recorder, value, cells, {SEED}))
             start = stop
         return [

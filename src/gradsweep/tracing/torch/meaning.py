@@ -204,9 +204,10 @@ class Watch:
         Args:
             given: the arguments whose values the results depend on.
         """
-        results = [t for t in tensors_in((result,)) if _is_differentiable(t)]
+        found = (result,) if isinstance(result, torch.Tensor) else tensors_in(result)
+        results = [t for t in found if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
-        if not ended or not any(t.requires_grad for t in tensors_in(given)):
+        if not ended or not _is_differentiated(given):
             return
         if any(map(private.is_wrapped, (*results, *tensors_in(given)))):
             return  # torch.func inside the function does its own bookkeeping
@@ -238,6 +239,17 @@ class Watch:
             if isinstance(output, torch.Tensor):
                 self.is_connected |= output.requires_grad
                 self.reached |= dict.fromkeys(getattr(output, "cuts", ()))
+
+
+def _is_differentiated(given: Any) -> bool:
+    """Tell whether a derivative is taken of any tensor among arguments."""
+    if isinstance(given, torch.Tensor):
+        return given.requires_grad
+    if isinstance(given, dict):
+        given = given.values()
+    elif not isinstance(given, tuple | list):
+        return False
+    return any(_is_differentiated(item) for item in given)
 
 
 def _is_differentiable(tensor: torch.Tensor) -> bool:
@@ -279,7 +291,9 @@ class AsBackward(TorchFunctionMode):
         else:
             result = function(*args, **kwargs)
         if watch is not None and function not in _MEANT:
-            watch.look(function, _valued(function, args, kwargs), result)
+            given = _valued(function, args, kwargs)
+            with private.without_functions():
+                watch.look(function, given, result)
         return result
 
     def _constant(self, function: Callable, args: tuple, kwargs: dict) -> Any:

@@ -26,7 +26,9 @@ __all__ = [
     "is_wrapped",
     "schema",
     "set_grad_enabled",
+    "with_functions",
     "without_dispatch",
+    "without_functions",
     "without_override",
 ]
 
@@ -52,6 +54,11 @@ set_grad_enabled = torch._C._set_grad_enabled
 def without_dispatch() -> AbstractContextManager:
     """Let an operation act on the metadata of a wrapper tensor itself."""
     return torch._C._DisableTorchDispatch()
+
+
+# Torch functions call no Python function in their place, and those of modes neither, or do again.
+without_functions: Callable[[], AbstractContextManager] = torch._C.DisableTorchFunction
+with_functions: Callable[[], AbstractContextManager] = torch._C._EnableTorchFunction
 
 
 def schema(op: torch._ops.OpOverload) -> torch._C.FunctionSchema:

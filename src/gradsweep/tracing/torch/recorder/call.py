@@ -11,18 +11,17 @@ import numpy as np
 import torch
 
 from gradsweep.program.builder import Builder
-from gradsweep.tracing.torch.recorder.expression import Expression
-from gradsweep.tracing.torch.recorder.tensor import DTYPES, RecordedTensor, plain
+from gradsweep.program.primitives import WRAPS
+from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
+from gradsweep.tracing.torch.recorder.tensor import DTYPES, RecordedTensor, dtype_of, plain
 
-__all__ = ["Call"]
+__all__ = ["Call", "fitted"]
 
 
 class Recording(Protocol):
     """The part of the recorder that a Call uses; the methods are those of `record`."""
 
     builder: Builder
-
-    def dtype_of(self, tensor: torch.Tensor) -> str: ...
 
     def variables_of(self, tensor: torch.Tensor) -> np.ndarray: ...
 
@@ -42,12 +41,12 @@ class Call:
     def dtype(self) -> str:
         """The dtype of the result, or of the first one."""
         first = self.out if isinstance(self.out, torch.Tensor) else self.out[0]
-        return self.recorder.dtype_of(first)
+        return dtype_of(first)
 
     def __call__(self, operand: Any, dtype: str | None = None) -> Expression:
         """Return an operand as variables: a tensor, or a number as a constant."""
         if isinstance(operand, torch.Tensor):
-            own = self.recorder.dtype_of(operand)
+            own = dtype_of(operand)
             expression = Expression(self.builder, self.recorder.variables_of(operand), own)
             return expression.cast(dtype or own)
         dtype = dtype or {bool: "bool", int: "int64"}.get(type(operand), "float64")
@@ -75,3 +74,19 @@ class Call:
             self.recorder.guard(operand)
             return operand.value
         return operand
+
+
+_NARROW = {getattr(torch, dtype): dtype for dtype in WRAPS}
+
+
+def fitted(expression: Expression, like: torch.Tensor) -> Expression:
+    """Return an expression in the dtype of a tensor, narrow integers wrapped."""
+    result = expression.cast(dtype_of(like))
+    wrap = WRAPS.get(_NARROW.get(like.dtype, ""))
+    if wrap is None:
+        return result
+    if expression.is_floating:
+        # By way of 32 bits, where a number that does not fit becomes -2**31, as on x86-64.
+        fits = (result >= -(2**31)) & (result < 2**31)
+        result = where(fits, result, -(2**31))
+    return apply(wrap, result)

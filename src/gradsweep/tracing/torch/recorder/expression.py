@@ -6,7 +6,7 @@ Knows nothing of torch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -14,28 +14,32 @@ from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
 from gradsweep.program.primitives import PRIMITIVES
 
-__all__ = ["Expression", "Operand", "apply", "where"]
+__all__ = ["Expression", "Operand", "Variables", "apply", "where"]
 
 Operand = Union["Expression", float, int, bool]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+# A number alone needs no array around its variable.
+Variables = Any  # np.ndarray | int
+
+
+@dataclass(eq=False, slots=True)  # not frozen, which would make it twice as slow to make
 class Expression:
-    """An array of variables of one dtype."""
+    """An array of variables of one dtype, or a single one."""
 
     builder: Builder
-    variables: np.ndarray
+    variables: Variables
     dtype: str
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.variables.shape
+        return np.shape(self.variables)
 
     @property
     def is_floating(self) -> bool:
         return self.dtype.startswith("float")
 
-    def of(self, variables: np.ndarray) -> "Expression":
+    def of(self, variables: Variables) -> "Expression":
         """Return other variables of the same dtype."""
         return Expression(self.builder, variables, self.dtype)
 
@@ -43,11 +47,13 @@ class Expression:
         """Return a number as a constant of this expression's dtype."""
         if isinstance(operand, Expression):
             return operand
-        return self.of(np.array(self.builder.constant(operand, self.dtype)))
+        return self.of(self.builder.constant(operand, self.dtype))
 
     def cast(self, dtype: str) -> "Expression":
         if dtype == self.dtype:
             return self
+        if isinstance(self.variables, int):
+            return Expression(self.builder, self.builder.cast(self.variables, dtype), dtype)
         return Expression(self.builder, arrays.cast(self.builder, self.variables, dtype), dtype)
 
     def zeros(self, shape: Sequence[int] = ()) -> "Expression":
@@ -129,17 +135,21 @@ class Expression:
 
 def apply(primitive: str, first: Expression, *others: Operand) -> Expression:
     """Apply a primitive to every element of operands that broadcast."""
-    operands = [first, *(first.lift(other) for other in others)]
     builder = first.builder
-    match PRIMITIVES[primitive].result:
-        case "same":
-            dtype = first.dtype
-        case "chosen":
-            dtype = operands[1].dtype
-        case fixed:
-            dtype = fixed
-    variables = arrays.elementwise(builder, primitive, *(o.variables for o in operands))
-    return Expression(builder, variables, dtype)
+    dtype: str = PRIMITIVES[primitive].result
+    variables, is_alone = [first.variables], type(first.variables) is int
+    for other in others:
+        operand = other if type(other) is Expression else first.lift(other)
+        if dtype == "chosen":
+            dtype = operand.dtype
+        variables.append(operand.variables)
+        is_alone = is_alone and type(operand.variables) is int
+    if dtype == "same":
+        dtype = first.dtype
+    if is_alone:
+        return Expression(builder, builder.emit(primitive, *variables), dtype)
+    arrays_of = map(np.asarray, variables)
+    return Expression(builder, arrays.elementwise(builder, primitive, *arrays_of), dtype)
 
 
 def where(condition: Expression, if_true: Operand, if_false: Operand) -> Expression:

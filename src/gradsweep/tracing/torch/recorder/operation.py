@@ -5,13 +5,14 @@ An overload enters; an Operation leaves, read once from torch's own schema.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Literal
 
 import torch
 
 from gradsweep.tracing.torch import private
-from gradsweep.tracing.torch.recorder.rules import RULES
+from gradsweep.tracing.torch.recorder.rules import CREATIONS, RULES
+from gradsweep.tracing.torch.recorder.rules.pointwise import Pointwise
 
 __all__ = ["Operation", "describe"]
 
@@ -21,11 +22,16 @@ class Operation:
     """The properties of one overload of an operation.
 
     Attributes:
+        is_question: whether its answer goes to Python, or into a shape.
         dropout: the position of the argument that is the probability of dropping an element.
+        creates: what tensors it creates that depend on no value of its arguments.
     """
 
     op: Callable
     packet: str
+    is_aten: bool
+    is_question: bool
+    is_lift: bool
     is_random: bool
     dropout: int | None
     is_data_dependent: bool
@@ -34,6 +40,18 @@ class Operation:
     written: tuple[int | str, ...]
     functional: Callable | None
     rule: Callable | None
+    creates: Literal["", "uninitialised", "zeros", "constants"]
+
+    @cached_property
+    def pointwise(self) -> Pointwise | None:
+        """Its rule, if it acts on each element alone."""
+        return self.rule if isinstance(self.rule, Pointwise) and self.is_plain else None
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it does nothing but compute new tensors."""
+        others = (self.is_random, self.is_question, self.is_lift, self.is_metadata, self.is_view)
+        return not (any(others) or self.written)
 
     def draws(self, args: tuple) -> bool:
         """Tell whether it draws random numbers when it is called with these arguments."""
@@ -42,6 +60,8 @@ class Operation:
         # Attention may drop nothing; an argument that is left out has its default, 0.
         return len(args) > self.dropout and args[self.dropout] != 0.0
 
+
+_QUESTIONS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "item"}
 
 # The overloads that have another name in place.
 _FUNCTIONAL = {"pow_.Scalar": "pow.Tensor_Scalar", "pow_.Tensor": "pow.Tensor_Tensor"}
@@ -60,13 +80,17 @@ def describe(op: Any) -> Operation:
     functional = None
     if written == (0,) and packet.endswith("_"):
         default = f"{packet.rstrip('_')}.{overload}"
-        base, _, name = _FUNCTIONAL.get(f"{packet}.{overload}", default).partition(".")
-        functional = getattr(getattr(torch.ops.aten, base, None), name, None)
+        base, _, default = _FUNCTIONAL.get(f"{packet}.{overload}", default).partition(".")
+        functional = getattr(getattr(torch.ops.aten, base, None), default, None)
     names = [argument.name for argument in schema.arguments]
     is_aten = namespace == "aten"
+    name = packet if is_aten else f"{namespace}.{packet}"
     return Operation(
         op=op,
-        packet=packet if is_aten else f"{namespace}.{packet}",
+        packet=name,
+        is_aten=is_aten,
+        is_question=name in _QUESTIONS,
+        is_lift=name in ("lift_fresh", "lift"),
         is_random=torch.Tag.nondeterministic_seeded in op.tags,
         dropout=names.index("dropout_p") if "dropout_p" in names else None,
         is_data_dependent=bool(
@@ -77,4 +101,5 @@ def describe(op: Any) -> Operation:
         written=written,
         functional=functional,
         rule=RULES.get(f"{packet}.{overload}", RULES.get(packet)) if is_aten else None,
+        creates=CREATIONS.get(name, ""),
     )

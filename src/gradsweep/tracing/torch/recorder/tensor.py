@@ -4,7 +4,6 @@ Knows nothing of how operations are recorded.
 """
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,14 @@ import torch
 
 from gradsweep.support.errors import NotAProgram, StatefulFunction
 from gradsweep.tracing.torch import private
+from gradsweep.tracing.torch.recorder.expression import Expression
 
 __all__ = [
     "DTYPES",
     "KEPT",
     "Cells",
     "RecordedTensor",
+    "dtype_of",
     "from_numpy",
     "map_tensors",
     "plain",
@@ -37,22 +38,47 @@ DTYPES = {
 }
 
 
+def dtype_of(tensor: torch.Tensor) -> str:
+    """Return the dtype of a tensor's variables.
+
+    Raises:
+        NotAProgram: when a Program has no such dtype.
+    """
+    dtype = DTYPES.get(tensor.dtype)
+    if dtype is None:
+        raise NotAProgram(f"it computes with {str(tensor.dtype).removeprefix('torch.')}")
+    return dtype
+
+
 KEPT = (
     "the function keeps a tensor of one call and uses it in another.\nPass it as an argument, or "
     "compute it anew in every call."
 )
 
 
-@dataclass(frozen=True, eq=False)
 class Cells:
     """The memory that a tensor and its views share: a variable for each number in it.
 
     Attributes:
         dtype: the dtype of these numbers; a complex tensor's are its real and imaginary parts.
+        number: the variable of a memory of one number; None once it was looked at as an array,
+            which may be written into.
     """
 
-    variables: np.ndarray
-    dtype: torch.dtype
+    __slots__ = ("_variables", "dtype", "number")
+
+    def __init__(
+        self, variables: np.ndarray | None, dtype: torch.dtype, number: Expression | None = None
+    ):
+        self._variables, self.dtype, self.number = variables, dtype, number
+
+    @property
+    def variables(self) -> np.ndarray:
+        """The variables; writing here writes into the memory."""
+        if self.number is not None:
+            self._variables, self.number = np.array([self.number.variables]), None
+        assert self._variables is not None
+        return self._variables
 
     @classmethod
     def of(cls, value: torch.Tensor) -> "Cells":
@@ -69,14 +95,15 @@ class Cells:
         Raises:
             NotAProgram: when it sees the memory as another dtype, or through a conjugation.
         """
-        if value.dtype.to_real() is not self.dtype:
+        is_complex = value.is_complex()
+        if (value.dtype.to_real() if is_complex else value.dtype) is not self.dtype:
             name = str(value.dtype).removeprefix("torch.")
             raise NotAProgram(f"it looks at memory as {name} that holds other numbers")
         if value.is_conj() or value.is_neg():
             raise NotAProgram("it looks at numbers through a conjugation")
-        n_bytes, width = self.variables.itemsize, 2 if value.is_complex() else 1
-        shape, strides = tuple(value.shape), tuple(width * n_bytes * s for s in value.stride())
-        if value.is_complex():
+        n_bytes, width = self.variables.itemsize, 2 if is_complex else 1
+        shape, strides = tuple(value.shape), tuple([width * n_bytes * s for s in value.stride()])
+        if is_complex:
             shape, strides = (*shape, 2), (*strides, n_bytes)
         offset = width * n_bytes * value.storage_offset()
         return np.ndarray(shape, np.int64, self.variables.data, offset, strides)
@@ -92,6 +119,8 @@ class RecordedTensor(torch.Tensor):
         depends: the leaves it may depend on; a view shares this set with its base.
         cuts: the cuts that lie before it; a view shares this set with its base.
     """
+
+    __slots__ = ("cells", "cuts", "depends", "recorder", "value")
 
     recorder: object
     value: torch.Tensor

@@ -4,19 +4,24 @@ A rule takes a Call and the operation's arguments and returns an Expression for 
 is an aten operation's, or one overload's ("max.dim"), which is looked up first.
 """
 
+from typing import Literal
+
 from gradsweep.tracing.torch.recorder.rules import algebra, distances, moves, pointwise, reductions
 
-__all__ = ["CONSTANTS", "RULES", "UNINITIALISED", "ZEROS"]
+__all__ = ["CREATIONS", "RULES"]
 
-# These create tensors that depend only on the shape of their operand.
-CONSTANTS = {"ones_like", "new_ones", "full_like", "new_full"}
-
-# These create tensors whose zeros are structural.
-ZEROS = {"zeros", "zeros_like", "new_zeros", "zero", "eye"}
-# Uninitialised memory is zeroed too, so that two traces are the same.
-UNINITIALISED = {
-    "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided",
-    "_new_zeros_with_same_feature_meta",
+# What operations create that depends only on the shape of their operand. Uninitialised memory is
+# zeroed, so that two traces are the same; the zeros of both kinds are structural.
+CREATIONS: dict[str, Literal["uninitialised", "zeros", "constants"]] = {
+    **dict.fromkeys(("ones_like", "new_ones", "full_like", "new_full"), "constants"),
+    **dict.fromkeys(("zeros", "zeros_like", "new_zeros", "zero", "eye"), "zeros"),
+    **dict.fromkeys(
+        (
+            "empty", "empty_like", "empty_strided", "empty_permuted", "new_empty",
+            "new_empty_strided", "_new_zeros_with_same_feature_meta",
+        ),
+        "uninitialised",
+    ),
 }  # fmt: skip
 
 RULES = {

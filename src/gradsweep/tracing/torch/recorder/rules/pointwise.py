@@ -6,7 +6,7 @@ kernels, so that kinks, infinities and NaN come out as in torch.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ from gradsweep.tracing.torch.recorder.rules.formulas import (
     sqrt,
 )
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "Pointwise"]
 
 
 def _add(x: Operand, y: Operand, alpha: float = 1) -> E:
@@ -318,16 +318,23 @@ _LOGIC: dict[str, Callable[..., E]] = {
 }
 
 
-def _pointwise(formula: Callable) -> Callable:
-    def rule(call, *args, **kwargs):
+class Pointwise:
+    """The rule of an operation on each element alone, by its formula."""
+
+    def __init__(self, formula: Callable):
+        self._formula = formula
+
+    def __call__(self, call, *args, **kwargs) -> E:
         dtype = call.dtype
 
         def read(operand):
             return call(operand, dtype) if isinstance(operand, torch.Tensor) else operand
 
-        return formula(*map(read, args), **{key: read(value) for key, value in kwargs.items()})
+        return self._formula(*map(read, args), **{key: read(v) for key, v in kwargs.items()})
 
-    return rule
+    def of_numbers(self, dtype: str, numbers: Sequence[Operand]) -> E:
+        """Return the result, of some dtype, for numbers without dims."""
+        return self._formula(*[n.cast(dtype) if isinstance(n, E) else n for n in numbers])
 
 
 def _comparison(formula: Callable) -> Callable:
@@ -348,7 +355,7 @@ def _logic(name: str, formula: Callable) -> Callable:
 
 
 RULES: dict[str, Callable] = {
-    **{name: _pointwise(formula) for name, formula in _FORMULAS.items()},
+    **{name: Pointwise(formula) for name, formula in _FORMULAS.items()},
     **{name: _comparison(formula) for name, formula in _COMPARISONS.items()},
     **{name: _logic(name, formula) for name, formula in _LOGIC.items()},
 }
