@@ -9,7 +9,7 @@ Knows nothing of how operations are recorded, nor of Programs.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -146,12 +146,20 @@ class Watch:
         self._lines, self._shift = perturbed
         self.begin()
 
-    def begin(self, recorder: Recorder | None = None) -> None:
-        """Forget everything that was seen, before the function runs again."""
+    def begin(
+        self,
+        recorder: Recorder | None = None,
+        follow: Callable[[Sequence[Any]], None] = lambda outputs: None,
+    ) -> None:
+        """Forget everything that was seen, before the function runs again.
+
+        Args:
+            follow: is given the function's outputs whenever it returns.
+        """
         self.reads: dict[Read, None] = {}
         self.reached: dict[Cut, None] = {}
         self.is_connected = self.is_hooked = False
-        self.recorder = recorder
+        self.recorder, self._follow = recorder, follow
         # Arrays that were handed out, each with the array that it is a copy of.
         self._handed: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -227,7 +235,7 @@ class Watch:
             else:
                 self.reached[cut] = None  # nothing follows where a plain tensor goes
 
-    def returned(self, outputs: Iterable[Any]) -> None:
+    def returned(self, outputs: Sequence[Any]) -> None:
         """Look at the function's outputs.
 
         Raises:
@@ -239,6 +247,7 @@ class Watch:
             if isinstance(output, torch.Tensor):
                 self.is_connected |= output.requires_grad
                 self.reached |= dict.fromkeys(getattr(output, "cuts", ()))
+        self._follow(outputs)
 
 
 def _is_differentiated(given: Any) -> bool:

@@ -59,15 +59,16 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
     with _with_notes(bound, point), context():
         run = partial(_run, bound, dtype=dtype, point=point)
         # The value comes first, since a function's first call may do something else.
-        first, second = (run(VALUE, Watch()) for _ in range(2))
-        if not agree(first, second):
-            raise keeps_state(bound)
-        watch = Watch()
+        first, watch = run(VALUE, Watch()), Watch()
         try:
             recording = run(derivative, watch)
-        except MissingRule:
-            require_no_cut(bound, watch)  # which names the line
+        except Exception as error:
+            _require_stateless(bound, first, run)
+            if isinstance(error, MissingRule):
+                require_no_cut(bound, watch)  # which names the line
             raise
+        if not _did_the_same(first, recording):
+            _require_stateless(bound, first, run)
         if order:
             require_whole(bound, watch, partial(run, VALUE))
         asked = derivative
@@ -100,6 +101,27 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         eager=_at_point(bound, safe, TorchAD(dtype, order > 1, rules)),
     )
     return replace(found, by_rows=by_rows)
+
+
+def _did_the_same(first: Recording, second: Recording) -> bool:
+    """Tell whether the function is known to have done the same in two runs."""
+    if first.course is None or second.course is None:
+        return False
+    return agree(first.course, second.course)
+
+
+def _require_stateless(
+    bound: BoundFunction, first: Recording, run: Callable[[Derivative, Watch], Recording]
+) -> None:
+    """Compare runs of the value, where a derivative takes other operations than the value does.
+
+    Raises:
+        StatefulFunction: when two runs differ.
+    """
+    # Two more, one right after the other: a function may return to its state in every other call.
+    second, third = (run(VALUE, Watch()) for _ in range(2))
+    if not (agree(first, second) and agree(second, third)):
+        raise keeps_state(bound)
 
 
 def _run(
