@@ -251,17 +251,75 @@ def test_a_function_that_is_no_program_is_traced_once():
     assert n_traces() == 1 and PREPARED.n_made == 1
 
 
-@pytest.mark.torch
-def test_one_that_branches_is_traced_at_every_call():
+@pytest.fixture
+def traced_at(monkeypatch):
+    """The points that are traced at, as they are traced."""
+    from gradsweep.planning import modes
+
+    points = []
+
+    def trace(bound, derivative, point, framework, original=modes.trace):
+        points.append(point)
+        return original(bound, derivative, point, framework)
+
+    monkeypatch.setattr(modes, "trace", trace)
+    return points
+
+
+def two_eigenvalue_sums():
+    """Return a function that is no Program, with a branch, and its gradient's factor by sign."""
     g = eigenvalue_sum(1.0)
+    return lambda x: g(x) if x.sum() > 0 else 3 * g(x), {1: 2, -1: 6}
+
+
+@pytest.mark.torch
+def test_one_that_branches_is_traced_once_at_each_first_point(traced_at):
+    f, factors = two_eigenvalue_sums()
+    n_traces = []
+    for sign in (1, -1, 1, -1):
+        points = sign * np.random.default_rng(0).uniform(1, 2, size=(4, 3))
+        np.testing.assert_allclose(vector_slope(f, points), factors[sign] * points, atol=1e-11)
+        n_traces.append(len(traced_at))
+    assert 0 < n_traces[0] < n_traces[1] == n_traces[2] == n_traces[3]
+
+
+@pytest.mark.torch
+def test_a_kernel_of_one_that_branches_is_traced_once_at_each_first_point(traced_at):
+    f, factors = two_eigenvalue_sums()
+    points = np.random.default_rng(0).uniform(1, 2, size=(4, 3))
+    sweep = gs.Sweep(x=("point", points))
+    kernel = gs.compile(gs.gradient, f, sweep, framework="torch", engine="loop")
+    n_traces = [len(traced_at)]
+    for sign in (1, -1, 1, -1):
+        found = kernel(x=sign * points)["df_dx"]
+        np.testing.assert_allclose(found, factors[sign] * sign * points, atol=1e-11)
+        n_traces.append(len(traced_at))
+    assert 0 < n_traces[0] == n_traces[1] < n_traces[2] == n_traces[3] == n_traces[4]
+
+
+@pytest.mark.torch
+def test_guards_that_are_checked_often_are_compiled_and_hold_at_the_same_points(monkeypatch):
+    from gradsweep.planning import branches
 
     def f(x):
-        return g(x) if x.sum() > 0 else 3 * g(x)
+        return x**2 if x * x > 2 else 3 * x
 
-    for sign, factor in ((1, 2), (-1, 6)):
-        points = sign * np.random.default_rng(0).uniform(1, 2, size=(4, 3))
-        np.testing.assert_allclose(vector_slope(f, points), factor * points, atol=1e-11)
-    assert n_traces() == 0
+    x = np.linspace(0.5, 2.5, 7)
+    expected = np.where(x * x > 2, 2 * x, 3.0)
+    refused = []
+
+    def refuses(engine, job, original=branches.FusedEngine.refuses):
+        refused.append(original(engine, job))
+        return refused[-1]
+
+    monkeypatch.setattr(branches.FusedEngine, "refuses", refuses)
+    monkeypatch.setattr(branches, "compiling_seconds", lambda job: 1.0)
+    monkeypatch.setattr(branches, "interpreting_seconds", lambda job, axes: 0.4)
+    for _ in range(5):
+        np.testing.assert_allclose(
+            gs.gradient(f, gs.Sweep(x=("x", x)), engine="reference").df_dx, expected, rtol=1e-15
+        )
+    assert refused and not any(refused)
 
 
 @pytest.mark.torch

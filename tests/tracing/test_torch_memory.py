@@ -78,7 +78,46 @@ def bytes_of_a_float(x):
     return x**2 * (first > 63)
 
 
+def a_number_written_through_its_views(x):
+    y = x * 2
+    view = y.view(1)
+    view.mul_(x)
+    y.add_(1)
+    return y * view.squeeze() + view[0]
+
+
+def a_number_taken_out_of_a_vector_and_written(x):
+    row = torch.stack([x, x * x, x + 1])
+    middle = row[1]
+    middle *= x
+    return middle * row.sum() + row[1]
+
+
+def a_number_read_before_and_after_it_is_written(x):
+    y = x.sin()
+    before = y * 3
+    y.copy_(x * x)
+    return before + y * 3
+
+
+def a_number_beside_constants_that_are_written(x):
+    scale = torch.tensor(0.5)
+    first = x + scale
+    scale += 1
+    return first * (x + scale) + torch.zeros(()) * x
+
+
+def integers_that_wrap(x):
+    n = (x * 100).to(torch.int8)
+    return x * (n + n) + n.to(torch.float64) * x
+
+
 FUNCTIONS = [
+    a_number_written_through_its_views,
+    a_number_taken_out_of_a_vector_and_written,
+    a_number_read_before_and_after_it_is_written,
+    a_number_beside_constants_that_are_written,
+    integers_that_wrap,
     magnitude,
     square,
     parts_of_a_complex_number,

@@ -42,6 +42,54 @@ def test_a_function_that_does_something_else_when_first_called_is_refused():
         slope(warms_up)
 
 
+@pytest.mark.parametrize("quantity", [gs.value, gs.gradient, gs.hessian])
+@pytest.mark.parametrize("period", [2, 3])
+def test_a_function_that_returns_to_its_state_is_refused(quantity, period):
+    n_calls = 0
+
+    def turns(x):
+        nonlocal n_calls
+        n_calls += 1
+        return x**3 * (2.0 if n_calls % period == 1 else 1.0)
+
+    with pytest.raises(StatefulFunction):
+        quantity(turns, gs.Sweep(x=X))
+
+
+def test_a_function_with_state_is_refused_before_any_error_of_its_derivative():
+    n_calls = 0
+
+    def fails(x):
+        nonlocal n_calls
+        n_calls += 1
+        if x.requires_grad:
+            raise ValueError("differentiated")
+        return x * n_calls
+
+    with pytest.raises(StatefulFunction):
+        slope(fails)
+
+
+def test_a_function_that_computes_otherwise_when_it_is_differentiated_has_no_state():
+    def twice(x):
+        return x * 2 if x.requires_grad else x + x
+
+    np.testing.assert_array_equal(slope(twice), 2.0)
+
+
+def test_a_trace_runs_a_function_for_its_value_and_for_its_derivative():
+    """Two runs find state: one of the value, and that of the derivative."""
+    n_calls = 0
+
+    def cube(x):
+        nonlocal n_calls
+        n_calls += 1
+        return x * x * x
+
+    np.testing.assert_allclose(slope(cube), 3 * X**2, rtol=1e-15)
+    assert n_calls == 2
+
+
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
 @pytest.mark.parametrize("engine", ["fused", "torch", "loop"])
 def test_derivatives_are_right_where_torch_follows_none(mode, engine):

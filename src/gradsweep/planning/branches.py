@@ -14,14 +14,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from gradsweep.engines.axes import analyse, result_dims
+from gradsweep.engines.cost import compiling_seconds, interpreting_seconds
 from gradsweep.engines.fused import FusedEngine
-from gradsweep.engines.job import Engine, Job, Kernel
+from gradsweep.engines.job import Job, Kernel
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.engines.stages import make_stages
 from gradsweep.program.guards import guards_of
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import SELECTED, Points, n_points
+from gradsweep.request.partition import SELECTED, Points
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import BranchError, OutputError, SweepError
 
@@ -36,10 +37,6 @@ __all__ = [
 
 MAX_BRANCHES = 64
 
-# Machine code is worth compiling for so many points, and for a check that was made so often.
-_MANY_POINTS, _MANY_RUNS = 20_000, 3
-_COMPILING, _INTERPRETING = FusedEngine(), ReferenceEngine()
-_COMPILING, _INTERPRETING = FusedEngine(), ReferenceEngine()
 
 Leaves = Mapping[str, Leaf]
 
@@ -186,10 +183,16 @@ def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
 
 
 def holds_at(traced: Trace, point: Mapping[str, np.ndarray]) -> bool:
-    """Tell whether a trace holds at a point that it was not made at."""
+    """Tell whether a trace is known to hold at a point."""
+    if traced.point is not None:
+        return _as_bytes(traced.point) == _as_bytes(point)
     leaves = {key: Leaf(key, (), value.shape, value) for key, value in point.items()}
     ((_, holds, _),) = _where_they_hold([traced], _Subset(leaves, {}, None))
     return bool(holds)
+
+
+def _as_bytes(point: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    return {key: value.tobytes() for key, value in point.items()}
 
 
 def _where_they_hold(
@@ -224,6 +227,9 @@ def _check(traces: tuple[Trace, ...], subset: _Subset) -> "_Check | None":
 class _Check:
     """Tells where each of some traces holds, by one kernel.
 
+    It interprets the guards, until that has taken as long as it takes to compile them: so it never
+    takes more than twice the time of the better way.
+
     Args:
         traced: with the Program that tells it, an output for each of these traces.
         subset: of the form of those that it is asked for.
@@ -237,25 +243,20 @@ class _Check:
         dims = result_dims(traced, dependence, leaves, axes)
         few = {key: leaf.head(1) for key, leaf in leaves.items()}
         self._job = Job(traced, few, axes, dims, make_stages(program, dependence))
-        self._kernels: dict[Engine, Kernel] = {}
-        self._n_runs = 0
+        self._kernel: Kernel = ReferenceEngine().prepare(self._job)
+        self._seconds_left = compiling_seconds(self._job)
 
     def __call__(self, subset: _Subset) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
         """Yield for each trace where it holds, and over which axes."""
+        if self._seconds_left > 0:
+            self._seconds_left -= interpreting_seconds(self._job, subset.axes)
+            engine = FusedEngine()
+            if self._seconds_left <= 0 and not engine.refuses(self._job):
+                self._kernel = engine.prepare(self._job)
         dims = self._job.dims
         arrays = [np.empty([subset.axes[axis] for axis in own], dtype=bool) for own in dims]
-        self._kernel(subset.axes)(subset.leaves, arrays)
+        self._kernel(subset.leaves, arrays)
         return zip(arrays, dims)
-
-    def _kernel(self, axes: Mapping[str, int]) -> Kernel:
-        self._n_runs += 1
-        is_worth_compiling = n_points(axes, axes) >= _MANY_POINTS or self._n_runs > _MANY_RUNS
-        engine: Engine = _COMPILING
-        if not is_worth_compiling or engine.refuses(self._job):
-            engine = _INTERPRETING
-        if engine not in self._kernels:
-            self._kernels[engine] = engine.prepare(self._job)
-        return self._kernels[engine]
 
 
 # By traces and by the form of the leaves.

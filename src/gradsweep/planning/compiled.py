@@ -6,6 +6,7 @@ any length, and neither traces nor compiles again.
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,11 @@ class CompiledQuantity:
         traces = (planned.branch.traced for planned in self.plan.branches)
         # What torch maps over many points at once does the same at all of them.
         is_mapped = self.plan.engine == "torch"
-        self._traces = [traced for traced in traces if is_mapped or holds_elsewhere(traced)]
+        self._traces = [
+            replace(traced, point=None) if is_mapped else traced
+            for traced in traces
+            if is_mapped or holds_elsewhere(traced) or traced.point is not None
+        ]
         self._identity = _identity_of(request.bound.function)
         untouched = self.plan.allocate(np.empty)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}

@@ -107,7 +107,9 @@ class DirectCalls:
             tried.append(ways)
             is_used = bound.results.ways_used()
             used = tuple(way for way, is_taken in zip(ways, is_used) if is_taken)
-            ways = used if bound.results.are_everywhere() else tuple(self._known)
+            if not bound.results.are_everywhere():
+                used = tuple(way for way in self._known if way.program is not None)
+            ways = used
         return None
 
     def _kernel(self, ways: _Ways) -> "_Kernel | None":

@@ -4,7 +4,7 @@ A Request and options enter; a Tracer leaves, which returns a Trace for a point.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,26 +75,24 @@ class _Reusing:
 
     @property
     def known(self) -> Sequence[Trace]:
-        function = self.request.bound.function
-        # Without a Program, torch calls the trace's function, which must be this one.
-        return [
-            traced
-            for traced in self.kept
-            if traced.function is function
-            or traced.program is not None
-            or traced.framework != "torch"
-        ]
+        return [traced for traced in self.kept if traced.point is None and self._is_own(traced)]
 
     def __call__(self, point: Mapping[str, np.ndarray], /) -> Trace:
-        for traced in self.known:
-            if holds_at(traced, point):
+        for traced in self.kept:
+            if self._is_own(traced) and holds_at(traced, point):
                 return traced
         with watched() as read:
             traced = self._trace(point)
-        if holds_elsewhere(traced) and (self.is_kernel or not read):
+        if self.is_kernel or not read:
+            traced = traced if holds_elsewhere(traced) else replace(traced, point=point)
             self.kept.append(traced)
             del self.kept[:-_MOST_TRACES]
         return traced
+
+    def _is_own(self, traced: Trace) -> bool:
+        # Without a Program, torch calls the trace's function, which must be this one.
+        is_called = traced.program is None and traced.framework == "torch"
+        return not is_called or traced.function is self.request.bound.function
 
     def _trace(self, point: Mapping[str, np.ndarray]) -> Trace:
         """Trace a derivative whose results have names of their own."""

@@ -5,14 +5,14 @@ Never sees the code that the guards stand for.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Loop, Output, Program
-from gradsweep.program.pruning import pruned
+from gradsweep.program.pruning import ancestors
 from gradsweep.support.errors import TooLong
 
 __all__ = ["flops_apart", "guards_of", "join_ways", "with_holds"]
@@ -29,7 +29,7 @@ def guards_of(ways: Sequence[Program]) -> Program | None:
     Returns:
         None where it would be far longer than for each of several ways.
     """
-    alone = [_guards_alone(way) for way in ways]
+    alone = [replace(way, outputs=()) for way in ways]
     return _joined(alone) if len(alone) > 1 else _together(alone)
 
 
@@ -76,15 +76,6 @@ def _joined(ways: Sequence[Program]) -> Program | None:
     return program if program.n_computed <= most else None
 
 
-def _guards_alone(program: Program) -> Program:
-    """Return a Program without outputs, of the equations that its guards need."""
-    guarded = tuple(guard.variable for guard in program.guards)
-    alone = pruned(program, [Output("guarded", (len(guarded),), guarded)])
-    (output,) = alone.outputs
-    guards = [g._replace(variable=v) for g, v in zip(program.guards, output.variables)]
-    return replace(alone, outputs=(), guards=tuple(guards))
-
-
 def _dtypes(program: Program) -> list[list[str]]:
     return [[program.dtype(v) for v in output.variables] for output in program.outputs]
 
@@ -106,17 +97,22 @@ def _together(ways: Sequence[Program]) -> Program:
     return b.finish([*outputs, *(Output("holds", (), (variable,)) for variable in holds)])
 
 
-def _written(b: Builder, program: Program) -> list[int]:
-    """Write a Program, and return the Builder's variable for each of its own."""
-    numbers = [b.input(*entry) for entry in program.inputs]
-    numbers += [b.constant(*constant) for constant in program.constants]
+def _written(b: Builder, program: Program) -> dict[int, int]:
+    """Write what a Program's outputs and guards need; return the Builder's variable for each."""
+    roots = {variable for output in program.outputs for variable in output.variables}
+    roots |= {guard.variable for guard in program.guards}
+    needed = ancestors(list(program.numbered()), roots)
+    leading = [b.input(*entry) for entry in program.inputs]
+    leading += [b.constant(*constant) for constant in program.constants]
+    numbers = dict(enumerate(leading))
     runs: dict[Loop, list[int]] = {}
-    for equation in program.equations:
-        numbers.append(b.again(equation, numbers.__getitem__, runs))
+    for variable, equation in program.numbered():
+        if variable in needed:
+            numbers[variable] = b.again(equation, numbers.__getitem__, runs)
     return numbers
 
 
-def _holds(b: Builder, program: Program, numbers: Sequence[int]) -> int:
+def _holds(b: Builder, program: Program, numbers: Mapping[int, int]) -> int:
     """Write whether every guard of a Program holds."""
     holds = b.constant(True, "bool")
     for variable, expected, _ in program.guards:

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gradsweep.program.program import Program
 from gradsweep.request.quantities import Mode, Result
 
@@ -37,6 +39,8 @@ class Trace:
         is_unbranched: whether no Python code of the function read a traced value, so that it does
             the same at every point, with or without a Program.
         function: the user's function, which `call` and `eager` call.
+        point: the value of every leaf at the only point that it is known to hold at; None where it
+            may hold at others.
     """
 
     framework: str
@@ -53,3 +57,4 @@ class Trace:
     is_too_long: bool = False
     by_rows: "Trace | None" = None
     function: Any = None
+    point: Mapping[str, np.ndarray] | None = None
