@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from gradsweep.engines.fused import FusedEngine, target
+from gradsweep.engines.fused.lowering import codegen, watched
 from gradsweep.engines.fused.lowering.arithmetic import division
 from gradsweep.engines.fused.lowering.codegen import write_module
 from gradsweep.engines.fused.lowering.schedule import make_schedule
+from gradsweep.engines.fused.runtime.kernel import COMPILED
 from gradsweep.engines.fused.target import Isa, host
 from tests.support.controls import must_fail
 from tests.support.programs import leaves_of, make_job, program_of, run
@@ -82,7 +84,7 @@ def test_an_extreme_constant_has_no_reciprocal(constant):
 
 # -- in kernels
 
-SLOW = Isa(host().feature, host().letter, host().vector_bytes, divides_slowly=True)
+SLOW = replace(host(), divides_slowly=True)
 
 
 def quotients(b, x, k, y):
@@ -97,23 +99,69 @@ def quotients(b, x, k, y):
 PROGRAM = program_of(quotients, x="float64", k="float64", y="float64")
 
 
+def assert_has_the_usual_bits(program, leaves, axes):
+    engines = [FusedEngine(threads=1, isa=isa) for isa in (None, SLOW)]
+    for usual, slow in zip(*(run(engine, program, leaves, axes) for engine in engines)):
+        assert same_bits(slow, usual).all()
+
+
 @pytest.mark.skipif(not host().has_fma, reason="the processor rounds twice")
 @pytest.mark.parametrize("lengths", [(3, 500), (500, 3), (1, 9), (40, 41)])
 def test_a_kernel_of_a_slow_divider_has_the_bits_of_the_usual_one(lengths):
     rng = np.random.default_rng(4)
     x, y = (rng.normal(size=n) * 10.0 ** rng.integers(-200, 200, n) for n in lengths)
     x[::3], y[-1] = 0.0, np.inf
-    for k in (-0.3, 1e-160, 0.0, np.nan):
+    for k in (0.3, -0.3, 1e-160, 0.0, np.nan):
         leaves = leaves_of(x=(("x",), x), k=((), np.array(k)), y=(("y",), y))
-        axes = dict(zip("xy", lengths))
-        with np.errstate(all="ignore"):
-            for usual, slow in zip(
-                *(run(FusedEngine(threads=1, isa=i), PROGRAM, leaves, axes) for i in (None, SLOW))
-            ):
-                assert same_bits(slow, usual).all()
+        assert_has_the_usual_bits(PROGRAM, leaves, dict(zip("xy", lengths)))
 
 
-AVX512 = Isa("avx512dq", "e", 64, scales=True, divides_slowly=True)
+WATCHED = {
+    dtype: program_of(
+        lambda b, x, k, dtype=dtype: [
+            b.emit("div", x, k),
+            b.emit("div", b.emit("div", x, b.constant(3.0, dtype)), k),
+            b.emit("div", x, b.constant(-0.7, dtype)),
+        ],
+        x=dtype,
+        k=dtype,
+    )
+    for dtype in ("float64", "float32")
+}
+
+
+@pytest.mark.skipif(not host().has_flags, reason="it takes the processor's flags")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_watched_loop_has_the_bits_of_division_whatever_number_comes_when(dtype):
+    """One odd number among usual ones, then all kinds: only the first flag ends the fast loop."""
+    rng = np.random.default_rng(5)
+    every, _ = pairs(rng, dtype, 4_000)
+    odd = [0.0, -0.0, np.inf, np.nan, *np.finfo(dtype).tiny * np.array([0.3, 1.0, 3e4, 1e17])]
+    odd += [np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal]
+    for k in (0.2, 3.0, 1e-9, 1e30):
+        for number, value in enumerate(odd):
+            x = rng.uniform(1, 2, 400).astype(dtype)
+            x[number * 40] = value
+            for swept in (x, np.concatenate([x, every])):
+                leaves = leaves_of(x=(("i",), swept), k=((), np.array(k, dtype)))
+                assert_has_the_usual_bits(WATCHED[dtype], leaves, {"i": len(swept)})
+
+
+@pytest.mark.skipif(not host().has_flags, reason="it takes the processor's flags")
+def test_control_a_loop_whose_flags_are_not_read_is_wrong_at_odd_numbers(monkeypatch):
+    monkeypatch.setattr(
+        codegen, "WATCHED_LOOP", watched.WATCHED_LOOP.replace("%raised, 27", "%raised, 0")
+    )
+    COMPILED.clear()
+    try:
+        must_fail(
+            test_a_watched_loop_has_the_bits_of_division_whatever_number_comes_when, "float64"
+        )
+    finally:
+        COMPILED.clear()
+
+
+AVX512 = Isa("avx512dq", "e", 64, scales=True, divides_slowly=True, has_flags=True)
 
 
 def assembly(program, leaves, axes, isa=AVX512):
@@ -130,9 +178,11 @@ def assembly(program, leaves, axes, isa=AVX512):
 
 def hot(text):
     """Return the instructions of the loop that every vector runs through."""
-    lines = text[text.index("nest0:") :].splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith(".LBB0_1:"))
-    last = max(i for i, line in enumerate(lines) if line.endswith("\t.LBB0_1"))
+    lines = text[text.index("\nnest0:") + 1 :].splitlines()
+    labels = {line.removesuffix(":"): i for i, line in enumerate(lines) if line.endswith(":")}
+    jumps = [(labels.get(line.split("\t")[-1], len(lines)), i) for i, line in enumerate(lines)]
+    first = min(target for target, source in jumps if target < source)
+    last = max(source for target, source in jumps if target == first)
     return "\n".join(lines[first:last])
 
 

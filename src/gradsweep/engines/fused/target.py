@@ -29,6 +29,7 @@ class Isa:
         has_fma: whether it multiplies and adds with one rounding.
         scales: whether it multiplies a vector of doubles by powers of 2 in one instruction.
         divides_slowly: whether a division takes more time than a dozen products.
+        has_flags: whether LLVM can read the flags that floating-point exceptions set (MXCSR).
 
     Reference: the x86-64 and AArch64 vector function ABIs, "Vector function name mangling".
     """
@@ -39,6 +40,7 @@ class Isa:
     has_fma: bool = True
     scales: bool = False
     divides_slowly: bool = False
+    has_flags: bool = False
 
     @property
     def lanes(self) -> int:
@@ -48,8 +50,8 @@ class Isa:
 
 # The first whose feature the processor has is taken.
 _X86 = (
-    Isa("avx512dq", "e", 64, scales=True),
-    Isa("avx2", "d", 32),
+    Isa("avx512dq", "e", 64, scales=True, has_flags=True),
+    Isa("avx2", "d", 32, has_flags=True),
     Isa("", "b", 16, has_fma=False),
 )
 _ARM = (Isa("", "n", 16),)

@@ -14,16 +14,21 @@ Knows nothing of threads, nor of where arrays are.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gradsweep.engines.fused.lowering.arithmetic.division import BRANCH_WEIGHTS, write_reciprocal
+from gradsweep.engines.fused.lowering.arithmetic.division import BRANCH_WEIGHTS
 from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee, find_callee
 from gradsweep.engines.fused.lowering.contraction import Contractions, find_contracted
 from gradsweep.engines.fused.lowering.demand import Demand
 from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
-from gradsweep.engines.fused.lowering.quotients import is_quotient
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
 from gradsweep.engines.fused.lowering.text import STORED, Text
+from gradsweep.engines.fused.lowering.watched import (
+    EXACT,
+    WATCHED_LOOP,
+    find_steady,
+    write_reciprocals,
+)
 from gradsweep.engines.fused.target import Isa
 from gradsweep.program.program import Loop, Program
 
@@ -80,20 +85,40 @@ def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
         schedule.program, [item for nest in schedule.nests for item in nest.equations.items()]
     )
     for number, nest in enumerate(schedule.nests):
-        name, before = nest_name(number), Text(lanes, isa, callees)
-        per = _write_reciprocals(schedule, nest, before)
-        bodies = [
-            _SegmentWriter(
-                schedule, nest, segment, contracted, Text(lanes, isa, callees), per
-            ).write()
-            for segment in nest.segments
-        ]
+        name = nest_name(number)
+        steady = find_steady(schedule, nest, isa)
+
+        def write(lanes: int, per: Mapping[int, str] | None, nest: Nest = nest) -> list[str]:
+            texts = [(segment, Text(lanes, isa, callees)) for segment in nest.segments]
+            return [
+                _SegmentWriter(schedule, nest, segment, contracted, text, per).write()
+                for segment, text in texts
+            ]
+
+        if steady is not None:
+            entry = Text(lanes, isa, callees)
+            per = write_reciprocals(schedule, steady, entry)
+            (body,) = write(lanes, per)
+            # Few points take real divisions: for these, shorter code will do.
+            narrow = max(lanes // 2, isa.lanes)
+            (exact,) = write(narrow, None)
+            functions += [
+                _LOOP.format(name + EXACT, exact, lanes=narrow),
+                WATCHED_LOOP.format(
+                    name=name,
+                    exact=name + EXACT,
+                    lanes=lanes,
+                    reciprocals="\n".join(entry.lines),
+                    body=body,
+                ),
+            ]
+            continue
+        bodies = write(lanes, None)
         if len(bodies) > 1:
             parts = [f"{name}.segment{i}" for i in range(len(bodies))]
             functions += map(_SEGMENT.format, parts, bodies)
             bodies = [f"call void @{part}(ptr %table, i64 %i)" for part in parts]
-        body, entry = "\n".join(bodies), "\n".join(before.lines)
-        functions.append(_LOOP.format(name, body, entry, lanes=lanes))
+        functions.append(_LOOP.format(name, "\n".join(bodies), lanes=lanes))
     definitions = {n: text for c in callees.values() for n, text in c.definitions.items()}
     symbols = {n: address for c in callees.values() for n, address in c.symbols.items()}
     return Module(
@@ -101,35 +126,9 @@ def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
     )
 
 
-def _write_reciprocals(schedule: Schedule, nest: Nest, before: Text) -> dict[int, str]:
-    """Write the reciprocals of divisors that are the same at all points of a loop, ahead of it.
-
-    Returns:
-        The address of each, by the divisor. A nest of several functions has none.
-    """
-    if not nest.axes or len(nest.segments) > 1 or not before.isa.divides_slowly:
-        return {}
-    divisors = {e.operands[1] for e in nest.equations.values() if is_quotient(e)}
-    found: dict[int, str] = {}
-    for word, number in enumerate(nest.reads):
-        slot = schedule.slots[number]
-        if slot.variable in divisors and not nest.varies(slot):
-            name, vectors = f"%per{slot.variable}", before.vectors(slot.dtype)
-            before.lines += [
-                f"{name} = alloca {vectors.type}, align 64",
-                f"{name}.w = getelementptr i64, ptr %table, i64 {word}",
-            ]
-            d = before.load_same(f"{name}.d", f"{name}.w", slot.dtype)
-            write_reciprocal(before, vectors, f"{name}.z", d)
-            before.store(name, name, slot.dtype, f"{name}.z")
-            found[slot.variable] = name
-    return found
-
-
 _LOOP = """
 define void @{0}(ptr %table, i64 %first, i64 %end) #0 {{
 entry:
-{2}
 %last = sub i64 %end, {lanes}
 br label %body
 body:
@@ -163,7 +162,7 @@ class _SegmentWriter(EquationWriter):
         segment: Segment,
         contracted: Contractions,
         text: Text,
-        per: Mapping[int, str],
+        per: Mapping[int, str] | None,
     ):
         super().__init__(schedule.program, None, segment.equations, contracted, text, "%v", per)
         self.nest, self.segment = nest, segment

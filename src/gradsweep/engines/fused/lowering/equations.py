@@ -19,7 +19,7 @@ from gradsweep.engines.fused.lowering.arithmetic.libm import (
 from gradsweep.engines.fused.lowering.arithmetic.vectors import AS_INTEGER, SCALAR
 from gradsweep.engines.fused.lowering.contraction import Contracted, Contractions
 from gradsweep.engines.fused.lowering.demand import Demand
-from gradsweep.engines.fused.lowering.quotients import NONE_AT_HAND, Quotients, is_quotient
+from gradsweep.engines.fused.lowering.quotients import Quotients, is_quotient
 from gradsweep.engines.fused.lowering.rows import place_rows, results_together
 from gradsweep.engines.fused.lowering.text import STORED, Text, literal, stored
 from gradsweep.program.program import CARRY, GIVEN, ROW, Equation, Loop, LoopResult, Program
@@ -42,7 +42,7 @@ class EquationWriter:
         equations: the equations to write, by the variable each defines.
         contracted: what `find_contracted` finds.
         prefix: the beginning of the names of variables.
-        per: where the reciprocals of divisors are that are computed already, by variable.
+        per: in a watched loop, where the reciprocals of its steady divisors are.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class EquationWriter:
         contracted: Contractions,
         text: Text,
         prefix: str,
-        per: Mapping[int, str] = NONE_AT_HAND,
+        per: Mapping[int, str] | None = None,
     ):
         self.program, self.equations, self.text, self.prefix = program, equations, text, prefix
         self.lines = text.lines

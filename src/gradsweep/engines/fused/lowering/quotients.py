@@ -1,8 +1,8 @@
 """Write the quotients of a function's body, with little use of a divider that is slow.
 
 The reciprocal of a constant is a constant. That of a divisor that is the same in all lanes was
-computed before; that of one that divides twice is computed once. Every quotient has the bits of a
-division, so it makes no difference which of these it is.
+computed before, if the loop is `watched`; that of one that divides twice is computed once. Every
+quotient has the bits of a division, so it makes no difference which of these it is.
 
 Knows nothing of nests, nor of where arrays are.
 """
@@ -14,9 +14,7 @@ from gradsweep.engines.fused.lowering.arithmetic import division
 from gradsweep.engines.fused.lowering.text import Text
 from gradsweep.program.program import Equation, Program, total_flops
 
-__all__ = ["NONE_AT_HAND", "Quotients", "is_quotient"]
-
-NONE_AT_HAND: Mapping[int, str] = {}
+__all__ = ["Quotients", "is_quotient"]
 
 
 def is_quotient(equation: Equation) -> bool:
@@ -33,7 +31,7 @@ class Quotients:
 
     Args:
         equations: the equations of the body.
-        per: the address of the reciprocal of each divisor of which it is in memory.
+        per: in a watched loop, the address of the reciprocal of each divisor that is steady.
     """
 
     def __init__(
@@ -41,7 +39,7 @@ class Quotients:
         program: Program,
         equations: Collection[Equation],
         text: Text,
-        per: Mapping[int, str] = NONE_AT_HAND,
+        per: Mapping[int, str] | None,
     ):
         self._program, self._text, self._per = program, text, per
         self._n_divided = Counter(e.operands[1] for e in equations if is_quotient(e))
@@ -57,6 +55,10 @@ class Quotients:
             divisor: the variable of which d is the vector.
         """
         text, vectors = self._text, self._text.vectors(dtype)
+        watched = self._watched(name, divisor, dtype)
+        if watched:
+            division.write_watched_quotient(text, vectors, name, x, d, watched)
+            return
         z = self._reciprocal(name, d, divisor, dtype) if text.isa.divides_slowly else ""
         if z:
             division.write_quotient(text, vectors, name, x, d, z)
@@ -64,6 +66,16 @@ class Quotients:
             division.write_by_newton(text, vectors, name, x, d, division.write_rcp14)
         else:
             text.lines.append(f"{name} = fdiv {vectors.type} {x}, {d}")
+
+    def _watched(self, name: str, divisor: int, dtype: str) -> str:
+        """Return the vector of 1 / d for a quotient that the flags watch; "" if there is none."""
+        if self._per is None:
+            return ""
+        if divisor in self._per:
+            return self._text.load(f"{name}.per", self._per[divisor], dtype)
+        constant = self._program.constant(divisor)
+        is_positive = constant is not None and constant.value > 0
+        return self._reciprocal(name, "", divisor, dtype) if is_positive else ""
 
     def _divides(self) -> bool:
         """Tell whether the divider has time for one more quotient, and count it."""
@@ -77,8 +89,6 @@ class Quotients:
         if constant is not None:
             found = division.find_reciprocal(constant.value, dtype)
             return "" if found is None else vectors.constant(found)
-        if divisor in self._per:
-            return text.load(f"{name}.per", self._per[divisor], dtype)
         if divisor not in self._computed and self._n_divided[divisor] > 1:
             self._computed[divisor] = f"{name}.per"
             division.write_reciprocal(text, vectors, f"{name}.per", d)

@@ -7,7 +7,8 @@ z = 1 / d, rounded to nearest, and fused multiply-adds,
 
 is rounded as x / d is, wherever x - q d has no digit below the smallest number. So z is computed
 once for all quotients by one d. Where q or d has an extreme exponent, or q is infinite or NaN, in
-any lane, the vector takes a real division: that is a branch.
+any lane, the vector takes a real division: that is a branch. In a loop that is `watched`, the
+processor's flags tell the same.
 
 z itself comes from a division, or from the processor's approximation and Newton's steps. These give
 1 / d rounded to nearest but for one mantissa, all ones, which is tested for.
@@ -31,12 +32,14 @@ from gradsweep.engines.fused.lowering.arithmetic.vectors import (
 
 __all__ = [
     "BRANCH_WEIGHTS",
+    "DIVISORS",
     "Approximation",
     "find_reciprocal",
     "write_by_newton",
     "write_quotient",
     "write_rcp14",
     "write_reciprocal",
+    "write_watched_quotient",
 ]
 
 # Writes into a body, under a name, 1 / d for each lane of d, within a factor of 1 +- 2^-14.
@@ -69,6 +72,9 @@ _FORMATS = {
     "float32": _Format(23, 127, (-31, 31), (-72, 120)),
 }
 
+# For each dtype, the exponents between which |d| has to lie: from the first up to the second.
+DIVISORS = {dtype: form.divisors for dtype, form in _FORMATS.items()}
+
 
 def find_reciprocal(d: float, dtype: str) -> float | None:
     """Return what `write_quotient` multiplies by to divide by a constant; None if it cannot."""
@@ -87,6 +93,23 @@ def write_reciprocal(body: Body, vectors: Vectors, result: str, d: str) -> None:
     nan = vectors.constant(float("nan"))
     chosen = f"select {vectors.truths} {outside}, {t} {nan}, {t} {result}.z"
     body.lines.append(f"{result} = {chosen}")
+
+
+def write_watched_quotient(
+    body: Body, vectors: Vectors, result: str, x: str, d: str, z: str
+) -> None:
+    """Write x / d for a positive d, where z is what `find_reciprocal` has for d.
+
+    Where a digit might be lost, or x is infinite, one of the processor's flags is raised.
+    """
+    body.lines += [
+        f"{result}.q = fmul {vectors.type} {x}, {z}",
+        f"{result}.m = fneg {vectors.type} {x}",
+        vectors.fma(f"{result}.r", f"{result}.q", d, f"{result}.m"),
+        # In this order a zero keeps its sign.
+        f"{result}.n = fneg {vectors.type} {result}.r",
+        vectors.fma(result, f"{result}.n", z, f"{result}.q"),
+    ]
 
 
 def write_quotient(
