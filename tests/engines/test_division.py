@@ -122,6 +122,7 @@ WATCHED = {
             b.emit("div", x, k),
             b.emit("div", b.emit("div", x, b.constant(3.0, dtype)), k),
             b.emit("div", x, b.constant(-0.7, dtype)),
+            *(b.emit(name, x) for name in ("log", "erfc", "lgamma", "cbrt")),
         ],
         x=dtype,
         k=dtype,
@@ -133,7 +134,10 @@ WATCHED = {
 @pytest.mark.skipif(not host().has_flags, reason="it takes the processor's flags")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_watched_loop_has_the_bits_of_division_whatever_number_comes_when(dtype):
-    """One odd number among usual ones, then all kinds: only the first flag ends the fast loop."""
+    """One odd number among usual ones, then all kinds: only the first flag ends the fast loop.
+
+    Functions are called from both loops, which differ in their vectors.
+    """
     rng = np.random.default_rng(5)
     every, _ = pairs(rng, dtype, 4_000)
     odd = [0.0, -0.0, np.inf, np.nan, *np.finfo(dtype).tiny * np.array([0.3, 1.0, 3e4, 1e17])]

@@ -11,7 +11,7 @@ overlap the one before it: the same results are then written twice.
 Knows nothing of threads, nor of where arrays are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.lowering.arithmetic.division import BRANCH_WEIGHTS
@@ -80,50 +80,69 @@ def nest_name(number: int) -> str:
 
 def write_module(schedule: Schedule, lanes: int, isa: Isa) -> Module:
     callees: dict[str, Callee] = {}
-    functions: list[str] = []
     contracted = find_contracted(
         schedule.program, [item for nest in schedule.nests for item in nest.equations.items()]
     )
+
+    def text(lanes: int) -> Text:
+        return Text(lanes, isa, callees)
+
+    functions: list[str] = []
     for number, nest in enumerate(schedule.nests):
-        name = nest_name(number)
-        steady = find_steady(schedule, nest, isa)
-
-        def write(lanes: int, per: Mapping[int, str] | None, nest: Nest = nest) -> list[str]:
-            texts = [(segment, Text(lanes, isa, callees)) for segment in nest.segments]
-            return [
-                _SegmentWriter(schedule, nest, segment, contracted, text, per).write()
-                for segment, text in texts
-            ]
-
-        if steady is not None:
-            entry = Text(lanes, isa, callees)
-            per = write_reciprocals(schedule, steady, entry)
-            (body,) = write(lanes, per)
-            # Few points take real divisions: for these, shorter code will do.
-            narrow = max(lanes // 2, isa.lanes)
-            (exact,) = write(narrow, None)
-            functions += [
-                _LOOP.format(name + EXACT, exact, lanes=narrow),
-                WATCHED_LOOP.format(
-                    name=name,
-                    exact=name + EXACT,
-                    lanes=lanes,
-                    reciprocals="\n".join(entry.lines),
-                    body=body,
-                ),
-            ]
-            continue
-        bodies = write(lanes, None)
-        if len(bodies) > 1:
-            parts = [f"{name}.segment{i}" for i in range(len(bodies))]
-            functions += map(_SEGMENT.format, parts, bodies)
-            bodies = [f"call void @{part}(ptr %table, i64 %i)" for part in parts]
-        functions.append(_LOOP.format(name, "\n".join(bodies), lanes=lanes))
-    definitions = {n: text for c in callees.values() for n, text in c.definitions.items()}
+        functions += _write_nest(schedule, nest, nest_name(number), contracted, lanes, text)
+    definitions = {n: ir for c in callees.values() for n, ir in c.definitions.items()}
     symbols = {n: address for c in callees.values() for n, address in c.symbols.items()}
     return Module(
         "\n\n".join([*definitions.values(), *functions, _ATTRIBUTES, BRANCH_WEIGHTS, ""]), symbols
     )
+
+
+def _write_nest(
+    schedule: Schedule,
+    nest: Nest,
+    name: str,
+    contracted: Contractions,
+    lanes: int,
+    text: Callable[[int], Text],
+) -> list[str]:
+    """Write the function of a nest, and those that it calls.
+
+    Args:
+        text: makes the body of a function for a number of lanes.
+    """
+
+    def bodies(lanes: int, per: Mapping[int, str] | None = None) -> list[str]:
+        return [
+            _SegmentWriter(schedule, nest, segment, contracted, text(lanes), per).write()
+            for segment in nest.segments
+        ]
+
+    steady = find_steady(schedule, nest, text(lanes).isa)
+    if steady is not None:
+        entry = text(lanes)
+        (body,) = bodies(lanes, write_reciprocals(schedule, steady, entry))
+        # Few points take real divisions: for these, shorter code will do.
+        narrow = max(lanes // 2, entry.isa.lanes)
+        (exact,) = bodies(narrow)
+        return [
+            _LOOP.format(name + EXACT, exact, lanes=narrow),
+            WATCHED_LOOP.format(
+                name=name,
+                exact=name + EXACT,
+                lanes=lanes,
+                reciprocals="\n".join(entry.lines),
+                body=body,
+            ),
+        ]
+    written = bodies(lanes)
+    if len(written) == 1:
+        return [_LOOP.format(name, *written, lanes=lanes)]
+    parts = [f"{name}.segment{i}" for i in range(len(written))]
+    calls = [f"call void @{part}(ptr %table, i64 %i)" for part in parts]
+    return [
+        *map(_SEGMENT.format, parts, written),
+        _LOOP.format(name, "\n".join(calls), lanes=lanes),
+    ]
 
 
 _LOOP = """

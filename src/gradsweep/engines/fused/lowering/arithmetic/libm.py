@@ -161,7 +161,7 @@ _HALVES = "halves."
 
 def _elementary(primitive: str, vectors: Vectors, isa: Isa) -> Callee:
     body = write_body(primitive, vectors, isa, "%x0", "%y")
-    return _defined(f"elementary.{primitive}.{vectors.dtype}", vectors.type, 1, body, {}, {})
+    return _defined(f"elementary.{primitive}.{vectors.suffix}", vectors.type, 1, body, {}, {})
 
 
 def _vector_function(routine: Routine, dtype: str, lanes: int, isa: Isa) -> Callee | None:
@@ -200,7 +200,7 @@ def _in_double_precision(routine: Routine, lanes: int, double: Callee) -> Callee
     body = [f"%d{i} = fpext {t} %x{i} to {d}" for i in operands]
     body.append(f"%e = call {d} @{double.name}({', '.join(f'{d} %d{i}' for i in operands)})")
     body.append(f"%y = fptrunc {d} %e to {t}")
-    name = f"widened.{routine.name}"
+    name = f"widened.{routine.name}.{lanes}"
     return _defined(name, t, routine.n_operands, body, double.definitions, double.symbols)
 
 
@@ -237,7 +237,7 @@ def _lane_by_lane(routine: Routine, lanes: int, scalar: Callee) -> Callee:
         before = f"%y.{lane - 1}" if lane else "poison"
         name = "%y" if lane == lanes - 1 else f"%y.{lane}"
         body.append(f"{name} = insertelement {t} {before}, double %s.{lane}, i32 {lane}")
-    name = f"lanes.{routine.name}"
+    name = f"lanes.{routine.name}.{lanes}"
     return _defined(name, t, routine.n_operands, body, scalar.definitions, scalar.symbols)
 
 
