@@ -52,7 +52,7 @@ def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch, jax):
     sweep = gs.Sweep(k=[0.5, 2.0, 4.0], m=[1.0, 3.0], data=((), np.sin(np.arange(20.0))))
     results = []
     for most in (0, 10**6):
-        monkeypatch.setattr(loops, "_MOST_UNROLLED", most)
+        monkeypatch.setattr(loops, "MOST_UNROLLED", most)
         monkeypatch.setattr(loops, "_SHORT", 0)
 
         def function(k, m, data, most=most):  # another each time, so that nothing is cached

@@ -12,6 +12,7 @@ from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.branches import Tracer, holds_at
 from gradsweep.planning.decision import labels_of
 from gradsweep.planning.modes import trace_cheapest
+from gradsweep.program.rolling import rolled
 from gradsweep.program.trace import Trace
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.request import Request
@@ -95,8 +96,13 @@ class _Reusing:
         return not is_called or traced.function is self.request.bound.function
 
     def _trace(self, point: Mapping[str, np.ndarray]) -> Trace:
-        """Trace a derivative whose results have names of their own."""
-        traced = trace_cheapest(self.request, self.framework, point)
-        labels = labels_of(self.request.bound)
-        require_distinct_names(labels, traced.results, self.request.axes)
-        return traced
+        """Trace a derivative whose results have names of their own, what it repeats in Loops."""
+        request = self.request
+        traced = trace_cheapest(request, self.framework, point)
+        require_distinct_names(labels_of(request.bound), traced.results, request.axes)
+        if traced.program is None:
+            return traced
+        # A trace is kept for the dims of leaves, whatever those of their parts are.
+        leaves = [(entry, request.leaves[entry.leaf]) for entry in traced.program.inputs]
+        sets = [[(leaf.key, e.element)] if leaf.parts else leaf.dims for e, leaf in leaves]
+        return replace(traced, program=rolled(traced.program, sets))

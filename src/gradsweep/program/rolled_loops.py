@@ -25,7 +25,10 @@ from gradsweep.program.program import (
     reads,
 )
 
-__all__ = ["Body", "Operands", "Step", "find_body", "iterate"]
+__all__ = ["MOST_UNROLLED", "Body", "Operands", "Step", "find_body", "iterate"]
+
+# A loop of up to this many equations is written out: constants are folded, and steps overlap.
+MOST_UNROLLED = 2_000
 
 
 class Operands(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsweep.program.arrays import Variables
 from gradsweep.program.builder import Builder
-from gradsweep.program.rolled_loops import Body, Operands, Step, find_body
+from gradsweep.program.rolled_loops import MOST_UNROLLED, Body, Operands, Step, find_body
 from gradsweep.support.errors import NotAProgram, TooLong
 from gradsweep.tracing.jax.dtypes import program_dtype
 from gradsweep.tracing.jax.nested import opened
@@ -18,9 +18,6 @@ from gradsweep.tracing.jax.protocol import Known, Lowering, Value
 from gradsweep.tracing.jax.refs import Ref, contents, refs_among
 
 __all__ = ["scan", "while_"]
-
-# A loop of up to this many equations is written out: constants are folded, and steps overlap.
-_MOST_UNROLLED = 2_000
 
 # A loop whose steps have at most this many equations of the jaxpr is written out, uncounted.
 _SHORT = 100
@@ -75,7 +72,7 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
         by_row = [row for array in each for row in array[order].reshape(length, -1).T.tolist()]
         n_left = sum(aval.size for aval in left_avals)
         body = loop.body(write, by_row, length, used[:n_carry])
-        if body.n_computed <= _MOST_UNROLLED:
+        if body.n_computed <= MOST_UNROLLED:
             return None
         carries, rows_left = body.roll(lowering.builder)
         columns = np.array([rows_left[k] for k in range(n_left)], dtype=np.int64)
@@ -136,7 +133,7 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
     if _all_known(lowering, operands, avals):
         return unrolled(most)
     refs = refs_among(constants)
-    return _first_that_can(refs, lambda: unrolled(_MOST_UNROLLED), rolled, lambda: unrolled(most))
+    return _first_that_can(refs, lambda: unrolled(MOST_UNROLLED), rolled, lambda: unrolled(most))
 
 
 class _Arrays:
