@@ -9,8 +9,11 @@ from gradsweep.engines.numpy import evaluate
 from gradsweep.program.builder import Builder
 from gradsweep.program.loading import load
 from gradsweep.program.program import Output, Program
-from gradsweep.program.rolling import rolled
+from gradsweep.program.rolled_loops import Step
+from gradsweep.program.rolling import rolled, steps
+from gradsweep.program.rolling.repeats import find_repeats
 from gradsweep.request.leaf import Leaf
+from tests.support.loops_of_programs import rolled as loop_of
 
 # By primitive, the kinds of its operands: a float or a bool; and of its result.
 GRAMMAR = {
@@ -127,3 +130,132 @@ def test_a_rolled_program_gives_the_same_bits_and_depends_on_the_same(seed):
         found = rolled(program, sets)
         assert same(program, found, sets)
         assert load(found.to_json()).to_json() == found.to_json()
+
+
+def stepped(n_steps, write, *given):
+    """Return a Program that writes a step of numbers, again and again, from some inputs."""
+    b = Builder()
+    inputs = [b.input(name, 0, "float64") for name in given]
+    now = list(inputs)
+    for step in range(n_steps):
+        now = write(b, inputs, now, step)
+    return b.finish([Output("ends", (len(now),), tuple(now))])
+
+
+def test_a_loop_in_every_step_is_a_loop_in_a_loop():
+    def inner(b, carries, given, rows):
+        return Step([b.emit("add", b.emit("mul", carries[0], given[0]), rows[0])], carries)
+
+    def outer(b, inputs, now, step):
+        row = [b.constant(0.1 * k, "float64") for k in range(5)]
+        (x,), (path,) = loop_of(b, inner, [now[0]], [inputs[1]], [row], n_steps=5)
+        for place in path[2:]:
+            x = b.emit("sin", b.emit("sub", x, b.emit("mul", place, now[1])))
+        return [x, b.emit("add", b.emit("mul", x, path[1]), now[1])]
+
+    program = stepped(200, outer, "x", "y")
+    sets = sets_of(program)
+    found = rolled(program, sets)
+    (loop,) = [loop for loop in found.loops if loop.n_steps > 190]
+    assert [own.n_steps for own in loop.body.loops] == [5]
+    assert same(program, found, sets)
+
+
+def test_a_body_that_repeats_itself_is_rolled_too():
+    def outer(b, inputs, now, step):
+        x, y = now
+        for k in range(130):
+            for name in ("sin", "neg", "exp", "tanh"):
+                x = b.emit(name, b.emit("mul", x, b.emit("add", y, inputs[1])))
+            for name in ("tanh", "neg", "sin", "exp"):
+                y = b.emit(name, b.emit("mul", y, b.emit("sub", x, b.constant(0.1 * k, "float64"))))
+        return [b.emit("sin", b.emit("add", x, y)), b.emit("sin", b.emit("sub", x, y))]
+
+    program = stepped(8, outer, "x", "y")
+    assert len(program.equations) > 12_000
+    sets = [["x"], ["x"]]
+    found = rolled(program, sets)
+    assert found.n_written < 500
+    assert any(loop.body.loops for loop in found.loops)
+    assert same(program, found, sets)
+
+
+def test_what_ten_steps_ago_left_is_carried_and_what_forty_steps_ago_left_is_not():
+    for ago, is_carried in ((3, True), (10, True), (40, False)):
+        b = Builder()
+        past = [b.input("x", k, "float64") for k in range(ago)]
+        for _ in range(600):
+            x = b.emit("mul", b.emit("sin", past[-ago]), past[-1])
+            past.append(b.emit("tanh", b.emit("add", b.emit("cos", x), past[-1])))
+        program = b.finish([Output("ends", (), (past[-1],))])
+        found = rolled(program, [[]] * ago)
+        assert bool(found.loops) == is_carried
+        assert same(program, found, [[]] * ago)
+
+
+def test_the_numbers_of_every_step_become_a_row_of_constants():
+    def write(b, inputs, now, step):
+        number = b.constant(np.float32(1.1) * step, "float32")
+        x = b.emit("sin", b.emit("mul", now[0], b.cast(number, "float64")))
+        count = b.emit("add", b.emit("to_int64", x), b.constant(3 * step, "int64"))
+        x = b.emit("add", x, b.cast(count, "float64"))
+        return [b.emit("cos", b.emit("tanh", x))]
+
+    program = stepped(500, write, "x")
+    found = rolled(program, [[]])
+    (loop,) = found.loops
+    assert loop.n_rows == 2 and loop.n_carries == 1 and found.n_written < 60
+    assert same(program, found, [[]])
+
+
+def test_a_short_program_stays_as_it_is():
+    def write(b, inputs, now, step):
+        return [b.emit("sin", b.emit("add", b.emit("cos", now[0]), inputs[0]))]
+
+    for n_steps, is_rolled in ((600, False), (700, True)):
+        program = stepped(n_steps, write, "x")
+        assert bool(rolled(program, [[]]).loops) == is_rolled
+
+
+@pytest.mark.parametrize("period", [1, 2, 7, 100])
+def test_repeats_of_a_sequence_are_found_wherever_they_stand(period):
+    rng = np.random.default_rng(period)
+    before, body, after = (rng.integers(0, 50, size) for size in (37, period, 53))
+    for times in (3, 4, 11):
+        sequence = np.concatenate([before, *[body] * times, after])
+        found = list(find_repeats(sequence, 3 * period))
+        for start, end, distance in found:
+            assert np.array_equal(
+                sequence[start : end - distance], sequence[start + distance : end]
+            )
+        assert any(s <= 37 and e >= 37 + times * period for s, e, p in found if p == period)
+
+
+def test_a_sequence_without_repeats_has_none():
+    tree = np.concatenate([[0] + [1] * n for n in range(60)])
+    assert not [r for r in find_repeats(tree, 150) if r.period > 1]
+    assert not list(find_repeats(np.random.default_rng(0).integers(0, 9, 5000), 30))
+
+
+def far_back():
+    """Read at every step what any earlier one left, which no Loop can stand for."""
+    rng = random.Random(0)
+    b = Builder()
+    past = [b.input("x", 0, "float64")]
+    for _ in range(300):
+        x = b.emit("mul", past[-1], rng.choice(past[: max(1, len(past) // 2)]))
+        for name in ("sin", "cos", "tanh") * 5:
+            x = b.emit("add", b.emit(name, x), past[0])
+        past.append(x)
+    program = b.finish([Output("ends", (), (past[-1],))])
+    assert same(program, rolled(program, [[]]), [[]])
+
+
+def test_steps_that_read_any_earlier_step_are_no_loop():
+    far_back()
+
+
+def test_control_without_a_look_at_where_variables_come_from_they_are_missing(monkeypatch):
+    monkeypatch.setattr(steps, "_outside", lambda whole, place, begin, end: begin)
+    with pytest.raises(KeyError):
+        far_back()

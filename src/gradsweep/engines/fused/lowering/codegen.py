@@ -61,7 +61,10 @@ def find_lanes(program: Program, isa: Isa) -> int:
     where no number takes 64 bits.
     """
     is_narrow = bool(program.dtypes) and program.dtypes <= {"float32", "bool"}
-    is_short = program.n_written <= _SHORT_PROGRAM
+    own = program.n_written - sum(loop.body.n_written for loop in program.loops)
+    # What stands beside long loops takes little of the time.
+    n_own = own * own / max(1, program.n_computed)
+    is_short = program.n_written - own + n_own <= _SHORT_PROGRAM
     return isa.lanes * (2 if is_narrow else 1) * (2 if is_short else 1)
 
 
