@@ -161,6 +161,23 @@ def test_a_loop_in_every_step_is_a_loop_in_a_loop():
     assert same(program, found, sets)
 
 
+def test_steps_that_look_alike_are_told_by_what_they_read():
+    """Twelve times the same equations, with numbers of their own: these are one step."""
+    b = Builder()
+    x, rate = b.input("x", 0, "float64"), b.input("rate", 0, "float64")
+    series = [b.input("u", k, "float64") for k in range(100)]
+    speeds = [b.emit("mul", rate, b.constant(0.1 * k, "float64")) for k in range(12)]
+    for now in series:
+        for speed in speeds:
+            x = b.emit("tanh", b.emit("add", b.emit("mul", x, speed), b.emit("mul", now, x)))
+    program = b.finish([Output("ends", (), (x,))])
+    sets = [[]] * len(program.inputs)
+    found = rolled(program, sets)
+    (loop,) = found.loops
+    assert len(loop.body.equations) == 12 * 4 and loop.n_rows == 1 and loop.n_given == 12
+    assert same(program, found, sets)
+
+
 def test_a_body_that_repeats_itself_is_rolled_too():
     def outer(b, inputs, now, step):
         x, y = now

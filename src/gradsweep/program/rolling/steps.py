@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradsweep.program.rolling.repeats import Repeat
+from gradsweep.program.rolling.repeats import Repeat, find_repeats
 from gradsweep.program.rolling.table import Table
 
 __all__ = ["Steps", "find_steps"]
@@ -19,8 +19,8 @@ __all__ = ["Steps", "find_steps"]
 # A step may read what up to so many steps before it left.
 _DEEPEST = 4
 
-# Equations may be alike at a shorter distance than the one at which they read alike.
-_MULTIPLES = (1, 2, 3, 4, 6, 8)
+# Several steps that are alike may be taken for one, so that fewer variables come from far away.
+_TOGETHER = (2, 3, 4)
 
 # What copying a number into a row costs, in equations.
 _COPY = 4
@@ -69,10 +69,10 @@ def find_steps(table: Table, repeat: Repeat, least: int) -> list[Steps]:
     """Return the Steps among equations that are alike, each of which saves `least` or more."""
     best: list[Steps] = []
     found: list[Steps]
-    for multiple in _MULTIPLES:
-        size = multiple * repeat.period
+    for n_together in _how_many_together(table, repeat):
+        size = n_together * repeat.period
         if repeat.end - repeat.start < 3 * size:
-            break
+            continue
         found = []
         for steps in _of_size(table, repeat, size):
             if steps.n_saved >= least:
@@ -83,6 +83,32 @@ def find_steps(table: Table, repeat: Repeat, least: int) -> list[Steps]:
         if 2 * _n_saved(best) >= repeat.end - repeat.start and not any(s.n_copied for s in best):
             break
     return best
+
+
+def _how_many_together(table: Table, repeat: Repeat) -> Iterator[int]:
+    """Yield how many steps that are alike to take for one, the likeliest first.
+
+    A variable from far away is told by its row, or by how many steps ago it was read last.
+
+    Reference: Baker (1993), A theory of parameterized pattern matching.
+    """
+    yield 1
+    whole = Steps(table, repeat.start, repeat.period, (repeat.end - repeat.start) // repeat.period)
+    place = _find_sources(whole).place
+    row = np.where(whole.read < table.first, -1, table.row[whole.read - table.first])
+    n_variables = table.first + len(table.tokens)
+    named = (whole.read + n_variables * np.arange(place.shape[1])).T
+    order = np.argsort(named, axis=None, kind="stable")
+    is_again = np.diff(named.ravel()[order]) == 0
+    ago = np.zeros(named.size, dtype=np.int64)
+    ago[order[1:][is_again]] = np.diff(order)[is_again]
+    told = np.where(row >= 0, row, ago.reshape(named.shape).T)
+    told = np.where(place != _FAR, place, told)
+    kind = np.where(place != _FAR, 0, np.where(row >= 0, 1, 2))
+    forms = np.unique(np.hstack([kind, told]), axis=0, return_inverse=True)[1].ravel()
+    repeats = sorted(find_repeats(forms, 3), key=lambda r: r.start - r.end)
+    periods = [r.period for r in repeats[:3] if r.period > 1]
+    yield from dict.fromkeys([*periods, *_TOGETHER])
 
 
 def _n_saved(found: list[Steps]) -> int:
