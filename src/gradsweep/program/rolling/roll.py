@@ -112,9 +112,12 @@ def _depends_alike(written: Written, depends: Sequence[frozenset]) -> bool:
 
 def _replaced(program: Program, loops: Sequence[Written]) -> Program:
     """Return a Program with Loops in place of their steps."""
-    inside = {v for w in loops for v in range(w.steps.base[0], program.n_leading + w.steps.end)}
     added: dict[str, Constant] = {}
-    kept: dict[int, Equation] = {v: e for v, e in program.numbered() if v not in inside}
+    kept: dict[int, Equation] = {}
+    starts = [0, *(written.steps.end for written in loops)]
+    ends = [*(written.steps.start for written in loops), len(program.equations)]
+    for start, end in zip(starts, ends):
+        kept.update(enumerate(program.equations[start:end], start=program.n_leading + start))
     for written in loops:
         operands = tuple(
             [

@@ -80,7 +80,8 @@ def tabulate(program: Program, depends: Sequence[Hashable]) -> Table:
                 row[place] = rows.setdefault((loop, loop.port(number)), len(rows))
                 step[place] = (number - loop.n_carries) % loop.rows_length
         else:
-            form = (primitive, dtype, *[dtypes[operand] for operand in operands])
+            # Three operands are the most, and then the last two have the same dtype.
+            form = primitive, dtype, len(operands), dtypes[operands[0]], dtypes[operands[-1]]
         tokens[place] = forms.setdefault(form, len(forms))
         read += operands
         counts[place] = len(operands)

@@ -92,9 +92,9 @@ class _Writer:
         if variables[-1] >= steps.base[0]:
             depth, place = -(distance // steps.size), distance % steps.size
             return Input(CARRY, self._carry(place, variables[depth - 1 :: -1]), dtype)
-        constants = [program.constant(variable) for variable in variables]
-        if constants[0] is not None and len(set(map(repr, constants))) == 1:
-            return constants[0]
+        constant = program.constant(variables[0])
+        if constant and len({repr(program.constant(variable)) for variable in variables}) == 1:
+            return constant
         if len(set(variables)) == 1:
             return Input(GIVEN, self.given.setdefault(variables[0], len(self.given)), dtype)
         return Input(ROW, self.rows.setdefault(variables, len(self.rows)), dtype)
