@@ -18,7 +18,7 @@ KNOWN = {
     """,
     "a protection that a control takes away": """
         _CREDIT _IN_THE_FORM_OF _LoopWriter _MOST_PIECES _ONE_SIDED _PAUSES_SECONDS _Run
-        _agree_with_rows
+        _Writer _agree_with_rows
         _by_forward_formulas _clean _constant _delete _depends_alike _end _failure
         _first_that_has_rules
         _is_superseded _is_transposed _killed _lies_in _node _outside _problem _put_once _record

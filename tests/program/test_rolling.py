@@ -5,15 +5,18 @@ import random
 import numpy as np
 import pytest
 
+from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.numpy import evaluate
 from gradsweep.program.builder import Builder
 from gradsweep.program.loading import load
 from gradsweep.program.program import Output, Program
 from gradsweep.program.rolled_loops import Step
-from gradsweep.program.rolling import rolled, steps
+from gradsweep.program.rolling import rolled, steps, writing
 from gradsweep.program.rolling.repeats import find_repeats
 from gradsweep.request.leaf import Leaf
+from tests.support.controls import must_fail
 from tests.support.loops_of_programs import rolled as loop_of
+from tests.support.programs import leaves_of, run
 
 # By primitive, the kinds of its operands: a float or a bool; and of its result.
 GRAMMAR = {
@@ -276,3 +279,37 @@ def test_control_without_a_look_at_where_variables_come_from_they_are_missing(mo
     monkeypatch.setattr(steps, "_outside", lambda whole, place, begin, end: begin)
     with pytest.raises(KeyError):
         far_back()
+
+
+def differences_of_products():
+    """Subtract equal products that one loop leaves, another computes, and no loop does."""
+    b = Builder()
+    x, y = b.input("x", 0, "float64"), b.input("y", 0, "float64")
+    products, path = [], []
+    for _ in range(300):
+        x = b.emit("tanh", b.emit("add", b.emit("sin", x), b.constant(0.7, "float64")))
+        products.append(b.emit("mul", x, x))
+        path.append(x)
+    total = b.constant(0.0, "float64")
+    for product in products:
+        y = b.emit("tanh", b.emit("add", b.emit("sin", y), b.constant(0.7, "float64")))
+        apart = b.emit("sub", product, b.emit("mul", y, y))
+        total = b.emit("add", total, b.emit("abs", apart))
+    same_x = b.emit("copysign", path[150], path[150])
+    middle = b.emit("sub", products[150], b.emit("mul", same_x, same_x))
+    program = b.finish([Output("total", (), (total,)), Output("middle", (), (middle,))])
+    found = rolled(program, [["i"], ["i"]])
+    assert len(found.loops) == 2
+    values = np.linspace(-2, 2, 41)
+    leaves = leaves_of(x=(("i",), values), y=(("i",), values))
+    for result in run(FusedEngine(threads=1), found, leaves, {"i": 41}):
+        assert not np.any(result)
+
+
+def test_equal_products_differ_by_nothing_wherever_they_are_computed():
+    differences_of_products()
+
+
+def test_control_without_products_that_are_seen_differences_are_rounded(monkeypatch):
+    monkeypatch.setattr(writing._Writer, "with_products", lambda writer, sources: sources)
+    must_fail(differences_of_products)
