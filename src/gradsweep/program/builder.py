@@ -63,7 +63,7 @@ class Builder(Equations):
     def emit(self, name: str, *operands: int) -> int:
         """Return the variable for `name` of `operands`, writing an equation if need be."""
         primitive = PRIMITIVES[name]
-        if self.is_constant(operands[0]) and all(map(self.is_constant, operands)):
+        if operands[0] in self._values and all(map(self.is_constant, operands)):
             return self._fold(name, operands)
         if self._earns:
             self.credit += _CREDIT
@@ -77,14 +77,17 @@ class Builder(Equations):
                 return simpler
         if primitive.commutes and operands[0] > operands[1]:
             operands = (operands[1], operands[0])
-        if (name, operands) in self._numbers:
-            return self._numbers[name, operands]
+        key = (name, operands)
+        known = self._numbers.get(key)
+        if known is not None:
+            return known
         self._count(1)
         dtype = self._result_dtype(name, operands)
-        variable = self._intern((name, operands), Equation(name, operands, dtype))
-        mask = find_mask(self, name, operands)
-        if mask is not None:
-            self.masks[variable] = mask
+        variable = self._numbers[key] = self._append(Equation(name, operands, dtype))
+        if self.masks or name == "select":  # where every mask begins
+            mask = find_mask(self, name, operands)
+            if mask is not None:
+                self.masks[variable] = mask
         return variable
 
     def results(self, loop: Loop, operands: Sequence[int]) -> list[int]:
@@ -198,13 +201,10 @@ class Builder(Equations):
         )
 
     def _result_dtype(self, name: str, operands: tuple[int, ...]) -> str:
-        match PRIMITIVES[name].result:
-            case "same":
-                return self._dtypes[operands[0]]
-            case "chosen":
-                return self._dtypes[operands[1]]
-            case dtype:
-                return dtype
+        result = PRIMITIVES[name].result
+        if result == "same":
+            return self._dtypes[operands[0]]
+        return self._dtypes[operands[1]] if result == "chosen" else result
 
     def _fold(self, name: str, operands: tuple[int, ...]) -> int:
         if name == "mul" and any(map(self.is_structural_zero, operands)):

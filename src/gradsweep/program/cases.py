@@ -30,8 +30,6 @@ _MOST_VISITED = 64
 
 def find_mask(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
     """Return the variable that masks `name` of `operands`, or None."""
-    if not b.masks and name != "select":
-        return None
     masks = [b.masks.get(operand) for operand in operands]
     match name, masks:
         case "select", _ if any(map(b.is_zero, operands[1:])) and b.dtype(operands[1])[0] == "f":

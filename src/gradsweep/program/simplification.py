@@ -14,7 +14,7 @@ Knows nothing of frameworks.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -37,8 +37,10 @@ def simplify(b: Equations, name: str, operands: tuple[int, ...]) -> int | None:
 
 def _simplify_add(b: Equations, x: int, y: int) -> int | None:
     for one, other in ((x, y), (y, x)):
-        if b.is_structural_zero(other) or b.equals(other, -0.0):
-            return one
+        if b.is_constant(other):
+            if b.is_structural_zero(other) or b.equals(other, -0.0):
+                return one
+            continue
         negated = b.negated(other)
         if negated is not None:
             return b.emit("sub", one, negated)
@@ -120,6 +122,7 @@ def _may_be_infinite(b: Equations, factor: int) -> bool:
     return b.equation(factor) is not None  # arguments are finite
 
 
+@lru_cache(maxsize=1024)
 def _has_exact_reciprocal(value: float, dtype: str) -> bool:
     if not dtype.startswith("float") or value == 0 or not np.isfinite(value):
         return False

@@ -115,6 +115,13 @@ _HOOKS: dict[Any, Callable[[], Any]] = {
 }
 
 
+# All functions that have a meaning of their own here.
+_SPECIAL = {
+    private.set_grad_enabled,
+    *_NUMBERS, *_ARRAYS, *_MEMORY, *_COPIES, *_MEANT, *_IN_THE_FORM_OF, *_HOOKS,
+}  # fmt: skip
+
+
 class Recorder(Protocol):
     """The part of a recorder that a Watch uses."""
 
@@ -212,7 +219,12 @@ class Watch:
         Args:
             given: the arguments whose values the results depend on.
         """
-        found = (result,) if isinstance(result, torch.Tensor) else tensors_in(result)
+        if isinstance(result, torch.Tensor):
+            if result.requires_grad and not private.ends_derivatives(result):
+                return
+            found = [result]
+        else:
+            found = [*tensors_in(result)]
         results = [t for t in found if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
         if not ended or not _is_differentiated(given):
@@ -278,6 +290,12 @@ class AsBackward(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, watch = kwargs or {}, self._watch
+        if function not in _SPECIAL and torch.is_grad_enabled() and not control_flow(function):
+            result = function(*args, **kwargs)
+            if watch is not None:
+                with private.without_functions():
+                    watch.look(function, (args, kwargs), result)
+            return result
         if function in _MEMORY and isinstance(args[0], RecordedTensor):
             raise UntraceableError(
                 f"the function hands the memory of a traced tensor to other code, by "
