@@ -9,6 +9,7 @@ import pytest
 import gradsweep as gs
 from gradsweep.errors import UntraceableError
 from tests.support.plain_loop import POINTS, assert_as_a_loop
+from tests.support.torch_frontend import traced
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -164,6 +165,11 @@ def test_a_complex_number_of_which_parts_are_read_alone_is_a_program():
 
 
 # -- memory that other code takes
+
+
+def test_a_complex_number_that_is_no_program_is_named():
+    result = traced(lambda x: torch.isnan(torch.complex(x, x * x)) * x, x=0.7)
+    assert result.program is None and result.reason == "it computes with complex128"
 
 
 def by_dlpack(x):

@@ -271,8 +271,8 @@ class Recorder(private.FastDispatchMode):
             assert cells is not None
             if cells.number is not None and value.dtype is cells.dtype and not value.is_neg():
                 return cells.number
-        variable = self.variables_of(operand).item()
-        return Expression(self.builder, variable, dtype_of(operand))
+        dtype = dtype_of(operand)  # first, since a complex number has two variables
+        return Expression(self.builder, self.variables_of(operand).item(), dtype)
 
     def _by_rule(
         self, operation: Operation, out: Any, operands: Operands, depends: set[str]
