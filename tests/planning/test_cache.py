@@ -298,6 +298,23 @@ def test_a_kernel_of_one_that_branches_is_traced_once_at_each_first_point(traced
 
 
 @pytest.mark.torch
+def test_a_kernel_that_is_no_program_and_branches_may_keep_a_diary():
+    f, factors = two_eigenvalue_sums()
+    diary = []
+
+    def noted(x):
+        diary.append(1.0)
+        return f(x)
+
+    points = np.random.default_rng(0).uniform(1, 2, size=(4, 3))
+    sweep = gs.Sweep(x=("point", points))
+    kernel = gs.compile(gs.gradient, noted, sweep, framework="torch", engine="loop")
+    for sign in (1, -1, 1):
+        found = kernel(x=sign * points)["dnoted_dx"]
+        np.testing.assert_allclose(found, factors[sign] * sign * points, atol=1e-11)
+
+
+@pytest.mark.torch
 def test_guards_that_are_checked_often_are_compiled_and_hold_at_the_same_points(monkeypatch):
     from gradsweep.planning import branches
 

@@ -129,10 +129,11 @@ class CompiledQuantity:
         """Plan for new values with the traces there are, adding what other branches need."""
         n_traces = len(self._traces)
         plan = make_plan(request, self._options, known=self._traces)
-        if len(self._traces) > n_traces and (
-            _identity_of(request.bound.function) != self._identity
-        ):
-            del self._traces[n_traces:]
+        new = self._traces[n_traces:]
+        if not new or _identity_of(request.bound.function) == self._identity:
+            return plan
+        del self._traces[n_traces:]
+        if any(traced.point is None for traced in new):
             raise StatefulFunction(
                 f"{self.plan.bound.name} takes another branch at these values, and what it reads "
                 f"beside its arguments has changed since it was compiled.\nCompile it again."
