@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gradsweep.engines.axes import analyse
 from gradsweep.engines.fused import FusedEngine
-from gradsweep.engines.fused.lowering import equations, schedule
+from gradsweep.engines.fused.lowering import loops, schedule
 from gradsweep.engines.fused.lowering.segments import cut
 from gradsweep.engines.fused.runtime import frame
 from gradsweep.engines.numpy import ReferenceEngine
@@ -413,6 +413,6 @@ def test_random_loops_agree_on_every_engine(data):
 
 
 def test_control_a_loop_that_is_run_once_too_few_is_noticed(monkeypatch):
-    write = equations._LoopWriter._end
-    monkeypatch.setattr(equations._LoopWriter, "_end", lambda self, n: write(self, n and n - 1))
+    write = loops._BodyWriter._end
+    monkeypatch.setattr(loops._BodyWriter, "_end", lambda self, n: write(self, n and n - 1))
     must_fail(test_loop_and_the_rows_it_leaves_agree_with_a_geometric_series, "fused")

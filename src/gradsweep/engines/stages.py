@@ -6,13 +6,13 @@ per point of the axes it depends on, not once per point of the grid.
 Knows nothing of engines or memory.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from gradsweep.engines.axes import Axes, Dependence
-from gradsweep.program.program import Equation, Loop, LoopResult, Program, total_flops
-from gradsweep.program.pruning import only
+from gradsweep.program.program import Equation, Program, total_flops
+from gradsweep.program.pruning import without_other_results
 from gradsweep.request.partition import n_points
 
 __all__ = ["Stage", "flops_over", "make_stages"]
@@ -52,29 +52,5 @@ def make_stages(program: Program, dependence: Dependence) -> tuple[Stage, ...]:
     for variable, equation in program.numbered():
         groups.setdefault(dependence.axes[variable], []).append((variable, equation))
     order = sorted(groups, key=lambda axes: (len(axes), sorted(axes)))
-    return tuple(Stage(axes, tuple(_without_other_results(groups[axes]))) for axes in order)
-
-
-def _without_other_results(
-    equations: Sequence[tuple[int, Equation]],
-) -> Iterator[tuple[int, Equation]]:
-    """Yield equations, each Loop reduced to what its results among them depend on.
-
-    Its other results may vary with more axes, and so may operands that only they depend on.
-    """
-    wanted: dict[Loop, list[int]] = {}
-    operands_of: dict[Loop, tuple[int, ...]] = {}
-    for _, (primitive, operands, _) in equations:
-        if isinstance(primitive, LoopResult):
-            wanted.setdefault(primitive.loop, []).append(primitive.number)
-            operands_of[primitive.loop] = operands
-    parts = {loop: only(loop, numbers) for loop, numbers in wanted.items()}
-    taken = {
-        loop: tuple([operands_of[loop][i] for i in part.operands]) for loop, part in parts.items()
-    }
-    for variable, equation in equations:
-        if isinstance(equation.primitive, LoopResult):
-            loop, number = equation.primitive
-            result = LoopResult(parts[loop].loop, parts[loop].numbers[number])
-            equation = Equation(result, taken[loop], equation.dtype)
-        yield variable, equation
+    # A Loop's other results may vary with more axes, and so may operands that only they depend on.
+    return tuple(Stage(axes, tuple(without_other_results(groups[axes]))) for axes in order)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -136,24 +137,24 @@ class Program:
     def propagate(
         self, sets: Iterable[Iterable[T]], variables: Iterable[int]
     ) -> dict[int, frozenset[T]]:
-        """Return, for each of `variables`, the union of the sets of the inputs it depends on.
-
-        Args:
-            sets: a set for each input.
-        """
+        """Return, for each of `variables`, the union of `sets`, one of each input it depends on."""
         # Sets stay bit masks until the end: there are many equations, and may be many items.
         bits: dict[T, int] = {}
         masks = [sum({bits.setdefault(item, 1 << len(bits)) for item in own}) for own in sets]
         masks += [0] * len(self.constants)
+
+        def union(variables: Iterable[int]) -> int:
+            return reduce(or_, map(masks.__getitem__, variables), 0)
+
         of_rows: dict[tuple[Loop, int], int] = {}  # a row depends on the same inputs throughout
         for primitive, operands, _ in self.equations:
             if isinstance(primitive, str):
-                masks.append(_union(masks, operands))
+                masks.append(union(operands))
                 continue
             loop, number = primitive
             port = loop, loop.port(number)
             if port not in of_rows:
-                of_rows[port] = _union(masks, [operands[i] for i in loop.reached(number)])
+                of_rows[port] = union([operands[i] for i in loop.reached(number)])
             masks.append(of_rows[port])
         found = {variable: masks[variable] for variable in variables}
         unions = {m: frozenset(i for i, bit in bits.items() if m & bit) for m in {*found.values()}}
@@ -181,8 +182,8 @@ class Program:
     @cached_property
     def n_computed(self) -> int:
         """Count the equations as they are computed: a Loop has its body's once for every step."""
-        own = sum(isinstance(equation.primitive, str) for equation in self.equations)
-        return own + sum(loop.steps * loop.body.n_computed for loop in self.loops)
+        own, loops = _apart(self.equations)
+        return len(own) + sum(loop.steps * loop.body.n_computed for loop in loops)
 
     @cached_property
     def dtypes(self) -> frozenset[str]:
@@ -318,24 +319,31 @@ class Loop:
 
     @cached_property
     def _reached(self) -> tuple[tuple[int, ...], ...]:
+        # Many ports read the same in a step, such as the elements of an array.
+        shared: dict[frozenset[int], tuple[int, ...]] = {}
         found = []
         for port, variable in enumerate(self.ports):
-            operands = {o for i in self.inputs_of([variable]) for o in self.places[i]}
-            if port < self.n_carries:
-                operands.add(port)  # whether the body reads it or not
-            found.append(tuple(sorted(operands)))
+            read = self._read_in_a_step[variable]
+            if read not in shared:
+                inputs = self.inputs_of([variable])
+                shared[read] = tuple(sorted(o for i in inputs for o in self.places[i]))
+            found.append(shared[read])
+            if port < self.n_carries and port not in shared[read]:
+                found[-1] = tuple(sorted((*shared[read], port)))  # whether it is read or not
         return tuple(found)
 
     def inputs_of(self, variables: Iterable[int]) -> frozenset[int]:
         """Return the inputs that leaving variables depend on, in their step or an earlier one."""
-        carried = self.body.outputs[0].variables
-        waiting = [*variables, *([] if self.going is None else [self.going])]
-        found: set[int] = set()
+        carried, read = self.body.outputs[0].variables, self._read_in_a_step
+        waiting = {read[v] for v in (*variables, *([] if self.going is None else [self.going]))}
+        seen, found = set(waiting), set[int]()
         while waiting:
-            new = self._read_in_a_step[waiting.pop()] - found
+            new = waiting.pop() - found
             found |= new
             entries = [self.body.inputs[number] for number in new]
-            waiting += [carried[entry.element] for entry in entries if entry.leaf == CARRY]
+            following = {read[carried[e.element]] for e in entries if e.leaf == CARRY} - seen
+            waiting |= following
+            seen |= following
         return frozenset(found)
 
     @cached_property
@@ -371,29 +379,22 @@ def reads(
 
 def count_written(equations: Iterable[Equation]) -> int:
     """Count equations; a Loop has those of its body."""
-    primitives = [equation.primitive for equation in equations]
-    loops = {primitive.loop for primitive in primitives if isinstance(primitive, LoopResult)}
-    own = sum(isinstance(primitive, str) for primitive in primitives)
-    return own + sum(loop.body.n_written for loop in loops)
+    own, loops = _apart(equations)
+    return len(own) + sum(loop.body.n_written for loop in loops)
 
 
 def total_flops(equations: Iterable[Equation]) -> int:
     """Estimate the floating-point operations of some equations at one point."""
-    own, loops = 0, set()
-    for equation in equations:
-        if isinstance(equation.primitive, LoopResult):
-            loops.add(equation.primitive.loop)
-        else:
-            own += equation.flops
-    return own + sum(loop.flops for loop in loops)
+    own, loops = _apart(equations)
+    return sum(equation.flops for equation in own) + sum(loop.flops for loop in loops)
+
+
+def _apart(equations: Iterable[Equation]) -> tuple[list[Equation], set[Loop]]:
+    """Return the equations of primitives, and the Loops that have the others."""
+    equations = list(equations)
+    own = [equation for equation in equations if isinstance(equation.primitive, str)]
+    return own, {e.primitive.loop for e in equations if isinstance(e.primitive, LoopResult)}
 
 
 def _text(value: float | bool) -> str | int | bool:
     return float(value).hex() if isinstance(value, float | np.floating) else value
-
-
-def _union(masks: Sequence[int], operands: Iterable[int]) -> int:
-    union = 0
-    for operand in operands:
-        union |= masks[operand]
-    return union

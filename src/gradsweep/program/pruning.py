@@ -4,7 +4,7 @@ A Program and the wanted outputs enter, or a Loop and the numbers of the wanted 
 or a Loop that yields only these leaves.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,22 +21,67 @@ from gradsweep.program.program import (
     Program,
 )
 
-__all__ = ["Part", "ancestors", "only", "pruned", "renumbered"]
+__all__ = ["Part", "ancestors", "only", "pruned", "renumbered", "without_other_results"]
 
 
 def pruned(program: Program, outputs: Sequence[Output]) -> Program:
     """Return a Program of these outputs and the equations they need, without guards."""
     roots = {variable for output in outputs for variable in output.variables}
-    needed = sorted(ancestors(list(program.numbered()), roots))
-    number = {old: new for new, old in enumerate(needed)}
-    entries = [*program.inputs, *program.constants, *program.equations]
-    kept = [entries[variable] for variable in needed]
+    needed = _needed(program, roots)
+    leading = [*program.inputs, *program.constants]
+    kept = [(v, entry) for v, entry in enumerate(leading) if v in needed]
+    equations = [*without_other_results([(v, e) for v, e in program.numbered() if v in needed])]
+    order = [v for v, _ in kept] + [v for v, _ in equations]
+    number = {old: new for new, old in enumerate(order)}
     return Program(
-        inputs=tuple(entry for entry in kept if isinstance(entry, Input)),
-        constants=tuple(entry for entry in kept if isinstance(entry, Constant)),
-        equations=renumbered([e for e in kept if isinstance(e, Equation)], number),
+        inputs=tuple(entry for _, entry in kept if isinstance(entry, Input)),
+        constants=tuple(entry for _, entry in kept if isinstance(entry, Constant)),
+        equations=renumbered([equation for _, equation in equations], number),
         outputs=tuple(o._replace(variables=tuple(number[v] for v in o.variables)) for o in outputs),
     )
+
+
+def without_other_results(
+    equations: Sequence[tuple[int, Equation]],
+) -> Iterator[tuple[int, Equation]]:
+    """Yield equations, each Loop reduced to what its results among them depend on."""
+    operands_of: dict[Loop, tuple[int, ...]] = {}
+    wanted: dict[Loop, list[int]] = {}
+    for _, (primitive, operands, _) in equations:
+        if isinstance(primitive, LoopResult):
+            wanted.setdefault(primitive.loop, []).append(primitive.number)
+            operands_of[primitive.loop] = operands
+    parts = {loop: only(loop, numbers) for loop, numbers in wanted.items()}
+    taken = {
+        loop: tuple([operands_of[loop][i] for i in part.operands]) for loop, part in parts.items()
+    }
+    for variable, equation in equations:
+        if isinstance(equation.primitive, LoopResult):
+            loop, number = equation.primitive
+            result = LoopResult(parts[loop].loop, parts[loop].numbers[number])
+            equation = Equation(result, taken[loop], equation.dtype)
+        yield variable, equation
+
+
+def _needed(program: Program, roots: Collection[int]) -> set[int]:
+    """Return `roots` and what they are computed from; of a Loop, what its read results need."""
+    first: dict[Loop, int] = {}
+    for variable, (primitive, _, _) in program.numbered():
+        if isinstance(primitive, LoopResult):
+            first.setdefault(primitive.loop, variable)
+    needed = set(roots)
+    wanted: dict[Loop, list[int]] = {}
+    for variable, (primitive, operands, _) in reversed(list(program.numbered())):
+        if isinstance(primitive, str):
+            needed.update(operands if variable in needed else ())
+            continue
+        loop, number = primitive
+        if variable in needed:
+            wanted.setdefault(loop, []).append(number)
+        # All that read a Loop's results come after the first.
+        if first[loop] == variable and loop in wanted:
+            needed.update(operands[i] for i in only(loop, wanted[loop]).operands)
+    return needed
 
 
 def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int]) -> set[int]:

@@ -13,6 +13,7 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from gradsweep.program.arrays import Variables, elementwise
 from gradsweep.program.builder import Builder
+from gradsweep.program.element_loops.joining import with_joined_loops
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Output, Program
 from gradsweep.support.errors import NotAProgram
@@ -51,7 +52,7 @@ def lower(
     for name, atom, value in zip(names, closed.jaxpr.outvars, values):
         variables = lowering.variables(value, atom.aval)
         outputs.append(Output(name, variables.shape, tuple(variables.ravel().tolist())))
-    return builder.finish(outputs)
+    return with_joined_loops(builder.finish(outputs))
 
 
 class _Lowering:

@@ -19,10 +19,11 @@ from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTION
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee, find_callee
 from gradsweep.engines.fused.lowering.contraction import Contractions, find_contracted
 from gradsweep.engines.fused.lowering.demand import Demand
-from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
+from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS
+from gradsweep.engines.fused.lowering.loops import LoopWriter
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
-from gradsweep.engines.fused.lowering.text import STORED, Text
+from gradsweep.engines.fused.lowering.text import KEPT, Move, Place, Text, Word
 from gradsweep.engines.fused.lowering.watched import (
     EXACT,
     WATCHED_LOOP,
@@ -174,7 +175,7 @@ ret void
 }}"""
 
 
-class _SegmentWriter(EquationWriter):
+class _SegmentWriter(LoopWriter):
     """Writes the code of one segment of a nest for one vector of points."""
 
     def __init__(
@@ -203,27 +204,41 @@ class _SegmentWriter(EquationWriter):
         if self.nest.n_places:
             # Loaded once: LLVM would assume that any store may change this pointer.
             word = len(self.nest.reads) + len(self.nest.writes)
-            self.lines.append(f"%kept = load ptr, ptr {self._entry('%kept', word)}")
+            self.lines.append(f"{KEPT} = load ptr, ptr {self._entry(KEPT, word)}")
         if self.segment is self.nest.segments[0]:
             for variable in self._stores:
                 if variable not in self.nest.equations:
                     self._store(variable)
+        moves: list[Move] = []
         for position, (variable, equation) in enumerate(self.segment.equations.items()):
             if position and position % BLOCK_EQUATIONS == 0:
                 self.text.split_block(f"part{position}")
             self._position = position
             self.compute(variable, equation)
+            place, dtype = self.place(variable), equation.dtype
+            if place is not None:  # it stays there
+                moves += [Move(Word(w), place, dtype) for w in self._stores.get(variable, ())]
+                if variable in self.segment.kept:
+                    kept = Place(KEPT, self.segment.kept[variable])
+                    moves.append(Move(kept, place, dtype))
+                continue
             if variable in self._stores:
                 self._store(variable)
             if variable in self.segment.kept:
                 self._keep(variable)
+        self.text.move(moves)
         return "\n".join(self.lines)
 
     def demand(self, variable: int) -> Demand:
         return self.nest.demands.get(variable, frozenset())
 
-    def place(self, variable: int) -> int | None:
-        return self.nest.rows.places.get(variable)
+    def place(self, variable: int) -> Place | None:
+        number = self.segment.restored.get(variable, self.nest.rows.places.get(variable))
+        return super().place(variable) if number is None else Place(KEPT, number)
+
+    def word(self, variable: int) -> Word | None:
+        number, varies = self._words.get(variable, (0, True))
+        return None if varies or self.place(variable) is not None else Word(number)
 
     def first_place(self, loop: Loop) -> int:
         return self.nest.rows.first[loop]
@@ -242,7 +257,7 @@ class _SegmentWriter(EquationWriter):
     def _load(self, variable: int) -> str:
         dtype = self.program.dtype(variable)
         name = f"%l{variable}.{self._position}"
-        place = self.segment.restored.get(variable, self.place(variable))
+        place = self.place(variable)
         if place is not None:
             return self.text.load(name, self.text.place(name, place), dtype)
         word, varies = self._words[variable]
@@ -258,7 +273,7 @@ class _SegmentWriter(EquationWriter):
 
     def _keep(self, variable: int) -> None:
         name = f"%k{variable}"
-        address = self.text.place(name, self.segment.kept[variable])
+        address = self.text.place(name, Place(KEPT, self.segment.kept[variable]))
         self.text.store(name, address, self.program.dtype(variable), self.value(variable))
 
     def _entry(self, name: str, word: int) -> str:
@@ -266,9 +281,4 @@ class _SegmentWriter(EquationWriter):
         return f"{name}.w"
 
     def _address(self, name: str, word: int, dtype: str) -> str:
-        entry = self._entry(name, word)
-        self.lines += [
-            f"{name}.p = load ptr, ptr {entry}",
-            f"{name}.a = getelementptr {STORED[dtype]}, ptr {name}.p, i64 %i",
-        ]
-        return f"{name}.a"
+        return self.text.along(name, self._entry(name, word), dtype)

@@ -1,17 +1,22 @@
-"""Places for the numbers that loops read or leave at every step.
+"""Find places for the vectors that loops keep in memory.
 
-The equations of a nest enter; Rows leave: places in a thread's own memory, each as long as a
-vector. The places of one row are side by side.
+The equations of a nest enter; places leave, in a thread's own memory, each as long as a vector.
+Kept are the numbers of every step that a loop reads or leaves, and the carries of a loop that has
+more of them than there are registers.
 
 Knows nothing of machine code.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from gradsweep.program.program import Equation, Loop, LoopResult
+from gradsweep.program.program import CARRY, GIVEN, ROW, Equation, Loop, LoopResult
 
-__all__ = ["NO_ROWS", "Rows", "place_rows", "results_together"]
+__all__ = ["NO_ROWS", "LoopPlaces", "Rows", "lay_out", "place_rows", "results_together"]
+
+# With more carries than this, most are in memory anyway; then it is better to know where.
+_MOST_IN_REGISTERS = 32
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,48 @@ class Rows:
 NO_ROWS = Rows({}, {}, 0)
 
 
+@dataclass(frozen=True)
+class LoopPlaces:
+    """The places of a loop, from its first on.
+
+    Attributes:
+        left: of what the first step leaves; the next step's follow.
+        copied: of the rows that it reads, where they are not in memory yet: row after row.
+        carries: of the carries before a step, and after it; each becomes the other in the next.
+            None where they are in registers.
+        given: of the given numbers that loops inside read as rows, by input of the body.
+        inside: of the loops inside.
+        end: the first place that is free again.
+    """
+
+    left: int
+    copied: int
+    carries: tuple[int, int] | None
+    given: Mapping[int, int]
+    inside: Rows
+    end: int
+
+
+@lru_cache(maxsize=256)
+def lay_out(loop: Loop, first: int) -> LoopPlaces:
+    """Lay out the places of a loop.
+
+    Args:
+        first: the first free place.
+    """
+    steps, read = loop.rows_length, _read_as_rows(loop)
+    copied = first + loop.n_rows_left * steps
+    end = copied + loop.n_rows * steps
+    carries = None
+    inputs = loop.body.inputs
+    if loop.n_carries > _MOST_IN_REGISTERS or any(inputs[v].leaf == CARRY for v in read):
+        carries = end, end + loop.n_carries
+        end += 2 * loop.n_carries
+    given = {v: end + k for k, v in enumerate(v for v in read if inputs[v].leaf == GIVEN)}
+    inside = place_rows(loop.body.numbered(), end + len(given))
+    return LoopPlaces(first, copied, carries, given, inside, inside.n_places)
+
+
 def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Rows:
     """Find a place for every number of every row.
 
@@ -45,18 +92,22 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
         loop, number = primitive
         if loop not in first:
             first[loop] = start
-            start += count_places(loop)
+            start = lay_out(loop, start).end
         if number >= loop.n_carries:
-            places[variable] = first[loop] + number - loop.n_carries
+            row, step = divmod(number - loop.n_carries, loop.rows_length)
+            places[variable] = first[loop] + step * loop.n_rows_left + row
     return Rows(places, first, start)
 
 
-def count_places(loop: Loop) -> int:
-    """Count the places of a loop: for the rows that it leaves, then for the rows that it reads,
-    then for the loops inside it.
-    """
-    own = (loop.n_rows_left + loop.n_rows) * (loop.n_steps or 0)
-    return own + place_rows(loop.body.numbered()).n_places
+def _read_as_rows(loop: Loop) -> list[int]:
+    """Return the inputs of a loop's body that loops inside it read step by step."""
+    n_inputs = len(loop.body.inputs)
+    found: set[int] = set()
+    for inner, operands in loop.body.loops.items():
+        for entry, places in zip(inner.body.inputs, inner.places):
+            if entry.leaf == ROW:
+                found.update(operands[place] for place in places)
+    return sorted(variable for variable in found if variable < n_inputs)
 
 
 def results_together(equations: Iterable[tuple[int, Equation]]) -> dict[int, list[int]]:

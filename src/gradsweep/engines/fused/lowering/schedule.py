@@ -17,6 +17,7 @@ from gradsweep.engines.fused.lowering.demand import Demand, find_demands
 from gradsweep.engines.fused.lowering.rows import Rows, place_rows, results_together
 from gradsweep.engines.fused.lowering.segments import Segment, cut
 from gradsweep.engines.job import Job
+from gradsweep.program.element_loops.rolling import with_short_bodies
 from gradsweep.program.program import Equation, Program, reads, total_flops
 from gradsweep.program.pruning import ancestors
 
@@ -115,7 +116,7 @@ def make_schedule(job: Job, axes: tuple[str, ...]) -> Schedule:
     for stage in job.stages:
         kept = {v: equation for v, equation in stage.equations if v in needed}
         if kept:
-            computed[stage.axes] = kept
+            computed[stage.axes] = with_short_bodies(kept)
     order = sorted(computed, key=lambda group: (len(group), sorted(group)))
     read: dict[Axes, Collection[int]] = {}
     for group in order:
