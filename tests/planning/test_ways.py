@@ -308,6 +308,7 @@ def test_points_that_go_no_known_way_are_traced_and_the_others_are_not():
     assert len(TRACES.values[0]) == 3
 
 
+@pytest.mark.slow
 def test_too_many_ways_run_as_a_loop_though_each_is_known():
     def counted(x):
         steps = 0

@@ -178,6 +178,7 @@ def test_gradients_of_a_binomial_tree_are_those_of_jax(step, mode):
         np.testing.assert_allclose(found[name], expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_tree_of_200_steps_runs_on_the_fused_engine():
     f, spots = tree(by_set, 200), np.array([91.0, 104.0])
     point = {"K": 100.0, "T": 0.7, "r": 0.04, "sigma": 0.3}
