@@ -148,6 +148,21 @@ def test_a_structural_zero_annihilates():
     assert program.constants[0].value == 0.0
 
 
+def test_nothing_divided_by_nothing_is_nan_but_where_it_is_a_term_that_is_not_there():
+    def quotient(b):
+        nothing = b.structural_zero("float64")
+        return b.emit("div", nothing, nothing)
+
+    def in_a_linear_map(b):
+        with b.linear():
+            return quotient(b)
+
+    plain = program_of(lambda b, x: b.emit("add", x, quotient(b)), "x")
+    assert np.isnan(run(plain, x=np.float64(1.0)))
+    linear = program_of(lambda b, x: b.emit("add", x, in_a_linear_map(b)), "x")
+    assert run(linear, x=np.float64(1.0)) == 1.0
+
+
 @pytest.mark.parametrize("exponent", range(-8, 9))
 def test_small_integer_powers_are_multiplications(exponent):
     program = program_of(lambda b, x: b.emit("pow", x, b.constant(exponent, "float64")), "x")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradsweep.engines.fused import FusedEngine
-from gradsweep.engines.numpy import evaluate
+from gradsweep.engines.numpy import ReferenceEngine, evaluate
 from gradsweep.program.builder import Builder
 from gradsweep.program.loading import load
 from gradsweep.program.program import Output, Program
@@ -313,3 +313,17 @@ def test_equal_products_differ_by_nothing_wherever_they_are_computed():
 def test_control_without_products_that_are_seen_differences_are_rounded(monkeypatch):
     monkeypatch.setattr(writing._Writer, "with_products", lambda writer, sources: sources)
     must_fail(differences_of_products)
+
+
+def test_a_program_may_have_more_inputs_and_constants_than_equations():
+    b = Builder()
+    factors = [(b.input("x", k, "float64"), b.constant(1.5 + k, "float64")) for k in range(1500)]
+    total = b.emit("mul", *factors[0])
+    for pair in factors[1:]:
+        total = b.emit("add", total, b.emit("mul", *pair))
+    program = b.finish([Output("y", (), (total,))])
+    assert program.n_leading > len(program.equations)
+    same = rolled(program, [["x"]] * len(program.inputs))
+    x = np.linspace(-1.0, 1.0, 1500)
+    (found,) = run(ReferenceEngine(), same, {"x": Leaf("x", (), x.shape, x)}, {})
+    assert found == sum(value * (1.5 + k) for k, value in enumerate(x))

@@ -214,7 +214,9 @@ class Builder(Equations):
             is_nothing = self.is_linear and self.is_zero(chosen) and self.dtype(chosen)[0] == "f"
             return self.structural_zero(self.dtype(chosen)) if is_nothing else chosen
         if name == "div" and self.is_structural_zero(operands[0]):
-            return operands[0]
+            # Nothing divided by nothing is NaN, but where it stands for a term that is not there.
+            if self.is_linear or not self.is_structural_zero(operands[1]):
+                return operands[0]
         if name in ("add", "neg", "sub") and all(map(self.is_structural_zero, operands)):
             return operands[0]
         if name.startswith("to_") and self.is_structural_zero(operands[0]):

@@ -95,7 +95,7 @@ def _how_many_together(table: Table, repeat: Repeat) -> Iterator[int]:
     yield 1
     whole = Steps(table, repeat.start, repeat.period, (repeat.end - repeat.start) // repeat.period)
     place = _find_sources(whole).place
-    row = np.where(whole.read < table.first, -1, table.row[whole.read - table.first])
+    row, _ = table.places_in_rows(whole.read)
     n_variables = table.first + len(table.tokens)
     named = (whole.read + n_variables * np.arange(place.shape[1])).T
     order = np.argsort(named, axis=None, kind="stable")
@@ -161,8 +161,7 @@ def _find_sources(steps: Steps) -> _Sources:
     place = np.where(is_near, distance, _FAR)
     here, before = read[1:], read[:-1]
     is_constant = (table.n_inputs <= read) & (read < table.first)
-    row = np.where(read < table.first, -1, table.row[read - table.first])
-    along = table.step[read - table.first]
+    row, along = table.places_in_rows(read)
     is_in_row = (row[1:] == row[:-1]) & (row[1:] >= 0)
     ways = np.stack(
         [

@@ -47,6 +47,11 @@ class Table:
         """Return the variables that the equations from `start` to `end` read."""
         return self.operands[self.offsets[start] : self.offsets[end]]
 
+    def places_in_rows(self, variables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row of each variable, or -1, and its place there."""
+        place = np.maximum(variables - self.first, 0)
+        return np.where(variables < self.first, -1, self.row[place]), self.step[place]
+
     def readers(self, start: int, end: int) -> np.ndarray:
         """Return the equation that reads each of these variables."""
         return np.repeat(np.arange(start, end), np.diff(self.offsets[start : end + 1]))
