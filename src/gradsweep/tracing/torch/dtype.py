@@ -41,7 +41,7 @@ class Float64Mode(TorchFunctionMode):
             # Arithmetic of integers alone: torch.arange(3) / 2.
             if function not in _TO_FLOAT32 and not _names_a_dtype(args, kwargs):
                 tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
-                if tensors and not any(t.is_floating_point() for t in tensors):
+                if tensors and not any(map(_is_wide_enough, tensors)):
                     widen = _widen_number if function in _CHOOSES else _widen
                     return function(*map(widen, args), **{k: widen(v) for k, v in kwargs.items()})
         return result
@@ -70,6 +70,11 @@ def _caller_is_distributions() -> bool:
 def _is_between(module: str) -> bool:
     """Tell whether a module's code runs between a mode and the code that called torch."""
     return module.startswith((__package__, "torch.overrides", "torch.functional"))
+
+
+def _is_wide_enough(tensor: torch.Tensor) -> bool:
+    """Tell whether it is a tensor's own dtype that decides the result's."""
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _names_a_dtype(args: tuple, kwargs: dict) -> bool:
