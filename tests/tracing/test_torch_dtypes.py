@@ -1,4 +1,4 @@
-"""Complex numbers of single precision keep both parts, and what real numbers torch makes of them."""
+"""Complex numbers of single precision keep both parts, in their magnitudes and angles too."""
 
 import numpy as np
 import pytest
