@@ -290,7 +290,7 @@ def test_a_thread_that_cannot_start_is_tried_again_at_the_next_use(monkeypatch):
     until(lambda: pool.idle_bytes == 0)
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):  # as KeyboardInterrupt is
     pass
 
 
