@@ -1,8 +1,8 @@
 """Estimate how long an engine takes, from the primitive table.
 
-A Job and the lengths of its axes enter; seconds leave. The rates were measured once, on two cores
-of an AVX-512 processor (`python -m benchmarks` prints yours): they need only tell seconds from
-milliseconds.
+A Job and the lengths of its axes enter; seconds leave. The rates were measured once, those of
+running on an AVX-512 processor, those of compiling on one with AVX2 (`python -m benchmarks` prints
+yours): they need only tell seconds from milliseconds.
 """
 
 from collections.abc import Mapping
