@@ -6,7 +6,7 @@ they did. First and last steps that differ from the others stay as they are.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -114,13 +114,11 @@ def _replaced(program: Program, loops: Sequence[Written]) -> Program:
     """Return a Program with Loops in place of their steps."""
     added: dict[str, Constant] = {}
     kept: dict[int, Equation] = {}
-    results: set[int] = set()
-    begin = 0
+    starts = [0, *(written.steps.end for written in loops)]
+    ends = [*(written.steps.start for written in loops), len(program.equations)]
+    for start, end in zip(starts, ends):
+        kept.update(enumerate(program.equations[start:end], start=program.n_leading + start))
     for written in loops:
-        kept.update(
-            _beside(program, written.steps.table, begin, written.steps.start, results, added)
-        )
-        begin = written.steps.end
         operands = tuple(
             [
                 _number(program, added, operand) if isinstance(operand, Constant) else operand
@@ -130,11 +128,8 @@ def _replaced(program: Program, loops: Sequence[Written]) -> Program:
         for variable, number in written.results.items():
             result = LoopResult(written.loop, number)
             kept[variable] = Equation(result, operands, program.dtype(variable))
-        results.update(written.results)
-    n_equations = len(program.equations)
-    kept.update(_beside(program, loops[0].steps.table, begin, n_equations, results, added))
-    order = [*kept]
-    equations = [*kept.values()]
+    order = sorted(kept)
+    equations = [kept[variable] for variable in order]
     read = {operand for _, _, operands in reads(kept.items()) for operand in operands}
     read.update(variable for output in program.outputs for variable in output.variables)
     n_inputs, n_variables = len(program.inputs), program.n_variables
@@ -150,40 +145,6 @@ def _replaced(program: Program, loops: Sequence[Written]) -> Program:
         ),
         guards=tuple(g._replace(variable=new[g.variable]) for g in program.guards),
     )
-
-
-def _beside(
-    program: Program,
-    table: Table,
-    start: int,
-    end: int,
-    results: Set[int],
-    added: dict[str, Constant],
-) -> Iterator[tuple[int, Equation]]:
-    """Yield the equations from `start` to `end`, each with its variable.
-
-    A product that a Loop computes is multiplied by one before it is added to another product, so
-    that it is seen to be one: x * x - y * y has to remain zero where x is y.
-
-    Args:
-        results: the variables that Loops compute.
-    """
-    for place in range(start, end):
-        equation = program.equations[place]
-        primitive, operands, dtype = equation
-        if (
-            primitive in ("add", "sub")
-            and dtype.startswith("float")
-            and any(v in results for v in operands)
-            and all(v >= table.first and table.is_product[v - table.first] for v in operands)
-        ):
-            one = _number(program, added, Constant(1.0, dtype))
-            new = [-2 * place - k - 1 if v in results else v for k, v in enumerate(operands)]
-            yield from (
-                (n, Equation("mul", (v, one), dtype)) for n, v in zip(new, operands) if n < 0
-            )
-            equation = equation._replace(operands=tuple(new))
-        yield table.first + place, equation
 
 
 def _number(program: Program, added: dict[str, Constant], constant: Constant) -> int:

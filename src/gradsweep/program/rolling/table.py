@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradsweep.program.program import Equation, Loop, LoopResult, Program
+from gradsweep.program.program import Loop, LoopResult, Program
 
 __all__ = ["Table", "tabulate"]
 
@@ -27,7 +27,7 @@ class Table:
         operands: what all equations read, one after another; the first result of a Loop reads for
             all of them.
         offsets: where the operands of each equation begin, and where those of the last end.
-        is_product: whether an equation is a product, or a result of a Loop that is one.
+        is_product: whether an equation is a product.
         ahead: how far ahead of each equation the first result of the same Loop is.
         row, step: the number of the row that each equation is in, or -1, and its place there.
     """
@@ -98,16 +98,8 @@ def tabulate(program: Program, depends: Sequence[Hashable]) -> Table:
         marks=np.array([marks.setdefault(d, len(marks)) for d in depends[first:]], dtype=np.int64),
         operands=np.array(read, dtype=np.int64),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        is_product=np.array([*map(_is_product, program.equations)]),
+        is_product=np.array([equation.primitive == "mul" for equation in program.equations]),
         ahead=ahead,
         row=row,
         step=step,
     )
-
-
-def _is_product(equation: Equation) -> bool:
-    if isinstance(equation.primitive, str):
-        return equation.primitive == "mul"
-    loop, number = equation.primitive
-    place = loop.ports[loop.port(number)] - loop.body.n_leading
-    return place >= 0 and _is_product(loop.body.equations[place])

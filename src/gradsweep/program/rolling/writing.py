@@ -6,7 +6,6 @@ Never sees how Steps are found.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -43,17 +42,8 @@ class Written:
     results: Mapping[int, int]
 
 
-class _Product(NamedTuple):
-    """A product from outside of the step, times one, so that it is seen to be a product.
-
-    It is added to another, and x * x - y * y has to remain zero where x is y.
-    """
-
-    source: Input
-
-
 # Where a body reads a number: an input, a constant, or a place in the step.
-_Source = Input | Constant | _Product | int
+_Source = Input | Constant | int
 
 # A place in a step, and the values that were there before the first step, the last of them first:
 # what came from there as many steps ago is carried.
@@ -67,7 +57,7 @@ def write(program: Program, steps: Steps, wanted: Sequence[int]) -> Written:
         wanted: the variables that are read after them, in order.
     """
     writer = _Writer(program, steps)
-    sources = writer.with_products([writer.source(column) for column in steps.read.T])
+    sources = [writer.source(column) for column in steps.read.T]
     results = writer.results(wanted)
     body = writer.body(sources)
     loop = Loop(body, steps.n_steps, len(writer.given), len(writer.rows))
@@ -108,21 +98,6 @@ class _Writer:
         if len(set(variables)) == 1:
             return Input(GIVEN, self.given.setdefault(variables[0], len(self.given)), dtype)
         return Input(ROW, self.rows.setdefault(variables, len(self.rows)), dtype)
-
-    def with_products(self, sources: Sequence[_Source]) -> list[_Source]:
-        """Return sources, of which those that are added to a product stay products."""
-        steps, table, found = self._steps, self._steps.table, [*sources]
-        is_product = table.is_product[np.maximum(steps.read - table.first, 0)]
-        is_product = (is_product & (steps.read >= table.first)).any(axis=0)
-        for place in range(steps.size):
-            primitive, _, dtype = self._program.equations[steps.start + place]
-            begin = int(table.offsets[steps.start + place] - table.offsets[steps.start])
-            if primitive not in ("add", "sub") or not dtype.startswith("float"):
-                continue
-            for column in range(begin, begin + 2) if is_product[begin : begin + 2].all() else ():
-                source = found[column]
-                found[column] = _Product(source) if isinstance(source, Input) else source
-        return found
 
     def _carry(self, place: int, initial: tuple[int | Constant, ...]) -> int:
         """Return the number of a carry. It becomes what the carry of one step less has been."""
@@ -166,13 +141,10 @@ class _Writer:
             else place
             for place, initial in self.carries
         ]
-        products = [*dict.fromkeys(s for s in sources if isinstance(s, _Product))]
-        factors = [(p.source, Constant(1.0, p.source.dtype)) for p in products]
-        read = [*sources, *following, *(source for pair in factors for source in pair)]
+        read = [*sources, *following]
         inputs = sorted({source for source in read if isinstance(source, Input)})
         constants = {repr(source): source for source in read if isinstance(source, Constant)}
-        named = [*inputs, *constants.values(), *products]
-        numbers = {repr(source): number for number, source in enumerate(named)}
+        numbers = {repr(s): number for number, s in enumerate((*inputs, *constants.values()))}
 
         def variables(some: Sequence[_Source]) -> tuple[int, ...]:
             n = len(numbers)
@@ -181,10 +153,7 @@ class _Writer:
         return Program(
             inputs=tuple(inputs),
             constants=tuple(constants.values()),
-            equations=(
-                *(Equation("mul", variables(pair), pair[1].dtype) for pair in factors),
-                *self._equations(variables(sources)),
-            ),
+            equations=tuple(self._equations(variables(sources))),
             outputs=(
                 Output(CARRY, (len(following),), variables(following)),
                 Output(ROW, (len(self.left),), variables([*self.left])),

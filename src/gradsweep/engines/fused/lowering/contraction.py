@@ -8,11 +8,11 @@ Knows nothing of machine code.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from gradsweep.engines.fused.lowering.rounding import sharp_variables
-from gradsweep.program.program import Equation, Loop, Program, reads
+from gradsweep.program.program import CARRY, Equation, Loop, LoopResult, Program, reads
 
 __all__ = ["Contracted", "Contractions", "find_contracted"]
 
@@ -48,40 +48,78 @@ def find_contracted(program: Program, equations: Sequence[tuple[int, Equation]])
         equations: those that are computed, each after those that it reads; a Loop may yield fewer
             results than the Program's.
     """
-    sharp = sharp_variables(equations)
-    return {
-        loop: _find_in(program if loop is None else loop.body, variables)
-        for loop, variables in sharp.items()
-    }
+    finder = _Finder(sharp_variables(equations))
+    finder.find(program, None, equations, frozenset())
+    return finder.found
 
 
-def _find_in(program: Program, sharp: Collection[int]) -> Mapping[int, Contracted]:
-    """Return the sums of a Program, or of a body, that take in a product; none of `sharp`."""
-    found: dict[int, Contracted] = {}
-    n_readers = _count_readers(program)
-    for variable, (primitive, operands, dtype) in program.numbered():
-        if primitive not in ("add", "sub") or not dtype.startswith("float"):
-            continue
-        if variable in sharp:
-            continue
-        products = [_is_product(program, operand) for operand in operands]
-        if sum(products) != 1:
-            continue
-        product, term = operands if products[0] else operands[::-1]
-        if _primitive(program, product) == "mul" and n_readers[product] == 1:
-            is_difference = primitive == "sub"
-            is_first = products[0]
-            found[variable] = Contracted(
-                product, term, is_difference and not is_first, is_difference and is_first
-            )
-    return found
+class _Finder:
+    """Finds the sums of a Program, and of the bodies of its Loops, that take in a product.
 
+    Attributes:
+        found: the sums of each that was looked at.
+    """
 
-def _is_product(program: Program, variable: int) -> bool:
-    """Tell whether a variable is a product, or the negative of one."""
-    if _primitive(program, variable) == "neg":
-        (variable,) = _equation(program, variable).operands
-    return _primitive(program, variable) == "mul"
+    def __init__(self, sharp: Mapping[Loop | None, Collection[int]]):
+        self._sharp = sharp
+        self.found: dict[Loop | None, dict[int, Contracted]] = {}
+
+    def find(
+        self,
+        program: Program,
+        own: Loop | None,
+        equations: Iterable[tuple[int, Equation]],
+        inputs: Set[int],
+    ) -> Set[int]:
+        """Find the sums of a Program, or of a Loop's body; return which variables are products.
+
+        Args:
+            inputs: those that are products.
+        """
+        products = set(inputs)
+        contracted = self.found[own] = {}
+        n_readers = _count_readers(program)
+        inside: dict[Loop, Set[int]] = {}
+        for variable, (primitive, operands, dtype) in equations:
+            if isinstance(primitive, LoopResult):
+                loop, number = primitive
+                if loop not in inside:
+                    inside[loop] = self._find_in_loop(loop, [o in products for o in operands])
+                if loop.ports[loop.port(number)] in inside[loop]:
+                    products.add(variable)
+            elif primitive == "mul" or (primitive == "neg" and operands[0] in products):
+                products.add(variable)
+            elif primitive in ("add", "sub") and dtype.startswith("float"):
+                are_products = [operand in products for operand in operands]
+                if sum(are_products) != 1 or variable in self._sharp[own]:
+                    continue
+                is_first = are_products[0]
+                product, term = operands if is_first else operands[::-1]
+                if _primitive(program, product) == "mul" and n_readers[product] == 1:
+                    is_difference = primitive == "sub"
+                    contracted[variable] = Contracted(
+                        product, term, is_difference and not is_first, is_difference and is_first
+                    )
+        return products
+
+    def _find_in_loop(self, loop: Loop, are_products: Sequence[bool]) -> Set[int]:
+        """Find the sums of a Loop's body; return which of its variables are products.
+
+        Args:
+            are_products: whether each operand of the Loop is a product.
+        """
+        body, ports = loop.body, loop.ports
+        inputs = {n for n, places in enumerate(loop.places) if any(are_products[p] for p in places)}
+        while True:
+            found = self.find(body, loop, body.numbered(), inputs)
+            more = {
+                number
+                for number, entry in enumerate(body.inputs)
+                if entry.leaf == CARRY and ports[entry.element] in found
+            }
+            if more <= inputs:
+                return found
+            inputs |= more
 
 
 def _primitive(program: Program, variable: int) -> object:
