@@ -15,10 +15,10 @@ from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.fused.lowering import loops, rows
 from gradsweep.engines.numpy import ReferenceEngine
 from gradsweep.program.builder import Builder
-from gradsweep.program.element_loops.joining import with_joined_loops
-from gradsweep.program.element_loops.rolling import with_short_bodies
+from gradsweep.program.element_loops.bodies import with_short_bodies
 from gradsweep.program.program import Output
 from gradsweep.program.rolled_loops import Step
+from gradsweep.program.rolling.joining import with_joined_loops
 from tests.support.controls import must_fail
 from tests.support.loops_of_programs import rolled
 from tests.support.programs import leaves_of, make_job, run

@@ -1,4 +1,4 @@
-"""Reduce a Program, or a Loop, to the equations that some of its results need.
+"""Reduce a Program, or a Loop, to the equations that some of its results need; number them anew.
 
 A Program and the wanted outputs enter, or a Loop and the numbers of the wanted results; a Program
 or a Loop that yields only these leaves.
@@ -21,7 +21,15 @@ from gradsweep.program.program import (
     Program,
 )
 
-__all__ = ["Part", "ancestors", "only", "pruned", "renumbered", "without_other_results"]
+__all__ = [
+    "Part",
+    "ancestors",
+    "only",
+    "pruned",
+    "renumbered",
+    "rewritten",
+    "without_other_results",
+]
 
 
 def pruned(program: Program, outputs: Sequence[Output]) -> Program:
@@ -101,6 +109,41 @@ def ancestors(equations: Sequence[tuple[int, Equation]], roots: Collection[int])
             run.add(primitive.loop)
         needed.update(operands)
     return needed
+
+
+_NONE: Mapping[int, int] = {}
+
+
+def rewritten(
+    program: Program,
+    equations: Sequence[tuple[int, Equation]],
+    constants: Mapping[int, Constant] | None = None,
+    same: Mapping[int, int] = _NONE,
+) -> Program:
+    """Return a Program with other equations between its inputs and what it yields.
+
+    All variables have the numbers of the Program's own, or any others, and are numbered anew.
+
+    Args:
+        equations: each with the variable it defines, after those that it reads.
+        constants: each with the variable it defines; by default the Program's.
+        same: for each variable that is gone, the one that has its value.
+    """
+    n_inputs = len(program.inputs)
+    if constants is None:
+        constants = dict(enumerate(program.constants, start=n_inputs))
+    order = [*range(n_inputs), *constants, *(variable for variable, _ in equations)]
+    number = {old: new for new, old in enumerate(order)}
+    number |= {gone: number[other] for gone, other in same.items()}
+    return replace(
+        program,
+        constants=tuple(constants.values()),
+        equations=renumbered([equation for _, equation in equations], number),
+        outputs=tuple(
+            o._replace(variables=tuple(number[v] for v in o.variables)) for o in program.outputs
+        ),
+        guards=tuple(g._replace(variable=number[g.variable]) for g in program.guards),
+    )
 
 
 def renumbered(equations: Iterable[Equation], number: Mapping[int, int]) -> tuple[Equation, ...]:

@@ -1,5 +1,5 @@
-"""Loops that are joined, and loops over the elements of arrays that are found in bodies of Loops.
+"""Loops over the elements of arrays, which are found in the bodies of Loops.
 
-Programs and equations enter; others leave that compute the same numbers, in fewer equations.
+Equations enter; others leave that compute the same numbers, in shorter bodies.
 Never sees a framework.
 """

@@ -19,6 +19,14 @@ __all__ = ["LEAST_ELEMENTS", "Run", "find_runs"]
 # A shorter run is about as short written out, and then its values stay in registers.
 LEAST_ELEMENTS = 16
 
+# How many runs may begin in turns.
+_MOST_LOOSE = 8
+
+# Whether an operand is a constant; and its place among those of its kind, or where the constant is
+# written, or anywhere.
+_Position = tuple[bool, int]
+_ANYWHERE: _Position = (True, -1)
+
 
 class Run(NamedTuple):
     """Equations of one primitive, one for each element.
@@ -112,15 +120,6 @@ def _runs_among(
         loose += [number] if len(run) < 3 else []
     found = [_run(run) for run in runs if run]
     return sorted(found, key=lambda run: run.variables[0])
-
-
-# Where an operand is among those of its kind; a constant is where it is written, or anywhere.
-_Position = tuple[bool, int]
-
-_ANYWHERE = (True, -1)
-
-# How many runs may begin in turns.
-_MOST_LOOSE = 8
 
 
 def _positions(

@@ -1,4 +1,4 @@
-"""A body that a Program repeats is found and becomes a Loop.
+"""Loops that are found in what a Program repeats, and Loops that are joined into one.
 
 Knows nothing of frameworks.
 """

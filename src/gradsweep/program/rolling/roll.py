@@ -1,7 +1,7 @@
 """Roll what a Program repeats into Loops: the same equations, step after step, are written once.
 
-A Program enters, and one that computes the same leaves. All variables that it keeps depend on what
-they did. First and last steps that differ from the others stay as they are.
+A Program enters, and one that computes the same leaves. The variables that it keeps vary with
+what they varied with. First and last steps that differ from the others stay as they are.
 
 Knows nothing of frameworks.
 """
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradsweep.program.program import Constant, Equation, LoopResult, Program, reads
-from gradsweep.program.pruning import renumbered
+from gradsweep.program.pruning import rewritten
 from gradsweep.program.rolled_loops import MOST_UNROLLED
 from gradsweep.program.rolling.repeats import Repeat, find_repeats
 from gradsweep.program.rolling.steps import Steps, find_steps
@@ -34,8 +34,8 @@ def rolled(program: Program, sets: Iterable[Iterable[Hashable]]) -> Program:
     """Return a Program in which Loops stand for what is repeated, where that is long.
 
     Args:
-        sets: for each input, what depends on it does too: every variable has the same union of
-            these sets as before.
+        sets: a set for each input, such as its axes. The union of the sets of all inputs that a
+            variable is computed from stays what it was.
     """
     sets = list(sets)
     for _ in range(_MOST_TIMES):
@@ -120,31 +120,19 @@ def _replaced(program: Program, loops: Sequence[Written]) -> Program:
         kept.update(enumerate(program.equations[start:end], start=program.n_leading + start))
     for written in loops:
         operands = tuple(
-            [
-                _number(program, added, operand) if isinstance(operand, Constant) else operand
-                for operand in written.operands
-            ]
+            _number(program, added, operand) if isinstance(operand, Constant) else operand
+            for operand in written.operands
         )
         for variable, number in written.results.items():
             result = LoopResult(written.loop, number)
             kept[variable] = Equation(result, operands, program.dtype(variable))
-    order = sorted(kept)
-    equations = [kept[variable] for variable in order]
-    read = {operand for _, _, operands in reads(kept.items()) for operand in operands}
+    equations = sorted(kept.items())
+    read = {operand for _, _, operands in reads(equations) for operand in operands}
     read.update(variable for output in program.outputs for variable in output.variables)
-    n_inputs, n_variables = len(program.inputs), program.n_variables
-    constants = [v for v in range(n_inputs, program.n_leading) if v in read]
-    leading = [*range(n_inputs), *constants, *range(n_variables, n_variables + len(added))]
-    new = {old: number for number, old in enumerate([*leading, *order])}
-    return Program(
-        inputs=program.inputs,
-        constants=(*(program.constants[v - n_inputs] for v in constants), *added.values()),
-        equations=renumbered(equations, new),
-        outputs=tuple(
-            o._replace(variables=tuple(new[v] for v in o.variables)) for o in program.outputs
-        ),
-        guards=tuple(g._replace(variable=new[g.variable]) for g in program.guards),
-    )
+    constants = dict(enumerate(program.constants, start=len(program.inputs)))
+    constants = {variable: constant for variable, constant in constants.items() if variable in read}
+    constants |= enumerate(added.values(), start=program.n_variables)
+    return rewritten(program, equations, constants)
 
 
 def _number(program: Program, added: dict[str, Constant], constant: Constant) -> int:

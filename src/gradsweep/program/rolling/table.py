@@ -29,7 +29,8 @@ class Table:
         offsets: where the operands of each equation begin, and where those of the last end.
         is_product: whether an equation is a product.
         ahead: how far ahead of each equation the first result of the same Loop is.
-        row, step: the number of the row that each equation is in, or -1, and its place there.
+        row, step: the number of the row that each equation is in, or -1, and its place there. They
+            are filled in as steps are found, which leave rows.
     """
 
     n_inputs: int

@@ -13,9 +13,9 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from gradsweep.program.arrays import Variables, elementwise
 from gradsweep.program.builder import Builder
-from gradsweep.program.element_loops.joining import with_joined_loops
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Output, Program
+from gradsweep.program.rolling.joining import with_joined_loops
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import program_dtype, require_dtype
 from gradsweep.tracing.jax.loops import scan, while_

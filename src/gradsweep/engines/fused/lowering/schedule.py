@@ -17,7 +17,7 @@ from gradsweep.engines.fused.lowering.demand import Demand, find_demands
 from gradsweep.engines.fused.lowering.rows import Rows, place_rows, results_together
 from gradsweep.engines.fused.lowering.segments import Segment, cut
 from gradsweep.engines.job import Job
-from gradsweep.program.element_loops.rolling import with_short_bodies
+from gradsweep.program.element_loops.bodies import with_short_bodies
 from gradsweep.program.program import Equation, Program, reads, total_flops
 from gradsweep.program.pruning import ancestors
 

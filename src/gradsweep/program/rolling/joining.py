@@ -7,7 +7,7 @@ Knows nothing of arrays.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gradsweep.program.builder import Builder
@@ -22,7 +22,7 @@ from gradsweep.program.program import (
     Program,
     reads,
 )
-from gradsweep.program.pruning import renumbered
+from gradsweep.program.pruning import rewritten
 
 __all__ = ["with_joined_loops"]
 
@@ -41,7 +41,6 @@ def with_joined_loops(program: Program) -> Program:
         return program
     of_loops = {loop: joint for joint in joints for loop in joint.results}
     order: dict[tuple[Loop, int] | int, tuple[int, Equation]] = {}
-    number = {v: v for v in range(program.n_leading)}
     same: dict[int, int] = {}  # results of several Loops that are one result of their joint
     for variable, equation in sorted(program.numbered(), key=lambda entry: stages[entry[0]]):
         primitive, _, dtype = equation
@@ -51,16 +50,7 @@ def with_joined_loops(program: Program) -> Program:
             key = joint.loop, joint.results[primitive.loop][primitive.number]
             equation = Equation(LoopResult(*key), joint.operands, dtype)
         same[variable] = order.setdefault(key, (variable, equation))[0]
-    number |= {v: new for new, (v, _) in enumerate(order.values(), start=program.n_leading)}
-    number |= {v: number[first] for v, first in same.items()}
-    return replace(
-        program,
-        equations=renumbered([equation for _, equation in order.values()], number),
-        outputs=tuple(
-            o._replace(variables=tuple(number[v] for v in o.variables)) for o in program.outputs
-        ),
-        guards=tuple(g._replace(variable=number[g.variable]) for g in program.guards),
-    )
+    return rewritten(program, [*order.values()], same=same)
 
 
 def _find_stages(program: Program) -> tuple[list[tuple[int, bool, int]], list[list[_Run]]]:

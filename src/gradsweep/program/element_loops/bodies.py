@@ -24,7 +24,7 @@ from gradsweep.program.program import (
     Program,
     reads,
 )
-from gradsweep.program.pruning import renumbered
+from gradsweep.program.pruning import rewritten
 
 __all__ = ["with_short_bodies"]
 
@@ -62,16 +62,7 @@ def _rolled(program: Program) -> Program:
         order += [(v, program.equations[v - program.n_leading]) for v in sorted(stage.single)]
         for runs_together in stage.runs.values():
             order += _loop_over(program, runs_together, units.read_outside(runs_together))
-    number = {v: v for v in range(program.n_leading)}
-    number |= {v: new for new, (v, _) in enumerate(order, start=program.n_leading)}
-    return replace(
-        program,
-        equations=renumbered([equation for _, equation in order], number),
-        outputs=tuple(
-            o._replace(variables=tuple(number[v] for v in o.variables)) for o in program.outputs
-        ),
-        guards=tuple(g._replace(variable=number[g.variable]) for g in program.guards),
-    )
+    return rewritten(program, order)
 
 
 @dataclass
