@@ -157,7 +157,7 @@ class EquationWriter:
             self.lines.append(f"{name}.all{number} = and {b} {needed}, {holds}")
             needed = f"{name}.all{number}"
         self.lines += [
-            self.any(name, needed),
+            self.any_lane(name, needed),
             f"br i1 {name}, label %call{variable}, label %after{variable}",
         ]
         before = self.text.block
@@ -167,7 +167,8 @@ class EquationWriter:
         arms = f"[ %c{variable}, %call{variable} ], [ zeroinitializer, %{before} ]"
         self.lines.append(f"{self.name(variable)} = phi {self.text.type(dtype)} {arms}")
 
-    def any(self, name: str, condition: str) -> str:
+    def any_lane(self, name: str, condition: str) -> str:
+        """Return the line that tells, under a name, whether a condition holds in any lane."""
         b, suffix = self.text.type("bool"), self.text.suffix("bool")
         return f"{name} = call i1 @llvm.vector.reduce.or.{suffix}({b} {condition})"
 

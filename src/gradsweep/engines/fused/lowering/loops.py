@@ -206,7 +206,7 @@ class _BodyWriter(LoopWriter):
             self._compute({v: e for v, e in self.equations.items() if v in first_needed})
             going = self.value(loop.going)
             self.lines += [
-                self.any(f"%{name}.any", going),
+                self.any_lane(f"%{name}.any", going),
                 f"br i1 %{name}.any, label %{name}.rest, label %{name}.after",
             ]
             text.begin_block(f"{name}.rest")

@@ -5,14 +5,13 @@ Variables of a Program enter, lines of a function's body leave.
 Knows nothing of how loops are written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee
-from gradsweep.engines.fused.lowering.contraction import Contractions
 from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
-from gradsweep.engines.fused.lowering.text import KEPT, STORED, Move, Place, Text, Word, stored
-from gradsweep.program.program import Equation, Loop, Program
+from gradsweep.engines.fused.lowering.text import KEPT, STORED, Move, Place, Word, stored
 
 __all__ = ["MemoryWriter", "Row"]
 
@@ -33,19 +32,12 @@ class Row:
 class MemoryWriter(EquationWriter):
     """Writes equations, and moves of what is in memory."""
 
-    def __init__(
-        self,
-        program: Program,
-        loop: Loop | None,
-        equations: Mapping[int, Equation],
-        contracted: Contractions,
-        text: Text,
-        prefix: str,
-        per: Mapping[int, str] | None = None,
-    ):
-        super().__init__(program, loop, equations, contracted, text, prefix, per)
-        self._placed: dict[int, Place] = {}
-        self._n_put = 0
+    _n_put = 0
+
+    @cached_property
+    def _placed(self) -> dict[int, Place]:
+        """The place of each variable that was put into memory, or left there by a loop."""
+        return {}
 
     # -- methods to override
 

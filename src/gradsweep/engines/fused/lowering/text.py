@@ -13,7 +13,6 @@ from typing import NamedTuple
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee
 from gradsweep.engines.fused.lowering.arithmetic.vectors import (
     SCALAR,
-    SUFFIX,
     Body,
     Vectors,
     hexadecimal,
@@ -98,12 +97,7 @@ class Text(Body):
 
     def suffix(self, dtype: str) -> str:
         """Return the spelling of the type in the names of intrinsics."""
-        return f"v{self.lanes}{SUFFIX[dtype]}"
-
-    def next_block(self, label: str) -> None:
-        """End the basic block, and go on with another."""
-        self.lines.append(f"br label %{label}")
-        self.begin_block(label)
+        return self.vectors(dtype).suffix
 
     def split_block(self, label: str) -> None:
         """Begin a new basic block, before the last becomes too long for LLVM.
@@ -118,13 +112,13 @@ class Text(Body):
         self._n_loops += 1
         return f"loop{self._n_loops}"
 
-    def place(self, name: str, place: "Place") -> str:
+    def place(self, name: str, place: Place) -> str:
         """Return the address of a vector that is kept."""
         offset = place.number * self.lanes
         self.lines.append(f"{name}.a = getelementptr i64, ptr {place.base}, i64 {offset}")
         return f"{name}.a"
 
-    def place_at(self, name: str, first: "Place", step: int, index: str) -> str:
+    def place_at(self, name: str, first: Place, step: int, index: str) -> str:
         """Return the address of the vector that is `index` steps from the place `first`."""
         self.lines += [
             f"{name}.n = mul i64 {index}, {step * self.lanes}",
@@ -151,7 +145,7 @@ class Text(Body):
         ]
         self.begin_block(f"{name}.after")
 
-    def move(self, moves: Sequence["Move"]) -> None:
+    def move(self, moves: Sequence[Move]) -> None:
         """Write copies of vectors; those that go on by equal steps are one loop."""
         first = 0
         while first < len(moves):
@@ -171,7 +165,7 @@ class Text(Body):
                     self._move(move, (0, 0), "0")
             first += n
 
-    def _move(self, move: "Move", steps: tuple[int, int], index: str) -> None:
+    def _move(self, move: Move, steps: tuple[int, int], index: str) -> None:
         self._n_moves += 1
         name, (target, source, dtype) = f"%moved{self._n_moves}", move
         load = self.load if isinstance(source, Place) else self.load_same
@@ -181,12 +175,12 @@ class Text(Body):
             address = self.along(name, address, dtype)
         self.store(name, address, dtype, value)
 
-    def _at(self, name: str, first: "Place | Word", step: int, index: str) -> str:
+    def _at(self, name: str, first: Place | Word, step: int, index: str) -> str:
         if isinstance(first, Place):
             return self.place_at(name, first, step, index)
         return self.word_at(name, first, step, index)
 
-    def word_at(self, name: str, first: "Word", step: int, index: str) -> str:
+    def word_at(self, name: str, first: Word, step: int, index: str) -> str:
         """Return the address of the word of the table that is `index` steps from `first`."""
         self.lines += [
             f"{name}.n = mul i64 {index}, {step}",

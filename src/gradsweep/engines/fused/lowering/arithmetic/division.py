@@ -102,13 +102,19 @@ def write_watched_quotient(
 
     Where a digit might be lost, or x is infinite, one of the processor's flags is raised.
     """
+    _write_corrected(body, vectors, result, x, d, z, into=result)
+
+
+def _write_corrected(
+    body: Body, vectors: Vectors, result: str, x: str, d: str, z: str, into: str
+) -> None:
+    """Write q = x z, as `result`.q, and q + (x - q d) z. A positive d has a zero keep its sign."""
     body.lines += [
         f"{result}.q = fmul {vectors.type} {x}, {z}",
         f"{result}.m = fneg {vectors.type} {x}",
         vectors.fma(f"{result}.r", f"{result}.q", d, f"{result}.m"),
-        # In this order a zero keeps its sign.
         f"{result}.n = fneg {vectors.type} {result}.r",
-        vectors.fma(result, f"{result}.n", z, f"{result}.q"),
+        vectors.fma(into, f"{result}.n", z, f"{result}.q"),
     ]
 
 
@@ -121,12 +127,8 @@ def write_quotient(
         outside: the lanes where z must not be trusted, if it is not NaN there.
     """
     t, b, label = vectors.type, vectors.truths, result.removeprefix("%")
+    _write_corrected(body, vectors, result, x, d, z, into=f"{result}.s")
     body.lines += [
-        f"{result}.q = fmul {t} {x}, {z}",
-        f"{result}.m = fneg {t} {x}",
-        vectors.fma(f"{result}.r", f"{result}.q", d, f"{result}.m"),
-        f"{result}.n = fneg {t} {result}.r",
-        vectors.fma(f"{result}.s", f"{result}.n", z, f"{result}.q"),
         # A zero keeps its sign, which the sum may lose.
         f"{result}.c = fcmp une {t} {result}.q, zeroinitializer",
         f"{result}.p = select {b} {result}.c, {t} {result}.s, {t} {result}.q",
@@ -145,8 +147,8 @@ def write_quotient(
     ]
     before = body.block
     body.begin_block(f"{label}.exact")
-    body.lines += [f"{result}.x = fdiv {t} {x}, {d}", f"br label %{label}.done"]
-    body.begin_block(f"{label}.done")
+    body.lines.append(f"{result}.x = fdiv {t} {x}, {d}")
+    body.next_block(f"{label}.done")
     arms = f"[ {result}.p, %{before} ], [ {result}.x, %{label}.exact ]"
     body.lines.append(f"{result} = phi {t} {arms}")
 

@@ -82,6 +82,11 @@ class Body:
         self.block = label
         self.lines.append(f"{label}:")
 
+    def next_block(self, label: str) -> None:
+        """End the basic block, and go on with another."""
+        self.lines.append(f"br label %{label}")
+        self.begin_block(label)
+
 
 def write_in_parts(
     body: Body,
