@@ -37,7 +37,6 @@ __all__ = [
 
 MAX_BRANCHES = 64
 
-
 Leaves = Mapping[str, Leaf]
 
 
@@ -147,7 +146,8 @@ def split(
 def _follow(known: Sequence[Trace], sweep: _Subset) -> tuple[list[Branch], _Subset | None]:
     """Give points to the first known trace that holds there; return those that are left too."""
     branches: list[Branch] = []
-    taken, along = np.zeros((), bool), tuple[str, ...]()
+    along: tuple[str, ...] = ()
+    taken = np.zeros((), bool)  # over those axes
     for traced, holds, dims in _where_they_hold(known, sweep):
         both = tuple(axis for axis in sweep.axes if axis in {*along, *dims})
         is_taken = _spread(taken, along, both, sweep.axes)
@@ -201,20 +201,20 @@ def _where_they_hold(
     """Yield each trace with where it holds, over the axes that its guards vary with; these too."""
     guarded = tuple(traced for traced in traces if traced.program and traced.program.guards)
     together = _check(guarded, subset) if guarded else None
-    found = iter(() if together is None else together(subset))
+    checks = [together] if together else (_check((traced,), subset) for traced in guarded)
+    found = (entry for check in checks if check for entry in check(subset))
     for traced in traces:
-        if not traced.program or not traced.program.guards:
-            yield traced, np.ones((), dtype=bool), ()
-        elif together is not None:
+        if traced.program and traced.program.guards:
             yield traced, *next(found)
         else:
-            alone = _check((traced,), subset)
-            assert alone is not None
-            yield traced, *next(alone(subset))
+            yield traced, np.ones((), dtype=bool), ()
 
 
 def _check(traces: tuple[Trace, ...], subset: _Subset) -> "_Check | None":
-    """Return what tells where traces hold; None where one kernel would compute far too much."""
+    """Return what tells where traces hold; None where one kernel would compute far too much.
+
+    There is always one for a single trace.
+    """
     form = tuple((key, leaf.dims, leaf.part_dims) for key, leaf in subset.leaves.items())
 
     def make() -> _Check | None:
