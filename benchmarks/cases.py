@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import closed_forms
 
-__all__ = ["CASES", "LONG_PROGRAM", "Case", "Problem"]
+__all__ = ["CASES", "LONG_PROGRAM", "TITLES", "Case", "Problem"]
 
 Value = float | np.ndarray
 
@@ -299,7 +299,7 @@ _ROWS = [
 ]
 CASES = {case.name: case for case in _ROWS}
 
-# Only its first result is timed: it is here because it unrolls to some 30,000 equations.
+# Only its first result is timed: it is here because it is traced as some 30,000 equations.
 LONG_PROGRAM = Case(
     name="long-program",
     title="Lotka-Volterra unrolled, gradient in reverse",
@@ -309,3 +309,6 @@ LONG_PROGRAM = Case(
     mode="reverse",
     **_LOTKA_VOLTERRA,
 )
+
+# What readers see of each case.
+TITLES = {case.name: case.title for case in (*CASES.values(), LONG_PROGRAM)}

@@ -9,7 +9,7 @@ import math
 import drjit as dr
 
 from benchmarks.functions.lotka_volterra import N_STEPS, Y0, runge_kutta_step
-from examples.ur5 import JOINTS, Joint
+from benchmarks.functions.matrices import tool_position
 
 __all__ = ["arm", "lotka_volterra", "price"]
 
@@ -23,10 +23,7 @@ def price(S, K, T, r, sigma):
 
 def arm(q):
     """Return x, y and z of the tool, in metres, from the six joint angles in radians."""
-    rows = [[1.0 if i == j else 0.0 for j in range(4)] for i in range(4)]
-    for angle, joint in zip(q, JOINTS, strict=True):
-        rows = _product(rows, _joint_transform(angle, joint))
-    return [row[3] for row in rows[:3]]
+    return tool_position(q, dr.sincos)
 
 
 def lotka_volterra(alpha, beta, delta, gamma, x0):
@@ -47,29 +44,3 @@ def lotka_volterra(alpha, beta, delta, gamma, x0):
 
 def _normal_cdf(x):
     return 0.5 + 0.5 * dr.erf(x / math.sqrt(2))
-
-
-def _joint_transform(angle, joint: Joint):
-    sin, cos = dr.sincos(angle)
-    cos_alpha, sin_alpha = math.cos(joint.alpha), math.sin(joint.alpha)
-    return [
-        [cos, -sin * cos_alpha, sin * sin_alpha, joint.a * cos],
-        [sin, cos * cos_alpha, -cos * sin_alpha, joint.a * sin],
-        [0.0, sin_alpha, cos_alpha, joint.d],
-        [0.0, 0.0, 0.0, 1.0],
-    ]
-
-
-def _product(A, B):
-    """Return the product of two matrices of numbers and arrays, without the terms that are 0."""
-    return [
-        [
-            sum(a * b for a, b in zip(row, column) if not (_is_zero(a) or _is_zero(b)))
-            for column in zip(*B)
-        ]
-        for row in A
-    ]
-
-
-def _is_zero(entry) -> bool:
-    return isinstance(entry, float) and entry == 0.0

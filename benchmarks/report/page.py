@@ -5,7 +5,7 @@ Rows enter, text leaves. Nothing is measured here.
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.cases import CASES, LONG_PROGRAM
+from benchmarks.cases import CASES, TITLES
 from benchmarks.race import Row
 from benchmarks.report.families import FAMILIES, OURS
 from benchmarks.report.verdict import compared, fastest, slowest, written
@@ -13,7 +13,6 @@ from gradsweep.support.duration import format_seconds
 
 __all__ = ["page"]
 
-_TITLES = {case.name: case.title for case in (*CASES.values(), LONG_PROGRAM)}
 _SHOWN = [name for name, family in FAMILIES.items() if family.label]
 # Those that someone would choose for speed: sentences name them.
 _NAMED = ("C", "Dr.Jit", "heyoka", "JAX", "torch.compile")
@@ -24,7 +23,7 @@ def page(rows: Sequence[Row], first: Sequence[Row], machine: str) -> str:
     sections = [f"Measured on {machine}."]
     for name in CASES:
         if found := [row for row in rows if row.case == name]:
-            sections += [f"### {_TITLES[name]}", *_case(found)]
+            sections += [f"### {TITLES[name]}", *_case(found)]
     if first:
         sections += ["### From the first call to the first result", _first_results(first)]
     return "\n\n".join(sections) + "\n"
@@ -84,7 +83,7 @@ def _first_results(first: Sequence[Row]) -> str:
     lines = [["case", "in a fresh process, frameworks imported", "first result"]]
     for row in first:
         told = row.reason if row.first_seconds is None else format_seconds(row.first_seconds)
-        lines.append([_TITLES[row.case], row.rival, told])
+        lines.append([TITLES[row.case], row.rival, told])
     return _table(lines, n_words=2)
 
 

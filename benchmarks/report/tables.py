@@ -5,7 +5,7 @@ Rows enter, text leaves. Nothing is measured here.
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.cases import CASES, LONG_PROGRAM
+from benchmarks.cases import TITLES
 from benchmarks.race import Row
 from benchmarks.report.families import FAMILIES, OURS
 from benchmarks.report.verdict import compared, fastest, slowest, times_as_long, written
@@ -13,7 +13,6 @@ from gradsweep.support.duration import format_seconds
 
 __all__ = ["first_results_table", "summary", "table"]
 
-_TITLES = {case.name: case.title for case in (*CASES.values(), LONG_PROGRAM)}
 _OTHERS = [name for name in FAMILIES if not name.startswith(("C,", "gradsweep")) and name != "C"]
 _HEADER = ("rival", "memory", "first", "median", "quartiles", "/ ours", "/ C")
 _REASON_WIDTH = 96
@@ -28,7 +27,7 @@ def table(rows: Sequence[Row]) -> str:
     hand_written = fastest(rows, ["C"])
     into, anew, _ = (slowest(rows, [family]) for family in OURS)
     body = [_cells(row, into if row.reuses_buffers else anew, hand_written) for row in rows]
-    title = f"{_TITLES[rows[0].case]}: {rows[0].n_points:,} points"
+    title = f"{TITLES[rows[0].case]}: {rows[0].n_points:,} points"
     return f"{title}\n{_aligned([_HEADER, *body])}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 
 from benchmarks.race import Row
+from gradsweep.comparison.sentence import factor
 from gradsweep.support.duration import format_seconds
 
 __all__ = ["compared", "fastest", "ratio", "slowest", "times_as_long", "written"]
@@ -35,8 +36,8 @@ def compared(row: Row, other: Row) -> str:
     if low <= 1 <= high or f"{max(middle, 1 / middle):.1f}" == "1.0":
         return "as fast as"
     if middle < 1:
-        return f"{_factor(1 / middle)} times faster than"
-    return f"{_factor(middle)} times slower than"
+        return f"{factor(1 / middle)} times faster than"
+    return f"{factor(middle)} times slower than"
 
 
 def fastest(rows: Sequence[Row], families: Sequence[str]) -> Row | None:
@@ -54,10 +55,6 @@ def slowest(rows: Sequence[Row], families: Sequence[str]) -> Row | None:
 def written(row: Row | None) -> str:
     """Write the time of a call; "-" where there is none."""
     return format_seconds(row.seconds) if row and row.seconds is not None else "-"
-
-
-def _factor(times: float) -> str:
-    return f"{times:.1f}" if times < 10 else f"{times:,.0f}"
 
 
 def _ratios(row: Row, other: Row) -> list[float]:

@@ -10,7 +10,7 @@ from gradsweep.comparison.race import Row
 from gradsweep.comparison.rivals import LABELLED
 from gradsweep.comparison.times import Times
 
-__all__ = ["count", "listed", "overlap", "sentence"]
+__all__ = ["count", "factor", "listed", "overlap", "sentence"]
 
 _FAMILIES = ("gradsweep", "JAX", "torch")
 _HANDS = ("JAX", "torch")
@@ -76,11 +76,12 @@ def _beside(row: Row, other: Row) -> str:
     if middle < 1:
         least, middle, most, word = 1 / most, 1 / middle, 1 / least, "slower"
     if most > _OPEN * least:
-        return f"{_factor(least)} to {_factor(most)} x {word} than"
-    return f"{_factor(middle)} x {word} than"
+        return f"{factor(least)} to {factor(most)} x {word} than"
+    return f"{factor(middle)} x {word} than"
 
 
-def _factor(times: float) -> str:
+def factor(times: float) -> str:
+    """Write how many times as fast something is."""
     return f"{times:.1f}" if times < 10 else f"{times:,.0f}"
 
 
