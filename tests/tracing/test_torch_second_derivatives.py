@@ -137,6 +137,72 @@ def test_control_logarithms_of_nothing_are_noticed(monkeypatch):
     )
 
 
+# -- products along a direction, where a row of the Hessian that they do not need is 0 / 0
+
+UNWEIGHTED = (0.0, 1.0, 0.0)
+
+
+def _unweighted_logcumsumexp(x, w):
+    """The weight of two terms is zero: torch's rule takes the logarithm of it for df/dw."""
+    weight = torch.tensor(UNWEIGHTED, dtype=torch.float64)
+    return (weight * torch.logcumsumexp(w, 0)).sum() * x
+
+
+def _weighted_by_an_argument(x, w):
+    return x * torch.logcumsumexp(w, 0)[2] + (x - x) * torch.logcumsumexp(w * 2.0, 0)[1]
+
+
+def _beside_an_unused_argument(x, w, unused):
+    return _unweighted_logcumsumexp(x, w)
+
+
+def _of_two_outputs(x, w):
+    weight = torch.tensor(UNWEIGHTED, dtype=torch.float64)
+    return {"p": (weight * torch.logcumsumexp(w, 0)).sum() * x, "q": x * weight}
+
+
+W = np.array([[0.3, -0.7, 1.1], [2.0, 0.1, -0.4]])
+
+
+def _softmax(w, n):
+    e = np.exp(w[:, :n])
+    return np.pad(e / e.sum(1, keepdims=True), ((0, 0), (0, 3 - n)))
+
+
+# d/dw of df/dx is the softmax of the first n numbers.
+PRODUCTS = {
+    _unweighted_logcumsumexp: 2,
+    _weighted_by_an_argument: 3,
+    _beside_an_unused_argument: 2,
+    _of_two_outputs: 2,
+}
+
+
+@pytest.mark.parametrize("engine", ["fused", "reference", "torch", "loop"])
+@pytest.mark.parametrize("mode", ["auto", "reverse"])
+@pytest.mark.parametrize("f", PRODUCTS, ids=lambda f: f.__name__[1:])
+def test_a_product_along_a_direction_needs_no_other_row(f, mode, engine):
+    more = {"unused": 1.5} if f is _beside_an_unused_argument else {}
+    sweep = gs.Sweep(x=("point", X[:2]), w=("point", W), **more)
+    found = gs.broadcast(gs.hvp(f, sweep, {"x": 2.0}, mode=mode, engine=engine))
+    by_w = next(array for name, array in found.data_vars.items() if name.endswith("_w"))
+    np.testing.assert_allclose(by_w, 2 * _softmax(W, PRODUCTS[f]), rtol=1e-12)
+    for name, rest in found.data_vars.items():
+        if not name.endswith("_w"):
+            np.testing.assert_array_equal(rest, 0.0)
+
+
+def test_control_a_product_by_rows_is_noticed(monkeypatch):
+    module = importlib.import_module("gradsweep.tracing.torch.ad")
+    monkeypatch.setattr(module._Arrays, "along", "forward")
+    must_fail(
+        test_a_product_along_a_direction_needs_no_other_row,
+        _unweighted_logcumsumexp,
+        "reverse",
+        "reference",
+    )
+
+
 # -- operations whose first derivative by one argument is chosen by the value of the other
 
 # Each with points where it is chosen, and d/dx of df/dy there, which torch's backward says. What it

@@ -32,6 +32,10 @@ class AD(Protocol):
         """The mode that differentiates gradients for Hessians, by default."""
 
     @property
+    def along(self) -> Mode:
+        """The mode that differentiates gradients along one direction, by default."""
+
+    @property
     def is_symmetric(self) -> bool:
         """Whether Hessians are sure to be symmetric: no rule of the user's own was met."""
 
@@ -129,14 +133,13 @@ class _Point:
         y, pull = ad.vjp(function, x)
         return y, ad.over_basis(pull, y)
 
-    def push(
-        self, function: Callable, x: Arrays, v: Arrays, mode: Mode
-    ) -> tuple[Arrays, Sequence[Array]]:
-        """Return y = function(x) and J v, in reverse mode by the rows of J."""
+    def push(self, v: Arrays, mode: Mode) -> Sequence[Array]:
+        """Return J v, in reverse mode by the rows of J."""
         if mode == "forward":
-            return self.ad.jvp(function, x, v)
-        y, table = self.jacobian(function, x, "reverse")
-        return y, [self._sum(self._times(row, v)) for row in table]
+            self.y, pushed = self.ad.jvp(self.f, self.x, v)
+            return pushed
+        self.y, table = self.jacobian(self.f, self.x, "reverse")
+        return [self._sum(self._times(row, v)) for row in table]
 
     def pull(self, w: Callable[[], Arrays], mode: Mode) -> Sequence[Array]:
         """Return w J, in forward mode by the columns of J; `w` is called once y is known."""
@@ -250,7 +253,7 @@ class _Point:
 
     def jvp(self) -> Rows:
         mode: Mode = "reverse" if self.derivative.mode == "reverse" else "forward"
-        self.y, dy = self.push(self.f, self.x, self.tangent, mode)
+        dy = self.push(self.tangent, mode)
         return self.label("jvp", [()], [[array] for array in dy])
 
     def vjp(self) -> Rows:
@@ -274,12 +277,43 @@ class _Point:
         return rows
 
     def hvp(self) -> Rows:
-        n, asked = len(self.x), self.derivative.outer
-        outer: Mode = "reverse" if asked == "reverse" else "forward"
-        _, products = self.push(self.partials, self.x, self.tangent, outer)
+        asked = self.derivative.outer
+        outer = self.ad.along if asked == "auto" else asked
+        if outer == "reverse":
+            return self.label("hvp", self.singly, self._hvp_by_pullback())
+        _, products = self.ad.jvp(self.partials, self.x, self.tangent)
         self.y = self.f(*self.x)
-        table = [products[start : start + n] for start in range(0, len(products), n)]
-        return self.label("hvp", self.singly, table)
+        return self.label("hvp", self.singly, self._by_output(products))
+
+    def _by_output(self, products: Sequence[Array]) -> Partials:
+        n = len(self.x)
+        return [products[start : start + n] for start in range(0, len(products), n)]
+
+    def _hvp_by_pullback(self) -> Partials:
+        """Return v H for each output, by one pullback; where H may not be symmetric, H v."""
+        ad, v = self.ad, self.tangent
+        partials, pull = ad.vjp(self.partials, self.x)
+        if not ad.is_symmetric:
+            if self.derivative.outer == "auto":
+                _, products = ad.jvp(self.partials, self.x, v)
+            else:
+                products = [self._sum(self._times(row, v)) for row in ad.over_basis(pull, partials)]
+            self.y = self.f(*self.x)
+            return self._by_output(products)
+        self.y = self.f(*self.x)
+
+        def along_v(w: Arrays) -> Arrays:
+            """Pull the cotangents back of which w, of the outputs, is the factor beside v."""
+            cotangents = iter(partials)
+            return pull([self._outer(weight, t, next(cotangents)) for weight in w for t in v])
+
+        return ad.over_basis(along_v, self.y)
+
+    def _outer(self, a: Array | None, b: Array | None, like: Array) -> Array | None:
+        """Return the outer product of a and b, with the shape of `like`; None counts as zeros."""
+        if a is None or b is None:
+            return self.ad.nothing_like(like)
+        return a.reshape((*a.shape, *(1,) * len(b.shape))) * b
 
 
 _QUANTITIES: dict[str, Callable[[_Point], Rows]] = {

@@ -41,6 +41,7 @@ class JaxAD:
     """
 
     outer: Mode = "forward"
+    along: Mode = "forward"
 
     def __init__(self, dtype: str, keeps_bools: bool, is_symmetric: bool = True):
         self.dtype = dtype

@@ -60,6 +60,9 @@ class _Arrays:
     """
 
     outer: Mode = "reverse"
+    # A pushforward is the transpose of a pullback, which takes a choice at its start that the
+    # formula takes at its end. A second pullback takes no more operations, and has no such step.
+    along: Mode = "reverse"
 
     def __init__(self, dtype: torch.dtype, rules: Rules = _FRAMEWORKS_OWN):
         self.dtype, self.rules = dtype, rules

@@ -22,6 +22,7 @@ from gradsweep.tracing.compose import AD, compose
 from gradsweep.tracing.torch.ad import FunctionalAD, TorchAD, float_dtype
 from gradsweep.tracing.torch.control import is_compiler_loaded
 from gradsweep.tracing.torch.dtype import Float64Mode
+from gradsweep.tracing.torch.graph import Rules
 from gradsweep.tracing.torch.lost import require_no_cut, require_whole
 from gradsweep.tracing.torch.meaning import Watch
 from gradsweep.tracing.torch.recording import (
@@ -92,7 +93,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
         is_unbranched=recording.is_unbranched,
         function=bound.function,
     )
-    if not _is_transposed(derivative):
+    if not _is_transposed(derivative, rules):
         return found
     safe = _by_rows(derivative)
     by_rows = replace(
@@ -181,7 +182,7 @@ def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
     return bool(((a - b)[known].abs() <= tolerance).all())
 
 
-def _is_transposed(derivative: Derivative) -> bool:
+def _is_transposed(derivative: Derivative, rules: Rules) -> bool:
     """Tell whether a derivative takes pushforwards, which are transposes of pullbacks.
 
     A formula of torch's may end with a choice, because its factors are NaN where nothing is chosen:
@@ -189,8 +190,8 @@ def _is_transposed(derivative: Derivative) -> bool:
     """
     if derivative.quantity == "jvp":
         return derivative.mode != "reverse"
-    if derivative.quantity == "hvp":
-        return "forward" in (derivative.mode, derivative.outer) or derivative.outer == "auto"
+    if derivative.quantity == "hvp" and derivative.outer == "auto" and not rules.are_symmetric:
+        return True
     return "forward" in (derivative.mode, derivative.outer)
 
 
