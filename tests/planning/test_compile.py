@@ -264,3 +264,45 @@ def test_a_forked_child_does_not_wait_for_a_call_of_its_parents():
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     raise AssertionError("the child waits for a lock that nobody holds")
+
+
+# -- both orders of a mixed second derivative, of which one is computed
+
+
+def mixed(x, w):
+    return (x**2 * w[0] + x * w[1] ** 3) * w[0]
+
+
+def _by_x_and_w(x):
+    return np.stack([4 * x * 2.0 + 27.0, 27.0 * 2.0 + 0 * x], axis=-1)
+
+
+@pytest.mark.parametrize("n", [5, 4000, 30000])
+@pytest.mark.parametrize("engine", ["fused", "reference"])
+def test_both_orders_are_written_into_arrays_of_their_own(n, engine):
+    x, w = np.linspace(1.0, 2.0, n), np.array([2.0, 3.0])
+    kernel = gs.compile(gs.hessian, mixed, gs.Sweep(x=x, w=((), w)), engine=engine)
+    out = {name: np.full(array.shape, -7.0) for name, array in kernel().items()}
+    for values in (x, -x):
+        found = kernel(x=values, out=out)
+        for name in ("d2mixed_dx_dw", "d2mixed_dw_dx"):
+            assert found[name] is out[name]
+            np.testing.assert_allclose(found[name], _by_x_and_w(values), rtol=1e-14)
+
+
+def test_the_results_of_an_earlier_call_are_taken_again_with_both_orders():
+    kernel = gs.compile(gs.hessian, lambda x, y: x**2 * y, gs.Sweep(x=[1.0, 2.0], y=3.0))
+    found = kernel()
+    again = kernel(x=[3.0, 4.0], out=found)
+    assert again["d2f_dy_dx"] is found["d2f_dy_dx"]
+    np.testing.assert_array_equal(found["d2f_dy_dx"], [6.0, 8.0])
+
+
+def test_an_array_for_the_other_order_has_the_right_shape_and_memory_of_its_own():
+    x, w = np.linspace(1.0, 2.0, 5), np.array([2.0, 3.0])
+    kernel = gs.compile(gs.hessian, mixed, gs.Sweep(x=x, w=((), w)))
+    with pytest.raises(SweepError, match=r"out\['d2mixed_dw_dx'\] has shape \(5, 3\)"):
+        kernel(out=kernel() | {"d2mixed_dw_dx": np.empty((5, 3))})
+    first = kernel()
+    with pytest.raises(SweepError, match="shares memory with another result"):
+        kernel(out=first | {"d2mixed_dw_dx": first["d2mixed_dx_dw"][::-1]})

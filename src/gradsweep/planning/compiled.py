@@ -67,6 +67,7 @@ class CompiledQuantity:
         self._identity = _identity_of(request.bound.function)
         untouched = self.plan.allocate(np.empty)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
+        self._transposes = self.dims.keys() - {*_names(self.plan)}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = DirectCalls(self.plan, self._traces, options)
 
@@ -98,10 +99,17 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        if not self._origin:
-            found = self._direct(values, out)
-            if found is not None:
-                return found
+        found = None if self._origin else self._direct(values, out)
+        if found is None:
+            found = self._planned_anew(out, values)
+        if out is not None:
+            for name in self._transposes.intersection(out):
+                _write_transpose(found, out, name)
+        return found
+
+    def _planned_anew(
+        self, out: Mapping[str, Any] | None, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
         changed = {
             leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
         }
@@ -213,6 +221,19 @@ def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
             f"{like.shape} and {like.dtype}."
         )
     return array
+
+
+def _write_transpose(found: dict[str, Any], out: Mapping[str, Any], name: str) -> None:
+    """Write a mixed derivative into an array given for its other order, unless it is there."""
+    written = np.asarray(found[name])
+    array = _buffer(out, name, written)
+    if not np.shares_memory(array, written):
+        array[...] = written
+    elif (array.ctypes.data, array.strides) != (written.ctypes.data, written.strides):
+        raise SweepError(
+            f"out[{name!r}] shares memory with another result; give it an array of its own."
+        )
+    found[name] = out[name]
 
 
 def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:

@@ -297,7 +297,8 @@ class _Point:
             if self.derivative.outer == "auto":
                 _, products = ad.jvp(self.partials, self.x, v)
             else:
-                products = [self._sum(self._times(row, v)) for row in ad.over_basis(pull, partials)]
+                rows = ad.over_basis(pull, partials)
+                products = tuple(self._sum(self._times(row, v)) for row in rows)
             self.y = self.f(*self.x)
             return self._by_output(products)
         self.y = self.f(*self.x)
@@ -305,7 +306,7 @@ class _Point:
         def along_v(w: Arrays) -> Arrays:
             """Pull the cotangents back of which w, of the outputs, is the factor beside v."""
             cotangents = iter(partials)
-            return pull([self._outer(weight, t, next(cotangents)) for weight in w for t in v])
+            return pull(tuple(self._outer(a, b, next(cotangents)) for a in w for b in v))
 
         return ad.over_basis(along_v, self.y)
 
