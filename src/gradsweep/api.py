@@ -1,6 +1,7 @@
 """The quantities that a user calls.
 
-A function, a Sweep and options enter; an xarray.Dataset leaves.
+A function, a Sweep and options enter; an xarray.Dataset leaves. In place of the Sweep, a call may
+give the arguments of the function by name: `gs.gradient(price, S=spots, K=100.0)`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from gradsweep.planning.options import (
     DerivativeOptions,
     Options,
     RunOptions,
+    also_by_name,
+    quantity_name,
     read_options,
     require_in_memory,
 )
@@ -20,7 +23,7 @@ from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.request import Request, make_request
 from gradsweep.request.sweep import Sweep
-from gradsweep.support.errors import ArgumentError, nearest
+from gradsweep.support.errors import ArgumentError
 
 if TYPE_CHECKING:
     import xarray
@@ -44,6 +47,7 @@ __all__ = [
 Function = Callable[..., Any]
 
 
+@also_by_name
 def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.Dataset":
     """Compute f itself at every point of a sweep.
 
@@ -64,6 +68,7 @@ def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.D
     return plan("value", f, sweep, **options).run()
 
 
+@also_by_name
 def gradient(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
     """Compute the gradient of a scalar function at every point of a sweep.
 
@@ -83,6 +88,7 @@ def gradient(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
     return plan("gradient", f, sweep, **options).run()
 
 
+@also_by_name
 def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
     """Compute the Jacobian J of a function at every point of a sweep.
 
@@ -101,6 +107,7 @@ def jacobian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
     return plan("jacobian", f, sweep, **options).run()
 
 
+@also_by_name
 def jvp(
     f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
 ) -> "xarray.Dataset":
@@ -124,6 +131,7 @@ def jvp(
     return plan("jvp", f, sweep, tangent, **options).run()
 
 
+@also_by_name
 def contributions(
     f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
 ) -> "xarray.Dataset":
@@ -146,6 +154,7 @@ def contributions(
     return plan("contributions", f, sweep, tangent, **options).run()
 
 
+@also_by_name
 def vjp(
     f: Function, sweep: Sweep, cotangent: Any, **options: Unpack[DerivativeOptions]
 ) -> "xarray.Dataset":
@@ -168,6 +177,7 @@ def vjp(
     return plan("vjp", f, sweep, cotangent, **options).run()
 
 
+@also_by_name
 def hessian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
     """Compute all second derivatives of a function at every point of a sweep.
 
@@ -184,6 +194,7 @@ def hessian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> 
     return plan("hessian", f, sweep, **options).run()
 
 
+@also_by_name
 def hvp(
     f: Function, sweep: Sweep, tangent: Mapping[str, Any], **options: Unpack[DerivativeOptions]
 ) -> "xarray.Dataset":
@@ -205,6 +216,7 @@ def hvp(
     return plan("hvp", f, sweep, tangent, **options).run()
 
 
+@also_by_name
 def compile(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> CompiledQuantity:
@@ -226,6 +238,7 @@ def compile(
     return CompiledQuantity(request, replace(chosen.computing, is_reused=True))
 
 
+@also_by_name
 def plan(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> Plan:
@@ -263,12 +276,7 @@ def requested(
     Raises:
         ArgumentError: when there is no such quantity or option, or the direction is missing.
     """
-    name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
-    if name not in QUANTITIES:
-        raise ArgumentError(
-            f"{quantity!r} is no quantity; there are {', '.join(QUANTITIES)}."
-            f"{nearest(name, QUANTITIES)}"
-        )
+    name = quantity_name(quantity)
     kind = QUANTITIES[name].direction
     if kind and kind in options:
         direction = (*direction, options[kind])

@@ -20,7 +20,7 @@ from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
-from gradsweep.planning.options import require_in_memory
+from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES, Derivative
@@ -46,6 +46,7 @@ _MOST_ENTRIES = 1000
 _RELATIVE = {"float64": 1e-9, "float32": 1e-4}
 
 
+@also_by_name
 def check(
     f: Callable[..., Any],
     sweep: Sweep,

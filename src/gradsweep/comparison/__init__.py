@@ -20,7 +20,7 @@ from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
-from gradsweep.planning.options import require_in_memory
+from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.request.partition import n_points
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
@@ -29,6 +29,7 @@ from gradsweep.support.errors import ArgumentError, SweepError, nearest
 __all__ = ["RIVALS", "Comparison", "Rival", "Row", "compare"]
 
 
+@also_by_name
 def compare(
     f: Callable[..., Any],
     sweep: Sweep,

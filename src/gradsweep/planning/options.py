@@ -1,23 +1,42 @@
 """The options of a call, sorted by what they are for.
 
 Options by name enter; ComputeOptions, DestinationOptions and the options of the request itself
-leave. Nothing is opened, imported or decided here.
+leave. A call without a Sweep has the arguments of f among them, which become one. Nothing is
+opened, imported or decided here.
 """
 
+import functools
+import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict
+from typing import Any, Concatenate, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from gradsweep.engines.choice import ComputeOptions, EngineName
 from gradsweep.request.framework import FrameworkName
+from gradsweep.request.function import function_name, parameters_of
 from gradsweep.request.quantities import QUANTITIES, Mode
+from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.results.statistics import Statistic
 from gradsweep.running.destination import DestinationOptions
 from gradsweep.running.run import OnError
 from gradsweep.support.errors import ArgumentError, nearest
 
-__all__ = ["DerivativeOptions", "Options", "RunOptions", "read_options", "require_in_memory"]
+__all__ = [
+    "DerivativeOptions",
+    "Options",
+    "RunOptions",
+    "also_by_name",
+    "quantity_name",
+    "read_options",
+    "require_in_memory",
+]
+
+Function = Callable[..., Any]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Found = TypeVar("Found", covariant=True)
 
 
 class RunOptions(TypedDict, total=False):
@@ -102,8 +121,7 @@ def read_options(quantity: str, given: Mapping[str, Any]) -> Options:
     Raises:
         ArgumentError: when the quantity has no option of that name, or its value is impossible.
     """
-    kind = DerivativeOptions if QUANTITIES[quantity].order else RunOptions
-    allowed = kind.__annotations__
+    allowed = _options_of(quantity)
     for name in given:
         if name not in allowed:
             raise ArgumentError(
@@ -117,6 +135,31 @@ def read_options(quantity: str, given: Mapping[str, Any]) -> Options:
     )
 
 
+def _options_of(quantity: str) -> Collection[str]:
+    kind = DerivativeOptions if QUANTITIES[quantity].order else RunOptions
+    return kind.__annotations__
+
+
+def quantity_name(quantity: Any) -> str:
+    """Return the name of a quantity, given as one of gradsweep's functions or by its name.
+
+    Raises:
+        ArgumentError: when there is no such quantity.
+    """
+    name = quantity if isinstance(quantity, str) else getattr(quantity, "__name__", "")
+    if name not in QUANTITIES or not (isinstance(quantity, str) or _is_own(quantity)):
+        raise ArgumentError(
+            f"{quantity!r} is no quantity; there are {', '.join(QUANTITIES)}."
+            f"{nearest(name, QUANTITIES)}"
+        )
+    return name
+
+
+def _is_own(quantity: Any) -> bool:
+    """Tell whether a function is gradsweep's own, not one of the user's by the same name."""
+    return getattr(quantity, "__module__", None) == "gradsweep.api"
+
+
 def require_in_memory(caller: str, given: Mapping[str, Any], why: str) -> None:
     """Refuse the options of a destination, for callers that have none.
 
@@ -126,3 +169,122 @@ def require_in_memory(caller: str, given: Mapping[str, Any], why: str) -> None:
     for name in _DESTINATION:
         if name in given:
             raise ArgumentError(f"{caller} has no option {name!r}: {why}.")
+
+
+class _OfFunction(Protocol[P, Found]):
+    """What is called with f and a Sweep, or with f and its arguments by name."""
+
+    @overload
+    def __call__(
+        self, f: Function, sweep: Sweep, /, *rest: P.args, **options: P.kwargs
+    ) -> Found: ...
+    @overload
+    def __call__(self, f: Function, /, **given: Any) -> Found: ...
+
+
+class _OfQuantity(Protocol[P, Found]):
+    """The same, with a quantity before f."""
+
+    @overload
+    def __call__(
+        self,
+        quantity: Function | str,
+        f: Function,
+        sweep: Sweep,
+        /,
+        *rest: P.args,
+        **options: P.kwargs,
+    ) -> Found: ...
+    @overload
+    def __call__(self, quantity: Function | str, f: Function, /, **given: Any) -> Found: ...
+
+
+@overload
+def also_by_name(function: Callable[Concatenate[Function, Sweep, P], R]) -> _OfFunction[P, R]: ...
+@overload
+def also_by_name(
+    function: Callable[Concatenate[Function | str, Function, Sweep, P], R],
+) -> _OfQuantity[P, R]: ...
+def also_by_name(function: Callable[..., Any]) -> Any:
+    """Let a call give the arguments of f by name, in place of a Sweep.
+
+    With a Sweep, keywords are options and nothing else. Without one, each keyword is an option or
+    an argument of f.
+
+    Args:
+        function: takes a quantity or none, then `f`, then `sweep`, then options.
+    """
+    caller = function.__name__
+    parameters = inspect.signature(function).parameters
+    place = list(parameters).index("sweep")
+    after = list(parameters.values())[place + 1 :]
+    own = {p.name for p in after if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    # plan and compile take the quantity first; check and compare take it as an option.
+    usual = parameters["quantity"].default if "quantity" in own else caller
+
+    @functools.wraps(function)
+    def call(*positional: Any, **given: Any) -> Any:
+        if place == 2:
+            _require_quantity_first(caller, positional, given)
+        if len(positional) == place and isinstance(given.get("sweep"), Sweep):
+            positional = (*positional, given.pop("sweep"))
+        if len(positional) > place:
+            require_sweep(positional[place])
+        if len(positional) != place:
+            return function(*positional, **given)
+        quantity = quantity_name(positional[0] if place == 2 else given.get("quantity", usual))
+        options = {*own, *_options_of(quantity), QUANTITIES[quantity].direction} - {""}
+        names = _arguments_among(caller, positional[-1], given, options)
+        sweep = Sweep({name: given.pop(name) for name in names})
+        return function(*positional, sweep, **given)
+
+    return call
+
+
+def _require_quantity_first(caller: str, given: tuple[Any, ...], named: Iterable[str]) -> None:
+    """Check that the quantity was not forgotten, as in plan(price, sweep)."""
+    is_forgotten = len(given) == 1 or (len(given) > 1 and isinstance(given[1], Sweep))
+    if is_forgotten and callable(given[0]) and not _is_own(given[0]):
+        name = function_name(given[0])
+        rest = "sweep" if len(given) > 1 else ", ".join(f"{argument}=..." for argument in named)
+        others = ", ".join(name for name in QUANTITIES if name != "gradient")
+        raise ArgumentError(
+            f"{caller} takes a quantity first, and {name} is the function.\n"
+            f"Write gs.{caller}(gs.gradient, {name}, {rest}), or name another: {others}."
+        )
+
+
+def _arguments_among(
+    caller: str, f: Function, given: Iterable[str], options: Collection[str]
+) -> list[str]:
+    """Return which keywords of a call without a Sweep are arguments of f.
+
+    Raises:
+        ArgumentError: when one may be both, or is neither.
+    """
+    name, parameters = function_name(f), parameters_of(f)
+    named = [p.name for p in parameters or () if p.kind is not p.VAR_KEYWORD]
+    takes_any = parameters is None or len(named) < len(parameters)
+    found = []
+    for word in given:
+        is_argument = takes_any or word in named
+        if is_argument and word in options:
+            takes = (
+                f"takes any name as an argument, {word!r} too"
+                if word not in named
+                else (f"has an argument {word!r}")
+            )
+            raise ArgumentError(
+                f"{word!r} is an option of {caller}, and {name} {takes}.\n"
+                f"Give the arguments of {name} in a Sweep, gs.Sweep(...); keywords are then "
+                f"options."
+            )
+        if not is_argument and word not in options:
+            takes = ", ".join(named) or "no arguments"
+            raise ArgumentError(
+                f"{word!r} is neither an argument of {name}, which takes {takes}, nor an option "
+                f"of {caller}.{nearest(word, [*named, *options])}"
+            )
+        if is_argument:
+            found.append(word)
+    return found

@@ -3,7 +3,6 @@
 A Request and options enter; a Plan leaves.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,7 +18,7 @@ from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.request import Request
 from gradsweep.running.destination import DestinationOptions, make_destination
-from gradsweep.support.errors import BranchError, GradsweepWarning, MemoryLimitError
+from gradsweep.support.errors import BranchError, MemoryLimitError, warn
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.support.memory_pool import POOL
 
@@ -61,11 +60,7 @@ def make_plan(
     results = branches[0].traced.results
     dims = tuple(_merge_dims(planned, position, axes) for position in range(len(results)))
     if options.engine == "auto" and not planned[0].prepared.choice.engine.is_vectorised:
-        warnings.warn(
-            f"{bound.name} runs as a plain loop over its points: {branches[0].traced.reason}.",
-            GradsweepWarning,
-            stacklevel=4,
-        )
+        warn(f"{bound.name} runs as a plain loop over its points: {branches[0].traced.reason}.")
     plan = Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
     return plan if memory_limit is None and plan.result_bytes < _SMALL else _fit(plan, memory_limit)
 

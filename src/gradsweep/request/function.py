@@ -19,7 +19,7 @@ from gradsweep.request.argument import Argument, LeafMark
 from gradsweep.request.framework import FRAMEWORKS, frameworks_named
 from gradsweep.request.identity import Same
 from gradsweep.request.parsing import parse_argument
-from gradsweep.request.sweep import Sweep
+from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import ArgumentError, nearest
 
@@ -125,11 +125,7 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
     function = _uncompiled(function)
     if not callable(function):
         raise ArgumentError(f"expected a function, got {type(function).__name__}: {function!r}")
-    if not isinstance(sweep, Sweep):
-        raise ArgumentError(
-            f"expected a gradsweep.Sweep, got {type(sweep).__name__}. "
-            f"Write gs.Sweep(x=..., y=...), with the function's arguments by name."
-        )
+    require_sweep(sweep)
     name = function_name(function)
     if isinstance(function, np.ufunc):
         raise ArgumentError(
@@ -189,7 +185,7 @@ def candidate_frameworks(bound: BoundFunction) -> tuple[str, ...]:
 def parameters_of(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
     """Return the parameters of a function, or of a torch module; None when Python knows none."""
     # A torch module's own __call__ takes *args, **kwargs; its forward has the real signature.
-    target = function
+    target = function = _uncompiled(function)
     if hasattr(function, "named_parameters") and hasattr(function, "forward"):
         target = function.forward
     if type(target) is not types.FunctionType or target.__dict__ or target.__kwdefaults__:
@@ -233,7 +229,7 @@ def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sw
         required = parameter.default is parameter.empty and not optional
         if required and parameter.name not in sweep.arguments:
             raise ArgumentError(
-                f"{name} needs {parameter.name!r}, which the Sweep does not give; it takes {takes}."
+                f"{name} needs {parameter.name!r}, which is not given; it takes {takes}."
             )
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from gradsweep.request.argument import Argument, require_same_coordinates
 from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.request.parsing import parse_argument
-from gradsweep.support.errors import SweepError
+from gradsweep.support.errors import ArgumentError, SweepError
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "require_sweep"]
 
 
 class Sweep:
@@ -40,12 +40,17 @@ class Sweep:
     Values may be numbers, lists, NumPy, torch or JAX arrays, or pandas Series. A fixed Python
     integer is passed as it is, unless it is named in `wrt`; swept integers become floats.
 
+    Args:
+        arguments: arguments in a mapping, for names that are known only when it runs.
+        more: arguments by name.
+
     Raises:
         SweepError: when a value has none of these forms, or when axes of the same name have
             different lengths or coordinates.
     """
 
-    def __init__(self, /, **arguments: Any):
+    def __init__(self, arguments: Mapping[str, Any] | None = None, /, **more: Any):
+        arguments = _by_name("Sweep takes", arguments, more)
         self._hold(parse_argument(name, value) for name, value in arguments.items())
 
     @classmethod
@@ -76,12 +81,7 @@ class Sweep:
         """
         from scipy.stats import qmc
 
-        if arguments is not None and not isinstance(arguments, Mapping):
-            raise SweepError(
-                f"Sweep.sample takes how many points, then a mapping of arguments, not a "
-                f"{type(arguments).__name__}."
-            )
-        arguments = {**(arguments or {}), **more}
+        arguments = _by_name("Sweep.sample takes how many points, then", arguments, more)
         if not isinstance(n, numbers.Integral) or n < 0:
             raise SweepError(f"Sweep.sample draws a number of points, such as 1000, not {n!r}")
         n = int(n)
@@ -112,7 +112,7 @@ class Sweep:
         lower, upper = np.array(list(ranges.values()), dtype=np.float64).T
         drawn = lower + unit * (upper - lower)
         columns = {name: ("point", drawn[:, i]) for i, name in enumerate(ranges)}
-        return cls(**{name: columns.get(name, value) for name, value in arguments.items()})
+        return cls({name: columns.get(name, value) for name, value in arguments.items()})
 
     @classmethod
     def from_arguments(cls, arguments: Iterable[Argument]) -> "Sweep":
@@ -161,6 +161,40 @@ class Sweep:
         width = max(map(len, self._arguments), default=0)
         lines += [f"  {name:<{width}}  {a.written}" for name, a in self._arguments.items()]
         return "\n".join(lines)
+
+
+def require_sweep(value: Any) -> None:
+    """Check that a value is a Sweep.
+
+    Raises:
+        ArgumentError: when it is something else.
+    """
+    if not isinstance(value, Sweep):
+        raise ArgumentError(
+            f"expected a gradsweep.Sweep, got {type(value).__name__}. Write gs.Sweep(x=..., y=...) "
+            f"or gs.Sweep({{...}}), with the function's arguments by name."
+        )
+
+
+def _by_name(caller: str, arguments: Any, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put the arguments of a mapping and those given by name together.
+
+    Raises:
+        SweepError: when the mapping is none, a name is no word, or one comes twice.
+    """
+    if arguments is None:
+        return more
+    if not isinstance(arguments, Mapping):
+        raise SweepError(
+            f"{caller} a mapping of arguments, or arguments by name; it was given a value of type "
+            f"{type(arguments).__name__}."
+        )
+    for name in arguments:
+        if not isinstance(name, str):
+            raise SweepError(f"the name of an argument is a word, such as 'S', not {name!r}.")
+        if name in more:
+            raise SweepError(f"{name!r} is in the mapping and given by name; give it once.")
+    return {**arguments, **more}
 
 
 def _is_range(value: Any) -> bool:

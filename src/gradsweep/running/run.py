@@ -7,7 +7,6 @@ computed nor how a store keeps it.
 import math
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from gradsweep.request.partition import Part
 from gradsweep.results.layout import Layout, Store
 from gradsweep.running.scheduler import Portable, Scheduler
 from gradsweep.running.threads import n_buffers
-from gradsweep.support.errors import GradsweepWarning
+from gradsweep.support.errors import warn
 from gradsweep.support.progress import Meter
 
 if TYPE_CHECKING:
@@ -196,11 +195,7 @@ def run(title: str, layout: Layout, work: PartWork, destination: Destination) ->
             raise
     if n_masked:
         points = "point" if n_masked == 1 else "points"
-        warnings.warn(
-            f"{n_masked:,} {points} could not be computed and hold NaN.",
-            GradsweepWarning,
-            stacklevel=4,
-        )
+        warn(f"{n_masked:,} {points} could not be computed and hold NaN.")
     return store.finish()
 
 
