@@ -13,9 +13,20 @@ from functools import reduce as fold
 import numpy as np
 
 from gradsweep.program.builder import Builder
+from gradsweep.program.equations import PART_DTYPES
 from gradsweep.support.errors import NotAProgram
 
-__all__ = ["cast", "cumulative", "dot_general", "elementwise", "matmul", "reduce", "zeros"]
+__all__ = [
+    "cast",
+    "cumulative",
+    "dot_general",
+    "elementwise",
+    "joined",
+    "matmul",
+    "parted",
+    "reduce",
+    "zeros",
+]
 
 Variables = np.ndarray  # of int64
 
@@ -42,6 +53,22 @@ def cast(builder: Builder, operand: Variables, dtype: str) -> Variables:
 def zeros(builder: Builder, shape: Sequence[int], dtype: str) -> Variables:
     """Return an array of structural zeros."""
     return np.full(tuple(shape), builder.structural_zero(dtype), dtype=np.int64)
+
+
+def parted(builder: Builder, operand: Variables, dtype: str) -> Variables:
+    """Return the real variables of an array: of complex numbers both parts, along a last axis."""
+    if dtype not in PART_DTYPES:
+        return operand
+    parts = [builder.parts(variable) for variable in operand.ravel().tolist()]
+    return np.array(parts, dtype=np.int64).reshape(*operand.shape, 2)
+
+
+def joined(builder: Builder, parts: Variables, dtype: str) -> Variables:
+    """Return the array of a dtype that `parted` took apart."""
+    if dtype not in PART_DTYPES:
+        return parts
+    pairs = [builder.pair(*pair) for pair in parts.reshape(-1, 2).tolist()]
+    return np.array(pairs, dtype=np.int64).reshape(parts.shape[:-1])
 
 
 def reduce(builder: Builder, name: str, operand: Variables, axes: Sequence[int]) -> Variables:

@@ -8,6 +8,8 @@ A *structural* zero stands for "nothing here": an entry of a one-hot seed, of
 sparse automatic differentiation. A zero that the user wrote as a number is not structural, so
 that 0.0 * inf is still NaN.
 
+A primitive of complex numbers becomes equations of their parts, by `complex_numbers`.
+
 Knows nothing of frameworks.
 """
 
@@ -17,7 +19,8 @@ from dataclasses import replace
 import numpy as np
 
 from gradsweep.program.cases import find_mask
-from gradsweep.program.equations import MAX_EQUATIONS, Equations
+from gradsweep.program.complex_numbers.table import emit_complex
+from gradsweep.program.equations import MAX_EQUATIONS, PART_DTYPES, Equations
 from gradsweep.program.primitives import PRIMITIVES
 from gradsweep.program.program import (
     Constant,
@@ -62,6 +65,8 @@ class Builder(Equations):
 
     def emit(self, name: str, *operands: int) -> int:
         """Return the variable for `name` of `operands`, writing an equation if need be."""
+        if self._pairs and not self._pairs.keys().isdisjoint(operands):
+            return emit_complex(self, name, operands)
         primitive = PRIMITIVES[name]
         if operands[0] in self._values and all(map(self.is_constant, operands)):
             return self._fold(name, operands)
@@ -132,11 +137,19 @@ class Builder(Equations):
         for factor in (a, b):
             if self.is_zero(factor):
                 return self.structural_zero(self.dtype(a))
-        return self.emit("mul", a, b)
+        if not self.is_complex(a):
+            return self.emit("mul", a, b)
+        (a_re, a_im), (b_re, b_im) = self.parts(a), self.parts(b)
+        re = self.emit("sub", self.product(a_re, b_re), self.product(a_im, b_im))
+        im = self.emit("add", self.product(a_re, b_im), self.product(a_im, b_re))
+        return self.pair(re, im)
 
     def cast(self, variable: int, dtype: str) -> int:
         if self.dtype(variable) == dtype:
             return variable
+        if part := PART_DTYPES.get(dtype):
+            re, *im = [self.cast(v, part) for v in self.parts(variable)]
+            return self.pair(re, im[0] if im else self.constant(0.0, part))
         return self.emit(f"to_{dtype}", variable)
 
     def guard(self, variable: int, expected: float | bool, where: str) -> None:

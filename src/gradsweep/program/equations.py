@@ -3,11 +3,15 @@
 Definitions enter one by one, and each becomes one variable. Rules ask how a variable is defined,
 and write further equations with `emit`, which the Builder implements.
 Never sees a rule.
+
+A complex number is a variable too, a name for two others: its real and imaginary part. Equations
+are written of these alone, so a finished Program holds no complex number.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +19,24 @@ from gradsweep.program.program import Constant, Equation, Input
 from gradsweep.program.pruning import ancestors
 from gradsweep.support.errors import NotAProgram
 
-__all__ = ["MAX_EQUATIONS", "Equations"]
+__all__ = ["MAX_EQUATIONS", "PART_DTYPES", "Equations"]
 
 # Beyond this a framework's own array code is the better engine, and tracing takes seconds.
 MAX_EQUATIONS = 50_000
 
 _NUMBERS = (float, int, bool)
+
+# The dtype of both parts of a complex number.
+PART_DTYPES = {"complex128": "float64", "complex64": "float32"}
+_COMPLEX_DTYPES = {part: whole for whole, part in PART_DTYPES.items()}
+
+
+class _Pair(NamedTuple):
+    """A complex number: two variables, and the dtype of both together."""
+
+    real: int
+    imaginary: int
+    dtype: str
 
 
 class Equations(ABC):
@@ -40,12 +56,13 @@ class Equations(ABC):
         self.credit = 0
         self.is_linear = self.is_transposing = False
         self._earns = True
-        self._definitions: list[Input | Constant | Equation] = []
+        self._definitions: list[Input | Constant | Equation | _Pair] = []
         self._dtypes: list[str] = []
         self._numbers: dict[tuple, int] = {}
         self._constants: dict[tuple | None, int] = {}
-        self._values: dict[int, float | int | bool] = {}  # of the constants, by variable
+        self._values: dict[int, Any] = {}  # of the constants, by variable
         self._structural_zeros: set[int] = set()
+        self._pairs: dict[int, tuple[int, int]] = {}
 
     @abstractmethod
     def emit(self, name: str, *operands: int) -> int:
@@ -69,6 +86,9 @@ class Equations(ABC):
         known = (type(value), value, dtype) if type(value) in _NUMBERS and value else None
         variable = self._constants.get(known)
         if variable is None:
+            if part := PART_DTYPES.get(dtype):
+                whole = np.dtype(dtype).type(value)
+                return self.pair(self.constant(whole.real, part), self.constant(whole.imag, part))
             scalar = np.dtype(dtype).type(value)
             # By their bytes, -0.0 differs from 0.0 and NaN equals itself.
             key = ("constant", dtype, scalar.tobytes())
@@ -85,10 +105,34 @@ class Equations(ABC):
         return np.array(variables, dtype=np.int64).reshape(values.shape)
 
     def structural_zero(self, dtype: str) -> int:
+        if part := PART_DTYPES.get(dtype):
+            nothing = self.structural_zero(part)
+            return self.pair(nothing, nothing)
         zero = np.dtype(dtype).type(0).item()
         variable = self._intern(("structural zero", dtype), Constant(zero, dtype))
         self._structural_zeros.add(variable)
         return variable
+
+    # -- complex numbers
+
+    def pair(self, real: int, imaginary: int) -> int:
+        """Return the variable of the complex number of two real ones, which share a dtype."""
+        parts = real, imaginary
+        pair = _Pair(*parts, _COMPLEX_DTYPES[self.dtype(real)])
+        variable = self._intern(("pair", *parts), pair)
+        self._pairs[variable] = parts
+        if all(map(self.is_constant, parts)):
+            self._values[variable] = complex(*map(self.value, parts))
+        if all(map(self.is_structural_zero, parts)):
+            self._structural_zeros.add(variable)
+        return variable
+
+    def parts(self, variable: int) -> tuple[int, ...]:
+        """Return the real and the imaginary part of a complex number; of another, itself alone."""
+        return self._pairs.get(variable, (variable,))
+
+    def is_complex(self, variable: int) -> bool:
+        return variable in self._pairs
 
     # -- questions
 
@@ -104,7 +148,7 @@ class Equations(ABC):
     def is_zero(self, variable: int) -> bool:
         return self._values.get(variable) == 0
 
-    def value(self, variable: int) -> float | int | bool:
+    def value(self, variable: int) -> Any:
         """Return the value of a variable that is a constant."""
         return self._values[variable]
 
@@ -118,6 +162,9 @@ class Equations(ABC):
         own = self._values.get(variable)
         if own is None or own != value:
             return False
+        if self.is_complex(variable):
+            real, imaginary = self.parts(variable)
+            return self.equals(real, value) and self.equals(imaginary, 0.0)
         return value != 0 or bool(np.signbit(own)) == bool(np.signbit(value))
 
     def operand_of(self, primitive: str, variable: int) -> int | None:
@@ -167,13 +214,13 @@ class Equations(ABC):
         equations = [(v, d) for v, d in enumerate(self._definitions) if isinstance(d, Equation)]
         return sorted(ancestors(equations, roots))
 
-    def _intern(self, key: tuple, definition: Input | Constant | Equation) -> int:
+    def _intern(self, key: tuple, definition: Input | Constant | Equation | _Pair) -> int:
         variable = self._numbers.get(key)
         if variable is None:
             variable = self._numbers[key] = self._append(definition)
         return variable
 
-    def _append(self, definition: Input | Constant | Equation) -> int:
+    def _append(self, definition: Input | Constant | Equation | _Pair) -> int:
         variable = len(self._definitions)
         self._definitions.append(definition)
         self._dtypes.append(definition.dtype)

@@ -1,0 +1,1 @@
+"""Complex numbers, written as equations of their real and imaginary parts."""

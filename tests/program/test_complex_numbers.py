@@ -1,0 +1,195 @@
+"""Complex numbers as pairs of variables: the values of mpmath, and the branch cuts of C99."""
+
+import cmath
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from gradsweep.engines.fused.engine import FusedEngine
+from gradsweep.engines.numpy import ReferenceEngine
+from gradsweep.errors import NotAProgram
+from gradsweep.program import arrays
+from gradsweep.program.builder import Builder
+from gradsweep.program.program import Output
+from tests.support.programs import leaves_of, run
+
+ENGINES = [ReferenceEngine(), FusedEngine()]
+ULP = 2.0**-52
+
+FUNCTIONS = {
+    "neg": lambda z: -z,
+    "conj": mpmath.conj,
+    "reciprocal": lambda z: 1 / z,
+    "sign": lambda z: z / abs(z),
+    "exp": mpmath.exp,
+    "expm1": lambda z: mpmath.exp(z) - 1,
+    "log": mpmath.log,
+    "log1p": lambda z: mpmath.log(1 + z),
+    "log2": lambda z: mpmath.log(z) / mpmath.log(2),
+    "log10": lambda z: mpmath.log(z) / mpmath.log(10),
+    "sqrt": mpmath.sqrt,
+    "abs": abs,
+    "angle": mpmath.arg,
+    **{
+        name: getattr(mpmath, name)
+        for name in (
+            "sin", "cos", "tan", "sinh", "cosh", "tanh",
+            "asin", "acos", "atan", "asinh", "acosh", "atanh",
+        )
+    },
+}  # fmt: skip
+
+# Python's cmath follows Annex G.
+CUT = ("log", "sqrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp", "tanh", "tan")
+
+
+def program_of(name, n_operands, dtype="float64"):
+    """Return the Program of a function of complex inputs x0 + i y0, x1 + i y1, ..."""
+    b = Builder()
+    z = [b.pair(b.input(f"x{i}", 0, dtype), b.input(f"y{i}", 0, dtype)) for i in range(n_operands)]
+    parts = b.parts(b.emit(name, *z))
+    return b.finish([Output(f"part{i}", (), (part,)) for i, part in enumerate(parts)])
+
+
+def values(engine, name, *operands):
+    """Return a function of arrays of complex numbers, as an engine computes it."""
+    leaves = {}
+    for i, z in enumerate(operands):
+        leaves |= leaves_of(**{f"x{i}": (("a",), z.real.copy()), f"y{i}": (("a",), z.imag.copy())})
+    parts = run(engine, program_of(name, len(operands)), leaves, {"a": len(operands[0])})
+    found = np.zeros(len(parts[0]), dtype=complex)
+    found.real = parts[0]
+    found.imag = parts[1] if len(parts) > 1 else 0.0
+    return found
+
+
+def ulps(found, expected):
+    """Return the largest error, relative to the number as a whole."""
+    return max(
+        float(abs(mpmath.mpc(complex(f)) - e) / abs(e)) / ULP
+        for f, e in zip(found, expected)
+        if 1e-290 < abs(e) < 1e290
+    )
+
+
+def points(scales=(1e-12, 1e-3, 1.0, 5.0, 100.0, 1e8, 1e150)):
+    rng = np.random.default_rng(3)
+    z = np.concatenate([s * (rng.normal(size=9) + 1j * rng.normal(size=9)) for s in scales])
+    odd = [1 + 1e-9j, 1 - 1e-12 + 1e-13j, 1j * (1 + 1e-9), -1 + 1e-10j, math.pi / 2 + 1e-9j, 2j]
+    return np.concatenate([z, odd])
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_those_of_mpmath_to_a_few_ulp(name, engine):
+    z = points()
+    if name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1"):
+        z = z[abs(z) < 300]
+    with mpmath.workdps(60):
+        expected = [FUNCTIONS[name](mpmath.mpc(w)) for w in z]
+        assert ulps(values(engine, name, z), expected) < 8
+
+
+def test_a_wrong_last_digit_is_seen():
+    z = points((1.0,))
+    with mpmath.workdps(60):
+        assert ulps(np.exp(z) * (1 + 1e-14), [mpmath.exp(mpmath.mpc(w)) for w in z]) > 40
+
+
+@pytest.mark.parametrize("name", ["mul", "div", "pow"])
+def test_products_quotients_and_powers(name):
+    rng = np.random.default_rng(4)
+    x, y = (rng.normal(size=40) + 1j * rng.normal(size=40) for _ in range(2))
+    found = values(ENGINES[0], name, x, y)
+    operation = {"mul": mpmath.fmul, "div": mpmath.fdiv, "pow": mpmath.power}[name]
+    with mpmath.workdps(60):
+        expected = [operation(mpmath.mpc(a), mpmath.mpc(b)) for a, b in zip(x, y)]
+        assert ulps(found, expected) < 8
+
+
+def test_quotients_overflow_only_where_their_value_does():
+    x = np.array([1 + 1j, 1e300 + 1e300j, 1e-300 + 1j, 1 + 2j, 3e-200j])
+    y = np.array([1e300 + 1e300j, 1e299 - 2e300j, 1e-300 + 1e-300j, 5 + 0j, 1e-200 + 2e-200j])
+    with mpmath.workdps(60):
+        expected = [mpmath.mpc(a) / mpmath.mpc(b) for a, b in zip(x, y)]
+        found = values(ENGINES[0], "div", x, y)
+        for f, e in zip(found, expected):
+            assert abs(mpmath.mpc(complex(f)) - e) <= 4 * ULP * abs(e)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
+@pytest.mark.parametrize("name", CUT)
+def test_the_sign_of_a_zero_says_on_which_side_of_a_cut_a_number_lies(name, engine):
+    places = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0]
+    z = np.array([complex(x, y) for x in places for y in places])
+    for w, found in zip(z, values(engine, name, z)):
+        try:
+            expected = getattr(cmath, name)(complex(w))
+        except ValueError:  # a pole
+            continue
+        assert found == pytest.approx(expected, abs=1e-14)
+        for part in ("real", "imag"):
+            signs = (math.copysign(1, getattr(side, part)) for side in (found, expected))
+            assert len(set(signs)) == 1, (w, found, expected)
+
+
+def test_infinite_numbers_and_poles():
+    z = np.array([complex(-math.inf, 1.0), complex(math.inf, 0.0), 0j])
+    assert values(ENGINES[0], "exp", z)[0] == 0
+    assert values(ENGINES[0], "exp", z)[1] == complex(math.inf, 0.0)
+    assert values(ENGINES[0], "sqrt", z)[0] == complex(0.0, math.inf)
+    assert values(ENGINES[0], "sqrt", np.array([complex(2.0, math.inf)]))[0].real == math.inf
+    assert values(ENGINES[0], "log", z)[2] == complex(-math.inf, 0.0)
+    assert values(ENGINES[0], "sign", z)[2] == 0
+
+
+def test_a_real_operand_has_the_imaginary_part_zero():
+    b = Builder()
+    x, z = (
+        b.input("x", 0, "float64"),
+        b.pair(b.input("y", 0, "float64"), b.input("z", 0, "float64")),
+    )
+    mixed = b.emit("mul", x, z)
+    promoted = b.emit("mul", b.cast(x, "complex128"), z)
+    assert mixed == promoted and b.dtype(mixed) == "complex128"
+
+
+def test_constants_are_folded_and_nothing_stays_nothing():
+    b = Builder()
+    z = b.constant(3 + 4j, "complex128")
+    assert b.value(b.emit("abs", z)) == 5.0
+    assert b.value(b.emit("mul", z, z)) == -7 + 24j
+    nothing = b.structural_zero("complex128")
+    unknown = b.pair(b.input("x", 0, "float64"), b.input("y", 0, "float64"))
+    assert b.is_structural_zero(b.emit("mul", nothing, unknown))
+    assert b.emit("add", nothing, unknown) == unknown
+
+
+def test_single_precision_stays_single():
+    program = program_of("exp", 1, "float32")
+    assert {e.dtype for e in program.equations} <= {"float32", "bool"}
+
+
+def test_arrays_of_complex_numbers_are_arrays_of_variables():
+    b = Builder()
+    parts = b.inputs("a", (2, 3, 2), "float64")
+    matrix = arrays.joined(b, parts, "complex128")
+    assert matrix.shape == (2, 3)
+    np.testing.assert_array_equal(arrays.parted(b, matrix, "complex128"), parts)
+    product = arrays.matmul(b, matrix, matrix.T)
+    program = b.finish(
+        [Output("y", (2, 2, 2), tuple(arrays.parted(b, product, "complex128").ravel().tolist()))]
+    )
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=(4, 2, 3, 2))
+    (found,) = run(ENGINES[0], program, leaves_of(a=(("n",), a)), {"n": 4})
+    z = a[..., 0] + 1j * a[..., 1]
+    expected = z @ z.transpose(0, 2, 1)
+    np.testing.assert_allclose(found[..., 0] + 1j * found[..., 1], expected, rtol=1e-13)
+
+
+def test_a_function_without_a_complex_form_is_no_program():
+    with pytest.raises(NotAProgram, match="erf of complex numbers"):
+        program_of("erf", 1)
