@@ -185,16 +185,17 @@ def test_a_product_along_a_direction_needs_no_other_row(f, mode, engine):
     more = {"unused": 1.5} if f is _beside_an_unused_argument else {}
     sweep = gs.Sweep(x=("point", X[:2]), w=("point", W), **more)
     found = gs.broadcast(gs.hvp(f, sweep, {"x": 2.0}, mode=mode, engine=engine))
-    by_w = next(array for name, array in found.data_vars.items() if name.endswith("_w"))
+    arguments = {name: name.split("_")[-1] for name in found.data_vars}
+    by_w = next(found[name] for name, argument in arguments.items() if argument == "w")
     np.testing.assert_allclose(by_w, 2 * _softmax(W, PRODUCTS[f]), rtol=1e-12)
-    for name, rest in found.data_vars.items():
-        if not name.endswith("_w"):
-            np.testing.assert_array_equal(rest, 0.0)
+    for name, argument in arguments.items():
+        if argument != "w":
+            np.testing.assert_array_equal(found[name], 0.0)
 
 
 def test_control_a_product_by_rows_is_noticed(monkeypatch):
-    module = importlib.import_module("gradsweep.tracing.torch.ad")
-    monkeypatch.setattr(module._Arrays, "along", "forward")
+    module = importlib.import_module("gradsweep.tracing.torch.basis")
+    monkeypatch.setattr(module.RecordedAD, "along", "forward")
     must_fail(
         test_a_product_along_a_direction_needs_no_other_row,
         _unweighted_logcumsumexp,
