@@ -1,7 +1,8 @@
 """Make tensors that a function creates without a dtype as wide as its arguments.
 
 torch's default is float32, and a float64 function that writes torch.tensor(0.1) would lose half
-of its digits. The default is never changed; a mode adds the dtype while the function runs.
+of its digits; so it would with complex64. The default is never changed; a mode adds the dtype while
+the function runs.
 """
 
 import sys
@@ -24,11 +25,14 @@ _FROM_VALUES = {
 }  # fmt: skip
 # Their bool is a condition, and only the numbers to choose from become wider.
 _CHOOSES = {torch.where, torch.Tensor.where}
-_TO_FLOAT32 = {torch.Tensor.float, torch.Tensor.to, torch.Tensor.type}
+_NARROWS = {torch.Tensor.float, torch.Tensor.cfloat, torch.Tensor.to, torch.Tensor.type}
+
+# The dtypes that torch gives to numbers, and those with all their digits.
+_HALVES = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 
 
 class Float64Mode(TorchFunctionMode):
-    """Python floats and integers become float64 tensors where torch would make them float32."""
+    """Python numbers become float64 or complex128 tensors where torch would halve their digits."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -37,9 +41,9 @@ class Float64Mode(TorchFunctionMode):
         if function in _FROM_VALUES:
             return _from_values(function, args, kwargs)
         result = function(*args, **kwargs)
-        if isinstance(result, torch.Tensor) and result.dtype is torch.float32:
+        if isinstance(result, torch.Tensor) and result.dtype in _HALVES:
             # Arithmetic of integers alone: torch.arange(3) / 2.
-            if function not in _TO_FLOAT32 and not _names_a_dtype(args, kwargs):
+            if function not in _NARROWS and not _names_a_dtype(args, kwargs):
                 tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
                 if tensors and not any(map(_is_wide_enough, tensors)):
                     widen = _widen_number if function in _CHOOSES else _widen
@@ -53,9 +57,12 @@ def _from_values(function, args: tuple, kwargs: dict) -> torch.Tensor:
         asked = None
     if asked is None and not (args and hasattr(args[0], "dtype")):
         result = function(*args, **{**kwargs, "dtype": None})
-        if result.dtype is not torch.get_default_dtype():
+        if result.is_complex():
+            asked = torch.complex128
+        elif result.dtype is torch.get_default_dtype():
+            asked = torch.float64
+        else:
             return result
-        asked = torch.float64
     return function(*args, **{**kwargs, "dtype": asked})
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
 from gradsweep.program.primitives import WRAPS
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
@@ -47,9 +48,9 @@ class Call:
         """Return an operand as variables: a tensor, or a number as a constant."""
         if isinstance(operand, torch.Tensor):
             own = dtype_of(operand)
-            expression = Expression(self.builder, self.recorder.variables_of(operand), own)
-            return expression.cast(dtype or own)
-        dtype = dtype or {bool: "bool", int: "int64"}.get(type(operand), "float64")
+            variables = arrays.joined(self.builder, self.recorder.variables_of(operand), own)
+            return Expression(self.builder, variables, own).cast(dtype or own)
+        dtype = dtype or _PYTHON_DTYPES.get(type(operand), "float64")
         return Expression(self.builder, np.array(self.builder.constant(operand, dtype)), dtype)
 
     def out_like(self, expression: Expression) -> Expression:
@@ -75,6 +76,8 @@ class Call:
             return operand.value
         return operand
 
+
+_PYTHON_DTYPES = {bool: "bool", int: "int64", complex: "complex128"}
 
 _NARROW = {getattr(torch, dtype): dtype for dtype in WRAPS}
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
+from gradsweep.program.complex_numbers.table import result_dtype
+from gradsweep.program.equations import PART_DTYPES
 from gradsweep.program.primitives import PRIMITIVES
 
 __all__ = ["Expression", "Operand", "Variables", "apply", "where"]
 
-Operand = Union["Expression", float, int, bool]
+Operand = Union["Expression", complex, float, int, bool]
 
 
 # A number alone needs no array around its variable.
@@ -37,7 +39,11 @@ class Expression:
 
     @property
     def is_floating(self) -> bool:
-        return self.dtype.startswith("float")
+        return self.dtype.startswith(("float", "complex"))
+
+    @property
+    def is_complex(self) -> bool:
+        return self.dtype in PART_DTYPES
 
     def of(self, variables: Variables) -> "Expression":
         """Return other variables of the same dtype."""
@@ -136,20 +142,23 @@ class Expression:
 def apply(primitive: str, first: Expression, *others: Operand) -> Expression:
     """Apply a primitive to every element of operands that broadcast."""
     builder = first.builder
-    dtype: str = PRIMITIVES[primitive].result
-    variables, is_alone = [first.variables], type(first.variables) is int
-    for other in others:
-        operand = other if type(other) is Expression else first.lift(other)
-        if dtype == "chosen":
-            dtype = operand.dtype
-        variables.append(operand.variables)
-        is_alone = is_alone and type(operand.variables) is int
-    if dtype == "same":
-        dtype = first.dtype
-    if is_alone:
+    operands = [first, *(o if type(o) is Expression else first.lift(o) for o in others)]
+    dtype = _result_dtype(primitive, [operand.dtype for operand in operands])
+    variables = [operand.variables for operand in operands]
+    if all(type(variable) is int for variable in variables):
         return Expression(builder, builder.emit(primitive, *variables), dtype)
     arrays_of = map(np.asarray, variables)
     return Expression(builder, arrays.elementwise(builder, primitive, *arrays_of), dtype)
+
+
+def _result_dtype(primitive: str, dtypes: Sequence[str]) -> str:
+    for dtype in PART_DTYPES:  # the wider one first
+        if dtype in dtypes:
+            return result_dtype(primitive, dtype)
+    result = PRIMITIVES[primitive].result
+    if result == "same":
+        return dtypes[0]
+    return dtypes[-1] if result == "chosen" else result
 
 
 def where(condition: Expression, if_true: Operand, if_false: Operand) -> Expression:

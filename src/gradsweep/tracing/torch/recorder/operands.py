@@ -22,6 +22,7 @@ class Operands:
         args, kwargs: as torch passes them.
         values, keywords: the same with concrete values in place of recorded tensors.
         recorded: the recorded tensors among them.
+        are_complex: whether a tensor among them is complex.
 
     Raises:
         StatefulFunction: when a tensor belongs to another call.
@@ -29,12 +30,13 @@ class Operands:
             has none.
     """
 
-    __slots__ = ("_recorder", "args", "keywords", "kwargs", "recorded", "values")
+    __slots__ = ("_recorder", "are_complex", "args", "keywords", "kwargs", "recorded", "values")
 
     def __init__(self, recorder: object, args: tuple, kwargs: dict[str, Any]):
         self._recorder = recorder
         self.args, self.kwargs = args, kwargs
         self.recorded: list[RecordedTensor] = []
+        self.are_complex = False
         self.values = [self._value(argument) for argument in args]
         self.keywords = {name: self._value(value) for name, value in kwargs.items()}
 
@@ -46,9 +48,11 @@ class Operands:
             if argument.recorder is not self._recorder:
                 raise StatefulFunction(KEPT)
             self.recorded.append(argument)
+            self.are_complex = self.are_complex or argument.value.is_complex()
             return argument.value
         if isinstance(argument, torch.Tensor):
             _require_memory(argument)
+            self.are_complex = self.are_complex or argument.is_complex()
         elif isinstance(argument, tuple | list):
             return type(argument)([self._value(item) for item in argument])
         elif isinstance(argument, dict):

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import torch
 
+from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch import private
-from gradsweep.tracing.torch.recorder.rules import CREATIONS, RULES
+from gradsweep.tracing.torch.recorder.rules import CREATIONS, OF_COMPLEX_NUMBERS, RULES
 from gradsweep.tracing.torch.recorder.rules.pointwise import Pointwise
 
 __all__ = ["Operation", "describe"]
@@ -52,6 +53,17 @@ class Operation:
         """Whether it does nothing but compute new tensors."""
         others = (self.is_random, self.is_question, self.is_lift, self.is_metadata, self.is_view)
         return not (any(others) or self.written)
+
+    def rule_for(self, are_complex: bool) -> Callable:
+        """Return its rule.
+
+        Raises:
+            NotAProgram: when it takes or returns complex numbers, and the rule is of real ones.
+        """
+        assert self.rule is not None
+        if are_complex and self.packet not in OF_COMPLEX_NUMBERS:
+            raise NotAProgram(f"it takes torch.{self.packet} of complex numbers")
+        return self.rule
 
     def draws(self, args: tuple) -> bool:
         """Tell whether it draws random numbers when it is called with these arguments."""

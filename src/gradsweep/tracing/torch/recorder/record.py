@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Output
 from gradsweep.support.errors import NotAProgram, StatefulFunction
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.recorder.call import Call, fitted
+from gradsweep.tracing.torch.recorder.constants import Constants
 from gradsweep.tracing.torch.recorder.expression import Expression, Variables
 from gradsweep.tracing.torch.recorder.operands import Operands
 from gradsweep.tracing.torch.recorder.operation import Operation, describe
 from gradsweep.tracing.torch.recorder.rules.pointwise import Pointwise
 from gradsweep.tracing.torch.recorder.tensor import (
-    DTYPES,
     Cells,
     RecordedTensor,
     dtype_of,
@@ -62,7 +63,7 @@ class Recorder(private.FastDispatchMode):
         self.reason = ""
         self.has_branches = self.has_cuts = False
         self._guarded: set[int] = set()
-        self._constants: dict[int, tuple[torch.Tensor, int, np.ndarray]] = {}
+        self._constants = Constants(self.builder)
 
     def input(self, key: str, value: np.ndarray) -> RecordedTensor:
         """Return a leaf as a tensor to trace with."""
@@ -119,28 +120,10 @@ class Recorder(private.FastDispatchMode):
                 self.builder.guard(variable, number.item(), where)
 
     def variables_of(self, tensor: torch.Tensor) -> np.ndarray:
+        """Return the variables of a tensor, or its numbers as constants."""
         if isinstance(tensor, RecordedTensor):
             return tensor.variables
-        # A tensor that the function closes over is read once, since many operations may use it.
-        known = self._constants.get(id(tensor))
-        if known is None or known[1] != tensor._version:
-            variables = self.constants(tensor)
-            known = self._constants[id(tensor)] = (tensor, tensor._version, variables)
-        return known[2]
-
-    def constants(self, value: torch.Tensor, structural: bool = False) -> np.ndarray:
-        """Return a value as constants, its zeros structural or not."""
-        dtype = DTYPES.get(value.dtype.to_real()) or dtype_of(value)
-        if value._is_zerotensor():  # without memory; its zeros are structural
-            shape = (*value.shape, 2) if value.is_complex() else tuple(value.shape)
-            return np.full(shape, self.builder.structural_zero(dtype))
-        array = plain(plain(value.detach().resolve_conj()).resolve_neg()).numpy()
-        if value.is_complex():
-            array = np.stack([array.real, array.imag], axis=-1)
-        variables = self.builder.constants(array, dtype)
-        if structural:
-            variables[array == 0] = self.builder.structural_zero(dtype)
-        return variables
+        return self._constants.of(tensor)
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         operation = describe(op)
@@ -190,6 +173,8 @@ class Recorder(private.FastDispatchMode):
         if operation.written:
             return self._write(operation, operands)
         out = op(*operands.values, **operands.keywords)
+        if operation.packet in _MIRRORS and not self.reason:
+            return self._mirrored(operation, out, operands)
         if operation.is_view and _lies_in(args, out):
             return self._view(operation, args, out)
         return self._record(operation, out, operands)
@@ -226,6 +211,14 @@ class Recorder(private.FastDispatchMode):
 
         return wrap(out)
 
+    def _mirrored(self, operation: Operation, out: torch.Tensor, operands: Operands) -> Any:
+        """Record a view that negates numbers when they are read as a copy of them."""
+        mirror = self._record(operation, out.resolve_conj().resolve_neg(), operands)
+        for tensor in (*operands.recorded, mirror):
+            if isinstance(tensor, RecordedTensor) and tensor.cells is not None:
+                tensor.cells.is_mirrored = True
+        return mirror
+
     def _record(self, operation: Operation, out: Any, operands: Operands) -> Any:
         tensors = (out,) if isinstance(out, torch.Tensor) else tuple(tensors_in((out,)))
         if not tensors and operation.is_data_dependent:
@@ -253,8 +246,8 @@ class Recorder(private.FastDispatchMode):
         self, operation: Operation, rule: Pointwise, out: torch.Tensor, operands: Operands
     ) -> RecordedTensor:
         """Record an operation on numbers without dims, as `_record` does, in less time."""
-        depends = operands.depends
-        if not depends or out._is_zerotensor() or out.is_meta:
+        depends, are_complex = operands.depends, operands.are_complex or out.is_complex()
+        if not depends or are_complex or out._is_zerotensor() or out.is_meta:
             return self._record(operation, out, operands)
         try:
             numbers = [self._number(a) if isinstance(a, torch.Tensor) else a for a in operands.args]
@@ -269,10 +262,9 @@ class Recorder(private.FastDispatchMode):
         if isinstance(operand, RecordedTensor):
             cells, value = operand.cells, operand.value
             assert cells is not None
-            if cells.number is not None and value.dtype is cells.dtype and not value.is_neg():
+            if cells.number is not None and value.dtype is cells.dtype:
                 return cells.number
-        dtype = dtype_of(operand)  # first, since a complex number has two variables
-        return Expression(self.builder, self.variables_of(operand).item(), dtype)
+        return Expression(self.builder, self.variables_of(operand).item(), dtype_of(operand))
 
     def _by_rule(
         self, operation: Operation, out: Any, operands: Operands, depends: set[str]
@@ -283,20 +275,25 @@ class Recorder(private.FastDispatchMode):
             return self._decomposed(operation, operands)
         try:
             call = Call(self, operation.op, out)
-            results = operation.rule(call, *operands.args, **operands.kwargs)
+            rule = operation.rule_for(operands.are_complex or _is_complex(out))
+            results = rule(call, *operands.args, **operands.kwargs)
         except NotAProgram:
             if depends:
                 raise
             return map_tensors(self._created, out)
         if isinstance(results, Expression) and isinstance(out, torch.Tensor):
-            return self._stored(out, fitted(results, out).variables, depends)
+            return self._stored(out, self._parts(results, out), depends)
         expressions = iter(results if isinstance(results, tuple) else (results,))
 
         def wrap(value: torch.Tensor) -> RecordedTensor:
-            expression = fitted(next(expressions), value)
-            return self._stored(value, expression.variables, set(depends))
+            return self._stored(value, self._parts(next(expressions), value), set(depends))
 
         return map_tensors(wrap, out)
+
+    def _parts(self, expression: Expression, like: torch.Tensor) -> Variables:
+        """Return the variables of an expression as the memory of a tensor holds them."""
+        result = fitted(expression, like)
+        return arrays.parted(self.builder, result.variables, result.dtype)
 
     def _decomposed(self, operation: Operation, operands: Operands) -> Any:
         decomposition = private.decomposition(operation.op)
@@ -316,6 +313,8 @@ class Recorder(private.FastDispatchMode):
                     f"the function changes a tensor that it does not own, at {user_line()}.\n"
                     f"Pass the tensor as an argument, or clone() it inside the function first."
                 )
+            if target.cells is not None and target.cells.is_mirrored:
+                raise NotImplementedError("it writes into numbers of which it took the conjugate")
         written: Any = targets[0]
         if operation.functional is not None and not self.reason:
             out = operation.functional(*operands.values, **operands.keywords)
@@ -338,7 +337,7 @@ class Recorder(private.FastDispatchMode):
         """Write the result of an operation in place into its target."""
         try:
             read = Call(self, operation.op, written.value)(result)
-            written.variables[...] = fitted(read, written.value).variables
+            written.variables[...] = self._parts(read, written.value)
         except NotAProgram as error:
             self.refuse(str(error))
 
@@ -355,7 +354,7 @@ class Recorder(private.FastDispatchMode):
         if self.reason:
             return RecordedTensor(self, value, None, set())
         try:
-            return self._stored(value, self.constants(value, structural), set())
+            return self._stored(value, self._constants.new(value, structural), set())
         except NotAProgram as error:
             self.refuse(str(error))
             return RecordedTensor(self, value, None, set())
@@ -371,6 +370,10 @@ class Recorder(private.FastDispatchMode):
         tensor = RecordedTensor(self, value, Cells.of(value), depends)
         tensor.variables[...] = variables
         return tensor
+
+
+# Views that show other numbers than their memory holds.
+_MIRRORS = {"_conj", "_neg_view"}
 
 
 def _lies_in(args: tuple, out: Any) -> bool:
@@ -389,4 +392,8 @@ def _zeros(like: torch.Tensor) -> torch.Tensor:
 
 
 def _is_floating(out: Any) -> bool:
-    return all(tensor.is_floating_point() for tensor in tensors_in((out,)))
+    return all(tensor.is_floating_point() or tensor.is_complex() for tensor in tensors_in((out,)))
+
+
+def _is_complex(out: Any) -> bool:
+    return any(tensor.is_complex() for tensor in tensors_in((out,)))

@@ -35,6 +35,8 @@ DTYPES = {
     torch.int8: "int64",
     torch.uint8: "int64",
     torch.bool: "bool",
+    torch.complex128: "complex128",
+    torch.complex64: "complex64",
 }
 
 
@@ -63,14 +65,17 @@ class Cells:
         dtype: the dtype of these numbers; a complex tensor's are its real and imaginary parts.
         number: the variable of a memory of one number; None once it was looked at as an array,
             which may be written into.
+        is_mirrored: whether other cells hold the conjugates of these numbers. torch has one memory
+            for both, so a write into one would show in the other.
     """
 
-    __slots__ = ("_variables", "dtype", "number")
+    __slots__ = ("_variables", "dtype", "is_mirrored", "number")
 
     def __init__(
         self, variables: np.ndarray | None, dtype: torch.dtype, number: Expression | None = None
     ):
         self._variables, self.dtype, self.number = variables, dtype, number
+        self.is_mirrored = False
 
     @property
     def variables(self) -> np.ndarray:
@@ -93,14 +98,12 @@ class Cells:
         A complex tensor has one more dim at the end, for real and imaginary parts.
 
         Raises:
-            NotAProgram: when it sees the memory as another dtype, or through a conjugation.
+            NotAProgram: when it sees the memory as another dtype.
         """
         is_complex = value.is_complex()
         if (value.dtype.to_real() if is_complex else value.dtype) is not self.dtype:
             name = str(value.dtype).removeprefix("torch.")
             raise NotAProgram(f"it looks at memory as {name} that holds other numbers")
-        if value.is_conj() or value.is_neg():
-            raise NotAProgram("it looks at numbers through a conjugation")
         n_bytes, width = self.variables.itemsize, 2 if is_complex else 1
         shape, strides = tuple(value.shape), tuple([width * n_bytes * s for s in value.stride()])
         if is_complex:

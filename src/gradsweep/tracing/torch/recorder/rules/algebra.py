@@ -11,7 +11,7 @@ import numpy as np
 from gradsweep.program import arrays
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
-from gradsweep.tracing.torch.recorder.rules.formulas import log, sqrt
+from gradsweep.tracing.torch.recorder.rules.formulas import conj, log, sqrt
 
 __all__ = ["RULES"]
 
@@ -32,6 +32,13 @@ def _bilinear(contract: tuple, batch: tuple = ((), ())) -> Callable:
 _MATRIX = _bilinear(((1,), (0,)))
 _BATCHED = _bilinear(((2,), (1,)), ((0,), (0,)))
 _VECTOR = _bilinear(((0,), (0,)))
+
+
+def _vdot(call, a, b) -> Expression:
+    a, b = conj(call(a)), call(b)
+    if not a.shape[0]:
+        return a.zeros()
+    return a.of(arrays.dot_general(a.builder, a.variables, b.variables, ((0,), (0,))))
 
 
 def _added(product: Callable) -> Callable:
@@ -126,6 +133,8 @@ def _solve(
     if not left:
         b = b.of(b.variables.T)
     x = _rows(b)
+    if adjoint:
+        rows = [[conj(entry) for entry in row] for row in rows]
     if adjoint == left:  # with A transposed: U' L' P X = B
         transposed = [list(column) for column in zip(*rows)]
         _substitute(transposed, x, lower=True, unit=False)
@@ -218,10 +227,12 @@ def _inverse(a: Expression, *, check_errors=False) -> tuple:
 
 
 def _as_torch_factors(core: Callable) -> Callable:
-    # torch factors the transpose of a contiguous matrix, and its derivative relies on that.
+    # torch factors the transpose of a contiguous real matrix, and its derivative relies on that.
     def rule(call, a):
+        is_transposed = a.is_contiguous() and not a.is_complex()
+
         def of_one(matrix: Expression) -> tuple:
-            return core(matrix.of(matrix.variables.T) if a.is_contiguous() else matrix)
+            return core(matrix.of(matrix.variables.T) if is_transposed else matrix)
 
         return _of_each(of_one, 2)(call, a)
 
@@ -306,7 +317,7 @@ RULES: dict[str, Callable] = {
     "mv": _MATRIX,
     "bmm": _BATCHED,
     "dot": _VECTOR,
-    "vdot": _VECTOR,
+    "vdot": _vdot,
     "addmm": _added(_MATRIX),
     "addmv": _added(_MATRIX),
     "baddbmm": _added(_BATCHED),

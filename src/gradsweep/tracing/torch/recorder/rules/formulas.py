@@ -8,6 +8,7 @@ from gradsweep.tracing.torch.recorder.expression import Expression, Operand, app
 __all__ = [
     "E",
     "clamp",
+    "conj",
     "erf",
     "exp",
     "is_infinite",
@@ -53,12 +54,16 @@ def erf(x: E) -> E:
     return apply("erf", x)
 
 
+def conj(x: E) -> E:
+    return apply("conj", x) if x.is_complex else x
+
+
 def is_nan(x: E) -> E:
     return x.differs(x)
 
 
 def is_infinite(x: E) -> E:
-    return abs(x).equals(math.inf)
+    return apply("isinf", x) if x.is_complex else abs(x).equals(math.inf)
 
 
 def maximum(x: E, y: Operand) -> E:

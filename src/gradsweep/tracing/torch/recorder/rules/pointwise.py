@@ -17,6 +17,7 @@ from gradsweep.tracing.torch.recorder.rules.activations import ACTIVATIONS
 from gradsweep.tracing.torch.recorder.rules.formulas import (
     E,
     clamp,
+    conj,
     exp,
     is_infinite,
     is_nan,
@@ -50,8 +51,10 @@ def _mul(x: E, y: Operand) -> E:
 def _pow(x: Operand, y: Operand) -> E:
     """Write x**y, by roots for the exponents 0.5 and -0.5, as torch's kernel does."""
     if isinstance(x, E) and not isinstance(y, E):
-        if y in (0.5, -0.5):
-            return sqrt(x) if y > 0 else 1.0 / sqrt(x)
+        if y == 0.5:
+            return sqrt(x)
+        if y == -0.5:
+            return 1.0 / sqrt(x)
         if not x.is_floating:
             return _integer_power(x, y)
     if not isinstance(x, E):
@@ -62,8 +65,8 @@ def _pow(x: Operand, y: Operand) -> E:
     return x**y
 
 
-def _integer_power(x: E, exponent: float) -> E:
-    if exponent != int(exponent) or not 0 <= exponent <= 64:
+def _integer_power(x: E, exponent: complex) -> E:
+    if isinstance(exponent, complex) or exponent != int(exponent) or not 0 <= exponent <= 64:
         raise NotAProgram(f"it raises integers to the power {exponent}")
     result = x.lift(1)
     for _ in range(int(exponent)):
@@ -121,6 +124,8 @@ def _round(x: E, *, decimals: int = 0) -> E:
 
 
 def _sign(x: E) -> E:
+    if x.is_complex:
+        return apply("sign", x)
     # torch's sign(NaN) is 0; the primitive's is NaN.
     return where(is_nan(x), 0, apply("sign", x)) if x.is_floating else apply("sign", x)
 
@@ -154,6 +159,11 @@ def _addcmul(x: E, a: E, b: E, *, value: float = 1) -> E:
 
 def _addcdiv(x: E, a: E, b: E, *, value: float = 1) -> E:
     return x + (a / b if value == 1 else a * value / b)
+
+
+def _sigmoid_backward(g: E, y: E) -> E:
+    y = conj(y)
+    return g * (1.0 - y) * y
 
 
 def _heaviside(x: E, at_zero: E) -> E:
@@ -274,8 +284,8 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "special_i1e": primitive("i1e"),
     "polygamma": _polygamma,
     "sigmoid": sigmoid,
-    "sigmoid_backward": lambda g, y: g * (1.0 - y) * y,
-    "tanh_backward": lambda g, y: g * (1.0 - y * y),
+    "sigmoid_backward": _sigmoid_backward,
+    "tanh_backward": lambda g, y: g * (1.0 - conj(y * y)),
     **ACTIVATIONS,
     "mvlgamma": _mvlgamma,
 }
@@ -328,7 +338,11 @@ class Pointwise:
         dtype = call.dtype
 
         def read(operand):
-            return call(operand, dtype) if isinstance(operand, torch.Tensor) else operand
+            if not isinstance(operand, torch.Tensor):
+                return operand
+            # A magnitude is real, and so is read of complex numbers as they are.
+            is_of_parts = operand.is_complex() and not call.out.is_complex()
+            return call(operand) if is_of_parts else call(operand, dtype)
 
         return self._formula(*map(read, args), **{key: read(v) for key, v in kwargs.items()})
 

@@ -131,7 +131,8 @@ def _moments(x: Expression, dims: Dims, correction: float, keepdim: bool) -> tup
     mean = total(x, axes, keepdim=True) / _count(n)
     deviation = x - mean
     divisor = max(n - correction, 0.0)
-    squares = total(deviation * deviation, axes, keepdim)
+    sizes = abs(deviation) if deviation.is_complex else deviation
+    squares = total(sizes * sizes, axes, keepdim)
     # 0 / 0 is NaN, as is torch's variance of one number.
     return squares / squares.lift(float(divisor)), mean
 
@@ -202,7 +203,9 @@ def _log_softmax_backward(call, g, y, dim, dtype) -> Expression:
 
 
 def _norm(call, x, order=2, dims=None, keepdim=False, *, dtype=None) -> Expression:
-    return norm(call(x, call.dtype), 2.0 if order is None else float(order), dims, keepdim)
+    x = call(x)
+    x = (abs(x) if x.is_complex else x).cast(call.dtype)
+    return norm(x, 2.0 if order is None else float(order), dims, keepdim)
 
 
 def norm(x: Expression, order: float, dims: Dims = None, keepdim: bool = False) -> Expression:
