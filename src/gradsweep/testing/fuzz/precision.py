@@ -78,7 +78,7 @@ def _differs(result: Result, found: np.ndarray, judge: Judge, drawn: DrawnFuncti
     expected = of(judge.at(0, 1))
     with np.errstate(all="ignore"):
         apart = np.abs(found - expected)
-        scale = np.max(np.abs(expected), initial=1e-3)
+        scale = np.max(np.abs(expected), initial=1e-3, where=np.isfinite(expected))
     if np.all((apart <= _RTOL[drawn.n_bytes] * scale) | ~np.isfinite(expected)):
         return ""
     values = drawn.arguments.at(drawn.arguments.points()[0])
