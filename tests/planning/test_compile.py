@@ -306,3 +306,17 @@ def test_an_array_for_the_other_order_has_the_right_shape_and_memory_of_its_own(
     first = kernel()
     with pytest.raises(SweepError, match="shares memory with another result"):
         kernel(out=first | {"d2mixed_dw_dx": first["d2mixed_dx_dw"][::-1]})
+
+
+@pytest.mark.jax
+def test_both_orders_are_arrays_of_the_framework_that_the_values_have():
+    import jax
+
+    x, w = np.linspace(1.0, 2.0, 5), np.array([2.0, 3.0])
+    kernel = gs.compile(gs.hessian, mixed, gs.Sweep(x=x, w=((), w)))
+    out = {name: np.full(array.shape, -7.0) for name, array in kernel().items()}
+    with jax.enable_x64(True):
+        found = kernel(x=jax.numpy.asarray(-x), out=out)
+    assert all(isinstance(array, jax.Array) for array in found.values())
+    for arrays in (found, out):
+        np.testing.assert_allclose(arrays["d2mixed_dw_dx"], _by_x_and_w(-x), rtol=1e-14)

@@ -65,6 +65,19 @@ def written_through_its_conjugate(x):
     return part_of(z)
 
 
+def written_through_a_part_of_its_conjugate(x):
+    z = number(x) * 2
+    z.conj().imag.add_(x)
+    return z.imag * z.real
+
+
+def written_after_a_part_of_its_conjugate(x):
+    z = vector(x) * 2
+    mirrored = z.conj().imag
+    z.mul_(x)
+    return (mirrored**3).sum()
+
+
 FUNCTIONS = {
     **{
         name: of_name(name)
@@ -101,6 +114,8 @@ FUNCTIONS = {
     "written": written,
     "written after its conjugate": written_after_its_conjugate,
     "written through its conjugate": written_through_its_conjugate,
+    "written through a part of its conjugate": written_through_a_part_of_its_conjugate,
+    "written after a part of its conjugate": written_after_a_part_of_its_conjugate,
     "a branch": lambda x: part_of(number(x) * 2) if number(x).real > 0 else part_of(1 / number(x)),
 }  # fmt: skip
 

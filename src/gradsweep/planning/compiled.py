@@ -100,16 +100,20 @@ class CompiledQuantity:
                 f"earlier call returned."
             )
         found = None if self._origin else self._direct(values, out)
+        kind = ""
         if found is None:
-            found = self._planned_anew(out, values)
+            found = self._filled(out, values)
+            origins = (framework_of(value) for value in values.values())
+            kind = next(filter(None, origins), self._origin)
         if out is not None:
             for name in self._transposes.intersection(out):
-                _write_transpose(found, out, name)
-        return found
+                found[name] = _written(out, name, found[name])
+        return _of_kind(kind, found)
 
-    def _planned_anew(
+    def _filled(
         self, out: Mapping[str, Any] | None, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> dict[str, np.ndarray]:
+        """Compute by a plan of its own, which takes whatever a kernel does not."""
         changed = {
             leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
         }
@@ -129,9 +133,7 @@ class CompiledQuantity:
                 for buffer, array in zip(buffers, arrays):
                     buffer[...] = array
             arrays = buffers
-        found = {name: array for name, _, array in _named(plan, arrays)}
-        origins = (framework_of(value) for value in values.values())
-        return _of_kind(next(filter(None, origins), self._origin), found)
+        return {name: array for name, _, array in _named(plan, arrays)}
 
     def _planned(self, request: Request) -> Plan:
         """Plan for new values with the traces there are, adding what other branches need."""
@@ -223,17 +225,19 @@ def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
     return array
 
 
-def _write_transpose(found: dict[str, Any], out: Mapping[str, Any], name: str) -> None:
-    """Write a mixed derivative into an array given for its other order, unless it is there."""
-    written = np.asarray(found[name])
-    array = _buffer(out, name, written)
-    if not np.shares_memory(array, written):
-        array[...] = written
-    elif (array.ctypes.data, array.strides) != (written.ctypes.data, written.strides):
+def _written(out: Mapping[str, Any], name: str, values: np.ndarray) -> np.ndarray:
+    """Return the caller's array for the other order of a mixed derivative, which is written.
+
+    It may be a view of the first order's array, as an earlier call returned it.
+    """
+    array = _buffer(out, name, values)
+    if not np.shares_memory(array, values):
+        array[...] = values
+    elif (array.ctypes.data, array.strides) != (values.ctypes.data, values.strides):
         raise SweepError(
             f"out[{name!r}] shares memory with another result; give it an array of its own."
         )
-    found[name] = out[name]
+    return array
 
 
 def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:

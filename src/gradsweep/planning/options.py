@@ -269,11 +269,9 @@ def _arguments_among(
     for word in given:
         is_argument = takes_any or word in named
         if is_argument and word in options:
-            takes = (
-                f"takes any name as an argument, {word!r} too"
-                if word not in named
-                else (f"has an argument {word!r}")
-            )
+            takes = f"has an argument {word!r}"
+            if word not in named:
+                takes = f"takes any name as an argument, {word!r} too"
             raise ArgumentError(
                 f"{word!r} is an option of {caller}, and {name} {takes}.\n"
                 f"Give the arguments of {name} in a Sweep, gs.Sweep(...); keywords are then "

@@ -133,13 +133,14 @@ class _Point:
         y, pull = ad.vjp(function, x)
         return y, ad.over_basis(pull, y)
 
-    def push(self, v: Arrays, mode: Mode) -> Sequence[Array]:
-        """Return J v, in reverse mode by the rows of J."""
+    def push(
+        self, function: Callable, x: Arrays, v: Arrays, mode: Mode
+    ) -> tuple[Arrays, Sequence[Array]]:
+        """Return y = function(x) and J v, in reverse mode by the rows of J."""
         if mode == "forward":
-            self.y, pushed = self.ad.jvp(self.f, self.x, v)
-            return pushed
-        self.y, table = self.jacobian(self.f, self.x, "reverse")
-        return [self._sum(self._times(row, v)) for row in table]
+            return self.ad.jvp(function, x, v)
+        y, table = self.jacobian(function, x, "reverse")
+        return y, [self._sum(self._times(row, v)) for row in table]
 
     def pull(self, w: Callable[[], Arrays], mode: Mode) -> Sequence[Array]:
         """Return w J, in forward mode by the columns of J; `w` is called once y is known."""
@@ -253,7 +254,7 @@ class _Point:
 
     def jvp(self) -> Rows:
         mode: Mode = "reverse" if self.derivative.mode == "reverse" else "forward"
-        dy = self.push(self.tangent, mode)
+        self.y, dy = self.push(self.f, self.x, self.tangent, mode)
         return self.label("jvp", [()], [[array] for array in dy])
 
     def vjp(self) -> Rows:
@@ -277,41 +278,31 @@ class _Point:
         return rows
 
     def hvp(self) -> Rows:
-        asked = self.derivative.outer
-        outer = self.ad.along if asked == "auto" else asked
-        if outer == "reverse":
-            return self.label("hvp", self.singly, self._hvp_by_pullback())
-        _, products = self.ad.jvp(self.partials, self.x, self.tangent)
+        n, asked = len(self.x), self.derivative.outer
+        if (self.ad.along if asked == "auto" else asked) == "reverse":
+            partials, pull = self.ad.vjp(self.partials, self.x)
+            if self.ad.is_symmetric:  # which is known once the rules were met
+                self.y = self.f(*self.x)
+                return self.label("hvp", self.singly, self._rows_along(partials, pull))
+        outer: Mode = "reverse" if asked == "reverse" else "forward"
+        _, products = self.push(self.partials, self.x, self.tangent, outer)
         self.y = self.f(*self.x)
-        return self.label("hvp", self.singly, self._by_output(products))
+        table = [products[start : start + n] for start in range(0, len(products), n)]
+        return self.label("hvp", self.singly, table)
 
-    def _by_output(self, products: Sequence[Array]) -> Partials:
-        n = len(self.x)
-        return [products[start : start + n] for start in range(0, len(products), n)]
-
-    def _hvp_by_pullback(self) -> Partials:
-        """Return v H for each output, by one pullback; where H may not be symmetric, H v."""
-        ad, v = self.ad, self.tangent
-        partials, pull = ad.vjp(self.partials, self.x)
-        if not ad.is_symmetric:
-            if self.derivative.outer == "auto":
-                _, products = ad.jvp(self.partials, self.x, v)
-            else:
-                rows = ad.over_basis(pull, partials)
-                products = tuple(self._sum(self._times(row, v)) for row in rows)
-            self.y = self.f(*self.x)
-            return self._by_output(products)
-        self.y = self.f(*self.x)
+    def _rows_along(self, partials: Arrays, pull: Callable) -> Partials:
+        """Return v H for each output, by one pullback for each of its elements."""
+        v = self.tangent
 
         def along_v(w: Arrays) -> Arrays:
             """Pull the cotangents back of which w, of the outputs, is the factor beside v."""
             cotangents = iter(partials)
             return pull(tuple(self._outer(a, b, next(cotangents)) for a in w for b in v))
 
-        return ad.over_basis(along_v, self.y)
+        return self.ad.over_basis(along_v, self.y)
 
     def _outer(self, a: Array | None, b: Array | None, like: Array) -> Array | None:
-        """Return the outer product of a and b, with the shape of `like`; None counts as zeros."""
+        """Return the outer product of a and b; where one is None, nothing, like `like`."""
         if a is None or b is None:
             return self.ad.nothing_like(like)
         return a.reshape((*a.shape, *(1,) * len(b.shape))) * b

@@ -28,6 +28,8 @@ __all__ = [
     "select",
     "sgn",
     "sub",
+    "turned",
+    "turned_back",
 ]
 
 
@@ -45,6 +47,16 @@ def neg(x: Complex) -> Complex:
 
 def conj(x: Complex) -> Complex:
     return Complex(x.re, -x.im)
+
+
+def turned(x: Complex) -> Complex:
+    """Multiply by i."""
+    return Complex(-x.im, x.re)
+
+
+def turned_back(x: Complex) -> Complex:
+    """Divide by i."""
+    return Complex(x.im, -x.re)
 
 
 def mul(x: Complex, y: Complex) -> Complex:

@@ -15,6 +15,8 @@ from gradsweep.program.complex_numbers.arithmetic import (
     polar,
     reciprocal,
     scaled,
+    turned,
+    turned_back,
 )
 from gradsweep.program.complex_numbers.number import Complex, Real, where
 
@@ -115,9 +117,9 @@ def pow(z: Complex, w: Complex) -> Complex:
         return polar(absolute(z).apply("pow", w.re), angle(z) * w.re)
     size, phase = absolute(z), angle(z)
     # At z = 0 the phase would be NaN, where the power is 0.
-    turned = where(size.equals(0.0), 0.0, w.im * size.apply("log"))
+    turn = where(size.equals(0.0), 0.0, w.im * size.apply("log"))
     length = size.apply("pow", w.re) * (-(w.im * phase)).apply("exp")
-    return polar(length, w.re * phase + turned)
+    return polar(length, w.re * phase + turn)
 
 
 def _integer_power(z: Complex, exponent: int) -> Complex:
@@ -150,23 +152,13 @@ def tanh(z: Complex) -> Complex:
     return Complex(tangent / square, cos * sin / square)
 
 
-def _turned(z: Complex) -> Complex:
-    """Multiply by i."""
-    return Complex(-z.im, z.re)
-
-
-def _turned_back(z: Complex) -> Complex:
-    """Divide by i."""
-    return Complex(z.im, -z.re)
-
-
 def sin(z: Complex) -> Complex:
-    return _turned_back(sinh(_turned(z)))
+    return turned_back(sinh(turned(z)))
 
 
 def cos(z: Complex) -> Complex:
-    return cosh(_turned(z))
+    return cosh(turned(z))
 
 
 def tan(z: Complex) -> Complex:
-    return _turned_back(tanh(_turned(z)))
+    return turned_back(tanh(turned(z)))

@@ -6,9 +6,9 @@ both sides of each cut, next to the branch points, and for large numbers.
 Reference: Kahan (1987), "Branch cuts for complex elementary functions".
 """
 
-from gradsweep.program.complex_numbers.arithmetic import absolute
+from gradsweep.program.complex_numbers.arithmetic import absolute, turned, turned_back
 from gradsweep.program.complex_numbers.elementary import sqrt
-from gradsweep.program.complex_numbers.number import Complex, Real
+from gradsweep.program.complex_numbers.number import Complex
 
 __all__ = ["acos", "acosh", "asin", "asinh", "atan", "atanh"]
 
@@ -45,19 +45,9 @@ def atanh(z: Complex) -> Complex:
     return Complex(re.copysign(z.re), im)
 
 
-def _rotated(function, z: Complex) -> Complex:
-    """Return f(i z) / i."""
-    found = function(Complex(-z.im, z.re))
-    return Complex(found.im, _negative(found.re))
-
-
-def _negative(x: Real) -> Real:
-    return -x
-
-
 def asinh(z: Complex) -> Complex:
-    return _rotated(asin, z)
+    return turned_back(asin(turned(z)))
 
 
 def atan(z: Complex) -> Complex:
-    return _rotated(atanh, z)
+    return turned_back(atanh(turned(z)))

@@ -60,8 +60,8 @@ class _Arrays:
     """
 
     outer: Mode = "reverse"
-    # A pushforward is the transpose of a pullback, which takes a choice at its start that the
-    # formula takes at its end. A second pullback takes no more operations, and has no such step.
+    # A pushforward, the transpose of a pullback, takes as many operations as a second pullback
+    # and is NaN where a formula of torch's ends with a choice: see `trace`.
     along: Mode = "reverse"
 
     def __init__(self, dtype: torch.dtype, rules: Rules = _FRAMEWORKS_OWN):

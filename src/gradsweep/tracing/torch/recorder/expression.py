@@ -62,6 +62,13 @@ class Expression:
             return Expression(self.builder, self.builder.cast(self.variables, dtype), dtype)
         return Expression(self.builder, arrays.cast(self.builder, self.variables, dtype), dtype)
 
+    def parts(self) -> "Expression":
+        """Return the real numbers in it: of complex ones both parts, along a last axis."""
+        dtype = PART_DTYPES.get(self.dtype, self.dtype)
+        return Expression(
+            self.builder, arrays.parted(self.builder, self.variables, self.dtype), dtype
+        )
+
     def zeros(self, shape: Sequence[int] = ()) -> "Expression":
         """Return structural zeros of this expression's dtype."""
         return self.of(arrays.zeros(self.builder, shape, self.dtype))

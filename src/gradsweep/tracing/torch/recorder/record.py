@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Output
 from gradsweep.support.errors import NotAProgram, StatefulFunction
@@ -292,8 +291,7 @@ class Recorder(private.FastDispatchMode):
 
     def _parts(self, expression: Expression, like: torch.Tensor) -> Variables:
         """Return the variables of an expression as the memory of a tensor holds them."""
-        result = fitted(expression, like)
-        return arrays.parted(self.builder, result.variables, result.dtype)
+        return fitted(expression, like).parts().variables
 
     def _decomposed(self, operation: Operation, operands: Operands) -> Any:
         decomposition = private.decomposition(operation.op)

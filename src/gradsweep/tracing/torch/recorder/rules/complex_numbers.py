@@ -13,6 +13,7 @@ from gradsweep.program import arrays
 from gradsweep.program.complex_numbers.transforms import fourier
 from gradsweep.program.equations import PART_DTYPES
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
+from gradsweep.tracing.torch.recorder.rules.formulas import conj
 
 __all__ = ["RULES"]
 
@@ -39,13 +40,11 @@ def _as_complex(call, parts) -> Expression:
 
 
 def _as_real(call, x) -> Expression:
-    x = call(x)
-    return Expression(call.builder, arrays.parted(x.builder, x.variables, x.dtype), call.dtype)
+    return call(x).parts()
 
 
 def _conj(call, x) -> Expression:
-    x = call(x)
-    return apply("conj", x) if x.is_complex else x
+    return conj(call(x))
 
 
 def _angle(call, x) -> Expression:
@@ -65,9 +64,7 @@ def _normalized(x: Expression, n: int, normalization: int) -> Expression:
     divisor = _DIVISORS[normalization](n)
     if divisor == 1.0:
         return x
-    dtype = PART_DTYPES.get(x.dtype, x.dtype)
-    parts = Expression(x.builder, arrays.parted(x.builder, x.variables, x.dtype), dtype)
-    scaled = (parts * (1.0 / divisor)).variables
+    scaled = (x.parts() * (1.0 / divisor)).variables
     return x.of(arrays.joined(x.builder, scaled, x.dtype))
 
 
@@ -101,9 +98,9 @@ def _c2r(call, x, dims, normalization, n) -> Expression:
     mirrored = apply("conj", half.of(rows[..., 1 : n - rows.shape[-1] + 1])).variables
     both = half.of(np.concatenate([rows, mirrored[..., ::-1]], axis=-1))
     whole = fourier(x.builder, _real_ends(both, n).variables, -1, is_inverse=True)
-    real = arrays.parted(x.builder, np.moveaxis(whole, -1, last), x.dtype)[..., 0]
+    real = x.of(np.moveaxis(whole, -1, last)).parts()[..., 0]
     count = n * math.prod(x.shape[dim] for dim in others)
-    return _normalized(Expression(x.builder, real, call.dtype), count, normalization)
+    return _normalized(real, count, normalization)
 
 
 def _real_ends(rows: Expression, n: int) -> Expression:

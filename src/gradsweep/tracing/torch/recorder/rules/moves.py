@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradsweep.program import arrays
-from gradsweep.program.equations import PART_DTYPES
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
 
@@ -85,8 +83,7 @@ def _mover(moved: tuple[int, ...]) -> Callable:
 def _cast(call, x, *args, **kwargs) -> Expression:
     x = call(x)  # a result is cast to its own dtype
     if x.is_complex and not call.out.is_complex():
-        dtype = PART_DTYPES[x.dtype]
-        return Expression(x.builder, arrays.parted(x.builder, x.variables, x.dtype)[..., 0], dtype)
+        return x.parts()[..., 0]
     return x
 
 
