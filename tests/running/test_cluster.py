@@ -40,10 +40,24 @@ sys.meta_path.insert(0, Absent())
 
 
 class FolderStore:
-    """Keeps each part's arrays in a file of its own."""
+    """Keeps each part's arrays in a file of its own.
+
+    Attributes:
+        awaits_death: the number of a part at which the first worker waits to be killed.
+    """
+
+    awaits_death: int | None = None
 
     def __init__(self, folder: Path):
         self.folder = folder
+
+    @property
+    def _at_work(self) -> Path:
+        return self.folder / "at_work"
+
+    def worker_at_work(self) -> int:
+        """Return the process that waits to be killed, or 0."""
+        return int(self._at_work.read_text() or 0) if self._at_work.exists() else 0
 
     def begin(self, layout: Layout) -> frozenset[int]:
         self.layout = layout
@@ -68,6 +82,9 @@ class FolderStore:
         return self
 
     def write(self, part: Part, arrays: Sequence[np.ndarray]) -> str:
+        if part.number == self.awaits_death and not self._at_work.exists():
+            self._at_work.write_text(str(os.getpid()))
+            time.sleep(60.0)
         path = self.folder / f"{part.number}.npz"
         temporary = path.with_suffix(f".{os.getpid()}.partial")
         with temporary.open("wb") as file:
@@ -206,15 +223,16 @@ def test_a_worker_killed_while_it_works_changes_no_bit(bare_cluster, store):
         killed = []
 
         def kill():
-            while len(store.recorded) < 20:
+            while not store.worker_at_work():
                 time.sleep(0.005)
             # Both are killed, one after the other: the first may hold the data that travels.
-            for pid in client.run(os.getpid, nanny=False).values():
+            every = client.run(os.getpid, nanny=False).values()
+            for pid in sorted(every, key=lambda pid: pid != store.worker_at_work()):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(len(store.recorded))
                 time.sleep(1.0)
 
-        store.recorded = []
+        store.awaits_death = 20
         killer = threading.Thread(target=kill)
         killer.start()
         try:
