@@ -107,7 +107,9 @@ class CompiledQuantity:
             kind = next(filter(None, origins), self._origin)
         if out is not None:
             for name in self._transposes.intersection(out):
-                found[name] = _written(out, name, found[name])
+                # Derivatives by two numbers are one array, which an earlier call returned twice.
+                if out[name] is not found[name]:
+                    found[name] = _written(out, name, found[name])
         return _of_kind(kind, found)
 
     def _filled(

@@ -280,7 +280,7 @@ class _Results:
             if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                 return None
             arrays.append(array)
-        return None if overlap(arrays, ()) else arrays
+        return arrays
 
     def given_as_laid_out(self, out: Mapping[str, Any]) -> list[np.ndarray] | None:
         """Return the caller's arrays, or None when they are not such as `allocate` gives."""
@@ -340,7 +340,8 @@ class _Small:
         """Return the caller's arrays, or None; looked at once where they are those of before."""
         arrays = [*map(out.get, self.results.names)]
         if len(arrays) != len(self._known) or not all(map(is_, arrays, self._known)):
-            self._known = self.results.given(out) or ()
+            given = self.results.given(out) or ()
+            self._known = () if overlap(given, ()) else given
         return self._known or None
 
 

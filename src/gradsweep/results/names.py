@@ -151,7 +151,8 @@ def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | No
     (a, b), (a_shape, b_shape) = result.wrt, result.wrt_shapes
     lead = n_swept + len(result.output_shape)
     n_a, n_b = len(a_shape), len(b_shape)
-    order = [*range(lead), *range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
+    moved = [*range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
+    order = [*range(lead), *moved] if n_a and n_b else None
     yield Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape)), order
 
 
