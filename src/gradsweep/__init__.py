@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gradsweep.checks import check
     from gradsweep.comparison import compare
     from gradsweep.figures import plot
+    from gradsweep.request.categories import each
     from gradsweep.request.lazy import geomspace, linspace
     from gradsweep.request.parsing import components
     from gradsweep.request.sweep import Sweep
@@ -45,6 +46,7 @@ __all__ = [
     "compile",
     "components",
     "contributions",
+    "each",
     "geomspace",
     "gradient",
     "hessian",
@@ -75,6 +77,7 @@ _HOMES = {
     "checks": ["check"],
     "comparison": ["compare"],
     "figures": ["plot"],
+    "request.categories": ["each"],
     "request.lazy": ["geomspace", "linspace"],
     "request.parsing": ["components"],
     "request.sweep": ["Sweep"],

@@ -130,7 +130,7 @@ def test_jax_arrays_are_read_and_remembered():
         (lambda: gs.Sweep(z=1j), ["'z'", "complex", "real and imaginary"]),
         (lambda: gs.Sweep(z=np.array([1j])), ["'z'", "complex"]),
         (lambda: gs.Sweep(x=(1.0, 2.0)), ["'x'", "(dims, values)"]),
-        (lambda: gs.Sweep(x=["a", "b"]), ["'x'", "not of numbers"]),
+        (lambda: gs.Sweep(x=["a", 1.0]), ["'x'", "not of numbers"]),
         (lambda: gs.Sweep(x=np.array(["2020"], dtype="datetime64")), ["'x'", "datetime64"]),
         (lambda: gs.Sweep(x=(("a", "b"), [1.0])), ["'x'", "'a', 'b'", "(1,)"]),
         (lambda: gs.Sweep(x=(("a", "a"), np.ones((2, 2)))), ["'x'", "twice"]),

@@ -24,6 +24,7 @@ from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.request.request import refuse_categories
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.tracing.trace import trace
@@ -93,6 +94,7 @@ def check(
     generator = np.random.default_rng(rng)
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = api.requested(quantity, f, sweep, directions, options)
+    refuse_categories("check", request)
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))

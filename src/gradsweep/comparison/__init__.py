@@ -22,7 +22,7 @@ from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.request.partition import n_points
-from gradsweep.request.request import Request
+from gradsweep.request.request import Request, refuse_categories
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
@@ -75,6 +75,7 @@ def compare(
     require_in_memory("compare", options, "it computes in memory alone")
     _refuse(options, budget_seconds)
     request, asked = api.requested(quantity, f, sweep, directions, options)
+    refuse_categories("compare", request)
     computing = asked.computing
     chosen = _chosen(rivals, request.derivative.quantity)
     if 0 in request.axes.values():

@@ -116,8 +116,13 @@ class _Swept:
         return [dim for dim in self.dims if dim in named or dim not in self.sampled]
 
     def longest(self, *taken: str) -> str | None:
+        """Return the longest axis that is left; one of a few words only where there is no other."""
         left = [dim for dim in self.ordered if dim not in taken]
-        return max(left, key=self.size, default=None)
+        return max(left, key=lambda d: (not self.has_few_words(d), self.size(d)), default=None)
+
+    def has_few_words(self, dim: str) -> bool:
+        """Tell whether an axis is of few words: they are drawn as lines, not averaged."""
+        return self.size(dim) <= MOST_LINES and bool(self.axis(dim).words)
 
     def axis(self, dim: str) -> Axis:
         return axis_of(self.ds, dim)
@@ -231,9 +236,10 @@ def _require_axes(kind: str, n: int, found: Sequence, swept: _Swept) -> None:
 
 
 def _few(swept: _Swept, *taken: str) -> Axis | None:
-    """Return the axis with the most values that can still be drawn as lines."""
+    """Return the axis with the most values that can still be drawn as lines, of words if it can."""
     left = [dim for dim in swept.ordered if dim not in taken and 1 < swept.size(dim) <= MOST_LINES]
-    return _axis_or_none(swept, max(left, key=swept.size, default=None))
+    most = max(left, key=lambda d: (swept.has_few_words(d), swept.size(d)), default=None)
+    return _axis_or_none(swept, most)
 
 
 def _axis_or_none(swept: _Swept, dim: str | None) -> Axis | None:

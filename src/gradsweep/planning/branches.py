@@ -7,9 +7,9 @@ holds for it.
 Knows nothing of engines that run the branches, nor of labels.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from gradsweep.engines.stages import make_stages
 from gradsweep.program.guards import guards_of
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import SELECTED, Points
+from gradsweep.request.partition import Points, Subset
+from gradsweep.request.quantities import Result
 from gradsweep.support.cache import Cache
-from gradsweep.support.errors import BranchError, OutputError, SweepError
+from gradsweep.support.errors import BranchError, OutputError
 
 __all__ = [
     "MAX_BRANCHES",
@@ -32,12 +33,16 @@ __all__ = [
     "Tracer",
     "first_point",
     "holds_at",
+    "point_at",
+    "require_same_results",
     "split",
+    "unread",
 ]
 
 MAX_BRANCHES = 64
 
 Leaves = Mapping[str, Leaf]
+Describe = Callable[[Mapping[str, np.ndarray]], str]
 
 
 class Tracer(Protocol):
@@ -53,36 +58,6 @@ class Tracer(Protocol):
         ...
 
 
-class _Subset(NamedTuple):
-    """Some points of a sweep.
-
-    Attributes:
-        leaves: the values at these points.
-        axes: the axes of the leaves and their lengths.
-        points: the indices of the points in the sweep, along the axis `SELECTED` of the leaves;
-            None when they are the whole sweep.
-    """
-
-    leaves: Leaves
-    axes: Mapping[str, int]
-    points: Points | None
-
-    def where(self, chosen: np.ndarray, dims: tuple[str, ...]) -> "_Subset":
-        """Choose points of some axes, which become the axis SELECTED.
-
-        Args:
-            chosen: a bool for each point that the axes `dims` span.
-        """
-        index = dict(zip(dims, np.nonzero(chosen)))
-        gathered = {key: leaf.gather(index, SELECTED) for key, leaf in self.leaves.items()}
-        left = {axis: n for axis, n in self.axes.items() if axis not in index}
-        original = {axis: i for axis, i in index.items() if axis != SELECTED}
-        if self.points is not None:
-            original |= {axis: i[index[SELECTED]] for axis, i in self.points.index.items()}
-        axes = {SELECTED: int(np.count_nonzero(chosen)), **left}
-        return _Subset(gathered, axes, Points(original))
-
-
 @dataclass(frozen=True, eq=False)
 class Branch:
     """The points of a sweep that one trace holds for.
@@ -93,21 +68,24 @@ class Branch:
         axes: the axes of the leaves and their lengths.
         points: the indices of the points in the sweep, along the axis `SELECTED` of the leaves;
             None when they are the whole sweep.
+        category: the categories that all of them have, such as "kind='call'"; "" for none.
+        chosen: the same, as its Request has them.
     """
 
     traced: Trace
     leaves: Leaves
     axes: Mapping[str, int]
     points: Points | None
+    category: str = ""
+    chosen: Hashable = frozenset()
 
 
-def split(
-    trace: Tracer,
-    leaves: Leaves,
-    axes: Mapping[str, int],
-    describe: Callable[[Mapping[str, np.ndarray]], str],
-) -> list[Branch]:
-    """Give each point of a sweep to a trace that holds there, and trace where none does.
+def _branch(traced: Trace, subset: Subset) -> Branch:
+    return Branch(traced, subset.leaves, subset.axes, subset.points)
+
+
+def split(trace: Tracer, subset: Subset, describe: Describe) -> list[Branch]:
+    """Give each of some points to a trace that holds there, and trace where none does.
 
     Args:
         describe: writes a point, for messages.
@@ -115,35 +93,29 @@ def split(
     Raises:
         BranchError: when there are more than MAX_BRANCHES ways.
         OutputError: when the outputs have different shapes at different points.
-        SweepError: when an axis is called SELECTED.
     """
-    if SELECTED in axes:
-        raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
-    branches, rest = _follow(trace.known, _Subset(leaves, axes, None))
+    branches, rest = _follow(trace.known, subset)
     for number, branch in enumerate(branches[1:], start=1):
         _require_few(number, branch.traced)
-        _require_same_results(branches[0], branch, describe)
+        require_same_results(branches[0], branch, describe)
     pending = [] if rest is None else [rest]
     while pending:
         subset = pending.pop()
         traced = trace(first_point(subset.leaves))
         _require_few(len(branches), traced)
         ((_, holds, dims),) = _where_they_hold([traced], subset)
-        if SELECTED in subset.axes and SELECTED not in dims:
-            # Points that were chosen before are to be chosen from again.
-            holds, dims = np.repeat(holds[None], subset.axes[SELECTED], axis=0), (SELECTED, *dims)
         if holds.all():
-            branches.append(Branch(traced, *subset))
+            branches.append(_branch(traced, subset))
         else:
             holds.flat[0] = True  # a trace holds at its own point, however rounding differs
-            branches.append(Branch(traced, *subset.where(holds, dims)))
+            branches.append(_branch(traced, subset.where(holds, dims)))
             if not holds.all():
                 pending.append(subset.where(~holds, dims))
-        _require_same_results(branches[0], branches[-1], describe)
+        require_same_results(branches[0], branches[-1], describe)
     return branches
 
 
-def _follow(known: Sequence[Trace], sweep: _Subset) -> tuple[list[Branch], _Subset | None]:
+def _follow(known: Sequence[Trace], sweep: Subset) -> tuple[list[Branch], Subset | None]:
     """Give points to the first known trace that holds there; return those that are left too."""
     branches: list[Branch] = []
     along: tuple[str, ...] = ()
@@ -153,10 +125,10 @@ def _follow(known: Sequence[Trace], sweep: _Subset) -> tuple[list[Branch], _Subs
         is_taken = _spread(taken, along, both, sweep.axes)
         chosen = _spread(holds, dims, both, sweep.axes) & ~is_taken
         if chosen.all():
-            return [Branch(traced, *sweep)], None
+            return [_branch(traced, sweep)], None
         if not chosen.any():
             continue
-        branches.append(Branch(traced, *sweep.where(chosen, both)))
+        branches.append(_branch(traced, sweep.where(chosen, both)))
         taken, along = is_taken | chosen, both
         if taken.all():
             return branches, None
@@ -173,11 +145,16 @@ def _spread(
 
 def first_point(leaves: Leaves) -> dict[str, np.ndarray]:
     """Return the value of every leaf at the first point of every axis."""
+    return point_at(leaves, {})
+
+
+def point_at(leaves: Leaves, position: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Return the value of every leaf at an index along each axis; at the first, by default."""
     # An empty sweep has no point; its derivative is traced at ones.
     return {
         key: np.ones(leaf.shape, leaf.dtype)
         if leaf.is_empty
-        else leaf.at(dict.fromkeys(leaf.dims, 0))
+        else leaf.at({dim: position.get(dim, 0) for dim in leaf.dims})
         for key, leaf in leaves.items()
     }
 
@@ -187,7 +164,7 @@ def holds_at(traced: Trace, point: Mapping[str, np.ndarray]) -> bool:
     if traced.point is not None:
         return _as_bytes(traced.point) == _as_bytes(point)
     leaves = {key: Leaf(key, (), value.shape, value) for key, value in point.items()}
-    ((_, holds, _),) = _where_they_hold([traced], _Subset(leaves, {}, None))
+    ((_, holds, _),) = _where_they_hold([traced], Subset(leaves, {}))
     return bool(holds)
 
 
@@ -196,7 +173,7 @@ def _as_bytes(point: Mapping[str, np.ndarray]) -> dict[str, bytes]:
 
 
 def _where_they_hold(
-    traces: Sequence[Trace], subset: _Subset
+    traces: Sequence[Trace], subset: Subset
 ) -> Iterator[tuple[Trace, np.ndarray, tuple[str, ...]]]:
     """Yield each trace with where it holds, over the axes that its guards vary with; these too."""
     guarded = tuple(traced for traced in traces if traced.program and traced.program.guards)
@@ -210,7 +187,7 @@ def _where_they_hold(
             yield traced, np.ones((), dtype=bool), ()
 
 
-def _check(traces: tuple[Trace, ...], subset: _Subset) -> "_Check | None":
+def _check(traces: tuple[Trace, ...], subset: Subset) -> "_Check | None":
     """Return what tells where traces hold; None where one kernel would compute far too much.
 
     There is always one for a single trace.
@@ -235,7 +212,7 @@ class _Check:
         subset: of the form of those that it is asked for.
     """
 
-    def __init__(self, traced: Trace, subset: _Subset):
+    def __init__(self, traced: Trace, subset: Subset):
         program, leaves, axes = traced.program, subset.leaves, tuple(subset.axes)
         assert program is not None
         dependence = analyse(program, leaves)
@@ -246,7 +223,7 @@ class _Check:
         self._kernel: Kernel = ReferenceEngine().prepare(self._job)
         self._seconds_left = compiling_seconds(self._job)
 
-    def __call__(self, subset: _Subset) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    def __call__(self, subset: Subset) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
         """Yield for each trace where it holds, and over which axes."""
         if self._seconds_left > 0:
             self._seconds_left -= interpreting_seconds(self._job, subset.axes)
@@ -275,20 +252,69 @@ def _require_few(n_before: int, traced: Trace) -> None:
     )
 
 
-def _require_same_results(
-    first: Branch, other: Branch, describe: Callable[[Mapping[str, np.ndarray]], str]
+def require_same_results(
+    first: Branch, other: Branch, describe: Describe, describe_other: Describe | None = None
 ) -> None:
-    shapes = [tuple((r.output, r.shape) for r in b.traced.results) for b in (first, other)]
-    if shapes[0] == shapes[1]:
+    """Check that the points of two branches have the same results.
+
+    Args:
+        describe: writes a point, for messages.
+        describe_other: writes those of the other branch, where that is not the same.
+
+    Raises:
+        OutputError: when their outputs, shapes or types differ.
+    """
+    one, two = (branch.traced.results for branch in (first, other))
+    if [_kind(result) for result in one] == [_kind(result) for result in two]:
         return
-    here, there = (describe(first_point(branch.leaves)) for branch in (first, other))
-    if len(shapes[0]) != len(shapes[1]):
+    here = describe(first_point(first.leaves))
+    there = (describe_other or describe)(first_point(other.leaves))
+    if [result.output for result in one] != [result.output for result in two]:
         raise OutputError(
             f"the function returns other outputs at {here} than at {there}.\n"
             f"Return the same ones everywhere."
         )
-    (_, a), (_, b) = next(pair for pair in zip(*shapes) if pair[0] != pair[1])
+    a, b = next((a, b) for a, b in zip(one, two) if _kind(a) != _kind(b))
+    if a.shape == b.shape:
+        numbers, truth = (there, here) if a.is_bool else (here, there)
+        raise OutputError(
+            f"the function returns numbers at {numbers} and truth values at {truth}.\n"
+            f"Return numbers everywhere."
+        )
     raise OutputError(
-        f"the shape of the result varies from point to point: it is {a} at {here} and {b} at "
-        f"{there}.\nReturn one shape: pad it, or sum over what varies."
+        f"the shape of the result varies from point to point: it is {a.shape} at {here} and "
+        f"{b.shape} at {there}.\nReturn one shape: pad it, or sum over what varies."
     )
+
+
+def _kind(result: Result) -> tuple[str, tuple[int, ...], bool]:
+    return result.output, result.shape, result.is_bool
+
+
+def unread(numbers: Sequence[tuple[int, ...]], branches: Sequence[Sequence[Branch]]) -> int | None:
+    """Return the place of an argument whose categories make no difference, whatever the others are.
+
+    None where every one of them may.
+
+    Args:
+        numbers: of the category of each argument, for each selection of points.
+        branches: of these points.
+    """
+    programs = [_only_program(own) for own in branches]
+    for place in range(len(numbers[0])):
+        by_others: dict[tuple[int, ...], set[Hashable]] = {}
+        for each, program in zip(numbers, programs):
+            by_others.setdefault((*each[:place], *each[place + 1 :]), set()).add(program)
+        n_categories = len({each[place] for each in numbers})
+        is_product = 1 < n_categories == len(numbers) / len(by_others)
+        if is_product and all(len(p) == 1 and None not in p for p in by_others.values()):
+            return place
+    return None
+
+
+def _only_program(branches: Sequence[Branch]) -> Hashable:
+    """Return what identifies the Program that holds for all points; None where there is none."""
+    traced = branches[0].traced
+    if len(branches) > 1 or traced.program is None or traced.program.guards:
+        return None
+    return traced.program.fingerprint, traced.results

@@ -13,15 +13,19 @@ import numpy as np
 
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.frameworks import offered_by
+from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.direct_calls import DirectCalls
 from gradsweep.planning.plan import Plan
-from gradsweep.planning.planner import make_plan
+from gradsweep.planning.planner import Known, make_plan
 from gradsweep.planning.traces import holds_elsewhere
+from gradsweep.program.trace import Trace
+from gradsweep.request.argument import Argument
 from gradsweep.request.framework import framework_of
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.request.request import Request
+from gradsweep.request.sweep import Sweep
 from gradsweep.results.names import symmetric, variable_name
 from gradsweep.support.addresses import overlap
 from gradsweep.support.errors import ArgumentError, StatefulFunction, SweepError, nearest
@@ -55,21 +59,23 @@ class CompiledQuantity:
         self._options = options
         self._arguments = {argument.name: argument for argument in request.bound.arguments}
         self._takes_out = "out" not in self._arguments
-        self.plan = make_plan(request, options)
-        traces = (planned.branch.traced for planned in self.plan.branches)
-        # What torch maps over many points at once does the same at all of them.
-        is_mapped = self.plan.engine == "torch"
-        self._traces = [
-            replace(traced, point=None) if is_mapped else traced
-            for traced in traces
-            if is_mapped or holds_elsewhere(traced) or traced.point is not None
-        ]
+        self._traces: Known = {}
+        # Those of every category are kept, also where the plan needs one of them alone.
+        is_categorical = bool(request.categorical)
+        self.plan = make_plan(request, options, known=self._traces if is_categorical else None)
+        branches: dict[Hashable, list[PlannedBranch]] = {}
+        for planned in self.plan.branches:
+            branches.setdefault(planned.branch.chosen, []).append(planned)
+        for chosen, own in branches.items():
+            self._traces[chosen] = _lasting(own)
         self._identity = _identity_of(request.bound.function)
         untouched = self.plan.allocate(np.empty)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
         self._transposes = self.dims.keys() - {*_names(self.plan)}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
-        self._direct = DirectCalls(self.plan, self._traces, options)
+        self._direct: DirectCalls | None = None
+        if not is_categorical:
+            self._direct = DirectCalls(self.plan, self._traces[request.chosen], options)
 
     def __repr__(self) -> str:
         what = f"{self.plan.derivative.quantity} of {self.plan.bound.name}"
@@ -99,7 +105,7 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        found = None if self._origin else self._direct(values, out)
+        found = None if self._origin or self._direct is None else self._direct(values, out)
         kind = ""
         if found is None:
             found = self._filled(out, values)
@@ -116,10 +122,7 @@ class CompiledQuantity:
         self, out: Mapping[str, Any] | None, values: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """Compute by a plan of its own, which takes whatever a kernel does not."""
-        changed = {
-            leaf.key: leaf for name, value in values.items() for leaf in self._read(name, value)
-        }
-        request = self._request.with_leaves({**self._request.leaves, **changed})
+        request = self._with([self._read(name, value) for name, value in values.items()])
         plan = self._planned(request)
         arrays = plan.allocate() if out is None else plan.allocate(np.empty)
         if out is None:
@@ -137,14 +140,29 @@ class CompiledQuantity:
             arrays = buffers
         return {name: array for name, _, array in _named(plan, arrays)}
 
+    def _with(self, arguments: Sequence[Argument]) -> Request:
+        """Return the request for new values of some arguments."""
+        new = {argument.name: argument for argument in arguments}
+        changed = {leaf.key: leaf for argument in arguments for leaf in argument.leaves}
+        request = self._request
+        if any(argument.categories is not None for argument in arguments):
+            # Numbers stand for the categories, and these are the arguments' own.
+            every = (
+                new.get(name, replace(a, coordinates={})) for name, a in self._arguments.items()
+            )
+            bound = request.bound.with_sweep(Sweep.from_arguments(every))
+            request = replace(request, bound=bound)
+        return request.with_leaves({**request.leaves, **changed})
+
     def _planned(self, request: Request) -> Plan:
         """Plan for new values with the traces there are, adding what other branches need."""
-        n_traces = len(self._traces)
+        counts = {chosen: len(traces) for chosen, traces in self._traces.items()}
         plan = make_plan(request, self._options, known=self._traces)
-        new = self._traces[n_traces:]
+        new = [trace for key, own in self._traces.items() for trace in own[counts.get(key, 0) :]]
         if not new or _identity_of(request.bound.function) == self._identity:
             return plan
-        del self._traces[n_traces:]
+        for chosen, own in self._traces.items():
+            del own[counts.get(chosen, 0) :]
         if any(traced.point is None for traced in new):
             raise StatefulFunction(
                 f"{self.plan.bound.name} takes another branch at these values, and what it reads "
@@ -152,8 +170,8 @@ class CompiledQuantity:
             )
         return plan
 
-    def _read(self, name: str, value: Any) -> Sequence[Leaf]:
-        """Return the leaves of a new value, which has to have the dims of the old one."""
+    def _read(self, name: str, value: Any) -> Argument:
+        """Return an argument with a new value, which has to have the dims of the old one."""
         argument = self._arguments.get(name)
         if argument is None:
             names = list(self._arguments)
@@ -164,14 +182,36 @@ class CompiledQuantity:
         old = argument.leaves
         if argument.is_single and not old[0].parts and (old[0].dims or old[0].shape):
             value = (old[0].dims, _in_order(name, value, old[0]))
-        new = parse_argument(name, float(value) if isinstance(value, int) else value).leaves
-        if [_form(leaf) for leaf in new] != [_form(leaf) for leaf in old]:
+        new = parse_argument(name, float(value) if isinstance(value, int) else value)
+        is_alike = (new.categories is None) == (argument.categories is None)
+        if argument.is_static:  # a word, say, which the traces hold for
+            is_alike = _is_same(new.form, argument.form)
+        if not is_alike or [_form(leaf) for leaf in new.leaves] != [_form(leaf) for leaf in old]:
             raise SweepError(
                 f"{name!r} was compiled as {argument.written}, and the new value has another "
                 f"form. Compile again to change it."
             )
         dtype = self._request.dtype
-        return [leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new]
+        leaves = (leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new.leaves)
+        return replace(new, leaves=tuple(leaves), coordinates={})
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Tell whether two static values are known to be the same."""
+    identity_of_one = _identity_of(one)
+    return one is other or (identity_of_one is not None and identity_of_one == _identity_of(other))
+
+
+def _lasting(branches: Sequence[PlannedBranch]) -> list[Trace]:
+    """Return the traces of branches that may hold for values of later calls."""
+    # What torch maps over many points at once does the same at all of them.
+    is_mapped = all(planned.prepared.choice.engine.name == "torch" for planned in branches)
+    traces = [planned.branch.traced for planned in branches]
+    return [
+        replace(traced, point=None) if is_mapped else traced
+        for traced in traces
+        if is_mapped or holds_elsewhere(traced) or traced.point is not None
+    ]
 
 
 def _in_order(name: str, value: Any, old: Leaf) -> Any:

@@ -43,8 +43,8 @@ class Decision:
 
     Attributes:
         results: the arrays it will yield, and `dims` the swept axes of each, in order.
-        branches: one, or one for each way through the function's Python branches; the first
-            alone, where the sweep is run part by part.
+        branches: one, or one for each category and each way through the function's Python
+            branches; the first way alone, where the sweep is run part by part.
         dtype: the dtype of every result that is no bool.
         partition: the parts that are run one by one; None to run it whole.
         destination: where the results of parts go.

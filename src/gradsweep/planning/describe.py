@@ -29,7 +29,8 @@ def source(decision: Decision) -> str:
     parts = []
     for number, planned in enumerate(decision.branches, start=1):
         program = planned.branch.traced.program
-        title = [f"# branch {number}"] if len(decision.branches) > 1 else []
+        category = f": {planned.branch.category}" if planned.branch.category else ""
+        title = [f"# branch {number}{category}"] if len(decision.branches) > 1 else []
         if program is None:
             parts.append("\n".join([*title, f"# no program: {planned.branch.traced.reason}"]))
             continue
@@ -55,14 +56,13 @@ def describe(decision: Decision) -> str:
     ]
     several = len(decision.branches) > 1
     if several:
-        lines.append(
-            f"  branches     {len(decision.branches)}, by the function's own Python branches"
-        )
+        lines.append(f"  branches     {len(decision.branches)}, by {_what_divides(decision)}")
     if decision.partition is not None:
         assert decision.destination is not None
         lines += [_parts(decision, decision.partition), _cost(decision, decision.destination)]
     for number, planned in enumerate(decision.branches):
-        lines += [f"  branch {number + 1}"] if several else []
+        category = f": {planned.branch.category}" if planned.branch.category else ""
+        lines += [f"  branch {number + 1}{category}"] if several else []
         lines += [("  " if several else "") + line for line in _branch(planned)]
     statistics, gone = _reduction(decision)
     into = (
@@ -84,12 +84,25 @@ def describe(decision: Decision) -> str:
     return "\n".join(lines)
 
 
+def _what_divides(decision: Decision) -> str:
+    """Say what points are divided by: categories, Python branches, or both."""
+    categories = {planned.branch.category for planned in decision.branches}
+    names = [argument.name for argument in decision.bound.arguments]
+    named = [n for n in names if any(f"{n}=" in category for category in categories)]
+    by = [f"the categories of {' and '.join(named)}"] if categories != {""} else []
+    if len(decision.branches) > len(categories):
+        by.append("the function's own Python branches")
+    return " and ".join(by)
+
+
 def _parts(decision: Decision, partition: Partition) -> str:
     block = " x ".join(f"{axis}: {size:,}" for axis, size in partition.block.items())
     branches = ""
     if decision.replan is not None:
         is_kernel = decision.branches[0].prepared.choice.engine.runs_programs
         branches = "; each is " + ("checked for other branches" if is_kernel else "traced anew")
+        if decision.branches[0].branch.category:
+            branches = "; each is split by its categories"
     line = (
         f"  parts        {partition.n_parts:,} of {block or 'one point'}, "
         f"{format_bytes(decision.part_bytes)} of results each{branches}"

@@ -22,7 +22,17 @@ def fingerprint(decision: Decision) -> dict[str, str]:
             f"argument {a.name}": f"{a.written}, {reach_hash(a.form)}"
             for a in decision.bound.arguments
         },
+        **{
+            f"categories of {a.name}": f"{a.categories}, {reach_hash(a.categories.values)}"
+            for a in decision.bound.arguments
+            if a.categories is not None
+        },
         "program": program.fingerprint if program is not None else "none",
+        **{
+            f"program of {planned.branch.category}": traced.program.fingerprint
+            for planned in decision.branches
+            if (traced := planned.branch.traced).program is not None and planned.branch.category
+        },
         "quantity": derivative.quantity,
         "wrt": ", ".join(derivative.wrt),
         "with_value": str(derivative.with_value),

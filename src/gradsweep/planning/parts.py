@@ -1,7 +1,8 @@
 """Plan a sweep that is run part by part, when its results do not all stay in memory.
 
-A Request, a Tracer and a Destination enter; a Plan leaves. The function is traced at one point: a
-part that goes another way through it is planned again when it is computed.
+A Request and a Destination enter; a Plan leaves. The function is traced at one point for each
+category: a part of several, or that goes another way through it, is planned again when it is
+computed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +13,16 @@ import numpy as np
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.prepared import Prepared
-from gradsweep.planning.branches import Branch, Tracer, first_point
+from gradsweep.planning.branches import Branch, Tracer, point_at, require_same_results, unread
 from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.preparing import prepared_for
+from gradsweep.planning.traces import tracer
 from gradsweep.program.guards import with_holds
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Partition, choose_block, n_points
-from gradsweep.request.request import Request
+from gradsweep.request.request import Request, Selection, selections
 from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
 from gradsweep.running.part_work import Fillable
 from gradsweep.running.run import Destination
@@ -28,6 +30,9 @@ from gradsweep.support.errors import GradsweepError, MemoryLimitError
 from gradsweep.support.memory import format_bytes
 
 __all__ = ["plan_parts"]
+
+# Plans a part from its leaves.
+Replan = Callable[[Mapping[str, Leaf]], Fillable]
 
 # At how many points tracing is tried, where points that cannot be computed are masked.
 _TRIES_AT_TRACING = 64
@@ -40,57 +45,85 @@ _LEAST_PART_BYTES = 2**22
 def plan_parts(
     request: Request,
     options: ComputeOptions,
-    trace: Tracer,
     budget: int,
     destination: Destination,
-    replan: Callable[[Mapping[str, Leaf]], Fillable],
+    replan: Callable[[Request], Replan],
 ) -> Plan:
-    """Trace at one point, choose the engine, and cut the sweep into parts.
+    """Trace at one point for each category, choose the engine, and cut the sweep into parts.
 
     Args:
         budget: the bytes that the run may take.
-        replan: plans a part from its leaves alone; it may travel to other processes.
+        replan: returns what plans a part from its leaves alone; it may travel to other processes.
 
     Raises:
         MemoryLimitError: when a part of one point does not fit.
+        OutputError: when categories have different results.
     """
-    bound, leaves, axes = request.bound, request.leaves, request.axes
-    traced = _trace_somewhere(trace, leaves, axes, destination.on_error == "mask")
-    branch = Branch(traced, leaves, axes, None)
-    program = traced.program
-    # One kernel holds for all parts, unless points may go different ways through the function.
-    is_one = not program.guards if program is not None else traced.framework == "jax"
-    prepared, destination = _prepared(branch, options, destination)
-    dims = prepared.job.dims if is_one else tuple(tuple(axes) for _ in traced.results)
+    bound, axes, is_masked = request.bound, request.axes, destination.on_error == "mask"
+    found = selections(request)
+    branches = [_branch(selection, options, is_masked) for selection in found]
+    if request.categorical:
+        place = unread([s.numbers for s in found], [[branch] for branch in branches])
+        if place is not None:
+            rest = request.at(request.categorical[place], found[0].numbers[place])
+            return replace(plan_parts(rest, options, budget, destination, replan), bound=bound)
+        for selection, branch in zip(found, branches):
+            describe = found[0].request.bound.describe, selection.request.bound.describe
+            require_same_results(branches[0], branch, *describe)
+    # One kernel holds for all points of a category, unless these may go different ways.
+    is_one = all(_is_one_way(branch.traced) for branch in branches)
+    prepared = [_prepared(branch, options, destination) for branch in branches]
+    destination = prepared[0][1]
+    traced = branches[0].traced
+    dims = tuple(tuple(axes) for _ in traced.results)
+    if is_one:
+        every = [p.job.dims for p, _ in prepared]
+        chosen = frozenset(dim for selection in found for dim in selection.dims)
+        dims = tuple(
+            tuple(axis for axis in axes if axis in chosen.union(*of)) for of in zip(*every)
+        )
     arrays = bytes_of_arrays(traced.results, dims, request.dtype)
     block = _choose_part(request, arrays, destination, budget)
     return Plan(
         bound,
         request.derivative,
-        leaves,
+        request.leaves,
         axes,
         traced.results,
         dims,
-        (PlannedBranch(branch, prepared, *prepared.chunks(block)),),
+        tuple(PlannedBranch(b, p, *p.chunks(block)) for b, (p, _) in zip(branches, prepared)),
         request.dtype,
         partition=Partition(axes, block),
         destination=destination,
-        replan=None if is_one else replan,
+        replan=None if is_one and not request.categorical else replan(request),
     )
 
 
-def _trace_somewhere(
-    trace: Tracer, leaves: Mapping[str, Leaf], axes: Mapping[str, int], is_masked: bool
-) -> Trace:
+def _branch(selection: Selection, options: ComputeOptions, is_masked: bool) -> Branch:
+    """Trace the points of a selection at one of them."""
+    request = selection.request
+    traced = _trace_somewhere(tracer(request, options), selection, is_masked)
+    return Branch(
+        traced, request.leaves, request.axes, None, selection.shown, chosen=request.chosen
+    )
+
+
+def _is_one_way(traced: Trace) -> bool:
+    program = traced.program
+    return not program.guards if program is not None else traced.framework == "jax"
+
+
+def _trace_somewhere(trace: Tracer, selection: Selection, is_masked: bool) -> Trace:
     """Trace at the first point; where points may fail, at the first of several that does not."""
-    points = Partition(axes, dict.fromkeys(axes, 1))
+    places = selection.places
+    points = Partition(places.axes, dict.fromkeys(places.axes, 1))
     last, n_tries = points.n_parts - 1, _TRIES_AT_TRACING if is_masked else 1
     numbers = {last * k // max(1, n_tries - 1) for k in range(n_tries)}
     failure: Exception | None = None
     for number in sorted(numbers):
-        slices = points[number].slices
+        position = places.position({axis: s.start for axis, s in points[number].slices.items()})
         try:
-            return trace(first_point({key: leaf.take(slices) for key, leaf in leaves.items()}))
+            return trace(point_at(selection.request.leaves, position))
         except GradsweepError:
             raise
         except Exception as error:
@@ -141,7 +174,9 @@ def _choose_part(
     if stored is not None and dict(stored.axes) == dict(axes):
         block = dict(stored.block)  # a run continues with the parts that it began with
     else:
-        block = choose_block(axes, bytes_of, wanted, keep_rows=destination.keep_rows)
+        alone = request.category_axes  # a part has one category, and so has a chunk of a store
+        whole = {axis: min(1, n) if axis in alone else n for axis, n in axes.items()}
+        block = choose_block(whole, bytes_of, wanted, keep_rows=destination.keep_rows)
     if held > budget or bytes_of(block) > room:
         there = budget if held > budget else max(0, room)
         raise MemoryLimitError(

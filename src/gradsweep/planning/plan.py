@@ -109,9 +109,9 @@ class Plan(Decision):
         results, first = tuple(self._part_results), self.branches[0]
         n_at_once = 1 if self.destination is None else self.destination.n_at_once
         if self.replan is not None:
-            anew = partial(replanned, self.replan)
+            anew = partial(replanned, self.replan, self.dims)
             work = PartWork(self.leaves, results, anew, on_error)
-            if first.prepared.choice.engine.runs_programs:
+            if first.prepared.choice.engine.runs_programs and not first.branch.category:
                 by_trace = partial(checked, first.prepared, anew)
                 work = PartWork(self.leaves, results, by_trace, on_error, n_at_once)
                 work.portable = PartWork(self.leaves, results, anew, on_error)

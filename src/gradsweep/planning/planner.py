@@ -3,12 +3,19 @@
 A Request and options enter; a Plan leaves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from gradsweep.engines.choice import ComputeOptions
-from gradsweep.planning.branches import Branch, Tracer, first_point, split
+from gradsweep.planning.branches import (
+    Branch,
+    Tracer,
+    first_point,
+    require_same_results,
+    split,
+    unread,
+)
 from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.parts import plan_parts
 from gradsweep.planning.plan import Plan
@@ -16,13 +23,17 @@ from gradsweep.planning.preparing import plan_branch
 from gradsweep.planning.traces import tracer
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.request import Request
+from gradsweep.request.partition import Subset
+from gradsweep.request.request import Request, Selection, selections
 from gradsweep.running.destination import DestinationOptions, make_destination
-from gradsweep.support.errors import BranchError, MemoryLimitError, warn
+from gradsweep.support.errors import ArgumentError, BranchError, MemoryLimitError, warn
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.support.memory_pool import POOL
 
-__all__ = ["make_plan"]
+__all__ = ["Known", "make_plan"]
+
+# Traces by the categories that were chosen, as a Request has them.
+Known = dict[Hashable, list[Trace]]
 
 _IN_MEMORY = DestinationOptions()
 
@@ -31,38 +42,72 @@ def make_plan(
     request: Request,
     options: ComputeOptions,
     asked: DestinationOptions = _IN_MEMORY,
-    known: list[Trace] | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """Trace the derivative and decide how each branch is run.
 
     Args:
         asked: where results go; by default into memory, whole.
-        known: traces to use where they hold, and to add new ones to; by default those that are
-            kept for functions that do the same.
+        known: traces to use where they hold, and to add new ones to, by the categories that were
+            chosen; by default those that are kept for functions that do the same.
 
     Raises:
         MemoryLimitError: when it cannot be computed within the limit.
     """
     bound, leaves, axes = request.bound, request.leaves, request.axes
-    trace, memory_limit = tracer(request, options, known), asked.memory_limit
-    destination = make_destination(asked)
+    memory_limit = asked.memory_limit
+    destination = make_destination(_reducing_numbers(asked, request))
     if destination is not None:
-        replan = partial(_replan, _without_points(request), options)
         POOL.clear()  # parts have memory of their own
-        return plan_parts(request, options, trace, budget_bytes(memory_limit), destination, replan)
-    try:
-        branches = split(trace, leaves, axes, bound.describe)
-    except BranchError as error:
-        if options.engine not in ("auto", "loop"):
-            raise
-        branches = [_unsplit(trace, leaves, axes, reason=str(error).splitlines()[0])]
+        replanner = partial(_replanner, options)
+        return plan_parts(request, options, budget_bytes(memory_limit), destination, replanner)
+    branches = _branches(request, options, known)
     planned = tuple(plan_branch(branch, options) for branch in branches)
     results = branches[0].traced.results
     dims = tuple(_merge_dims(planned, position, axes) for position in range(len(results)))
-    if options.engine == "auto" and not planned[0].prepared.choice.engine.is_vectorised:
-        warn(f"{bound.name} runs as a plain loop over its points: {branches[0].traced.reason}.")
+    slow = next((p for p in planned if not p.prepared.choice.engine.is_vectorised), None)
+    if options.engine == "auto" and slow is not None:
+        reason = slow.branch.traced.reason
+        warn(f"{bound.name} runs as a plain loop over its points: {reason}.")
     plan = Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
     return plan if memory_limit is None and plan.result_bytes < _SMALL else _fit(plan, memory_limit)
+
+
+def _branches(request: Request, options: ComputeOptions, known: Known | None) -> list[Branch]:
+    """Return the branches of a sweep: each category of an argument is a way of its own."""
+    found = []
+    for selection in selections(request):
+        own = None if known is None else known.setdefault(selection.request.chosen, [])
+        trace = tracer(selection.request, options, own)
+        found.append((selection, _split(selection, trace, options)))
+    if not request.categorical:
+        return found[0][1]
+    place = unread([s.numbers for s, _ in found], [branches for _, branches in found])
+    if place is not None:
+        chosen = found[0][0].numbers[place]
+        return _branches(request.at(request.categorical[place], chosen), options, known)
+    (first, first_branches), *others = found
+    for other, branches in others:
+        require_same_results(
+            first_branches[0],
+            branches[0],
+            first.request.bound.describe,
+            other.request.bound.describe,
+        )
+    return [branch for _, branches in found for branch in branches]
+
+
+def _split(selection: Selection, trace: Tracer, options: ComputeOptions) -> list[Branch]:
+    """Return the branches of the points that have the same categories."""
+    bound, subset = selection.request.bound, selection.subset
+    try:
+        branches = split(trace, subset, bound.describe)
+    except BranchError as error:
+        if options.engine not in ("auto", "loop"):
+            raise
+        branches = [_unsplit(trace, subset, reason=str(error).splitlines()[0])]
+    chosen = selection.request.chosen
+    return [replace(b, category=selection.shown, chosen=chosen) for b in branches]
 
 
 # Results that take less are not worth asking how much memory there is.
@@ -109,27 +154,49 @@ def _what_there_is(budget: int, memory_limit: int | float | str | None) -> str:
     return f"memory_limit={memory_limit!r} leaves {format_bytes(budget)} beside what is held now"
 
 
-def _unsplit(
-    trace: Tracer,
-    leaves: Mapping[str, Leaf],
-    axes: Mapping[str, int],
-    reason: str,
-) -> Branch:
-    """Return the whole sweep as one branch without a Program, which may depend on everything."""
+def _unsplit(trace: Tracer, subset: Subset, reason: str) -> Branch:
+    """Return some points as one branch without a Program, which may depend on everything."""
+    leaves = subset.leaves
     traced = trace(first_point(leaves))
     everything = tuple(frozenset(leaves) for _ in traced.results)
     return Branch(
-        replace(traced, program=None, reason=reason, depends=everything), leaves, axes, None
+        replace(traced, program=None, reason=reason, depends=everything),
+        leaves,
+        subset.axes,
+        subset.points,
     )
 
 
-def _without_points(request: Request) -> Request:
-    """Return a request with a few points, to be given others: it may travel to other processes."""
-    return request.with_leaves({key: leaf.head(2) for key, leaf in request.leaves.items()})
+def _replanner(options: ComputeOptions, request: Request) -> Callable[[Mapping[str, Leaf]], Plan]:
+    """Return what plans a request for the leaves of a part; it may travel to other processes."""
+    few = request.with_leaves({key: leaf.head(2) for key, leaf in request.leaves.items()})
+    return partial(_replan, few, options)
 
 
 def _replan(request: Request, options: ComputeOptions, leaves: Mapping[str, Leaf]) -> Plan:
     return make_plan(request.with_leaves(leaves), options)
+
+
+def _reducing_numbers(asked: DestinationOptions, request: Request) -> DestinationOptions:
+    """Return the options of a destination, which reduces no axis of categories alone.
+
+    Raises:
+        ArgumentError: when it is asked to, or there is no other axis.
+    """
+    categories = request.category_axes
+    if asked.reduce is None or not categories:
+        return asked
+    rest = [axis for axis in request.axes if axis not in categories]
+    named = ", ".join(map(repr, (a for a in request.axes if a in categories)))
+    along = f"along {named} there are categories, of which there is no {asked.reduce}"
+    if asked.dims is None and rest:
+        return replace(asked, dims=rest)
+    if asked.dims is None:
+        raise ArgumentError(f"{along}, and there is no other axis.")
+    dims = (asked.dims,) if isinstance(asked.dims, str) else asked.dims
+    if categories.intersection(dims):
+        raise ArgumentError(f"{along}: leave it out of dims={asked.dims!r}.")
+    return asked
 
 
 def _merge_dims(

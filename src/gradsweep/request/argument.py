@@ -3,7 +3,7 @@
 Knows nothing of functions, derivatives or frameworks.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,10 @@ from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import Leaf
 from gradsweep.support.errors import SweepError
 
-__all__ = ["Argument", "Coordinate", "LeafMark", "require_same_coordinates"]
+__all__ = ["Argument", "Categories", "Coordinate", "LeafMark", "require_same_coordinates"]
+
+# How many categories a text names.
+_MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,30 @@ class LeafMark:
 
 
 @dataclass(frozen=True, eq=False)
+class Categories:
+    """The distinct values of an argument that is swept one by one, in the order of their coming.
+
+    Attributes:
+        keys: what tells each from any other value, in this argument and another.
+        labels: what stands for each in results: words, truth values or numbers, else texts.
+    """
+
+    values: tuple[Any, ...]
+    keys: tuple[Hashable, ...]
+    labels: np.ndarray
+
+    def shown(self, number: int) -> str:
+        """Return the text of one of them in messages."""
+        value = self.values[number]
+        return repr(value) if isinstance(value, str) else str(self.labels[number])
+
+    def __str__(self) -> str:
+        texts = [str(label) for label in self.labels[:_MOST_SHOWN]]
+        n_more = len(self.values) - len(texts)
+        return ", ".join(texts) + (f" and {n_more:,} more" if n_more else "")
+
+
+@dataclass(frozen=True, eq=False)
 class Argument:
     """One argument: its leaves, and the container that holds them.
 
@@ -42,6 +69,8 @@ class Argument:
         shown: the text that a Sweep prints for it, or a function that makes a slow text.
         promotable: whether it is a fixed integer, which becomes a float if it is differentiated.
         origin: the framework whose arrays the value is made of, "torch", "jax" or "".
+        categories: where it is swept one by one, its distinct values; its leaf then holds the
+            number of the one at each point.
     """
 
     name: str
@@ -52,6 +81,7 @@ class Argument:
     shown: str | Callable[[], str] = ""
     promotable: bool = False
     origin: str = ""
+    categories: Categories | None = None
 
     @property
     def written(self) -> str:
@@ -66,6 +96,12 @@ class Argument:
     def is_single(self) -> bool:
         """Whether it is one array, not a container of them."""
         return isinstance(self.form, LeafMark)
+
+    def category(self, number: int) -> "Argument":
+        """Return the argument with one of its categories, which is static."""
+        assert self.categories is not None
+        value, text = self.categories.values[number], self.categories.shown(number)
+        return Argument(self.name, value, (), attrs=self.attrs, shown=text, origin=self.origin)
 
     def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
         return replace(self, leaves=tuple(leaves))

@@ -63,6 +63,10 @@ class BoundFunction:
             values: for each leaf of the sweep, by key, an array of the leaf's own shape.
         """
 
+        for argument in self.sweep.arguments.values():
+            if argument.categories is not None:  # a number stands for it
+                raise AssertionError(f"{argument.name!r} has no category yet")
+
         def place(_: pytree.Path, leaf: Any) -> Any:
             return values[leaf.key] if isinstance(leaf, LeafMark) else leaf
 
@@ -101,6 +105,9 @@ class BoundFunction:
         written = []
         for argument in self.sweep.arguments.values():
             keys = [leaf.key for leaf in argument.leaves]
+            if (named := argument.categories) is not None:
+                written += [f"{k}={named.shown(int(point[k]))}" for k in keys if k in point]
+                continue
             written += [f"{key}={_short(point[key])}" for key in keys if key in point]
             if not keys and len(argument.written) <= _LONGEST_STATIC:
                 written.append(f"{argument.name}={argument.written}")

@@ -16,6 +16,7 @@ from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
 from gradsweep.request.argument import Argument, Coordinate, LeafMark
+from gradsweep.request.categories import Each, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
@@ -80,6 +81,8 @@ def _parse(name: str, value: Any) -> Argument:
         return Argument(name, int(value), (), shown=repr(int(value)), promotable=True)
     if isinstance(value, range):
         value = np.arange(value.start, value.stop, value.step)
+    if found := parse_categories(name, (name,), value):
+        return found
     array = as_array(name, value)
     if array is None:
         return Argument(name, value, (), shown=f"{type(value).__name__}, static")
@@ -116,7 +119,9 @@ def as_array(name: str, value: Any) -> Values | None:
         )
     if isinstance(value, list):
         items = "objects" if dtype.kind == "O" else dtype.name
-        raise SweepError(f"{name!r} is a list of {items}, not of numbers.")
+        raise SweepError(
+            f"{name!r} is a list of {items}, not of numbers. gs.each([...]) sweeps any values."
+        )
     raise SweepError(f"{name!r} is an array of {dtype}, not of numbers.")
 
 
@@ -235,6 +240,9 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
             f"{name!r}: components name their own dims; write {name}=gs.components(...)"
         )
     attrs = _attrs(value[1])
+    if dims or isinstance(inner, Each):
+        if found := parse_categories(name, dims, inner, attrs):
+            return found
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
@@ -251,6 +259,8 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
     def mark(path: pytree.Path, leaf: Any) -> Any:
         if isinstance(leaf, bool | str | int) or leaf is None:
             return leaf
+        if isinstance(leaf, Each):
+            raise SweepError(f"{name!r} has each(...) inside of it, which is an argument alone.")
         key = ".".join((name, *path))
         array = as_array(key, leaf)
         if array is None:
@@ -278,7 +288,7 @@ def _parse_components(name: str, value: Components) -> Argument:
         if isinstance(part, numbers.Integral) and not isinstance(part, bool):
             part = float(part)
         argument = parse_argument(label, part)
-        if len(argument.leaves) != 1 or argument.leaves[0].shape:
+        if len(argument.leaves) != 1 or argument.leaves[0].shape or argument.categories:
             raise SweepError(
                 f"{label} is a component and must be a number or a swept scalar, "
                 f'such as ("{name}{index}", values)'
@@ -308,18 +318,18 @@ def _shown_components(leaf: Leaf) -> str:
 
 
 def _parse_data_array(name: str, value: Any) -> Argument:
-    dims = tuple(str(dim) for dim in value.dims)
-    array = as_array(name, _data_of(value))
-    assert array is not None
+    dims, data = tuple(str(dim) for dim in value.dims), _data_of(value)
+    found = parse_categories(name, dims, data, dict(value.attrs)) if dims else None
+    array = as_array(name, data) if found is None else None
     coordinates = {
         str(label): Coordinate(tuple(map(str, c.dims)), np.asarray(c.values), dict(c.attrs))
         for label, c in value.coords.items()
         if set(c.dims) <= set(value.dims)
     }
-    if not dims:
-        argument = parse_argument(name, array)
-    else:
-        argument = _parse_swept(name, dims, array)
+    if found is not None:
+        return replace(found, coordinates=coordinates | dict(found.coordinates))
+    assert array is not None
+    argument = _parse_swept(name, dims, array) if dims else parse_argument(name, array)
     return replace(argument, coordinates=coordinates, attrs=dict(value.attrs))
 
 
@@ -327,6 +337,7 @@ def _origin(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         return ""
     value = value.parts if isinstance(value, Components) else value
+    value = value.values if isinstance(value, Each) else value
     for _, leaf in pytree.flatten(value):
         if framework := framework_of(leaf):
             return framework

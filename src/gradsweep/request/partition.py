@@ -9,14 +9,16 @@ Knows nothing of functions, engines or stores.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-__all__ = ["SELECTED", "Part", "Partition", "Points", "choose_block", "n_points"]
+from gradsweep.request.leaf import Leaf
 
-# The name of the axis along which a branch's points lie.
+__all__ = ["SELECTED", "Part", "Partition", "Points", "Subset", "choose_block", "n_points"]
+
+# The name of the axis along which chosen points lie.
 SELECTED = "selected points"
 
 
@@ -136,6 +138,56 @@ class Points:
     """Chosen points of some axes: for each axis, the index of every point along it."""
 
     index: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some points of a sweep.
+
+    Attributes:
+        leaves: the values at these points.
+        axes: the axes of the leaves and their lengths.
+        points: the indices of the points in the sweep, along the axis `SELECTED` of the leaves;
+            None when they are the whole sweep.
+    """
+
+    leaves: Mapping[str, Leaf]
+    axes: Mapping[str, int]
+    points: Points | None = None
+
+    def where(self, chosen: np.ndarray, dims: tuple[str, ...]) -> "Subset":
+        """Choose points of some axes, which become the axis SELECTED.
+
+        Args:
+            chosen: a bool for each point that the axes `dims` span.
+        """
+        if SELECTED in self.axes and SELECTED not in dims:
+            # Points that were chosen before are to be chosen from again.
+            chosen, dims = np.repeat(chosen[None], self.axes[SELECTED], axis=0), (SELECTED, *dims)
+        return self.choose(dict(zip(dims, np.nonzero(chosen))))
+
+    def choose(self, index: Mapping[str, np.ndarray]) -> "Subset":
+        """Choose points by their indices along some axes, which become the axis SELECTED."""
+        gathered = {key: leaf.gather(index, SELECTED) for key, leaf in self.leaves.items()}
+        left = {axis: n for axis, n in self.axes.items() if axis not in index}
+        original = {axis: i for axis, i in index.items() if axis != SELECTED}
+        if self.points is not None:
+            original |= {axis: i[index[SELECTED]] for axis, i in self.points.index.items()}
+        axes = {SELECTED: len(next(iter(index.values()))), **left}
+        return Subset(gathered, axes, Points(original))
+
+    def position(self, place: Mapping[str, int]) -> dict[str, int]:
+        """Return the index in the sweep, along each axis, of a place along these axes."""
+        found = {axis: index for axis, index in place.items() if axis != SELECTED}
+        if self.points is not None:
+            # Among no points there is no first one.
+            chosen = self.points.index.items()
+            found |= {axis: int(i[place[SELECTED]]) if len(i) else 0 for axis, i in chosen}
+        return found
+
+    def without(self, key: str) -> "Subset":
+        """Return the same points without the values of one leaf."""
+        return replace(self, leaves={k: leaf for k, leaf in self.leaves.items() if k != key})
 
 
 def choose_block(

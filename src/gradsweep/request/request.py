@@ -4,19 +4,27 @@ A function, a Sweep, and names and directions as the user wrote them enter; a Re
 Nothing is traced here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, get_args
 
+import numpy as np
+
 from gradsweep.request import pytree
+from gradsweep.request.argument import Argument
 from gradsweep.request.function import BoundFunction, bind
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
 from gradsweep.request.parsing import Components, as_array, is_data_array, parse_argument
+from gradsweep.request.partition import SELECTED, Subset
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
-__all__ = ["Request", "make_request"]
+__all__ = ["Request", "Selection", "make_request", "refuse_categories", "selections"]
+
+# Every combination of categories is traced, and compiled.
+_MOST_SELECTIONS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +35,7 @@ class Request:
         leaves: the leaves of arguments and directions, by key; floating ones share one dtype.
         axes: the swept axes, in order, and their lengths.
         dtype: that dtype.
+        chosen: the categories that were chosen of arguments that had several, by name.
     """
 
     bound: BoundFunction
@@ -34,10 +43,115 @@ class Request:
     leaves: Mapping[str, Leaf]
     axes: Mapping[str, int]
     dtype: str
+    chosen: frozenset[tuple[str, Hashable]] = frozenset()
 
     def with_leaves(self, leaves: Mapping[str, Leaf]) -> "Request":
         """Return the same request for leaves with other values."""
         return replace(self, leaves=leaves, axes=axes_of(leaves.values()))
+
+    @property
+    def categorical(self) -> tuple[Argument, ...]:
+        """The arguments that are swept one category at a time."""
+        return tuple(a for a in self.bound.arguments if a.categories is not None)
+
+    @property
+    def category_axes(self) -> frozenset[str]:
+        """The axes along which categories vary, and no numbers."""
+        names = {argument.name for argument in self.categorical}
+        along = {name: set(self.leaves[name].dims) for name in names}
+        numbers = [set(leaf.dims) for key, leaf in self.leaves.items() if key not in names]
+        return frozenset(set().union(*along.values()).difference(*numbers))
+
+    def at(self, argument: Argument, number: int) -> "Request":
+        """Return the request with one category of an argument, which is then static."""
+        assert argument.categories is not None
+        every = {a.name: a for a in self.bound.arguments}
+        every[argument.name] = argument.category(number)
+        return replace(
+            self,
+            bound=self.bound.with_sweep(Sweep.from_arguments(every.values())),
+            leaves={key: leaf for key, leaf in self.leaves.items() if key != argument.name},
+            chosen=self.chosen | {(argument.name, argument.categories.keys[number])},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The points of a sweep that have the same category of each argument.
+
+    Attributes:
+        request: the request with these categories, as static arguments, over the whole sweep.
+        places: the points, with the numbers of the categories that are yet to be chosen.
+        numbers: of the category of each argument.
+        shown: the same in words, such as "kind='call'".
+    """
+
+    request: Request
+    places: Subset
+    numbers: tuple[int, ...] = ()
+    shown: str = ""
+
+    @property
+    def subset(self) -> Subset:
+        """The points, with the values of all leaves there."""
+        whole, points = Subset(self.request.leaves, self.request.axes), self.places.points
+        return whole if points is None else whole.choose(points.index)
+
+    @property
+    def dims(self) -> frozenset[str]:
+        """The axes along which the categories vary."""
+        return frozenset(() if self.places.points is None else self.places.points.index)
+
+    def by(self, argument: Argument) -> Iterator["Selection"]:
+        """Yield the points that have each category of one more argument."""
+        leaf, places = self.places.leaves[argument.name], self.places.without(argument.name)
+        codes, categories = leaf.whole(), argument.categories
+        assert categories is not None
+        # A sweep without points is traced at the first.
+        present = np.flatnonzero(np.bincount(codes.ravel())).tolist() if codes.size else [0]
+        for number in present:
+            name = f"{argument.name}={categories.shown(number)}"
+            yield Selection(
+                self.request.at(argument, number),
+                places.where(codes == number, leaf.dims),
+                (*self.numbers, number),
+                f"{self.shown}, {name}" if self.shown else name,
+            )
+
+
+def selections(request: Request) -> list[Selection]:
+    """Return the points of each combination of categories, in order; all where there are none.
+
+    Raises:
+        SweepError: when there are too many combinations.
+    """
+    numbers = {a.name: request.leaves[a.name] for a in request.categorical}
+    found = [Selection(request, Subset(numbers, request.axes))]
+    for argument in request.categorical:
+        parts = (part for selection in found for part in selection.by(argument))
+        found = list(islice(parts, _MOST_SELECTIONS + 1))
+        if len(found) > _MOST_SELECTIONS:
+            n_categories = len(argument.categories.values) if argument.categories else 0
+            raise SweepError(
+                f"{request.bound.name} would be traced more than {_MOST_SELECTIONS:,} times, for "
+                f"every combination of categories, and {argument.name!r} has {n_categories:,}.\n"
+                f"Sweep fewer of them at a time."
+            )
+    return found
+
+
+def refuse_categories(caller: str, request: Request) -> None:
+    """Refuse arguments that are swept as categories, for what takes one of them at a time.
+
+    Raises:
+        ArgumentError: when there is one.
+    """
+    for argument in request.categorical:
+        assert argument.categories is not None
+        raise ArgumentError(
+            f"{caller} takes one category at a time, and {argument.name!r} has several: "
+            f"{argument.categories}.\nFix one, {argument.name}={argument.categories.shown(0)} say."
+        )
 
 
 def make_request(
@@ -54,6 +168,7 @@ def make_request(
     Raises:
         ArgumentError: when a name is not one of the function's.
         SweepError: when a tangent or cotangent has the wrong form.
+        SweepError: when an axis is called SELECTED.
     """
     bound = bind(f, sweep)
     kind = QUANTITIES[quantity].direction
@@ -84,12 +199,14 @@ def make_request(
     }
     arguments = tuple(bound.sweep.arguments.values())
     leaves = [leaf for argument in arguments for leaf in argument.leaves] + [*directions.values()]
-    dtype = working_dtype(leaves)
+    dtype, axes = working_dtype(leaves), axes_of(leaves)
+    if SELECTED in axes:
+        raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     return Request(
         bound=bound,
         derivative=Derivative(quantity, keys, with_value, mode, along=tuple(directions)),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
-        axes=axes_of(leaves),
+        axes=axes,
         dtype=dtype,
     )
 
@@ -150,6 +267,11 @@ def _resolve(
     for name in names:
         _require_argument(bound, name, "wrt names")
         argument = arguments[name]
+        if argument.categories is not None:
+            raise ArgumentError(
+                f"{name!r} is swept as categories ({argument.written}) and has no derivative; "
+                f"leave it out of wrt and of the tangent."
+            )
         if argument.promotable:
             argument = arguments[name] = argument.promoted()
         leaves = [
@@ -198,7 +320,8 @@ def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
     key = direction_key(kind, name)
     if isinstance(value, tuple | Components) or is_data_array(value):
         argument = parse_argument(key, value)
-        if len(argument.leaves) != 1 or argument.leaves[0].dtype == "bool":
+        is_number = argument.categories is None and len(argument.leaves) == 1
+        if not is_number or argument.leaves[0].dtype == "bool":
             raise SweepError(f"the {key} is not an array of numbers: {argument.written}")
         leaf = argument.leaves[0]
         return leaf.astype("float64") if leaf.dtype == "int64" else leaf

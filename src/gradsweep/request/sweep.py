@@ -34,6 +34,8 @@ class Sweep:
     ``params={"w": w0}``, a named tuple    the same: this can only be a pytree
     ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
     ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
+    ``kind=["call", "put"]``, of words     categories: each is passed as it is, along an axis
+    ``n=gs.each([10, 20])``                the same for numbers of steps, functions, anything
     a DataArray                            its dims are swept, its coordinates are labels
     =====================================  ====================================================
 

@@ -167,6 +167,8 @@ def _coordinates(
     for argument in arguments:
         yield from argument.coordinates.items()
         attrs = argument.attrs
+        if argument.categories is not None:
+            continue  # its labels are among the coordinates
         for leaf in argument.leaves:
             if leaf.parts:
                 for dims, values in leaf.parts:

@@ -30,6 +30,7 @@ class Fillable(Protocol):
     def fill(self, arrays: Sequence[np.ndarray]) -> None: ...
 
 
+Dims = tuple[str, ...]
 Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
 
 
@@ -55,7 +56,7 @@ def checked(
     ]
     compute(prepared, leaves, part, [*own, holds])
     if holds.all():
-        _spread(own, dims, part, arrays)
+        _spread(own, dims, arrays, [tuple(part.slices)] * len(arrays))
     else:
         replanned(leaves, part, arrays)
 
@@ -66,25 +67,32 @@ _REPLANNING = Lock()
 
 def replanned(
     replan: Callable[[Mapping[str, Leaf]], Fillable],
+    dims: Sequence[Dims],
     leaves: Mapping[str, Leaf],
     part: Part,
     arrays: Sequence[np.ndarray],
 ) -> None:
-    """Fill a part's arrays by a plan of its own."""
+    """Fill a part's arrays by a plan of its own.
+
+    Args:
+        dims: the axes of each array; those of the plan's own result are among them.
+    """
     with _REPLANNING:
         planned = replan(leaves)
         found = planned.allocate()
         planned.fill(found)
-    _spread(found, planned.dims, part, arrays)
+    _spread(found, planned.dims, arrays, dims)
 
 
 def _spread(
     found: Sequence[np.ndarray],
-    dims: Sequence[tuple[str, ...]],
-    part: Part,
+    dims: Sequence[Dims],
     arrays: Sequence[np.ndarray],
+    whole: Sequence[Dims],
 ) -> None:
-    """Fill arrays that have all axes, by repeating values along the axes that they lack."""
-    for array, values, of in zip(arrays, found, dims):
+    """Fill arrays of the axes `whole`, by repeating values along the axes that they lack."""
+    for array, values, of, axes in zip(arrays, found, dims, whole):
+        if not set(of) <= set(axes):
+            raise AssertionError(f"a part varies along {of}, and the whole along {axes}")
         if values is not array:
-            array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in part.slices)]
+            array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in axes)]
