@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gradsweep.request.function import parameters_of
 from gradsweep.support.errors import SweepError, require
 
@@ -14,12 +16,15 @@ __all__ = ["choose_columns", "read_columns"]
 
 _SUFFIXES = (".csv", ".parquet")
 
+# The texts of what stands in a column where a word is missing.
+_MISSING = ("None", "nan", "<NA>")
+
 
 def read_columns(written: str) -> dict[str, Any]:
     """Read FILE[:DIM].
 
     Returns:
-        For every column, (dim, values); the values are not yet known to be numbers.
+        For every column, (dim, values); the values are not yet known to be numbers or words.
 
     Raises:
         SweepError: when the file is missing, of another kind or not readable.
@@ -61,7 +66,7 @@ def choose_columns(
         The arguments, and the names of the columns that nothing uses.
 
     Raises:
-        SweepError: when the column of an argument does not hold numbers.
+        SweepError: when the column of an argument holds neither numbers nor words.
     """
     takes = _parameters(function)
     chosen = {
@@ -72,14 +77,34 @@ def choose_columns(
     used = {*chosen, *directions}
     if takes is None:  # **kwargs takes any column but those of --along
         chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
-    for name, (_, values) in chosen.items():
-        if values.dtype.kind not in "fiub":
-            # A column of mixed values may hold numbers too; the message shows one that is none.
-            wrong = next((v for v in values if not _is_number(v)), values[0])
+    arguments = {name: _column(name, *column) for name, column in chosen.items()}
+    return arguments, [name for name in columns if name not in used]
+
+
+def _column(name: str, dim: str, values: np.ndarray) -> tuple[str, Any]:
+    """Return a column as a Sweep takes it: of numbers, of words, or of truth values.
+
+    Raises:
+        SweepError: when it holds something else, or several of these.
+    """
+    if values.dtype.kind == "b":
+        return dim, values.tolist()
+    if values.dtype.kind in "fiu":
+        return dim, values
+    words = [value for value in values if isinstance(value, str)]
+    if words and not any(map(_is_number, set(words))):
+        if len(words) == len(values):
+            return dim, values
+        missing = [row for row, v in enumerate(values, start=1) if str(v) in _MISSING]
+        if len(missing) == len(values) - len(words):
             raise SweepError(
-                f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."
+                f"column {name!r} is an argument, and has no word in row {missing[0]}."
             )
-    return chosen, [name for name in columns if name not in used]
+    # A column of mixed values may hold numbers too; the message shows one that is none.
+    wrong = next((v for v in values if not _is_number(v)), values[0])
+    raise SweepError(
+        f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -95,6 +95,9 @@ values:
   --over S@quote=90,100,110  swept along a dim named quote: arguments that share
                              a dim are swept together, others give every
                              combination
+  --over kind=call,put       these words, each passed as it is; true,false too
+  --over n=each:10,20,50     the same for integers that count a loop, and for
+                             anything that --at takes
   --over q[2]=0:1:11         one element of an array argument; --at q=[0,0,0]
                              gives the others (quote these for the shell)
   --at K=100                 a fixed number: a float, unless the parameter is

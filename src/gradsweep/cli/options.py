@@ -132,7 +132,8 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[@DIM]=VALUES",
-        help="sweep an argument: start:stop:count, log:start:stop:count, or a,b,c (repeat)",
+        help="sweep an argument: start:stop:count, log:start:stop:count, a,b,c of numbers or "
+        "words, or each:a,b,c (repeat)",
     )
     group.add_argument(
         "--at",
@@ -145,7 +146,8 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
         "--from",
         dest="table",
         metavar="FILE[:DIM]",
-        help="rows of a .csv or .parquet file are points along DIM (row), and columns arguments",
+        help="rows of a .csv or .parquet file are points along DIM (row), and columns of numbers "
+        "or words arguments",
     )
     group.add_argument(
         "--sample",

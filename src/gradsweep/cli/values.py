@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.request.categories import each
 from gradsweep.request.function import parameters_of
 from gradsweep.request.lazy import Values, geomspace, linspace
 from gradsweep.request.parsing import components
@@ -70,7 +71,7 @@ def read_swept(options: Iterable[str], fixed: Mapping[str, Any]) -> dict[str, An
             )
         name, element = match["name"], match["element"]
         dim = match["dim"] or f"{name}{element or ''}"
-        values = _read_values(f"--over {option}", text)
+        values = _read_several(f"--over {option}", text)
         if element is None:
             _once(name, swept, "--over")
             if name in fixed:
@@ -134,6 +135,31 @@ def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
     if text.startswith(("[", "{")):
         return _from_json(f"--along {option}", text)
     return _read_values(f"--along {option}", text)
+
+
+def _read_several(option: str, text: str) -> Any:
+    """Read what an argument is swept over: numbers, words, or `each:` of what Python code reads."""
+    if text.startswith("each:"):
+        words = text.removeprefix("each:").split(",")
+        return each([_read_whole(option, word.strip()) for word in words])
+    words = [word.strip() for word in text.split(",")]
+    if ":" in text or any(map(_is_number, words)) or not all(words):
+        return _read_values(option, text)
+    if len(words) == 1:
+        raise SweepError(
+            f"{option}: {text!r} is not a number. Sweep several words, such as kind=call,put, or "
+            f"hold one fixed with --at."
+        )
+    truths = [_WORDS.get(word.lower()) for word in words]
+    return truths if all(isinstance(truth, bool) for truth in truths) else words
+
+
+def _read_whole(option: str, text: str) -> Any:
+    """Read a value as --at does, but a whole number as an integer."""
+    try:
+        return int(text)
+    except ValueError:
+        return _read_value(option, text, None)
 
 
 def _read_values(option: str, text: str) -> Values:
