@@ -92,21 +92,25 @@ def parse_categories(
 
 def _categorised(values: Sequence[Any]) -> tuple[Categories, np.ndarray]:
     """Return the distinct ones among some values, and the number of each value's own."""
-    numbers: dict[Hashable, int] = {}
-    distinct: list[Any] = []
-    codes = np.empty(len(values), dtype=np.int64)
-    for position, value in enumerate(values):
-        value = value.item() if isinstance(value, np.generic) else value
-        key = value if type(value) is str else _key(value)
-        number = numbers.setdefault(key, len(distinct))
-        if number == len(distinct):
-            distinct.append(value)
-        codes[position] = number
-    return Categories(tuple(distinct), tuple(numbers), _labels(distinct)), codes
+    are_words = all(type(value) is str for value in values)
+    keys = values if are_words else [_key(_plain(value)) for value in values]
+    firsts: dict[Hashable, int] = {}
+    # One pass in C: a column may have millions of words.
+    found = np.fromiter(map(firsts.setdefault, keys, range(len(values))), np.int64, len(values))
+    numbers = np.empty(len(values), dtype=np.int64)
+    numbers[[*firsts.values()]] = np.arange(len(firsts))
+    distinct = tuple(_plain(values[first]) for first in firsts.values())
+    return Categories(distinct, tuple(firsts), _labels(distinct)), numbers[found]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _key(value: Any) -> Hashable:
     """Return what two values have in common that are one category."""
+    if type(value) is str:
+        return value
     try:
         return type(value), identity(value)
     except Unknown:
@@ -158,8 +162,8 @@ def _words_in(value: Any) -> np.ndarray | None:
     array = np.asarray(value)
     if not array.ndim or not array.size:
         return None
-    array = array.astype(object)
-    return array if all(isinstance(entry, str) for entry in array.flat) else None
+    are_words = array.dtype.kind != "O" or all(isinstance(entry, str) for entry in array.flat)
+    return array if are_words else None
 
 
 def _entries(value: list) -> Iterable[Any]:

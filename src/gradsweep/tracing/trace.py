@@ -9,7 +9,8 @@ from gradsweep.program.trace import Trace
 from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
-from gradsweep.support.errors import ArgumentError, MissingPackage, nearest
+from gradsweep.support.errors import ArgumentError, GradsweepError, MissingPackage, nearest
+from gradsweep.tracing.integers import advice_on_integers
 
 __all__ = ["trace"]
 
@@ -48,6 +49,7 @@ def trace(
             traced = frontend.trace(bound, derivative, point)
         except Exception as error:
             if found is None and not _is_of_another(error):
+                _advise(bound, error)
                 raise
             failure = failure or error
             continue
@@ -67,6 +69,15 @@ def trace(
         )
     assert missing is not None
     raise missing
+
+
+def _advise(bound: BoundFunction, error: Exception) -> None:
+    """Add advice to an error of a function that needs an integer and is given a float."""
+    advice = advice_on_integers(bound, error)
+    if advice and isinstance(error, GradsweepError):
+        error.args = (f"{error}\n{advice}",)
+    elif advice:
+        error.add_note(advice)
 
 
 def _is_of_another(error: Exception) -> bool:
