@@ -9,7 +9,7 @@ import xarray as xr
 
 import gradsweep as gs
 from gradsweep.errors import ArgumentError, OutputError, StatefulFunction, SweepError
-from gradsweep.planning import traces
+from gradsweep.planning import compiled, traces
 from gradsweep.planning.traces import TRACES
 from tests.support.categories import BOOK, book, formulas, grid, pricer, require_equal
 
@@ -324,20 +324,45 @@ def test_one_category_is_a_dim_of_length_one():
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_kernel_has_one_for_each_category(framework):
     sweep, _ = grid()
-    kernel = gs.compile(gs.gradient, pricer(framework), sweep, with_value=True)
-    assert kernel.dims["dprice_dS"] == ("S", "sigma", "kind")
+    kernel = gs.compile(gs.hessian, pricer(framework), sweep, with_value=True)
+    assert kernel.dims["d2price_dS_dS"] == ("S", "sigma", "kind")
     spots = np.array([85.0, 101.0])
     exact = formulas(spots[:, None, None], 100.0, np.array([0.15, 0.3])[:, None], ["call", "put"])
     found = kernel(S=spots)
-    for name in ("price", "dprice_dS", "dprice_dsigma"):
-        np.testing.assert_allclose(found[name], exact[name], rtol=1e-12)
+    for name in ("price", "d2price_dS_dS"):
+        np.testing.assert_allclose(found[name], exact[name], rtol=1e-11)
+    turned = found["d2price_dK_dS"]
+    np.testing.assert_array_equal(found["d2price_dS_dK"], turned)
     out = {name: np.zeros_like(array) for name, array in found.items()}
     assert kernel(S=spots, out=out)["price"] is out["price"]
     np.testing.assert_array_equal(out["price"], found["price"])
     turned = kernel(S=spots, kind=["put", "call"])
-    np.testing.assert_array_equal(turned["dprice_dS"], found["dprice_dS"][..., ::-1])
+    np.testing.assert_array_equal(turned["price"], found["price"][..., ::-1])
     alone = kernel(S=spots, kind=["put"])
-    np.testing.assert_array_equal(alone["dprice_dK"], found["dprice_dK"][..., 1:])
+    np.testing.assert_array_equal(alone["d2price_dK_dK"], found["d2price_dK_dK"][..., 1:])
+
+
+def test_a_call_with_new_numbers_needs_no_plan(monkeypatch):
+    def f(x, y, n, kind):
+        return power(x, n) + (y if kind == "once" else 2 * y)
+
+    sweep = gs.Sweep(x=[1.0, 2.0], y=1.0, n=gs.each([3, 2]), kind=["twice", "once", "twice"])
+    kernel = gs.compile(gs.gradient, f, sweep, with_value=True)
+
+    def fails(*args, **kwargs):
+        raise AssertionError("planned again")
+
+    monkeypatch.setattr(compiled, "make_plan", fails)
+    x, n, by = np.array([1.5, 2.0, 3.0])[:, None, None], np.array([3, 2])[:, None], [2, 1, 2]
+    for _ in range(2):
+        found = kernel(x=x.ravel(), y=4.0)
+        np.testing.assert_allclose(found["f"], x**n + 4.0 * np.array(by), rtol=1e-15)
+        slopes = np.broadcast_to(n * x ** (n - 1), (3, 2, 3))
+        np.testing.assert_allclose(np.broadcast_to(found["df_dx"], (3, 2, 3)), slopes, rtol=1e-15)
+        np.testing.assert_array_equal(np.broadcast_to(found["df_dy"], (3, 2, 3))[0, 0], by)
+        found["f"][...] = np.nan  # the next call has arrays of its own
+    with pytest.raises(AssertionError, match="planned again"):
+        kernel(kind=["twice", "once", "twice"])
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -24,9 +24,11 @@ from gradsweep.request.framework import framework_of
 from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.parsing import is_data_array, parse_argument
-from gradsweep.request.request import Request
+from gradsweep.request.partition import Points
+from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.results.names import symmetric, variable_name
+from gradsweep.running.chunks import scatter
 from gradsweep.support.addresses import overlap
 from gradsweep.support.errors import ArgumentError, StatefulFunction, SweepError, nearest
 
@@ -73,9 +75,27 @@ class CompiledQuantity:
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
         self._transposes = self.dims.keys() - {*_names(self.plan)}
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
-        self._direct: DirectCalls | None = None
-        if not is_categorical:
-            self._direct = DirectCalls(self.plan, self._traces[request.chosen], options)
+        self._direct = self._directly()
+
+    def _directly(self) -> "DirectCalls | _EachDirectly | None":
+        """Return what computes without a plan, where something can."""
+        request, options = self._request, self._options
+        if not request.categorical:
+            return DirectCalls(self.plan, self._traces[request.chosen], options)
+        found = selections(request)
+        if not all(selection.dims <= request.category_axes for selection in found):
+            return None  # whose points are told apart by the values of a call
+        plans = [
+            make_plan(one.with_leaves(one.leaves), options, known=self._traces)
+            for one in (selection.request for selection in found)
+        ]
+        if not all(map(_goes_one_way, plans)):
+            return None  # the dims of a call are those of the ways that its points go
+        calls = [
+            DirectCalls(plan, self._traces[selection.request.chosen], options)
+            for plan, selection in zip(plans, found)
+        ]
+        return _EachDirectly(self.plan, found, plans, calls)
 
     def __repr__(self) -> str:
         what = f"{self.plan.derivative.quantity} of {self.plan.bound.name}"
@@ -194,6 +214,62 @@ class CompiledQuantity:
         dtype = self._request.dtype
         leaves = (leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new.leaves)
         return replace(new, leaves=tuple(leaves), coordinates={})
+
+
+class _EachDirectly:
+    """Direct calls for each category, where categories have axes of their own.
+
+    Args:
+        plan: of all of them together; its dims are those of the results.
+        found: the points of each, and `plans` and `calls` what computes these.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        found: Sequence[Selection],
+        plans: Sequence[Plan],
+        calls: Sequence[DirectCalls],
+    ):
+        self._plan = plan
+        self._names = _names(plan)
+        self._categorical = {
+            argument.name for argument in plan.bound.arguments if argument.categories
+        }
+        self._lengths = {axis: plan.axes[axis] for axis in found[0].dims}
+        self._parts = [
+            (selection.places.points or Points({}), one.dims, call)
+            for selection, one, call in zip(found, plans, calls)
+        ]
+
+    def __call__(
+        self, values: Mapping[str, Any], out: Mapping[str, Any] | None
+    ) -> dict[str, np.ndarray] | None:
+        """Return the results, or None when this is not a call of this kind."""
+        if out is not None or not self._categorical.isdisjoint(values):
+            return None
+        made = []
+        for _, _, call in self._parts:
+            found = call(values, None)
+            if found is None:
+                return None
+            made.append([found[name] for name in self._names])
+        arrays = []
+        for number, whole in enumerate(self._plan.dims):
+            own = [(of[number], part[number]) for (_, of, _), part in zip(self._parts, made)]
+            sizes = {d: n for of, array in own for d, n in zip(of, array.shape)} | self._lengths
+            of, first = own[0]
+            shape = (*(sizes[dim] for dim in whole), *first.shape[len(of) :])
+            array = np.empty(shape, first.dtype)
+            for (points, _, _), (of, part) in zip(self._parts, own):
+                scatter(part, of, array, whole, points)
+            arrays.append(array)
+        return {name: array for name, _, array in _named(self._plan, arrays)}
+
+
+def _goes_one_way(plan: Plan) -> bool:
+    program = plan.branches[0].branch.traced.program
+    return len(plan.branches) == 1 and program is not None and not program.guards
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -13,7 +13,7 @@ from gradsweep.engines.job import Kernel, Leaves
 from gradsweep.request.partition import SELECTED, Partition, Points
 from gradsweep.support import memory_pool
 
-__all__ = ["Task", "allocate", "execute"]
+__all__ = ["Task", "allocate", "execute", "scatter"]
 
 Dims = tuple[str, ...]
 
@@ -69,7 +69,7 @@ def execute(tasks: Sequence[Task], arrays: Sequence[np.ndarray], dims: Sequence[
         ]
         _run(task, own)
         for task_dims, values, whole, array in zip(task.dims, own, dims, arrays):
-            _scatter(values, task_dims, array, whole, task.points)
+            scatter(values, task_dims, array, whole, task.points)
 
 
 def _run(task: Task, arrays: Sequence[np.ndarray]) -> None:
@@ -85,14 +85,12 @@ def _run(task: Task, arrays: Sequence[np.ndarray]) -> None:
         task.kernel(leaves, windows)
 
 
-def _scatter(
-    values: np.ndarray, dims: Dims, array: np.ndarray, whole: Dims, points: Points
-) -> None:
+def scatter(values: np.ndarray, dims: Dims, array: np.ndarray, whole: Dims, points: Points) -> None:
     """Write the values at chosen points to their places in the array of the whole sweep."""
     chosen = [dim for dim in whole if dim in points.index]
     rest = [dim for dim in whole if dim not in points.index]
     # Advanced indices that stand together at the front keep the other dims in order.
     front = np.moveaxis(array, [whole.index(dim) for dim in chosen], range(len(chosen)))
-    lead = [SELECTED, *rest]
+    lead = [SELECTED, *rest] if chosen else rest
     index = tuple(slice(None) if dim in dims else np.newaxis for dim in lead)
     front[tuple(points.index[dim] for dim in chosen)] = values[index]
