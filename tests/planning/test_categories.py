@@ -546,6 +546,14 @@ def test_the_function_is_traced_once_for_each_category():
     assert n_calls <= 8
 
 
+def test_the_results_of_a_category_that_are_computed_apart_are_projected():
+    n, n_bytes = 200_000, 8
+    sweep = gs.Sweep(x=np.linspace(1.0, 2.0, n), n=gs.each([3, 4]))
+    plan = gs.plan(gs.gradient, power, sweep, with_value=True)
+    assert plan.result_bytes == 2 * 2 * n * n_bytes
+    assert plan.held_bytes >= plan.result_bytes + 2 * n * n_bytes
+
+
 def test_the_texts_name_the_categories():
     sweep = gs.Sweep(x=[1.0, 2.0], n=gs.each([2, 3]), kind=["a", "b"])
     assert "a, b along kind" in repr(sweep)

@@ -102,7 +102,22 @@ class Decision:
         loaded = sum(leaf.n_bytes for leaf in self.leaves.values() if leaf.is_lazy)
         axes = sum(leaf.n_bytes for leaf in self.leaves.values() if len(leaf.dims) == 1)
         # While xarray makes an index of an axis, it holds the values three times.
-        return self.result_bytes + max(loaded, 3 * axes)
+        return self.result_bytes + max(loaded, 3 * axes, self._moved_bytes)
+
+    @property
+    def _moved_bytes(self) -> int:
+        """The most bytes of results that are computed apart, to be put in their places."""
+        return max(
+            (
+                total_bytes(
+                    bytes_of_arrays(self.results, planned.prepared.job.dims, self.dtype),
+                    planned.branch.axes,
+                )
+                for planned in self.branches
+                if planned.branch.points is not None
+            ),
+            default=0,
+        )
 
     @property
     def projected_bytes(self) -> int:
