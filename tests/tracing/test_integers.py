@@ -1,4 +1,4 @@
-"""Where a function needs an integer and is given a float, the error shows what to write."""
+"""Where a function needs an integer or a truth value of Python's, errors show what to write."""
 
 import numpy as np
 import pytest
@@ -96,6 +96,30 @@ def test_an_integer_that_is_named_in_wrt_or_written_with_a_point_is_a_float():
         text = told(lambda sweep=sweep, wrt=wrt: gs.gradient(in_range, sweep, wrt=wrt))
         assert "n is a float here" in text
         assert "leave it out of wrt" in text
+
+
+@pytest.mark.torch
+def test_torch_needs_an_array_of_truth_values():
+    import torch
+
+    def f(x, is_square):
+        return torch.where(is_square, x**2, x)
+
+    sweep = gs.Sweep(x=0.5, is_square=[True, False])
+    assert "np.array([True, False])" in told(lambda: gs.gradient(f, sweep))
+    ds = gs.gradient(f, sweep.replace(is_square=np.array([True, False])))
+    np.testing.assert_array_equal(ds.df_dx, [1.0, 1.0])
+
+
+@pytest.mark.jax
+def test_jax_needs_truth_values_one_by_one():
+    def f(x, is_square):
+        return x**2 if is_square else x
+
+    sweep = gs.Sweep(x=0.25, is_square=np.array([True, False]))
+    assert "gs.each" in told(lambda: gs.gradient(f, sweep, framework="jax"))
+    ds = gs.gradient(f, sweep.replace(is_square=gs.each([True, False])), framework="jax")
+    np.testing.assert_array_equal(ds.df_dx, [0.5, 1.0])
 
 
 def test_other_errors_have_no_such_advice():

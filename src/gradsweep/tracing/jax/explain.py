@@ -23,7 +23,8 @@ __all__ = ["explained", "kept_value"]
 
 _BRANCH = (
     "For `if`, `while`, `and`, `or` or `not` write jnp.where(condition, a, b), "
-    "jax.lax.cond or jax.lax.while_loop, and for logic jnp.logical_and, & or |."
+    "jax.lax.cond or jax.lax.while_loop, and for logic jnp.logical_and, & or |. "
+    "To trace each value of an argument by itself, sweep it with gs.each([...])."
 )
 _NUMBER = (
     "Leave the value as JAX holds it: no float(), int(), range(), .item() or math.sin of it; "

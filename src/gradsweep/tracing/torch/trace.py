@@ -214,6 +214,11 @@ def _with_notes(bound: BoundFunction, point: Point) -> Iterator[None]:
                 "A fixed Python integer is passed as it is: write 1.0 for 1, or name the argument "
                 "in wrt."
             )
+        if "must be Tensor, not bool" in str(error) or "got (bool, Tensor" in str(error):
+            error.add_note(
+                "A truth value, and a list of them, is passed to the function as Python's own: "
+                "give an array, np.array([True, False]), for a tensor at each point."
+            )
         if "same dtype" in str(error) or "expected scalar type" in str(error):
             error.add_note(
                 "The arguments are float64 where the function has float32 weights: "
