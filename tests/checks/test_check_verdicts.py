@@ -243,7 +243,7 @@ def test_the_command_takes_tolerances(model, capsys):
 
 def test_an_unknown_estimate_is_a_usage_error(capsys):
     words = ["check", f"{ROOT}/examples/question.py:f", "--over", "x0=1,2"]
-    words += [word for i in range(1, 5) for word in ("--at", f"x{i}=1")]
+    words += [word for i in range(1, 5) for word in ("--at", f"x{i}=1.0")]
     assert main([*words, "--estimates", "guess"]) == 2
     assert "there is no estimate 'guess'" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ from gradsweep.cli.options import make_parser
 from tests.support.command_line import ONES, QUESTION, ROOT, variables
 
 CALL = f"{ROOT}/examples/black_scholes.py:price"
-MARKET = ["--at", "K=100", "--at", "T=1", "--at", "r=0.05"]
+MARKET = ["--at", "K=100.0", "--at", "T=1.0", "--at", "r=0.05"]
 
 
 # -- without loading a framework
@@ -123,7 +123,7 @@ QUANTITIES = {
 def test_every_quantity_is_its_closed_form(quantity, model, run):
     words, expected = QUANTITIES[quantity]
     out = run(
-        quantity, "model.py:area", "--over", "width=1:4:4", "--at", "height=5", *words, "--json"
+        quantity, "model.py:area", "--over", "width=1:4:4", "--at", "height=5.0", *words, "--json"
     )
     found = variables(out)
     assert found.keys() == expected.keys()
@@ -132,7 +132,7 @@ def test_every_quantity_is_its_closed_form(quantity, model, run):
 
 
 def test_plan_says_what_would_run(model, run):
-    words = ["--over", "width=1:4:4", "--at", "height=5"]
+    words = ["--over", "width=1:4:4", "--at", "height=5.0"]
     assert "gradient of area" in run("plan", "model.py:area", *words)
     out = run("plan", "model.py:area", "--quantity", "hvp", "--along", "width=1", *words)
     assert "hvp of area" in out
@@ -141,7 +141,7 @@ def test_plan_says_what_would_run(model, run):
 
 def test_cotangents_go_by_output(model, run):
     out = run(
-        "vjp", "model.py:both", "--over", "x=1,2,3", "--at", "y=2",
+        "vjp", "model.py:both", "--over", "x=1,2,3", "--at", "y=2.0",
         "--along", "product=1", "--along", "ratio=10", "--wrt", "x", "--json",
     )  # fmt: skip
     np.testing.assert_allclose(variables(out)["vjp_x"], 2 + 10 / 2, rtol=1e-14)
@@ -155,7 +155,7 @@ def test_tangents_may_be_swept(model, run):
 
 def test_wrt_with_value_engine_and_mode_are_passed_on(model, run):
     out = run(
-        "gradient", "model.py:area", "--over", "width=1,2", "--at", "height=5", "--wrt", "height",
+        "gradient", "model.py:area", "--over", "width=1,2", "--at", "height=5.0", "--wrt", "height",
         "--with-value", "--engine", "reference", "--mode", "forward", "--json",
     )  # fmt: skip
     document = json.loads(out)
@@ -191,9 +191,9 @@ def test_words_become_what_the_parameter_takes(model, run):
 
 
 def test_array_and_nested_arguments_are_json(model, run):
-    out = run("gradient", "model.py:dot", "--at", "q=[2, 3, 4]", "--json")
+    out = run("gradient", "model.py:dot", "--at", "q=[2.0, 3.0, 4.0]", "--json")
     np.testing.assert_allclose(variables(out)["ddot_dq"], [3, 2, 8], rtol=1e-14)
-    links = '[{"k": 2}, {"k": 4}]'
+    links = '[{"k": 2.0}, {"k": 4.0}]'
     out = run(
         "gradient", "model.py:chain", "--at", f"links={links}", "--over", "force=1,2,3", "--json"
     )
@@ -212,7 +212,7 @@ def test_elements_of_an_array_argument_are_swept(model, run):
 
 
 def test_a_sample_is_drawn_within_its_ranges_and_again_by_its_seed(model, run):
-    words = ["value", "model.py:area", "--sample", 50, "--range", "width=2:3", "--at", "height=5"]
+    words = ["value", "model.py:area", "--sample", 50, "--range", "width=2:3", "--at", "height=5.0"]
     first, again, other = (run(*words, "--seed", seed, "--json") for seed in (1, 1, 2))
     assert first == again != other
     width = np.array(json.loads(first)["coords"]["width"]["data"])
@@ -278,7 +278,7 @@ def test_a_direction_may_be_a_column(model, capsys):
 
 def test_a_value_on_the_command_line_comes_before_its_column(model, capsys):
     Path("quotes.csv").write_text(QUOTES)
-    words = ["value", "model.py:area", "--from", "quotes.csv", "--at", "height=10", "--json"]
+    words = ["value", "model.py:area", "--from", "quotes.csv", "--at", "height=10.0", "--json"]
     assert main(words) == 0
     printed = capsys.readouterr()
     assert variables(printed.out)["area"].tolist() == [10, 20, 30]
@@ -304,3 +304,64 @@ def test_columns_that_cannot_be_read_are_refused(file, content, message, model, 
     if content is not None:
         Path(file).write_text(content)
     assert message in refuse("value", "model.py:area", "--from", file)
+
+
+# -- numbers, as Python reads them
+
+
+def test_an_integer_is_held_fixed_and_one_line_says_so(model, capsys):
+    words = ["gradient", "model.py:area", "--over", "width=1,2", "--json"]
+    assert main([*words, "--at", "height=5"]) == 0
+    printed = capsys.readouterr()
+    assert set(variables(printed.out)) == {"darea_dwidth"}
+    assert json.loads(printed.out)["coords"]["height"] == {"dims": [], "attrs": {}, "data": 5}
+    assert printed.err == (
+        "gradsweep: warning: area is not differentiated with respect to the integer height. "
+        "To do so, write height=5.0, or name it in wrt.\n"
+    )
+    for more in (["--at", "height=5.0"], ["--at", "height=5e0"]):
+        assert main([*words, *more]) == 0
+        printed = capsys.readouterr()
+        assert variables(printed.out)["darea_dheight"].tolist() == [1, 2] and not printed.err
+    assert main([*words, "--at", "height=5", "--wrt", "width,height"]) == 0
+    printed = capsys.readouterr()
+    assert variables(printed.out)["darea_dheight"].tolist() == [1, 2] and not printed.err
+
+
+def test_an_array_of_integers_is_one_in_json_too(model, capsys):
+    assert main(["gradient", "model.py:dot", "--at", "q=[2, 3, 4]"]) == 2
+    assert "nothing to differentiate" in capsys.readouterr().err
+    assert main(["gradient", "model.py:dot", "--at", "q=[2, 3, 4]", "--wrt", "q", "--json"]) == 0
+    assert variables(capsys.readouterr().out)["ddot_dq"].tolist() == [3, 2, 8]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_named_like_the_dim_becomes_its_labels(suffix, model, capsys):
+    frame = pandas.DataFrame({"quote": ["A1", "B1"], "width": [1.0, 2.0], "height": [4.0, 5.0]})
+    if suffix == ".csv":
+        frame.to_csv("quotes.csv", index=False)
+    else:  # which keeps an index
+        pytest.importorskip("pyarrow")
+        frame.set_index("quote").to_parquet("quotes.parquet")
+    words = ["gradient", "model.py:area", "--from", f"quotes{suffix}:quote", "--json"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["coords"]["quote"]["data"] == ["A1", "B1"] and not printed.err
+    assert found["variables"]["darea_dwidth"]["data"] == [4, 5]
+
+
+def test_labels_are_no_argument_of_a_function_that_takes_any(model, run):
+    Path("quotes.csv").write_text("row,x,a\nfirst,1,4\nsecond,2,5\n")
+    out = json.loads(run("value", "model.py:anything", "--from", "quotes.csv", "--json"))
+    assert out["variables"]["anything"]["data"] == [4, 10]
+    assert out["coords"]["row"]["data"] == ["first", "second"]
+
+
+def test_words_and_truth_values_are_saved_with_the_results(model, run):
+    words = ["--over", "x=1,2", "--at", "n=3", "--at", "kind='7'"]
+    table = run("value", "model.py:power", *words, "--csv").splitlines()
+    assert table == ["x,n,kind,power", "1.0,3,7,1.0", "2.0,3,7,8.0"]
+    for suffix in (".nc", ".json", ".csv"):
+        run("value", "model.py:power", *words, "--output", f"power{suffix}")
+        assert "7" in Path(f"power{suffix}").read_bytes().decode("latin-1")

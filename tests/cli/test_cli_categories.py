@@ -81,7 +81,7 @@ def test_columns_of_words_are_arguments(suffix, options, run):
     out = run("gradient", "options.py:profit", "--from", f"book{suffix}:trade", "--json")
     np.testing.assert_array_equal(variables(out)["dprofit_dS"], BOOK_SLOPES)
     assert json.loads(out)["coords"]["kind"]["data"] == ["put", "call", "put"]
-    out = run("gradient", "options.py:signed", "--from", f"book{suffix}", "--json", "--at", "x=3")
+    out = run("gradient", "options.py:signed", "--from", f"book{suffix}", "--json", "--at", "x=3.0")
     np.testing.assert_array_equal(variables(out)["dsigned_dx"], [-6.0, 6.0, -6.0])
 
 

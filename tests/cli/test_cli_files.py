@@ -79,7 +79,7 @@ def test_csv_is_one_tidy_table_with_every_result_repeated(run):
 
 
 def test_csv_of_a_single_point_is_one_row(model, run):
-    out = run("gradient", "model.py:area", "--at", "width=2", "--at", "height=3", "--csv")
+    out = run("gradient", "model.py:area", "--at", "width=2.0", "--at", "height=3.0", "--csv")
     assert out.splitlines() == ["width,height,darea_dwidth,darea_dheight", "2.0,3.0,3.0,2.0"]
 
 
@@ -210,7 +210,7 @@ def test_a_command_that_does_not_fit_exits_with_2_and_says_why(words, message, m
 
 def test_a_quantity_that_is_not_defined_exits_with_1(model, refuse):
     (model / "pair.py").write_text("def pair(q):\n    return q * 2\n")
-    error = refuse("gradient", "pair.py:pair", "--at", "q=[1,2]", code=1)
+    error = refuse("gradient", "pair.py:pair", "--at", "q=[1.0,2.0]", code=1)
     assert "jacobian" in error
 
 
@@ -313,7 +313,7 @@ def test_the_value_that_is_no_number_is_shown(model, refuse):
 @pytest.mark.parametrize("words", [["--json"], []])
 def test_output_is_readable_where_the_terminal_has_few_characters(words):
     command = ["gradient", "examples/question.py:f", "--over", "x0=1:9:30"]
-    fixed = [word for i in range(1, 5) for word in ("--at", f"x{i}=1")]
+    fixed = [word for i in range(1, 5) for word in ("--at", f"x{i}=1.0")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
     done = process(*command, *fixed, *words, env=environment, capture_output=True)
     assert done.returncode == 0 and not done.stderr
@@ -324,5 +324,5 @@ def test_output_is_readable_where_the_terminal_has_few_characters(words):
 
 def test_arguments_may_have_greek_names(tmp_path, run):
     (tmp_path / "model.py").write_text("def f(σ, μ):\n    return σ * μ**2\n")
-    found = run("gradient", f"{tmp_path}/model.py:f", "--over", "σ=1,2", "--at", "μ=3", "--json")
+    found = run("gradient", f"{tmp_path}/model.py:f", "--over", "σ=1,2", "--at", "μ=3.0", "--json")
     assert variables(found)["df_dμ"].tolist() == [6.0, 12.0]

@@ -172,7 +172,7 @@ def model(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_command_prints_the_sentence_first(model, capsys):
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
+    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2.0", "--rivals", "fused,reference"]
     assert main([*words, "--points", "3,30", "--budget", "0.1"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Over 30 points, ") and "3 points\n" in out
@@ -186,7 +186,7 @@ def test_the_command_prints_the_sentence_first(model, capsys):
 @pytest.mark.slow
 def test_the_command_saves_a_figure(model, capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2", "--rivals", "fused,reference"]
+    words = ["compare", model, "--over", "x=1:2:5", "--at", "y=2.0", "--rivals", "fused,reference"]
     assert main([*words, "--points", "3,30", "--budget", "0.1", "--plot", "race.png"]) == 0
     assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
 

@@ -286,7 +286,7 @@ def model(tmp_path, monkeypatch):
     sys.modules.pop("area_of_plot", None)
 
 
-AREA = ["area_of_plot.py:area", "--over", "width=1:4:7", "--at", "height=2"]
+AREA = ["area_of_plot.py:area", "--over", "width=1:4:7", "--at", "height=2.0"]
 
 
 @pytest.mark.slow

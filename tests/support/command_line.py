@@ -7,7 +7,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 QUESTION = f"{ROOT}/examples/question.py:f"
-ONES = ["--at", "x1=1", "--at", "x2=1", "--at", "x3=1", "--at", "x4=1"]
+ONES = ["--at", "x1=1.0", "--at", "x2=1.0", "--at", "x3=1.0", "--at", "x4=1.0"]
 MODEL = '''
 """Operators alone, so that any framework can trace it."""
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ MODEL = textwrap.dedent("""
 
 WORDS = [
     "gradient", "model.py:price", "--over", "S=50:150:600", "--over", "sigma=0.1:0.5:700",
-    "--at", "K=100", "--store", "greeks.zarr", "--no-progress",
+    "--at", "K=100.0", "--store", "greeks.zarr", "--no-progress",
 ]  # fmt: skip
 
 _TOOK_OVER = "gradsweep: warning: took over the lock of greeks.zarr from process "

@@ -24,7 +24,8 @@ def read_columns(written: str) -> dict[str, Any]:
     """Read FILE[:DIM].
 
     Returns:
-        For every column, (dim, values); the values are not yet known to be numbers or words.
+        For every column, (dim, Series); the values are not yet known to be numbers or words. Their
+        labels are the column named like the dim, or the index that a .parquet file has.
 
     Raises:
         SweepError: when the file is missing, of another kind or not readable.
@@ -47,7 +48,9 @@ def read_columns(written: str) -> dict[str, Any]:
         raise SweepError(f"--from {written}: {error}") from None
     # A column without rows has no type; as float it may be any argument.
     frame = frame if len(frame) else frame.astype(float)
-    return {str(name).strip(): (dim, column.to_numpy()) for name, column in frame.items()}
+    columns = {str(name).strip(): column.to_numpy() for name, column in frame.items()}
+    labels = columns.get(dim, frame.index)
+    return {name: (dim, pandas.Series(c, index=labels)) for name, c in columns.items()}
 
 
 def choose_columns(
@@ -63,38 +66,42 @@ def choose_columns(
         directions: the columns that --along names.
 
     Returns:
-        The arguments, and the names of the columns that nothing uses.
+        The arguments, and the names of the columns that nothing uses; labels are used.
 
     Raises:
         SweepError: when the column of an argument holds neither numbers nor words.
     """
     takes = _parameters(function)
+    labels = {
+        name for name, (dim, _) in columns.items() if name == dim and name not in (takes or ())
+    }
     chosen = {
         name: column
         for name, column in columns.items()
-        if name not in given and (takes is None or name in takes)
+        if name not in {*given, *labels} and (takes is None or name in takes)
     }
-    used = {*chosen, *directions}
+    used = {*chosen, *directions, *labels}
     if takes is None:  # **kwargs takes any column but those of --along
         chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
     arguments = {name: _column(name, *column) for name, column in chosen.items()}
     return arguments, [name for name in columns if name not in used]
 
 
-def _column(name: str, dim: str, values: np.ndarray) -> tuple[str, Any]:
+def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     """Return a column as a Sweep takes it: of numbers, of words, or of truth values.
 
     Raises:
         SweepError: when it holds something else, or several of these.
     """
+    values = np.asarray(column)
     if values.dtype.kind == "b":
         return dim, values.tolist()
     if values.dtype.kind in "fiu":
-        return dim, values
+        return dim, column
     words = [value for value in values if isinstance(value, str)]
     if words and not any(map(_is_number, set(words))):
         if len(words) == len(values):
-            return dim, values
+            return dim, column
         missing = [row for row, v in enumerate(values, start=1) if str(v) in _MISSING]
         if len(missing) == len(values) - len(words):
             raise SweepError(

@@ -13,22 +13,22 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "value": {
         "the price itself, at 101 spots": """\
 gradsweep value examples/black_scholes.py:price --over S=50:150:101 \\
-    --at K=100 --at T=1 --at r=0.05 --at sigma=0.2""",
+    --at K=100.0 --at T=1.0 --at r=0.05 --at sigma=0.2""",
     },
     "gradient": {
         "the Greeks of a call over 101 spots and 3 volatilities": """\
 gradsweep gradient examples/black_scholes.py:price \\
     --over S=50:150:101 --over sigma=0.1,0.2,0.3 \\
-    --at K=100 --at T=1 --at r=0.05""",
+    --at K=100.0 --at T=1.0 --at r=0.05""",
         "the same as a figure: a panel for each Greek, a line for each volatility": """\
 gradsweep gradient examples/black_scholes.py:price --with-value \\
     --over S=50:150:101 --over sigma=0.1,0.2,0.3 \\
-    --at K=100 --at T=1 --at r=0.05 \\
+    --at K=100.0 --at T=1.0 --at r=0.05 \\
     --plot greeks.pdf""",
         "more points than memory holds; the same words go on after an interruption": """\
 gradsweep gradient examples/black_scholes.py:price \\
     --over S=50:150:100000 --over sigma=0.1:0.5:10000 \\
-    --at K=100 --at T=1 --at r=0.05 --store greeks.zarr --resume""",
+    --at K=100.0 --at T=1.0 --at r=0.05 --store greeks.zarr --resume""",
     },
     "jacobian": {
         "the 3 x 6 matrix of a robot arm, while its shoulder turns": """\
@@ -38,7 +38,7 @@ gradsweep jacobian examples/arm.py:arm --over 'q[1]=-3.14:0:50' \\
     "jvp": {
         "how the price moves when the spot moves by 1 and the volatility by 0.01": """\
 gradsweep jvp examples/black_scholes.py:price --over S=50:150:101 \\
-    --at K=100 --at T=1 --at r=0.05 --at sigma=0.2 \\
+    --at K=100.0 --at T=1.0 --at r=0.05 --at sigma=0.2 \\
     --along S=1 --along sigma=0.01""",
     },
     "contributions": {
@@ -59,7 +59,7 @@ gradsweep hessian model.py:price --from quotes.csv:quote \\
     "hvp": {
         "how delta and vega change when the spot moves by 1": """\
 gradsweep hvp examples/black_scholes.py:price --over S=50:150:101 \\
-    --at K=100 --at T=1 --at r=0.05 --at sigma=0.2 \\
+    --at K=100.0 --at T=1.0 --at r=0.05 --at sigma=0.2 \\
     --along S=1 --wrt S,sigma""",
     },
     "plan": {
@@ -74,7 +74,8 @@ gradsweep check model.py:price --quantity hessian --points 20 \\
     "compare": {
         "is JAX better at this? gradsweep, torch and JAX race, at three sizes": """\
 gradsweep compare examples/black_scholes.py:price --over S=50:150:101 \\
-    --at K=100 --at T=1 --at r=0.05 --at sigma=0.2 --points 9,1000,1000000""",
+    --at K=100.0 --at T=1.0 --at r=0.05 --at sigma=0.2 \\
+    --points 9,1000,1000000""",
     },
     "show": {"how far a store is": "gradsweep show greeks.zarr"},
     "verify": {"whether its chunks are as they were written": "gradsweep verify greeks.zarr"},
@@ -100,11 +101,12 @@ values:
                              anything that --at takes
   --over q[2]=0:1:11         one element of an array argument; --at q=[0,0,0]
                              gives the others (quote these for the shell)
-  --at K=100                 a fixed number: a float, unless the parameter is
-                             annotated int
+  --at K=100.0               a fixed number, read as Python reads it: 100 is an
+                             integer, which is not differentiated unless --wrt
+                             names it
   --at kind=call             a word; true, false and none are Python's own, and
                              --at code='"7"' is the word 7
-  --at q=[0,1,2]             a fixed array; JSON objects are nested arguments
+  --at q=[0.0,1.0,2.0]       a fixed array; JSON objects are nested arguments
 """
 
 _NUMBERS = """\

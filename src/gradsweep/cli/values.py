@@ -20,7 +20,8 @@ __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "rea
 
 _NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
-# How a word is read where its parameter is annotated; any other word is a number if it can be.
+# How a word is read where its parameter is annotated; any other is a number if it can be, as Python
+# reads it: 100 is an integer, 100.0 and 1e2 are floats.
 _BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {
     int: int,
     "int": int,
@@ -44,7 +45,7 @@ def read_fixed(options: Iterable[str], annotations: Mapping[str, Any]) -> dict[s
     """
     fixed: dict[str, Any] = {}
     for option in options:
-        name, text = _split(option, "--at", "NAME=VALUE, such as --at K=100")
+        name, text = _split(option, "--at", "NAME=VALUE, such as --at K=100.0")
         _once(name, fixed, "--at")
         value = _read_value(f"--at {option}", text, annotations.get(name))
         fixed[name] = ((), value) if isinstance(value, np.ndarray | dict | list) else value
@@ -187,7 +188,7 @@ def _read_value(option: str, text: str, annotation: Any) -> Any:
         except ValueError:
             raise SweepError(f"{option}: the parameter is an int, and {text!r} is none.") from None
     if _is_number(text):
-        return float(text)
+        return _as_python_reads(text)
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if text.startswith(("[", "{")):
@@ -199,7 +200,7 @@ def _read_value(option: str, text: str, annotation: Any) -> Any:
 
 def _from_json(option: str, text: str) -> Any:
     try:
-        return _with_arrays(json.loads(text, parse_int=float))
+        return _with_arrays(json.loads(text))
     except json.JSONDecodeError as error:
         raise SweepError(f"{option}: this is no JSON: {error}.") from None
 
@@ -211,9 +212,10 @@ def _with_arrays(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return [_with_arrays(child) for child in value]
+        array = np.array(value)
+    except ValueError:  # rows of several lengths
+        array = np.array(None)
+    return array if array.dtype.kind in "fi" else [_with_arrays(child) for child in value]
 
 
 def _put_together(name: str, parts: Mapping[int, Any], fixed: Any) -> Any:
@@ -247,6 +249,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _as_python_reads(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _number(option: str, text: str) -> float:

@@ -12,6 +12,7 @@ from gradsweep.engines.cost import compiling_seconds, running_seconds
 from gradsweep.planning.decision import Decision, PlannedBranch
 from gradsweep.program.program import Program, count_written
 from gradsweep.program.source import source as program_source
+from gradsweep.request.argument import held_fixed
 from gradsweep.request.partition import Partition
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.layout import seconds_to_store
@@ -152,10 +153,11 @@ def _notes(decision: Decision) -> Iterator[str]:
         if result.wrt and all(_is_zero(planned, number) for planned in decision.branches):
             name = variable_name(decision.labels, result)
             yield f"{name} is zero everywhere"
-    for argument in decision.bound.sweep.arguments.values():
-        if argument.promotable and argument.is_static:
+    if decision.derivative.wrt:
+        for key, reason, _ in held_fixed(decision.bound.arguments, decision.derivative.wrt):
+            what = "is an integer" if reason == "integer" else "has its default"
             yield (
-                f"{argument.name} is an integer, passed as it is; "
+                f"{key} {what} and is held fixed; "
                 f"name it in wrt to differentiate with respect to it"
             )
 

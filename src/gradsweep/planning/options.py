@@ -85,8 +85,8 @@ class DerivativeOptions(RunOptions, total=False):
     """What to differentiate, and how to compute it.
 
     Attributes:
-        wrt: the names of the arguments to differentiate; by default every floating one, or
-            those that the tangent names.
+        wrt: the names of the arguments to differentiate, or paths of entries in them, `"p.beta"`;
+            by default every floating one that the sweep gives, or those that the tangent names.
         with_value: whether to return the function's value too.
         mode: `"forward"` or `"reverse"` accumulation; `"auto"` takes the one that costs less here.
     """

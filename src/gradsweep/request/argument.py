@@ -3,17 +3,27 @@
 Knows nothing of functions, derivatives or frameworks.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradsweep.request import pytree
 from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import Leaf
 from gradsweep.support.errors import SweepError
 
-__all__ = ["Argument", "Categories", "Coordinate", "LeafMark", "require_same_coordinates"]
+__all__ = [
+    "Argument",
+    "Categories",
+    "Coordinate",
+    "HeldFixed",
+    "LeafMark",
+    "held_fixed",
+    "labels_of",
+    "require_same_coordinates",
+]
 
 # How many categories a text names.
 _MOST_SHOWN = 8
@@ -67,10 +77,10 @@ class Argument:
     Attributes:
         form: the value as the function takes it, with each leaf replaced by its `LeafMark`.
         shown: the text that a Sweep prints for it, or a function that makes a slow text.
-        promotable: whether it is a fixed integer, which becomes a float if it is differentiated.
         origin: the framework whose arrays the value is made of, "torch", "jax" or "".
         categories: where it is swept one by one, its distinct values; its leaf then holds the
             number of the one at each point.
+        is_default: whether the function gives the value itself, and the sweep does not name it.
     """
 
     name: str
@@ -79,9 +89,9 @@ class Argument:
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     shown: str | Callable[[], str] = ""
-    promotable: bool = False
     origin: str = ""
     categories: Categories | None = None
+    is_default: bool = False
 
     @property
     def written(self) -> str:
@@ -106,10 +116,91 @@ class Argument:
     def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
         return replace(self, leaves=tuple(leaves))
 
-    def promoted(self) -> "Argument":
-        """Return the argument with its fixed integer as a floating number."""
-        leaf = Leaf(self.name, (), (), np.asarray(self.form, dtype=np.float64))
-        return replace(self, form=LeafMark(self.name), leaves=(leaf,), promotable=False)
+    def promoted(self, key: str) -> "Argument":
+        """Return the argument with its fixed integer `key`, if it is one, as a floating number."""
+        found: list[Leaf] = []
+
+        def mark(path: pytree.Path, part: Any) -> Any:
+            if type(part) is not int or ".".join((self.name, *path)) != key:
+                return part
+            found.append(Leaf(key, (), (), np.asarray(part, dtype=np.float64)))
+            return LeafMark(key)
+
+        form = pytree.map_leaves(mark, self.form)
+        return replace(self, form=form, leaves=(*self.leaves, *found)) if found else self
+
+
+class HeldFixed(NamedTuple):
+    """A number that the function takes, and that is not differentiated.
+
+    Attributes:
+        reason: "integer" or "default".
+        as_float: how it is written to be differentiated: "K=100.0".
+    """
+
+    key: str
+    reason: str
+    as_float: str
+
+
+def held_fixed(arguments: Iterable[Argument], wrt: Collection[str]) -> Iterator[HeldFixed]:
+    """Yield the fixed integers, and the numbers that a function has by default.
+
+    Args:
+        wrt: the keys of the leaves that are differentiated.
+    """
+    for argument in arguments:
+        for leaf in argument.leaves:
+            if leaf.key in wrt or leaf.dims:
+                continue
+            if leaf.dtype == "int64":
+                yield HeldFixed(leaf.key, "integer", f"{leaf.key} as floats")
+            elif argument.is_default and leaf.is_floating:
+                value = f"={float(leaf.whole())!r}" if not leaf.shape else " in the Sweep"
+                yield HeldFixed(leaf.key, "default", f"{leaf.key}{value}")
+        if argument.is_single or (argument.is_default and not isinstance(argument.form, int)):
+            continue  # what is a container by default is static: a shape, say
+        for path, part in pytree.flatten(argument.form):
+            if type(part) is int:
+                key = ".".join((argument.name, *path))
+                yield HeldFixed(key, "integer", f"{key}={part}.0")
+
+
+def labels_of(name: str, dims: tuple[str, ...], value: Any) -> dict[str, Coordinate]:
+    """Return the labels that a pandas Series or DataFrame gives to the dims it is swept along.
+
+    A dim takes its index as its own coordinate. Where the values are that already, as those of
+    `S=series` are along S, the index is "S_index", or has its own name: "S_date". Each level of an
+    index of several is a coordinate. A bare count of the rows is no label.
+    """
+    if not (hasattr(value, "iloc") and hasattr(value, "index")):
+        return {}
+    found = {}
+    for dim, index in zip(dims, (value.index, getattr(value, "columns", None))):
+        if index is None or _is_count(index):
+            continue
+        if index.nlevels > 1:
+            own = [level or f"{dim}_{number}" for number, level in enumerate(index.names)]
+        elif dim == name:
+            own = [f"{dim}_{index.name or 'index'}"]
+        else:
+            own = [dim]
+        for number, label in enumerate(own):
+            values = np.asarray(index.get_level_values(number))
+            found[str(label)] = Coordinate((dim,), _plain(values))
+    return found
+
+
+def _is_count(index: Any) -> bool:
+    """Tell whether an index only counts the rows, as that of a table without labels does."""
+    is_range = hasattr(index, "start") and hasattr(index, "step")
+    return is_range and (index.start, index.step, index.name) == (0, 1, None)
+
+
+def _plain(labels: np.ndarray) -> np.ndarray:
+    """Return words as an array of them, which every kind of file can hold."""
+    is_text = labels.dtype == object and all(isinstance(label, str) for label in labels)
+    return labels.astype(str) if is_text else labels
 
 
 def require_same_coordinates(arguments: Iterable[Argument]) -> None:

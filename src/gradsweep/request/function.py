@@ -8,20 +8,20 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument, LeafMark
+from gradsweep.request.argument import Argument, HeldFixed, LeafMark, held_fixed
 from gradsweep.request.framework import FRAMEWORKS, frameworks_named
 from gradsweep.request.identity import Same
 from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.support.cache import Cache
-from gradsweep.support.errors import ArgumentError, nearest
+from gradsweep.support.errors import ArgumentError, nearest, warn
 
 __all__ = [
     "FRAMEWORKS",
@@ -29,6 +29,7 @@ __all__ = [
     "bind",
     "candidate_frameworks",
     "function_name",
+    "note_held_fixed",
     "parameters_of",
 ]
 
@@ -39,6 +40,12 @@ _LONGEST_STATIC = 40
 
 # By code and defaults. To read a signature takes longer than a small sweep.
 _PARAMETERS: Cache[tuple[inspect.Parameter, ...] | None] = Cache(size=256)
+
+# By code and what was told of: each function is spoken of once.
+_NOTED: Cache[bool] = Cache(size=1024)
+
+# How many arguments a note names.
+_MOST_NAMED = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,8 +261,49 @@ def _require_several(name: str, argument: Argument) -> None:
 
 def _default(name: str, value: Any) -> Argument:
     # A default is a fixed value, never an axis: an array default is one argument, held fixed.
+    argument = Argument(name, value, (), shown=f"{value!r}, its default")
     if isinstance(value, float):
-        return parse_argument(name, value)
-    if hasattr(value, "__array__"):
-        return parse_argument(name, ((), value))
-    return Argument(name, value, (), shown=f"{value!r}, its default")
+        argument = parse_argument(name, value)
+    elif hasattr(value, "__array__"):
+        argument = parse_argument(name, ((), value))
+    return replace(argument, is_default=True)
+
+
+def note_held_fixed(bound: BoundFunction, wrt: Collection[str]) -> None:
+    """Warn of the numbers that are not differentiated unasked; once for each function.
+
+    Args:
+        wrt: the keys of the leaves that are differentiated.
+    """
+    held = [*held_fixed(bound.arguments, wrt)]
+    if held:
+        key = _code_of(bound.function), tuple(each.key for each in held)
+        _NOTED.get(key, lambda: _tell(bound.name, held))
+
+
+def _tell(name: str, held: list[HeldFixed]) -> bool:
+    said = [
+        f"the {reason if len(keys) == 1 else f'{reason}s'} {_listed(keys)}"
+        for reason in ("integer", "default")
+        if (keys := [each.key for each in held if each.reason == reason])
+    ]
+    them = "them" if len(held) > 1 else "it"
+    warn(
+        f"{name} is not differentiated with respect to {', nor to '.join(said)}. To do so, write "
+        f"{_listed([each.as_float for each in held])}, or name {them} in wrt."
+    )
+    return True
+
+
+def _listed(words: list[str]) -> str:
+    """Write some words as a sentence has them: "a, b and c"; at most so many."""
+    if len(words) > _MOST_NAMED:
+        words = [*words[:_MOST_NAMED], f"{len(words) - _MOST_NAMED} more"]
+    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])
+
+
+def _code_of(function: Callable[..., Any]) -> Hashable:
+    """Return what functions that were made by the same words share."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__code__", None) or Same(type(function))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument, Coordinate, LeafMark
+from gradsweep.request.argument import Argument, Coordinate, LeafMark, labels_of
 from gradsweep.request.categories import Each, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
@@ -78,17 +78,17 @@ def _parse(name: str, value: Any) -> Argument:
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
         return Argument(name, value, (), shown=repr(value))
     if isinstance(value, numbers.Integral):
-        return Argument(name, int(value), (), shown=repr(int(value)), promotable=True)
+        return Argument(name, int(value), (), shown=repr(int(value)))
     if isinstance(value, range):
         value = np.arange(value.start, value.stop, value.step)
     if found := parse_categories(name, (name,), value):
-        return found
+        return _labelled(found, (name,), value)
     array = as_array(name, value)
     if array is None:
         return Argument(name, value, (), shown=f"{type(value).__name__}, static")
     if array.ndim == 0 and not isinstance(array, Lazy):
         if array.dtype.kind == "i":
-            return Argument(name, int(array), (), shown=str(int(array)), promotable=True)
+            return Argument(name, int(array), (), shown=str(int(array)))
         return _parse_fixed(name, array)
     if array.ndim > 1:
         dims = ", ".join(f'"{name}_{axis}"' for axis in range(array.ndim))
@@ -97,7 +97,13 @@ def _parse(name: str, value: Any) -> Argument:
             f'Write {name}=("point", array) to sweep along the first axis, '
             f"{name}=(({dims}), array) to sweep along all, or {name}=((), array) to hold it fixed."
         )
-    return _parse_swept(name, (name,), array)
+    return _labelled(_parse_swept(name, (name,), array), (name,), value)
+
+
+def _labelled(argument: Argument, dims: tuple[str, ...], value: Any) -> Argument:
+    """Return an argument with the labels that pandas gives to its dims."""
+    labels = labels_of(argument.name, dims, value)
+    return replace(argument, coordinates={**labels, **argument.coordinates}) if labels else argument
 
 
 def as_array(name: str, value: Any) -> Values | None:
@@ -242,7 +248,7 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     attrs = _attrs(value[1])
     if dims or isinstance(inner, Each):
         if found := parse_categories(name, dims, inner, attrs):
-            return found
+            return _labelled(found, dims, inner)
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
@@ -250,7 +256,7 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
         if dims:
             raise SweepError(f"{name!r} is swept along {dims} but is no array: {inner!r}")
         return _parse_tree(name, dims, inner)
-    return replace(_parse_swept(name, dims, array), attrs=attrs)
+    return _labelled(replace(_parse_swept(name, dims, array), attrs=attrs), dims, inner)
 
 
 def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:

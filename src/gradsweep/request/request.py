@@ -13,7 +13,7 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.argument import Argument
-from gradsweep.request.function import BoundFunction, bind
+from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
 from gradsweep.request.parsing import Components, as_array, is_data_array, parse_argument
 from gradsweep.request.partition import SELECTED, Subset
@@ -183,20 +183,25 @@ def make_request(
         if names is None and QUANTITIES[quantity].order == 1:
             names = tuple(written)
         elif names is None:  # an argument without a tangent has a component of H v too
-            every = bound.sweep.arguments.values()
-            floating = [a.name for a in every if any(leaf.is_floating for leaf in a.leaves)]
-            names = tuple(dict.fromkeys([*floating, *written]))
+            given = [a.name for a in bound.arguments if _is_differentiated(a)]
+            names = tuple(dict.fromkeys([*given, *written]))
         for name in written:
-            if name not in names:
+            if not any(_is_within(name, wanted) or _is_within(wanted, name) for wanted in names):
                 raise ArgumentError(f"the tangent names {name!r}, which is not in wrt={names}.")
     keys: tuple[str, ...] = ()
     if quantity != "value":
         bound, keys = _resolve(bound, quantity, names)
+    if wrt is None and keys and (names is None or QUANTITIES[quantity].order > 1):
+        note_held_fixed(bound, keys)
     directions = {
         name: leaf
         for given, value in written.items()
         for name, leaf in _directions(bound, kind, given, value)
     }
+    if kind == "tangent":
+        for name in directions:
+            if name not in keys:
+                raise ArgumentError(f"the tangent has {name!r}, which is not in wrt={names}.")
     arguments = tuple(bound.sweep.arguments.values())
     leaves = [leaf for argument in arguments for leaf in argument.leaves] + [*directions.values()]
     dtype, axes = working_dtype(leaves), axes_of(leaves)
@@ -239,13 +244,28 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
     return direction
 
 
-def _require_argument(bound: BoundFunction, name: str, what: str) -> None:
+def _require_argument(bound: BoundFunction, name: str, what: str) -> str:
+    """Return the argument that a name stands for: its own, or the path of an entry in it."""
     names = list(bound.sweep.arguments)
-    if name not in names:
-        raise ArgumentError(
-            f"{what} {name!r}, which is no argument of {bound.name}; "
-            f"it takes {', '.join(names)}.{nearest(name, names)}"
-        )
+    if name in names:
+        return name
+    head = name.partition(".")[0]
+    if head in names:
+        return head
+    raise ArgumentError(
+        f"{what} {name!r}, which is no argument of {bound.name}; "
+        f"it takes {', '.join(names)}.{nearest(name, names)}"
+    )
+
+
+def _is_within(key: str, name: str) -> bool:
+    """Tell whether a key is that of `name`, or of an entry in it."""
+    return key == name or key.startswith(f"{name}.")
+
+
+def _is_differentiated(argument: Argument) -> bool:
+    """Tell whether an argument is differentiated unasked: the floats that the sweep gives are."""
+    return not argument.is_default and any(leaf.is_floating for leaf in argument.leaves)
 
 
 def _resolve(
@@ -254,58 +274,69 @@ def _resolve(
     """Return the function with the integers in `wrt` promoted, and the keys to differentiate."""
     arguments = dict(bound.sweep.arguments)
     if names is None:
-        keys = [leaf.key for leaf in bound.sweep.leaves if leaf.is_floating]
-        if not keys:
+        given = [argument for argument in bound.arguments if _is_differentiated(argument)]
+        if not given:
             raise ArgumentError(
-                f"{quantity} of {bound.name} has nothing to differentiate: "
-                f"no argument is a floating number. Name integers in wrt to have them promoted."
+                f"{quantity} of {bound.name} has nothing to differentiate: no argument that the "
+                f"Sweep gives is a floating number.\nWrite 2.0 in place of 2, or name integers and "
+                f"defaults in wrt."
             )
-        return bound, tuple(keys)
+        return bound, tuple(leaf.key for a in given for leaf in a.leaves if leaf.is_floating)
     if not names:
         raise ArgumentError("wrt is empty; name the arguments to differentiate.")
-    keys = []
+    keys: list[str] = []
     for name in names:
-        _require_argument(bound, name, "wrt names")
-        argument = arguments[name]
+        held = _require_argument(bound, name, "wrt names")
+        argument = arguments[held].promoted(name)
         if argument.categories is not None:
             raise ArgumentError(
                 f"{name!r} is swept as categories ({argument.written}) and has no derivative; "
                 f"leave it out of wrt and of the tangent."
             )
-        if argument.promotable:
-            argument = arguments[name] = argument.promoted()
         leaves = [
-            leaf if leaf.dtype != "int64" else leaf.astype("float64") for leaf in argument.leaves
+            leaf.astype("float64") if leaf.dtype == "int64" and _is_within(leaf.key, name) else leaf
+            for leaf in argument.leaves
         ]
-        floating = [leaf for leaf in leaves if leaf.is_floating]
+        floating = [leaf.key for leaf in leaves if leaf.is_floating and _is_within(leaf.key, name)]
         if not floating:
-            what = "a bool" if argument.leaves or isinstance(argument.form, bool) else "static"
-            raise ArgumentError(
-                f"{name!r} is {what} ({argument.written}) and cannot be differentiated; "
-                f"leave it out of wrt."
-            )
-        arguments[name] = argument.with_leaves(leaves)
-        keys += [leaf.key for leaf in floating]
+            raise _not_a_number(argument, name)
+        arguments[held] = argument.with_leaves(leaves)
+        keys += floating
+    # Named twice, by an argument and by an entry of it, it is differentiated once.
+    keys = [*dict.fromkeys(keys)]
     return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(keys)
+
+
+def _not_a_number(argument: Argument, name: str) -> ArgumentError:
+    if name != argument.name:
+        keys = [leaf.key for leaf in argument.leaves]
+        return ArgumentError(
+            f"wrt names {name!r}, which is no number of {argument.name}; it has "
+            f"{', '.join(keys) or 'none'}.{nearest(name, keys)}"
+        )
+    what = "a bool" if argument.leaves or isinstance(argument.form, bool) else "static"
+    return ArgumentError(
+        f"{name!r} is {what} ({argument.written}) and cannot be differentiated; "
+        f"leave it out of wrt."
+    )
 
 
 def _directions(
     bound: BoundFunction, kind: str, name: str, value: Any
 ) -> Iterable[tuple[str, Leaf]]:
     """Yield the leaves of one tangent or cotangent, each with the leaf's key or output's name."""
-    argument = bound.sweep.arguments.get(name) if kind == "tangent" else None
-    if argument is None or argument.is_single:
-        like = argument.leaves[0] if argument else None
-        yield name, _direction(kind, name, value, like)
+    leaves = {leaf.key: leaf for leaf in bound.sweep.leaves} if kind == "tangent" else {}
+    if kind != "tangent" or name in leaves:
+        yield name, _direction(kind, name, value, leaves.get(name))
         return
     dims: tuple[str, ...] = ()
     if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
         dims, value = value
-    leaves = {leaf.key: leaf for leaf in argument.leaves}
     for path, part in pytree.flatten(value):
         key = ".".join((name, *path))
         if key not in leaves:
-            raise SweepError(f"the tangent has {key!r}; {name} has {', '.join(leaves)}.")
+            own = ", ".join(known for known in leaves if _is_within(known, name))
+            raise SweepError(f"the tangent has {key!r}; {name} has {own}.")
         yield key, _direction(kind, key, (dims, part) if dims else part, leaves[key])
 
 

@@ -44,6 +44,9 @@ class _Frame(NamedTuple):
 _FRAMES: Cache[_Frame] = Cache(size=64)
 _LARGE_FRAMES: Cache[_Frame] = Cache(size=2)
 
+# What is passed as it is and can be a coordinate.
+_LABELS = (bool, np.bool_, int, str)
+
 _Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
 
 
@@ -169,6 +172,8 @@ def _coordinates(
         attrs = argument.attrs
         if argument.categories is not None:
             continue  # its labels are among the coordinates
+        if argument.is_static and isinstance(argument.form, _LABELS):
+            yield argument.name, Coordinate((), _static(argument.form), attrs)
         for leaf in argument.leaves:
             if leaf.parts:
                 for dims, values in leaf.parts:
@@ -181,3 +186,9 @@ def _coordinates(
                 if not set(own) & axes.keys():
                     values = leaf.whole() if leaf.values is None else leaf.values
                     yield name, Coordinate((*leaf.dims, *own), values, attrs)
+
+
+def _static(value: Any) -> np.ndarray:
+    """Return a static value as an array; an integer of more than 64 bits is written as a text."""
+    array = np.asarray(value)
+    return np.asarray(str(value)) if array.dtype.hasobject else array
