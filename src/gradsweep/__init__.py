@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from gradsweep.checks import check
     from gradsweep.comparison import compare
     from gradsweep.figures import plot
+    from gradsweep.request.argument import components
     from gradsweep.request.categories import each
     from gradsweep.request.lazy import geomspace, linspace
-    from gradsweep.request.parsing import components
     from gradsweep.request.sweep import Sweep
     from gradsweep.results.stacking import broadcast, matrix
 
@@ -79,7 +79,7 @@ _HOMES = {
     "figures": ["plot"],
     "request.categories": ["each"],
     "request.lazy": ["geomspace", "linspace"],
-    "request.parsing": ["components"],
+    "request.argument": ["components"],
     "request.sweep": ["Sweep"],
     "results.stacking": ["broadcast", "matrix"],
 }

@@ -484,7 +484,7 @@ REFUSED = [
         ["tangent of x", "not an array of numbers"],
     ),
     (lambda s: gs.Sweep(x=gs.components(1.0, gs.each([1, 2]))), SweepError, ["x[1]", "number"]),
-    (lambda s: gs.Sweep(p={"n": gs.each([1, 2])}), SweepError, ["'p'", "each"]),
+    (lambda s: gs.Sweep(p={"n": gs.each([1, 2])}), SweepError, ["'p.n'", "one by one"]),
     (lambda s: gs.Sweep(n=((), gs.each([1, 2]))), SweepError, ["'n'", "dim"]),
     (lambda s: gs.Sweep(n=(("a", "b"), gs.each([1, 2]))), SweepError, ["'n'", "a, b"]),
     (lambda s: gs.Sweep(k=[["a", "b"], ["c", "d"]]), SweepError, ["'k'", "(2, 2)"]),

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.request.argument import components
 from gradsweep.request.categories import each
 from gradsweep.request.function import parameters_of
 from gradsweep.request.lazy import Values, geomspace, linspace
-from gradsweep.request.parsing import components
 from gradsweep.support.errors import SweepError
 
 __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]

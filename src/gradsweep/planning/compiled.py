@@ -20,13 +20,11 @@ from gradsweep.planning.planner import Known, make_plan
 from gradsweep.planning.traces import holds_elsewhere
 from gradsweep.program.trace import Trace
 from gradsweep.request.argument import Argument
-from gradsweep.request.framework import framework_of
 from gradsweep.request.identity import Unknown, identity
-from gradsweep.request.leaf import Leaf
-from gradsweep.request.parsing import is_data_array, parse_argument
+from gradsweep.request.parsing import origin_of
 from gradsweep.request.partition import Points
 from gradsweep.request.request import Request, Selection, selections
-from gradsweep.request.sweep import Sweep
+from gradsweep.request.sweep import Sweep, renewed
 from gradsweep.results.names import symmetric, variable_name
 from gradsweep.running.chunks import scatter
 from gradsweep.support.addresses import overlap
@@ -43,8 +41,9 @@ class CompiledQuantity:
         greeks = kernel(S=newer_spots, out=greeks)
 
     The other arguments keep their values. A value has the dims that its argument has in the
-    sweep, and may have other lengths along them. `out` takes the arrays of an earlier call, to be
-    written into; where the function has an argument of that name, use `into`.
+    sweep, and may have other lengths along them; so have the entries of a container. What is
+    passed as it is, such as a word or an integer, keeps its value too. `out` takes the arrays of an
+    earlier call, to be written into; where the function has an argument of that name, use `into`.
 
     What the function reads beside its arguments, such as globals, is read when it is compiled.
 
@@ -129,7 +128,7 @@ class CompiledQuantity:
         kind = ""
         if found is None:
             found = self._filled(out, values)
-            origins = (framework_of(value) for value in values.values())
+            origins = map(origin_of, values.values())
             kind = next(filter(None, origins), self._origin)
         if out is not None:
             for name in self._transposes.intersection(out):
@@ -199,21 +198,11 @@ class CompiledQuantity:
                 f"{self.plan.bound.name} has no argument {name!r}; it takes {', '.join(names)}."
                 f"{nearest(name, names)}"
             )
-        old = argument.leaves
-        if argument.is_single and not old[0].parts and (old[0].dims or old[0].shape):
-            value = (old[0].dims, _in_order(name, value, old[0]))
-        new = parse_argument(name, float(value) if isinstance(value, int) else value)
-        is_alike = (new.categories is None) == (argument.categories is None)
-        if argument.is_static:  # a word, say, which the traces hold for
-            is_alike = _is_same(new.form, argument.form)
-        if not is_alike or [_form(leaf) for leaf in new.leaves] != [_form(leaf) for leaf in old]:
-            raise SweepError(
-                f"{name!r} was compiled as {argument.written}, and the new value has another "
-                f"form. Compile again to change it."
-            )
+        read = renewed(argument, value)
         dtype = self._request.dtype
-        leaves = (leaf.astype(dtype) if leaf.is_floating else leaf for leaf in new.leaves)
-        return replace(new, leaves=tuple(leaves), coordinates={})
+        return read.with_leaves(
+            leaf.astype(dtype) if leaf.is_floating else leaf for leaf in read.leaves
+        )
 
 
 class _EachDirectly:
@@ -272,12 +261,6 @@ def _goes_one_way(plan: Plan) -> bool:
     return len(plan.branches) == 1 and program is not None and not program.guards
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Tell whether two static values are known to be the same."""
-    identity_of_one = _identity_of(one)
-    return one is other or (identity_of_one is not None and identity_of_one == _identity_of(other))
-
-
 def _lasting(branches: Sequence[PlannedBranch]) -> list[Trace]:
     """Return the traces of branches that may hold for values of later calls."""
     # What torch maps over many points at once does the same at all of them.
@@ -290,29 +273,12 @@ def _lasting(branches: Sequence[PlannedBranch]) -> list[Trace]:
     ]
 
 
-def _in_order(name: str, value: Any, old: Leaf) -> Any:
-    """Return a DataArray with its dims in the order of the old value's; anything else as it is."""
-    if not is_data_array(value):
-        return value
-    leading = tuple(map(str, value.dims))[: len(old.dims)]
-    if set(leading) != set(old.dims) or (old.shape and leading != old.dims):
-        raise SweepError(
-            f"{name!r} was compiled along {', '.join(old.dims) or 'no axis'}, and the new value "
-            f"has the dims {', '.join(map(str, value.dims)) or 'none'}. Compile again to change it."
-        )
-    return value if old.shape else value.transpose(*old.dims)
-
-
 def _identity_of(function: Any) -> Hashable:
     """Return what tells whether a function has changed; None where nothing can."""
     try:
         return identity(function)
     except Unknown:
         return None
-
-
-def _form(leaf: Leaf) -> tuple:
-    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
 
 
 def _names(plan: Plan) -> list[str]:

@@ -17,11 +17,12 @@ from gradsweep.support.errors import SweepError
 __all__ = [
     "Argument",
     "Categories",
+    "Components",
     "Coordinate",
     "HeldFixed",
     "LeafMark",
+    "components",
     "held_fixed",
-    "labels_of",
     "require_same_coordinates",
 ]
 
@@ -44,6 +45,28 @@ class LeafMark:
     # No dataclass: pytree would take it apart.
     def __init__(self, key: str):
         self.key = key
+
+
+@dataclass(frozen=True)
+class Components:
+    """The parts that `components` puts together."""
+
+    parts: tuple[Any, ...]
+
+
+def components(*parts: Any) -> Components:
+    """Put an array argument together from scalar components, each fixed or swept.
+
+    Args:
+        parts: for each element, a number (held fixed), `("dim", values)` or a DataArray
+            (swept). For f(x) with x in R^3: `x=gs.components(("x0", a), 1.0, 1.0)`.
+
+    Returns:
+        A value that becomes an argument of shape (len(parts),) in a Sweep.
+    """
+    if not parts:
+        raise SweepError("components needs at least one component")
+    return Components(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +139,11 @@ class Argument:
     def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
         return replace(self, leaves=tuple(leaves))
 
+    def labelled(self, dims: tuple[str, ...], value: Any) -> "Argument":
+        """Return the argument with the labels that pandas gives to the dims of its value."""
+        labels = _labels_of(self.name, dims, value)
+        return replace(self, coordinates={**labels, **self.coordinates}) if labels else self
+
     def promoted(self, key: str) -> "Argument":
         """Return the argument with its fixed integer `key`, if it is one, as a floating number."""
         found: list[Leaf] = []
@@ -126,7 +154,7 @@ class Argument:
             found.append(Leaf(key, (), (), np.asarray(part, dtype=np.float64)))
             return LeafMark(key)
 
-        form = pytree.map_leaves(mark, self.form)
+        form = pytree.mark_leaves(mark, self.form, is_checked=True)
         return replace(self, form=form, leaves=(*self.leaves, *found)) if found else self
 
 
@@ -166,7 +194,7 @@ def held_fixed(arguments: Iterable[Argument], wrt: Collection[str]) -> Iterator[
                 yield HeldFixed(key, "integer", f"{key}={part}.0")
 
 
-def labels_of(name: str, dims: tuple[str, ...], value: Any) -> dict[str, Coordinate]:
+def _labels_of(name: str, dims: tuple[str, ...], value: Any) -> dict[str, Coordinate]:
     """Return the labels that a pandas Series or DataFrame gives to the dims it is swept along.
 
     A dim takes its index as its own coordinate. Where the values are that already, as those of

@@ -5,7 +5,7 @@ attributes; none of the four is imported here.
 """
 
 import numbers
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,39 +15,23 @@ import numpy as np
 from numpy.ma import MaskedArray, filled
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument, Coordinate, LeafMark, labels_of
+from gradsweep.request.argument import (
+    Argument,
+    Components,
+    Coordinate,
+    LeafMark,
+    require_same_coordinates,
+)
 from gradsweep.request.categories import Each, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
 
-__all__ = ["Components", "as_array", "components", "is_data_array", "parse_argument"]
+__all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argument"]
 
 
 _LARGEST_INTEGER = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True)
-class Components:
-    """The parts that `components` puts together."""
-
-    parts: tuple[Any, ...]
-
-
-def components(*parts: Any) -> Components:
-    """Put an array argument together from scalar components, each fixed or swept.
-
-    Args:
-        parts: for each element, a number (held fixed), `("dim", values)` or a DataArray
-            (swept). For f(x) with x in R^3: `x=gs.components(("x0", a), 1.0, 1.0)`.
-
-    Returns:
-        A value that becomes an argument of shape (len(parts),) in a Sweep.
-    """
-    if not parts:
-        raise SweepError("components needs at least one component")
-    return Components(parts)
 
 
 def parse_argument(name: str, value: Any) -> Argument:
@@ -56,7 +40,7 @@ def parse_argument(name: str, value: Any) -> Argument:
     Raises:
         SweepError: when it has none of the forms of the Sweep's table.
     """
-    argument, origin = _parse(name, value), _origin(value)
+    argument, origin = _parse(name, value), origin_of(value)
     return replace(argument, origin=origin) if origin else argument
 
 
@@ -71,7 +55,7 @@ def _parse(name: str, value: Any) -> Argument:
         )
     if is_data_array(value):
         return _parse_data_array(name, value)
-    if isinstance(value, dict) or hasattr(value, "_fields"):  # a named tuple's names are no dims
+    if pytree.is_record(value):  # a named tuple's names are no dims
         return _parse_with_dims(name, ((), value))
     if isinstance(value, tuple):
         return _parse_with_dims(name, value)
@@ -82,7 +66,7 @@ def _parse(name: str, value: Any) -> Argument:
     if isinstance(value, range):
         value = np.arange(value.start, value.stop, value.step)
     if found := parse_categories(name, (name,), value):
-        return _labelled(found, (name,), value)
+        return found.labelled((name,), value)
     array = as_array(name, value)
     if array is None:
         return Argument(name, value, (), shown=f"{type(value).__name__}, static")
@@ -97,13 +81,7 @@ def _parse(name: str, value: Any) -> Argument:
             f'Write {name}=("point", array) to sweep along the first axis, '
             f"{name}=(({dims}), array) to sweep along all, or {name}=((), array) to hold it fixed."
         )
-    return _labelled(_parse_swept(name, (name,), array), (name,), value)
-
-
-def _labelled(argument: Argument, dims: tuple[str, ...], value: Any) -> Argument:
-    """Return an argument with the labels that pandas gives to its dims."""
-    labels = labels_of(argument.name, dims, value)
-    return replace(argument, coordinates={**labels, **argument.coordinates}) if labels else argument
+    return _parse_swept(name, (name,), array).labelled((name,), value)
 
 
 def as_array(name: str, value: Any) -> Values | None:
@@ -248,43 +226,71 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     attrs = _attrs(value[1])
     if dims or isinstance(inner, Each):
         if found := parse_categories(name, dims, inner, attrs):
-            return _labelled(found, dims, inner)
+            return found.labelled(dims, inner)
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
     if array is None:
         if dims:
-            raise SweepError(f"{name!r} is swept along {dims} but is no array: {inner!r}")
+            hint = "\nInside a container, write a list for a tuple that begins with a word."
+            raise SweepError(
+                f"{name!r} is swept along {dims} but is no array: {inner!r}"
+                f"{hint if '.' in name else ''}"
+            )
         return _parse_tree(name, dims, inner)
-    return _labelled(replace(_parse_swept(name, dims, array), attrs=attrs), dims, inner)
+    return replace(_parse_swept(name, dims, array), attrs=attrs).labelled(dims, inner)
 
 
 def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
-    leaves: list[Leaf] = []
+    entries: list[Argument] = []
 
-    def mark(path: pytree.Path, leaf: Any) -> Any:
-        if isinstance(leaf, bool | str | int) or leaf is None:
-            return leaf
-        if isinstance(leaf, Each):
-            raise SweepError(f"{name!r} has each(...) inside of it, which is an argument alone.")
-        key = ".".join((name, *path))
-        array = as_array(key, leaf)
+    def read(path: pytree.Path, entry: Any) -> Any:
+        if isinstance(entry, bool | str | int) or entry is None:
+            return entry
+        key = ".".join(path)
+        if names_dims(entry):
+            own = _parse(key, entry)
+            if own.categories is not None:
+                raise SweepError(f"{key!r} is swept one by one, as an argument alone can be.")
+            entries.append(own)
+            return own.form
+        array = as_array(key, entry)
         if array is None:
-            return leaf
+            return entry
         if array.ndim < len(dims):
             raise SweepError(
                 f"{key!r} has shape {array.shape}, and its argument is swept along {dims}.\n"
                 f"Inside a container, give arrays, such as np.array([1.0, 2.0]): a list is a "
                 f"container too."
             )
-        leaves.append(_swept_leaf(key, dims, array))
-        return LeafMark(key)
+        leaf, mark = _swept_leaf(key, dims, array), LeafMark(key)
+        entries.append(Argument(key, mark, (leaf,)).labelled(dims, entry))
+        return mark
 
-    form = pytree.map_leaves(mark, value)
-    along = f" along {' x '.join(dims)}" if dims else ""
+    # The whole is no entry: of p=((), ("a", x)), "a" is no dim.
+    root = (name,)
+    form = pytree.mark_leaves(read, value, root, lambda p, entry: p != root and names_dims(entry))
+    require_same_coordinates(entries)
+    leaves = tuple(leaf for own in entries for leaf in own.leaves)
+    coordinates = {n: c for own in entries for n, c in own.coordinates.items()}
+    swept = union(leaf.dims for leaf in leaves)
+    along = f" along {' x '.join(swept)}" if swept else ""
     count = f"{len(leaves)} array" + ("s" if len(leaves) != 1 else "")
-    written = f"{type(value).__name__} of {count}{along}"
-    return Argument(name, form, tuple(leaves), shown=written)
+    written = f"{type(value).__name__} of {count}{along}" if leaves else f"{type(value).__name__}"
+    return Argument(name, form, leaves, coordinates, shown=written)
+
+
+def names_dims(entry: Any) -> bool:
+    """Tell whether an entry of a container names its own swept dims, as an argument may.
+
+    A tuple of two that begins with a word, or with a tuple of words, is (dims, values); any other
+    tuple is a container. So are DataArrays and what `components` returns.
+    """
+    if type(entry) is not tuple:
+        return isinstance(entry, Components | Each) or is_data_array(entry)
+    dims = entry[0] if len(entry) == 2 else ()
+    words = (dims,) if isinstance(dims, str) else dims
+    return isinstance(words, tuple) and words != () and all(isinstance(w, str) for w in words)
 
 
 def _parse_components(name: str, value: Components) -> Argument:
@@ -339,7 +345,8 @@ def _parse_data_array(name: str, value: Any) -> Argument:
     return replace(argument, coordinates=coordinates, attrs=dict(value.attrs))
 
 
-def _origin(value: Any) -> str:
+def origin_of(value: Any) -> str:
+    """Return the framework whose arrays a value is made of, "torch" or "jax"; "" for none."""
     if value is None or isinstance(value, bool | int | float | str):
         return ""
     value = value.parts if isinstance(value, Components) else value

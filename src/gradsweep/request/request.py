@@ -12,10 +12,10 @@ from typing import Any, get_args
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument
+from gradsweep.request.argument import Argument, Components, LeafMark
 from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
-from gradsweep.request.parsing import Components, as_array, is_data_array, parse_argument
+from gradsweep.request.parsing import as_array, is_data_array, names_dims, parse_argument
 from gradsweep.request.partition import SELECTED, Subset
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
 from gradsweep.request.sweep import Sweep
@@ -231,16 +231,19 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
     """Return a tangent by argument name, or a cotangent by output name."""
     if not kind:
         return {}
-    if kind == "cotangent" and not isinstance(direction, Mapping):
-        return {bound.name: direction}
+    if kind == "cotangent":
+        if not (isinstance(direction, Mapping) or _is_record(direction)):
+            return {bound.name: direction}
+        whole = dict(direction) if isinstance(direction, Mapping) else direction
+        parts = pytree.flatten(whole, (), lambda path, part: path != () and not _is_record(part))
+        return {"_".join(path): part for path, part in parts}  # as outputs are named
     if not isinstance(direction, Mapping):
         raise SweepError(
             f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; "
             f"it is a {type(direction).__name__}."
         )
-    if kind == "tangent":
-        for name in direction:
-            _require_argument(bound, name, "the tangent names")
+    for name in direction:
+        _require_argument(bound, name, "the tangent names")
     return direction
 
 
@@ -332,12 +335,29 @@ def _directions(
     dims: tuple[str, ...] = ()
     if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
         dims, value = value
-    for path, part in pytree.flatten(value):
-        key = ".".join((name, *path))
+    static = _static_parts(bound, name)
+    for path, part in pytree.flatten(value, (name,), lambda _, part: names_dims(part)):
+        key = ".".join(path)
+        if key in static and (
+            part is None or (isinstance(part, str | int) and part == static[key])
+        ):
+            continue  # a dataclass has every entry
         if key not in leaves:
             own = ", ".join(known for known in leaves if _is_within(known, name))
             raise SweepError(f"the tangent has {key!r}; {name} has {own}.")
-        yield key, _direction(kind, key, (dims, part) if dims else part, leaves[key])
+        along = dims and not names_dims(part)
+        yield key, _direction(kind, key, (dims, part) if along else part, leaves[key])
+
+
+def _static_parts(bound: BoundFunction, name: str) -> dict[str, Any]:
+    """Return the entries of an argument that are passed as they are, by their paths."""
+    argument = bound.sweep.arguments[_require_argument(bound, name, "the tangent names")]
+    parts = pytree.flatten(argument.form, (argument.name,))
+    return {".".join(path): part for path, part in parts if not isinstance(part, LeafMark)}
+
+
+def _is_record(value: Any) -> bool:
+    return pytree.is_record(value) and not names_dims(value)
 
 
 def _are_dims(value: Any) -> bool:

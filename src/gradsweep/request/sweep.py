@@ -7,16 +7,19 @@ frameworks.
 import numbers
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradsweep.request.argument import Argument, require_same_coordinates
+from gradsweep.request import pytree
+from gradsweep.request.argument import Argument, LeafMark, require_same_coordinates
+from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf, axes_of
-from gradsweep.request.parsing import parse_argument
+from gradsweep.request.parsing import is_data_array, names_dims, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError
 
-__all__ = ["Sweep", "require_sweep"]
+__all__ = ["Sweep", "renewed", "require_sweep"]
 
 
 class Sweep:
@@ -31,7 +34,7 @@ class Sweep:
     ``S=..., sigma=...``                   different dims: every combination
     ``q=("pose", Q)``, Q of shape (n, 6)   dims name the leading axes; (6,) is the argument
     ``q=((), q0)``, ``params=((), tree)``  an array or pytree argument, held fixed
-    ``params={"w": w0}``, a named tuple    the same: this can only be a pytree
+    ``p={"b": ("b", array), "g": 0.1}``    a container: an entry is written as an argument is
     ``x=gs.components(("x0", a), 1.0)``    an array argument put together from components
     ``kind="call"``, ``True``, ``None``    static: passed as it is, never differentiated
     ``kind=["call", "put"]``, of words     categories: each is passed as it is, along an axis
@@ -130,6 +133,15 @@ class Sweep:
         for key, count in Counter(leaf.key for leaf in self.leaves).items():
             if count > 1:
                 raise SweepError(f"{count} arrays of the sweep are called {key!r}; rename them")
+        called: dict[str, str] = {}
+        for leaf in self.leaves:
+            if leaf.dims or leaf.key in self._arguments:  # it is a coordinate of the result
+                name = leaf.key.replace(".", "_")
+                if (other := called.setdefault(name, leaf.key)) != leaf.key:
+                    raise SweepError(
+                        f"the values of {other!r} and of {leaf.key!r} would both be called "
+                        f"{name!r} in the result; rename one of them"
+                    )
         self._axes = axes_of(self.leaves)
         require_same_coordinates(self._arguments.values())
 
@@ -163,6 +175,93 @@ class Sweep:
         width = max(map(len, self._arguments), default=0)
         lines += [f"  {name:<{width}}  {a.written}" for name, a in self._arguments.items()]
         return "\n".join(lines)
+
+
+def renewed(argument: Argument, value: Any) -> Argument:
+    """Return an argument with a new value of the same form, without labels.
+
+    The value, or each entry of a container, has the dims that the old one has. What is passed as it
+    is, such as a word or an integer, has to be the same, since the function was traced with it.
+
+    Raises:
+        SweepError: when it has another form.
+    """
+    found = _read_as(argument, value)
+    if found is None:
+        raise SweepError(
+            f"{argument.name!r} was compiled as {argument.written}, and the new value has another "
+            f"form, or another word, integer or other part that is passed as it is. Compile again "
+            f"to change it."
+        )
+    return found
+
+
+def _read_as(argument: Argument, value: Any) -> Argument | None:
+    old = {leaf.key: leaf for leaf in argument.leaves}
+    read: list[Argument] = []
+    if not argument.is_single and type(value) is tuple and len(value) == 2:
+        dims, inner = value
+        dims = (dims,) if isinstance(dims, str) else dims
+        if isinstance(dims, tuple) and all(isinstance(dim, str) for dim in dims):
+            if dims and any(leaf.dims != dims for leaf in argument.leaves):
+                return None
+            value = inner
+
+    def mark(path: pytree.Path, entry: Any) -> Any:
+        key = ".".join(path)
+        if key not in old:
+            return entry
+        read.append(_entry(key, entry, old[key]))
+        return LeafMark(key)
+
+    def is_leaf(path: pytree.Path, entry: Any) -> bool:
+        return ".".join(path) in old or names_dims(entry)
+
+    form = pytree.mark_leaves(mark, value, (argument.name,), is_leaf)
+    leaves = tuple(leaf for each in read for leaf in each.leaves)
+    if [_form(leaf) for leaf in leaves] != [_form(leaf) for leaf in argument.leaves]:
+        return None
+    if argument.is_single and isinstance(form, LeafMark):
+        is_alike = (read[0].categories is None) == (argument.categories is None)
+        return replace(read[0], coordinates={}) if is_alike else None
+    if not _are_same(form, argument.form):
+        return None
+    return replace(argument, leaves=leaves, coordinates={})
+
+
+def _entry(key: str, value: Any, old: Leaf) -> Argument:
+    """Read a new value of one leaf, with the dims that the old one has."""
+    if isinstance(value, int):
+        value = float(value)
+    is_array = (old.dims or old.shape) and not old.parts
+    if is_array and (is_data_array(value) or not names_dims(value)):
+        value = (old.dims, _in_order(key, value, old))
+    return parse_argument(key, value)
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    """Tell whether two values, with marks for their leaves, are known to mean the same."""
+    try:
+        return one is other or identity(one) == identity(other)
+    except Unknown:
+        return False
+
+
+def _in_order(name: str, value: Any, old: Leaf) -> Any:
+    """Return a DataArray with its dims in the order of the old value's; anything else as it is."""
+    if not is_data_array(value):
+        return value
+    leading = tuple(map(str, value.dims))[: len(old.dims)]
+    if set(leading) != set(old.dims) or (old.shape and leading != old.dims):
+        raise SweepError(
+            f"{name!r} was compiled along {', '.join(old.dims) or 'no axis'}, and the new value "
+            f"has the dims {', '.join(map(str, value.dims)) or 'none'}. Compile again to change it."
+        )
+    return value if old.shape else value.transpose(*old.dims)
+
+
+def _form(leaf: Leaf) -> tuple:
+    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
 
 
 def require_sweep(value: Any) -> None:

@@ -167,6 +167,7 @@ def _coordinates(
     arguments: Sequence[Argument], axes: Mapping[str, int]
 ) -> Iterator[tuple[str, Coordinate]]:
     """Yield the coordinates that a sweep gives: its values, and the labels of DataArrays."""
+    yield from _of_parts(arguments)
     for argument in arguments:
         yield from argument.coordinates.items()
         attrs = argument.attrs
@@ -175,17 +176,31 @@ def _coordinates(
         if argument.is_static and isinstance(argument.form, _LABELS):
             yield argument.name, Coordinate((), _static(argument.form), attrs)
         for leaf in argument.leaves:
-            if leaf.parts:
-                for dims, values in leaf.parts:
-                    if len(dims) == 1:
-                        yield dims[0], Coordinate(dims, values, attrs)
-            elif leaf.dims or (not leaf.shape and leaf.key == argument.name):
+            if not leaf.parts and (leaf.dims or (not leaf.shape and leaf.key == argument.name)):
                 # A fixed array, or a fixed leaf of a pytree, is no coordinate: it may be large.
                 name = flat(leaf.key)
                 own = [f"{name}_{position}" for position in range(len(leaf.shape))]
                 if not set(own) & axes.keys():
                     values = leaf.whole() if leaf.values is None else leaf.values
                     yield name, Coordinate((*leaf.dims, *own), values, attrs)
+
+
+def _of_parts(arguments: Sequence[Argument]) -> Iterator[tuple[str, Coordinate]]:
+    """Yield the labels that dims have where no argument and no DataArray labels them.
+
+    They are the values of the one component along a dim, and of the one entry of a container that
+    is called like it: p={"beta": ("beta", b)} labels beta by the values p_beta.
+    """
+    entries: dict[str, list[Coordinate]] = {}
+    for argument in arguments:
+        for leaf in argument.leaves:
+            for dims, values in leaf.parts:
+                if len(dims) == 1:
+                    yield dims[0], Coordinate(dims, values, argument.attrs)
+            name = leaf.key.rpartition(".")[2]
+            if leaf.dims == (name,) and leaf.values is not None and not leaf.shape:
+                entries.setdefault(name, []).append(Coordinate(leaf.dims, leaf.values))
+    yield from ((name, own[0]) for name, own in entries.items() if len(own) == 1)
 
 
 def _static(value: Any) -> np.ndarray:

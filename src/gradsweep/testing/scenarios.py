@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.request.parsing import components
+from gradsweep.request.argument import components
 from gradsweep.request.sweep import Sweep
 from gradsweep.testing.scenario import Scenario
 
