@@ -78,7 +78,7 @@ def choose_columns(
     chosen = {
         name: column
         for name, column in columns.items()
-        if name not in {*given, *labels} and (takes is None or name in takes)
+        if name not in {*given, *labels} and (takes is None or name.partition(".")[0] in takes)
     }
     used = {*chosen, *directions, *labels}
     if takes is None:  # **kwargs takes any column but those of --along

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradsweep import api
 from gradsweep.cli.columns import choose_columns, read_columns
+from gradsweep.cli.containers import put_together
 from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
 from gradsweep.cli.source import load_function, search_path
@@ -152,7 +153,8 @@ class _Request:
 
 def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     function = load_function(options.function)
-    fixed = read_fixed(options.at, annotations_of(function))
+    annotations = annotations_of(function)
+    fixed = read_fixed(options.at, annotations)
     # An array with swept elements takes the place of the fixed one.
     given = fixed | read_swept(options.over, fixed)
     ranges = read_ranges(options.ranges)
@@ -168,7 +170,8 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     )
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)
-    sweep = _make_sweep({**given, **used}, ranges, options.sample, options.seed)
+    drawn = _draw(given | used, ranges, options.sample, options.seed)
+    sweep = Sweep(put_together({**given, **used, **drawn}, annotations))
     return _Request(quantity, function, sweep, directions, _options(options))
 
 
@@ -204,18 +207,20 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _make_sweep(
-    arguments: Mapping[str, Any],
+def _draw(
+    given: Mapping[str, Any],
     ranges: Mapping[str, tuple[float, float]],
     n_drawn: int | None,
     seed: int | None,
-) -> Sweep:
+) -> dict[str, Any]:
+    """Return the values that --sample draws, by name."""
     if bool(ranges) != (n_drawn is not None):
         raise SweepError("--sample N and --range NAME=LOW:HIGH go together.")
     if n_drawn is None:
-        return Sweep(**arguments)
+        return {}
     if n_drawn < 1:
         raise SweepError(f"--sample {n_drawn}: draw at least one point.")
-    for name in ranges.keys() & arguments.keys():
+    for name in ranges.keys() & given.keys():
         raise SweepError(f"{name!r} is drawn with --range and given with --over or --at.")
-    return Sweep.sample(n_drawn, {**arguments, **ranges}, rng=seed)
+    drawn = Sweep.sample(n_drawn, ranges, rng=seed)
+    return {leaf.key: (leaf.dims, leaf.values) for leaf in drawn.leaves}

@@ -101,6 +101,8 @@ values:
                              anything that --at takes
   --over q[2]=0:1:11         one element of an array argument; --at q=[0,0,0]
                              gives the others (quote these for the shell)
+  --over p.beta=0:1:11       an entry of a container, along a dim called p_beta;
+                             others: --at p.gamma=0.1, --at p='{"gamma": 0.1}'
   --at K=100.0               a fixed number, read as Python reads it: 100 is an
                              integer, which is not differentiated unless --wrt
                              names it

@@ -18,7 +18,7 @@ from gradsweep.support.errors import SweepError
 
 __all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
 
-_NAME = re.compile(r"(?P<name>\w+)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
+_NAME = re.compile(r"(?P<name>\w+(\.\w+)*)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
 # How a word is read where its parameter is annotated; any other is a number if it can be, as Python
 # reads it: 100 is an integer, 100.0 and 1e2 are floats.
@@ -32,9 +32,16 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotation of each parameter that has one."""
+    """Return the annotation of each parameter that has one; the class itself, where it is named."""
     parameters = parameters_of(function) or ()
-    return {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+    named = getattr(function, "__globals__", {})
+    return {
+        p.name: named.get(p.annotation, p.annotation)
+        if isinstance(p.annotation, str)
+        else p.annotation
+        for p in parameters
+        if p.annotation is not p.empty
+    }
 
 
 def read_fixed(options: Iterable[str], annotations: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def read_swept(options: Iterable[str], fixed: Mapping[str, Any]) -> dict[str, An
                 f"--over {option}: {written!r} is no argument; write NAME or NAME@DIM."
             )
         name, element = match["name"], match["element"]
-        dim = match["dim"] or f"{name}{element or ''}"
+        dim = match["dim"] or f"{name.replace('.', '_')}{element or ''}"
         values = _read_several(f"--over {option}", text)
         if element is None:
             _once(name, swept, "--over")
@@ -142,7 +149,7 @@ def _read_several(option: str, text: str) -> Any:
     """Read what an argument is swept over: numbers, words, or `each:` of what Python code reads."""
     if text.startswith("each:"):
         words = text.removeprefix("each:").split(",")
-        return each([_read_whole(option, word.strip()) for word in words])
+        return each([_read_value(option, word.strip(), None) for word in words])
     words = [word.strip() for word in text.split(",")]
     if ":" in text or any(map(_is_number, words)) or not all(words):
         return _read_values(option, text)
@@ -153,14 +160,6 @@ def _read_several(option: str, text: str) -> Any:
         )
     truths = [_WORDS.get(word.lower()) for word in words]
     return truths if all(isinstance(truth, bool) for truth in truths) else words
-
-
-def _read_whole(option: str, text: str) -> Any:
-    """Read a value as --at does, but a whole number as an integer."""
-    try:
-        return int(text)
-    except ValueError:
-        return _read_value(option, text, None)
 
 
 def _read_values(option: str, text: str) -> Values:
