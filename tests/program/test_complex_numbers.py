@@ -13,10 +13,16 @@ from gradsweep.errors import NotAProgram
 from gradsweep.program import arrays
 from gradsweep.program.builder import Builder
 from gradsweep.program.program import Output
+from tests.support.complex_numbers import (
+    ULP,
+    assert_on_the_same_side,
+    on_cuts,
+    points,
+    ulps,
+)
 from tests.support.programs import leaves_of, run
 
 ENGINES = [ReferenceEngine(), FusedEngine()]
-ULP = 2.0**-52
 
 FUNCTIONS = {
     "neg": lambda z: -z,
@@ -65,22 +71,6 @@ def values(engine, name, *operands):
     return found
 
 
-def ulps(found, expected):
-    """Return the largest error, relative to the number as a whole."""
-    return max(
-        float(abs(mpmath.mpc(complex(f)) - e) / abs(e)) / ULP
-        for f, e in zip(found, expected)
-        if 1e-290 < abs(e) < 1e290
-    )
-
-
-def points(scales=(1e-12, 1e-3, 1.0, 5.0, 100.0, 1e8, 1e150)):
-    rng = np.random.default_rng(3)
-    z = np.concatenate([s * (rng.normal(size=9) + 1j * rng.normal(size=9)) for s in scales])
-    odd = [1 + 1e-9j, 1 - 1e-12 + 1e-13j, 1j * (1 + 1e-9), -1 + 1e-10j, math.pi / 2 + 1e-9j, 2j]
-    return np.concatenate([z, odd])
-
-
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_are_those_of_mpmath_to_a_few_ulp(name, engine):
@@ -122,17 +112,8 @@ def test_quotients_overflow_only_where_their_value_does():
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
 @pytest.mark.parametrize("name", CUT)
 def test_the_sign_of_a_zero_says_on_which_side_of_a_cut_a_number_lies(name, engine):
-    places = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0]
-    z = np.array([complex(x, y) for x in places for y in places])
-    for w, found in zip(z, values(engine, name, z)):
-        try:
-            expected = getattr(cmath, name)(complex(w))
-        except ValueError:  # a pole
-            continue
-        assert found == pytest.approx(expected, abs=1e-14)
-        for part in ("real", "imag"):
-            signs = (math.copysign(1, getattr(side, part)) for side in (found, expected))
-            assert len(set(signs)) == 1, (w, found, expected)
+    z = on_cuts()
+    assert_on_the_same_side(z, values(engine, name, z), getattr(cmath, name))
 
 
 def test_infinite_numbers_and_poles():

@@ -414,13 +414,13 @@ def test_dependence_without_a_program_follows_arrays_through_nested_jaxprs():
         ),
         (lambda x: jnp.nextafter(x, 2.0), "it uses nextafter, which is no elementary primitive"),
         (lambda x: x.astype(jnp.float16), "dtype float16"),
-        (lambda x: jnp.fft.fft(jnp.stack([x, x])).real.sum(), "it uses fft|complex128"),
+        (lambda x: jnp.fft.fft(x * jnp.arange(65.0)).real.sum(), "transform of 65 numbers"),
         (lambda x: jax.lax.reduce_precision(x, 8, 7), "it rounds to 7 bits"),
     ],
 )
 def test_what_is_no_program_says_why(f, reason):
     t = traced("value", f, x=1.5)
     assert t.program is None
-    assert any(part in t.reason for part in reason.split("|")), t.reason
+    assert reason in t.reason
     with t.context():
         assert t.call({"x": jnp.asarray(1.5)})[0].dtype == "float64"

@@ -149,7 +149,10 @@ class Builder(Equations):
             return variable
         if part := PART_DTYPES.get(dtype):
             re, *im = [self.cast(v, part) for v in self.parts(variable)]
-            return self.pair(re, im[0] if im else self.constant(0.0, part))
+            if not im:
+                is_nothing = self.is_structural_zero(re)
+                im = [self.structural_zero(part) if is_nothing else self.constant(0.0, part)]
+            return self.pair(re, *im)
         return self.emit(f"to_{dtype}", variable)
 
     def guard(self, variable: int, expected: float | bool, where: str) -> None:

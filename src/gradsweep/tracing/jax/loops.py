@@ -3,13 +3,15 @@
 Knows of lowering only the protocol `Lowering`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradsweep.program.arrays import Variables
+from gradsweep.program.arrays import Variables, joined, parted
 from gradsweep.program.builder import Builder
+from gradsweep.program.equations import PART_DTYPES
 from gradsweep.program.rolled_loops import MOST_UNROLLED, Body, Operands, Step, find_body
 from gradsweep.support.errors import NotAProgram, TooLong
 from gradsweep.tracing.jax.dtypes import program_dtype
@@ -54,23 +56,23 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
         return [*now, *stacked]
 
     def rolled() -> list[Any] | None:
-        loop = _Arrays(lowering, constants, carry, avals[n_constants:n_rows])
-        each = [lowering.variables(value, aval) for value, aval in zip(rows, avals[n_rows:])]
-        row_shapes = [array.shape[1:] for array in each]
+        loop = _Arrays(lowering, constants, carry, avals[:n_rows])
+        each = [_parts(lowering, value, aval) for value, aval in zip(rows, avals[n_rows:])]
+        row_avals = [atom.aval for atom in opened(jaxpr)[0].invars[n_rows:]]
         left = [n_carry + k for k in _positions(used[n_carry:])]
         left_avals = [jaxpr.out_avals[k] for k in left]
 
         def write(inner: Builder, carries: list[int], given: list[int], row: list[int]) -> Step:
             within = lowering.within(inner)
-            operands = [*loop.values(carries, given), *_shaped(row, row_shapes)]
-            results = within.inline(jaxpr, operands, wanted)
+            values = [*loop.values(within, carries, given), *_shaped(inner, row, row_avals)]
+            results = within.inline(jaxpr, values, wanted)
             return Step(
                 loop.left(within, results[:n_carry]),
                 _flat(within, [results[k] for k in left], left_avals),
             )
 
         by_row = [row for array in each for row in array[order].reshape(length, -1).T.tolist()]
-        n_left = sum(aval.size for aval in left_avals)
+        n_left = sum(map(_n_reals, left_avals))
         body = loop.body(write, by_row, length, used[:n_carry])
         if body.n_computed <= MOST_UNROLLED:
             return None
@@ -78,9 +80,10 @@ def scan(lowering: Lowering, equation: Any, operands: list[Value], used: list[bo
         columns = np.array([rows_left[k] for k in range(n_left)], dtype=np.int64)
         in_order = columns.reshape(n_left, length).T[np.argsort(order)]
         stacked: list[Any] = [None] * (len(used) - n_carry)
-        sizes = np.cumsum([aval.size for aval in left_avals])[:-1]
+        sizes = np.cumsum([_n_reals(aval) for aval in left_avals])[:-1]
         for k, aval, block in zip(left, left_avals, np.split(in_order, sizes, axis=1)):
-            stacked[k - n_carry] = block.reshape(length, *aval.shape)
+            parts = block.reshape(length, *_real_shape(aval))
+            stacked[k - n_carry] = joined(lowering.builder, parts, aval.dtype.name)
         return [*loop.results(carries, used[:n_carry]), *stacked]
 
     is_short = length * len(opened(jaxpr)[0].eqns) <= _SHORT
@@ -115,11 +118,11 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
             now = lowering.inline(body, [*constants[n_condition:], *now])
 
     def rolled() -> list[Any]:
-        loop = _Arrays(lowering, constants, carry, avals[n_constants:])
+        loop = _Arrays(lowering, constants, carry, avals)
 
         def write(inner: Builder, carries: list[int], given: list[int], row: list[int]) -> Step:
             within = lowering.within(inner)
-            values = loop.values(carries, given)
+            values = loop.values(within, carries, given)
             now = values[n_constants:]
             going = within.inline(condition, [*values[:n_condition], *now])
             results = within.inline(body, values[n_condition:])
@@ -137,12 +140,12 @@ def while_(lowering: Lowering, equation: Any, operands: list[Value], used: list[
 
 
 class _Arrays:
-    """The arrays that a loop's steps read, and the variables of their elements.
+    """The arrays that a loop's steps read, and the real variables of their elements.
 
     The contents of refs, which a step may read and write, are the first carries.
 
-    Attributes:
-        avals: those of the other carries.
+    Args:
+        avals: those of the constants, then of the carries.
     """
 
     def __init__(
@@ -152,24 +155,21 @@ class _Arrays:
         carry: Sequence[Value],
         avals: Sequence[Any],
     ):
-        self.avals = avals
         self._lowering = lowering
         self._constants = constants
         self._refs = refs_among(constants)
         self._of_refs = [ref.aval for ref in self._refs]
+        self._avals = [*self._of_refs, *avals[len(constants) :]]
         self._within: list[Ref] = []
-        self._initial = _flat(lowering, [*contents(self._refs), *carry], self._all_avals)
-        self._traced = [value for value in constants if isinstance(value, np.ndarray)]
-        self._given = [v for array in self._traced for v in array.ravel().tolist()]
+        self._initial = _flat(lowering, [*contents(self._refs), *carry], self._avals)
+        traced = [(v, aval) for v, aval in zip(constants, avals) if isinstance(v, np.ndarray)]
+        self._traced_avals = [aval for _, aval in traced]
+        self._given = _flat(lowering, [value for value, _ in traced], self._traced_avals)
 
-    @property
-    def _all_avals(self) -> list[Any]:
-        return [*self._of_refs, *self.avals]
-
-    def values(self, carries: list[int], given: list[int]) -> list[Any]:
+    def values(self, within: Lowering, carries: list[int], given: list[int]) -> list[Any]:
         """Return the constants and the carries as arrays of a step's own variables."""
-        traced = iter(_shaped(given, [array.shape for array in self._traced]))
-        arrays = _shaped(carries, [aval.shape for aval in self._all_avals])
+        traced = iter(_shaped(within.builder, given, self._traced_avals))
+        arrays = _shaped(within.builder, carries, self._avals)
         n_refs = len(self._refs)
         self._within = [Ref(array, aval) for array, aval in zip(arrays, self._of_refs)]
         inner = dict(zip(self._refs, self._within))
@@ -181,7 +181,7 @@ class _Arrays:
 
     def left(self, within: Lowering, results: Sequence[Value]) -> list[int]:
         """Return the variables that a step leaves for the next."""
-        return _flat(within, [*contents(self._within), *results], self._all_avals)
+        return _flat(within, [*contents(self._within), *results], self._avals)
 
     def body(
         self,
@@ -191,18 +191,30 @@ class _Arrays:
         used: Sequence[bool],
     ) -> Body:
         """Write a step; `used` tells which carries are read after the loop."""
-        every = [*(True for _ in self._refs), *used]
-        each = [is_used for is_used, aval in zip(every, self._all_avals) for _ in range(aval.size)]
+        each = zip(self._every(used), self._avals)
+        flags = [is_used for is_used, aval in each for _ in range(_n_reals(aval))]
         operands = Operands(self._initial, self._given, rows)
-        return find_body(self._lowering.builder, write, operands, n_steps, _positions(each))
+        return find_body(self._lowering.builder, write, operands, n_steps, _positions(flags))
 
     def results(self, carries: dict[int, int], used: Sequence[bool]) -> list[Any]:
         """Return the final carries, None for unused ones; set the final contents of refs."""
-        numbers = [carries.get(k, 0) for k in range(len(self._initial))]
-        arrays = _shaped(numbers, [aval.shape for aval in self._all_avals])
+        arrays: list[Any] = []
+        first = 0
+        for is_used, aval in zip(self._every(used), self._avals):
+            numbers = range(first, first + _n_reals(aval))
+            first = numbers.stop
+            if is_used:
+                variables = [carries[k] for k in numbers]
+                arrays += _shaped(self._lowering.builder, variables, [aval])
+            else:
+                arrays.append(None)  # it has no variables
         for ref in self._refs:
             ref.content = arrays.pop(0)
-        return [array if is_used else None for array, is_used in zip(arrays, used)]
+        return arrays
+
+    def _every(self, used: Sequence[bool]) -> list[bool]:
+        """Tell which contents of refs, all of them, and which carries are read."""
+        return [*(True for _ in self._refs), *used]
 
 
 def _first_that_can(refs: Sequence[Ref], *ways: Callable[[], list[Any] | None]) -> list[Any]:
@@ -226,17 +238,32 @@ def _first_that_can(refs: Sequence[Ref], *ways: Callable[[], list[Any] | None]) 
     raise failures[-2] if len(failures) > 1 else failures[-1]
 
 
+def _real_shape(aval: Any) -> tuple[int, ...]:
+    """Return the shape of an array's real variables: complex numbers have one more dim."""
+    return (*aval.shape, 2) if program_dtype(aval.dtype) in PART_DTYPES else tuple(aval.shape)
+
+
+def _n_reals(aval: Any) -> int:
+    return math.prod(_real_shape(aval))
+
+
+def _parts(lowering: Lowering, value: Value, aval: Any) -> Variables:
+    """Return the real variables of an array, in the shape `_real_shape`."""
+    return parted(lowering.builder, lowering.variables(value, aval), aval.dtype.name)
+
+
 def _flat(lowering: Lowering, values: Sequence[Value], avals: Sequence[Any]) -> list[int]:
-    """Return the variables of all elements of some arrays."""
-    arrays = [lowering.variables(value, aval) for value, aval in zip(values, avals)]
+    """Return the real variables of all elements of some arrays."""
+    arrays = [_parts(lowering, value, aval) for value, aval in zip(values, avals)]
     return [variable for array in arrays for variable in array.ravel().tolist()]
 
 
-def _shaped(variables: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> list[Variables]:
-    """Return arrays of these shapes from flat variables, the inverse of `_flat`."""
-    sizes = np.cumsum([np.prod(shape, dtype=np.int64) for shape in shapes])[:-1]
-    blocks = np.split(np.array(variables, dtype=np.int64), sizes) if shapes else []
-    return [block.reshape(shape) for block, shape in zip(blocks, shapes)]
+def _shaped(b: Builder, variables: Sequence[int], avals: Sequence[Any]) -> list[Variables]:
+    """Return arrays from flat real variables, the inverse of `_flat`."""
+    sizes = np.cumsum([_n_reals(aval) for aval in avals])[:-1]
+    blocks = np.split(np.array(variables, dtype=np.int64), sizes) if avals else []
+    each = zip(blocks, avals)
+    return [joined(b, part.reshape(_real_shape(aval)), aval.dtype.name) for part, aval in each]
 
 
 def _positions(flags: Sequence[bool]) -> list[int]:

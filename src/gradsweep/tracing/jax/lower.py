@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
-from gradsweep.program.arrays import Variables, elementwise
+from gradsweep.program.arrays import Variables, elementwise, parted
 from gradsweep.program.builder import Builder
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Output, Program
@@ -22,6 +22,7 @@ from gradsweep.tracing.jax.loops import scan, while_
 from gradsweep.tracing.jax.nested import INLINED, has_effects, is_signbit, needed, opened
 from gradsweep.tracing.jax.protocol import Control, Known, Lowering, Value
 from gradsweep.tracing.jax.refs import REFS, Ref, refs_among, run_each
+from gradsweep.tracing.jax.rules.complex_numbers import COMPLEX_NUMBERS
 from gradsweep.tracing.jax.rules.elementwise import ELEMENTWISE, Rule
 from gradsweep.tracing.jax.rules.indexing import INDEXING
 from gradsweep.tracing.jax.rules.linalg import LINALG
@@ -29,13 +30,21 @@ from gradsweep.tracing.jax.rules.structure import STRUCTURE
 
 __all__ = ["RULES", "WITHOUT_MEANING", "lower"]
 
-RULES: Mapping[str, Rule] = {**ELEMENTWISE, **STRUCTURE, **INDEXING, **LINALG}
+RULES: Mapping[str, Rule] = {
+    **ELEMENTWISE,
+    **COMPLEX_NUMBERS,
+    **STRUCTURE,
+    **INDEXING,
+    **LINALG,
+}
 
 
 def lower(
     closed: ClosedJaxpr, leaves: Sequence[tuple[str, np.ndarray]], names: Sequence[str]
 ) -> Program:
     """Write a jaxpr as a Program.
+
+    An output of complex numbers has one more dim at the end, for their real and imaginary parts.
 
     Args:
         leaves: for each input of the jaxpr, its key and an array of its shape and dtype.
@@ -50,7 +59,7 @@ def lower(
     values = lowering.inline(closed, inputs)
     outputs = []
     for name, atom, value in zip(names, closed.jaxpr.outvars, values):
-        variables = lowering.variables(value, atom.aval)
+        variables = parted(builder, lowering.variables(value, atom.aval), atom.aval.dtype.name)
         outputs.append(Output(name, variables.shape, tuple(variables.ravel().tolist())))
     return with_joined_loops(builder.finish(outputs))
 
@@ -202,7 +211,7 @@ class _Counted(dict):
 # that the shape and dtype of the result tell as well.
 WITHOUT_MEANING = frozenset(
     """
-    accuracy broadcast_dimensions conjugate_a fill_value index_dtype indices_are_sorted is_stable
+    accuracy broadcast_dimensions fill_value index_dtype indices_are_sorted input_dtype is_stable
     new_sizes out_sharding precision preferred_element_type sharding unique_indices update_consts
     update_jaxpr weak_type
     """.split()

@@ -16,7 +16,7 @@ from gradsweep.program.simplification import power
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import require_dtype
 
-__all__ = ["ELEMENTWISE", "Rule", "by_element", "exceeds", "log_add_exp"]
+__all__ = ["ELEMENTWISE", "Rule", "by_element", "exceeds", "log_add_exp", "real_part"]
 
 Rule = Callable[..., Any]
 
@@ -75,6 +75,9 @@ def _comes_before_or_equals(b: Builder, x: int, y: int) -> int:
 
 
 def _add_cotangents(b: Builder, x: int, y: int) -> int:
+    if b.is_complex(x):
+        parts = zip(b.parts(x), b.parts(y))
+        return b.pair(*(_add_cotangents(b, *pair) for pair in parts))
     # Only JAX's own AD writes this sum: a zero in it stands for "no contribution".
     for one, other in ((x, y), (y, x)):
         if b.is_constant(other) and b.value(other) == 0:
@@ -128,6 +131,10 @@ def _clamp(b: Builder, lower: int, x: int, upper: int) -> int:
     return b.emit("min", b.emit("max", x, lower), upper)
 
 
+def real_part(b: Builder, z: int) -> int:
+    return b.parts(z)[0]
+
+
 def log_add_exp(b: Builder, x: int, y: int) -> int:
     """Write log(exp(x) + exp(y)) = max(x, y) + log1p(exp(-|x - y|)), infinities included."""
     difference = b.emit("sub", x, y)
@@ -143,7 +150,7 @@ def log_add_exp(b: Builder, x: int, y: int) -> int:
 
 def _integer_power(b: Builder, equation: Any, x: Variables) -> Variables:
     exponent = equation.params["y"]
-    if equation.outvars[0].aval.dtype.kind == "f":
+    if equation.outvars[0].aval.dtype.kind in "fc":
         y = b.constant(exponent, require_dtype(equation.outvars[0].aval.dtype))
         return elementwise(b, "pow", x, np.array(y))
     return by_element(lambda b, x: power(b, x, exponent), b, x)
@@ -156,8 +163,10 @@ def _round(b: Builder, equation: Any, x: Variables) -> Variables:
 
 
 def _convert(b: Builder, equation: Any, x: Variables) -> Variables:
-    new = equation.params["new_dtype"]
-    if equation.invars[0].aval.dtype.kind == "f" and new.kind in "iu":
+    old, new = equation.invars[0].aval.dtype, equation.params["new_dtype"]
+    if old.kind == "c" and new.kind != "c":
+        x = by_element(real_part, b, x)
+    if old.kind in "fc" and new.kind in "iu":
         return by_element(partial(_saturated, np.iinfo(new)), b, x)
     return cast(b, x, require_dtype(new))
 

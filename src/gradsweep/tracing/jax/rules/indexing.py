@@ -168,7 +168,7 @@ def _fill_value(b: Builder, equation: Any) -> int:
     value = equation.params["fill_value"]
     if value is None:
         match dtype.kind:
-            case "f":
+            case "f" | "c":
                 value = np.nan
             case "b":
                 value = True

@@ -28,6 +28,8 @@ def _triangular_solve(b: Builder, equation: Any, a: Variables, rhs: Variables) -
     params = equation.params
     _refuse_large(a, "a triangular solve")
     lower = params["lower"]
+    if params["conjugate_a"]:
+        a = elementwise(b, "conj", a)
     if params["transpose_a"]:
         a, lower = np.swapaxes(a, -1, -2), not lower
     if not params["left_side"]:
@@ -60,12 +62,18 @@ def _lu(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     return [factors, pivots, order]
 
 
+def _size(b: Builder, entry: int) -> int:
+    """Write |x| + |y| of x + i y, by which LAPACK chooses a pivot."""
+    first, *others = [b.emit("abs", part) for part in b.parts(entry)]
+    return b.emit("add", first, *others) if others else first
+
+
 def _eliminate(b: Builder, rows: Variables, k: int, n: int) -> int:
     """Do step k of Gaussian elimination in place; return the variable of the row chosen."""
     below = range(k + 1, len(rows))
-    chosen, largest = b.constant(k, "int64"), b.emit("abs", rows[k, k])
+    chosen, largest = b.constant(k, "int64"), _size(b, rows[k, k])
     for i in below:
-        size = b.emit("abs", rows[i, k])
+        size = _size(b, rows[i, k])
         larger = b.emit("gt", size, largest)
         chosen = b.emit("select", larger, b.constant(i, "int64"), chosen)
         largest = b.emit("select", larger, size, largest)
@@ -86,7 +94,7 @@ def _eliminate(b: Builder, rows: Variables, k: int, n: int) -> int:
 
 
 def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
-    """Factor A = L L', column by column; NaN throughout when A is not positive definite."""
+    """Factor A = L L*, column by column; NaN throughout when A is not positive definite."""
     _refuse_large(a, "a Cholesky factorisation")
     n = a.shape[-1]
     dtype = b.dtype(int(a.flat[0]))
@@ -98,17 +106,22 @@ def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
             for i in range(j, n):
                 entry = int(a[index][i, j])
                 for k in range(j):
-                    entry = b.emit("sub", entry, b.emit("mul", lower[i, k], lower[j, k]))
+                    entry = b.emit("sub", entry, _times_conjugate(b, lower[i, k], lower[j, k]))
                 if i == j:
-                    positive = b.emit("gt", entry, b.constant(0, dtype))
+                    square, *_ = b.parts(entry)  # a Hermitian matrix has a real diagonal
+                    positive = b.emit("gt", square, b.constant(0, b.dtype(square)))
                     definite = b.emit("and", definite, positive)
-                    lower[i, j] = b.emit("sqrt", entry)
+                    lower[i, j] = b.cast(b.emit("sqrt", square), dtype)
                 else:
                     lower[i, j] = b.emit("div", entry, lower[j, j])
         undefined = np.array(b.constant(np.nan, dtype))
         below = np.tril_indices(n)
         lower[below] = elementwise(b, "select", np.array(definite), lower[below], undefined)
     return result
+
+
+def _times_conjugate(b: Builder, x: int, y: int) -> int:
+    return b.emit("mul", x, b.emit("conj", y) if b.is_complex(y) else y)
 
 
 LINALG: dict[str, Rule] = {

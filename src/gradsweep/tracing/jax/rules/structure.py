@@ -32,7 +32,7 @@ def _is_nothing(b: Builder, fill: Variables) -> bool:
     variable = int(fill)
     if not b.is_constant(variable):
         return False
-    return bool(b.value(variable) == 0 and not np.signbit(b.value(variable)))
+    return not any(b.value(v) != 0 or np.signbit(b.value(v)) for v in b.parts(variable))
 
 
 def _filled(b: Builder, shape: tuple[int, ...], fill: Variables) -> Variables:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gradsweep.program import arrays
-from gradsweep.program.complex_numbers.transforms import fourier
+from gradsweep.program.complex_numbers.transforms import fourier, scaled, to_reals
 from gradsweep.program.equations import PART_DTYPES
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
 from gradsweep.tracing.torch.recorder.rules.formulas import conj
@@ -62,10 +62,7 @@ _DIVISORS: tuple[Callable[[int], float], ...] = (lambda n: 1.0, math.sqrt, float
 def _normalized(x: Expression, n: int, normalization: int) -> Expression:
     """Divide both parts of each number."""
     divisor = _DIVISORS[normalization](n)
-    if divisor == 1.0:
-        return x
-    scaled = (x.parts() * (1.0 / divisor)).variables
-    return x.of(arrays.joined(x.builder, scaled, x.dtype))
+    return x if divisor == 1.0 else x.of(scaled(x.builder, x.variables, 1.0 / divisor, x.dtype))
 
 
 def _transformed(x: Expression, dims: Sequence[int], normalization: int, forward: bool):
@@ -92,26 +89,9 @@ def _r2c(call, x, dims, normalization, onesided) -> Expression:
 
 def _c2r(call, x, dims, normalization, n) -> Expression:
     x = call(x)
-    *others, last = dims
-    half = _transformed(x, others, 0, forward=False)
-    rows = np.moveaxis(half.variables, last, -1)
-    mirrored = apply("conj", half.of(rows[..., 1 : n - rows.shape[-1] + 1])).variables
-    both = half.of(np.concatenate([rows, mirrored[..., ::-1]], axis=-1))
-    whole = fourier(x.builder, _real_ends(both, n).variables, -1, is_inverse=True)
-    real = x.of(np.moveaxis(whole, -1, last)).parts()[..., 0]
-    count = n * math.prod(x.shape[dim] for dim in others)
-    return _normalized(real, count, normalization)
-
-
-def _real_ends(rows: Expression, n: int) -> Expression:
-    """Drop what a Hermitian row has no imaginary part of: its first entry, and its middle one."""
-    variables = np.array(rows.variables)
-    nothing = rows.builder.structural_zero(PART_DTYPES[rows.dtype])
-    for place in {0, n // 2} if n % 2 == 0 else {0}:
-        for index in np.ndindex(variables.shape[:-1]):
-            re, _ = rows.builder.parts(int(variables[(*index, place)]))
-            variables[(*index, place)] = rows.builder.pair(re, nothing)
-    return rows.of(variables)
+    reals = to_reals(x.builder, x.variables, dims, n)
+    count = n * math.prod(x.shape[dim] for dim in dims[:-1])
+    return _normalized(Expression(x.builder, reals, PART_DTYPES[x.dtype]), count, normalization)
 
 
 RULES: dict[str, Callable] = {
