@@ -324,6 +324,38 @@ def test_a_complex_result_is_refused_in_words():
         gs.gradient(lambda x: number(x), SWEEP, framework="jax")
 
 
+def test_two_rules_of_jax_are_wrong_as_the_documentation_says():
+    """It can stop saying so when this fails."""
+    z = mpmath.mpc(-0.6, 0.7)
+    slope_of_acosh = float((1 / (mpmath.sqrt(z - 1) * mpmath.sqrt(z + 1))).real)
+    slope_of_sign = 0.7**2 / float(abs(z)) ** 3  # of x / sqrt(x^2 + y^2)
+    assert abs(slope_of_acosh) > 0.1 and slope_of_sign > 0.1
+    with jax.enable_x64(True):
+        for function, wrong in ((jnp.arccosh, -slope_of_acosh), (jnp.sign, 0.0)):
+            found = jax.grad(lambda x, f=function: f(lax.complex(x, 0.7)).real)(-0.6)
+            np.testing.assert_allclose(found, wrong, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (
+            lambda z: jnp.log(z + jnp.sqrt(z + 1) * jnp.sqrt(z - 1)),
+            lambda z: 1 / (mpmath.sqrt(z - 1) * mpmath.sqrt(z + 1)),
+        ),
+        (lambda z: z / jnp.abs(z), lambda z: mpmath.mpc(z.imag, -z.real) * z.imag / abs(z) ** 3),
+    ],
+    ids=["arccosh", "sign"],
+)
+def test_what_the_documentation_writes_for_them_is_right(function, slope):
+    x, y = np.array([-2.0, -0.6, 0.3, 1.5]), np.array([-0.7, 0.4])
+    sweep = gs.Sweep(x=x, y=y)
+    found = gs.jacobian(parts_of(function), sweep, wrt="x", framework="jax")
+    expected = np.array([[complex(slope(mpmath.mpc(a, b))) for b in y] for a in x])
+    np.testing.assert_allclose(found.dre_dx, expected.real, rtol=1e-12)
+    np.testing.assert_allclose(found.dim_dx, expected.imag, rtol=1e-12)
+
+
 # -- Fourier transforms
 
 
