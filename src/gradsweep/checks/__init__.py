@@ -26,6 +26,7 @@ from gradsweep.planning.planner import make_plan
 from gradsweep.request.quantities import QUANTITIES, Derivative
 from gradsweep.request.request import refuse_categories
 from gradsweep.request.sweep import Sweep
+from gradsweep.results.names import require_real
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.tracing.trace import trace
 
@@ -100,6 +101,7 @@ def check(
     n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))
     few = thin(request.leaves, request.axes, n_points, generator)
     plan = make_plan(request.with_leaves(few), asked.computing)
+    require_real(plan.bound.name, plan.results, "gs.check")
     positions = draw(plan.axes, n_points, generator)
     problem, notes = _pose(plan, positions, generator)
     described = tuple(_describe(plan, point) for point in problem.points)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradsweep.cli.files import OutputFileError
+from gradsweep.results.dataset import in_real_numbers
 from gradsweep.support.errors import SweepError, require
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def save_figure(dataset: "xarray.Dataset", written: str) -> None:
     """
     from gradsweep.figures import plot
 
-    figure = plot(dataset)
+    figure = plot(in_real_numbers(dataset))
     try:
         figure.savefig(written, dpi=_DOTS_PER_INCH)
     except OSError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gradsweep.results.dataset import in_real_numbers
 from gradsweep.results.stacking import broadcast
 from gradsweep.support.errors import GradsweepError, SweepError, require
 
@@ -38,6 +39,7 @@ def to_json(dataset: "xarray.Dataset") -> str:
     infinity; they are the strings "NaN", "Infinity" and "-Infinity", which Python's float() and
     JavaScript's Number() both read.
     """
+    dataset = in_real_numbers(dataset)
     document = {
         "dims": {str(dim): size for dim, size in dataset.sizes.items()},
         "coords": {str(n): _json_variable(v) for n, v in dataset.coords.items()},
@@ -103,7 +105,7 @@ def save(dataset: "xarray.Dataset", written: str) -> None:
 
 
 _FORMATS: dict[str, _Format] = {
-    ".nc": _Format("", lambda dataset, path: dataset.to_netcdf(path)),
+    ".nc": _Format("", lambda dataset, path: in_real_numbers(dataset).to_netcdf(path)),
     ".zarr": _Format("zarr", lambda dataset, path: dataset.to_zarr(path, mode="w")),
     ".csv": _Format("", lambda dataset, path: path.write_text(to_csv(dataset), "utf-8")),
     ".parquet": _Format(
@@ -118,7 +120,7 @@ def _frame(dataset: "xarray.Dataset") -> "pandas.DataFrame":
     """Return a table with a row for each point; dims and coordinates are the first columns."""
     import pandas
 
-    full = broadcast(dataset)
+    full = broadcast(in_real_numbers(dataset))
     if not full.sizes:
         values = {str(name): [variable.values[()]] for name, variable in full.variables.items()}
         frame = pandas.DataFrame(values)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradsweep.results.dataset import in_real_numbers
+
 if TYPE_CHECKING:
     import xarray
 
@@ -52,6 +54,7 @@ def print_tables(dataset: "xarray.Dataset", n_rows: int) -> None:
             import rich  # noqa: F401
         except ModuleNotFoundError:
             draw = None
+    dataset = in_real_numbers(dataset)
     if heading := _heading(dataset):
         print(heading)
     for table in tables(dataset, n_rows):

@@ -275,20 +275,24 @@ def require_same_results(
             f"Return the same ones everywhere."
         )
     a, b = next((a, b) for a, b in zip(one, two) if _kind(a) != _kind(b))
-    if a.shape == b.shape:
+    if _form(a) == _form(b):
         numbers, truth = (there, here) if a.is_bool else (here, there)
         raise OutputError(
             f"the function returns numbers at {numbers} and truth values at {truth}.\n"
             f"Return numbers everywhere."
         )
     raise OutputError(
-        f"the shape of the result varies from point to point: it is {a.shape} at {here} and "
-        f"{b.shape} at {there}.\nReturn one shape: pad it, or sum over what varies."
+        f"the shape of the result varies from point to point: it is {_form(a)} at {here} and "
+        f"{_form(b)} at {there}.\nReturn one shape: pad it, or sum over what varies."
     )
 
 
-def _kind(result: Result) -> tuple[str, tuple[int, ...], bool]:
-    return result.output, result.shape, result.is_bool
+def _kind(result: Result) -> tuple[str, str, bool]:
+    return result.output, _form(result), result.is_bool
+
+
+def _form(result: Result) -> str:
+    return f"{result.numbers_shape}{' of complex numbers' if result.is_complex else ''}"
 
 
 def unread(numbers: Sequence[tuple[int, ...]], branches: Sequence[Sequence[Branch]]) -> int | None:

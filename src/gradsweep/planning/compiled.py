@@ -25,7 +25,7 @@ from gradsweep.request.parsing import origin_of
 from gradsweep.request.partition import Points
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep, renewed
-from gradsweep.results.names import symmetric, variable_name
+from gradsweep.results.names import require_real, symmetric, variable_name
 from gradsweep.running.chunks import scatter
 from gradsweep.support.addresses import overlap
 from gradsweep.support.errors import ArgumentError, StatefulFunction, SweepError, nearest
@@ -64,6 +64,7 @@ class CompiledQuantity:
         # Those of every category are kept, also where the plan needs one of them alone.
         is_categorical = bool(request.categorical)
         self.plan = make_plan(request, options, known=self._traces if is_categorical else None)
+        require_real(request.bound.name, self.plan.results, "gs.compile")
         branches: dict[Hashable, list[PlannedBranch]] = {}
         for planned in self.plan.branches:
             branches.setdefault(planned.branch.chosen, []).append(planned)

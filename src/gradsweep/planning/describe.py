@@ -79,8 +79,9 @@ def describe(decision: Decision) -> str:
     width = max(map(len, names), default=0)
     for name, result, dims in zip(names, decision.results, decision.dims):
         along = " x ".join(dim for dim in dims if dim not in gone) or "no axis"
-        shape = f", shape {result.shape}" if result.shape else ""
-        lines.append(f"    {name:<{width}}  {along}{shape}")
+        shape = f", shape {result.numbers_shape}" if result.numbers_shape else ""
+        kind = ", complex" if result.is_complex else ""
+        lines.append(f"    {name:<{width}}  {along}{shape}{kind}")
     lines += [f"  note         {note}" for note in _notes(decision)]
     return "\n".join(lines)
 

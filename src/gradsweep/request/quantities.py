@@ -85,10 +85,12 @@ class Result:
         kind: "value", "partial", "second", "jvp", "contribution", "vjp" or "hvp".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
-        output_shape: the shape of that output, or () where the quantity sums over it.
+        output_shape: the shape of that output, or () where the quantity sums over it; complex
+            numbers have one more dim at its end, for their real and imaginary parts.
         wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's.
         is_bool: whether it is a truth value; every other result is a floating number.
         is_symmetric: whether it is a block of a Hessian that serves both orders of two arguments.
+        is_complex: whether its numbers are complex.
     """
 
     kind: str
@@ -98,7 +100,14 @@ class Result:
     wrt_shapes: tuple[tuple[int, ...], ...]
     is_bool: bool = False
     is_symmetric: bool = False
+    is_complex: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(n for shape in (self.output_shape, *self.wrt_shapes) for n in shape)
+
+    @property
+    def numbers_shape(self) -> tuple[int, ...]:
+        """Its shape as it is labelled, where a complex number is one."""
+        output = self.output_shape[:-1] if self.is_complex else self.output_shape
+        return tuple(n for shape in (output, *self.wrt_shapes) for n in shape)

@@ -16,13 +16,19 @@ from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import dtype_name
 from gradsweep.request.quantities import Result
 from gradsweep.results.layout import Variable
-from gradsweep.results.names import Labels, flat, variables
+from gradsweep.results.names import (
+    Labels,
+    flat,
+    named_parts,
+    require_names_of_their_own,
+    variables,
+)
 from gradsweep.support.cache import Cache
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["coordinates", "dataset"]
+__all__ = ["coordinates", "dataset", "in_real_numbers"]
 
 # Coordinates that take more are compared with those of a frame, and not looked up by their bytes.
 _LARGE_BYTES = 2**17
@@ -69,6 +75,26 @@ def dataset(
     asked = (labels.names, tuple(results), tuple(dims), dtypes, *axes.items(), *attrs.items())
     frame = _frame(asked, dict(_coordinates(labels.arguments, axes)), make)
     return frame.blank.copy(data={v.name: v.of(arrays) for v in frame.variables})
+
+
+def in_real_numbers(dataset: "xarray.Dataset") -> "xarray.Dataset":
+    """Return a Dataset with `name_real` and `name_imag` in place of complex variables.
+
+    Raises:
+        OutputError: when a name is another variable's already.
+    """
+    found = []
+    for name, variable in dataset.data_vars.items():
+        if variable.dtype.kind != "c":
+            found.append((str(name), variable))
+            continue
+        both = named_parts(str(name), variable.attrs)
+        for (own, attrs), part in zip(both, (variable.real, variable.imag)):
+            found.append((own, part.assign_attrs(attrs)))
+    if len(found) == len(dataset.data_vars):
+        return dataset
+    require_names_of_their_own([*(name for name, _ in found), *map(str, dataset.coords)])
+    return dataset.drop_vars(list(dataset.data_vars)).assign(dict(found))
 
 
 def _frame(

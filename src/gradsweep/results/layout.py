@@ -61,10 +61,12 @@ class Variable:
         dims: its dims: the swept axes that it varies with, then those of its own shape.
         n_swept: how many of them are swept.
         shape: its lengths along `dims`.
-        dtype: "float64", "float32" or "bool".
+        dtype: "float64", "float32", "complex128", "complex64" or "bool".
         attrs: long_name, units and the like.
         result: the number of the array that it shows, in the order of a plan's results.
         order: the order of that array's axes that shows it; None for the array as it is.
+        parts: the axis, in this order, of the real and imaginary parts of complex numbers.
+        part: which of them it shows; None for the complex numbers themselves.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Variable:
     attrs: Mapping[str, Any]
     result: int
     order: tuple[int, ...] | None = None
+    parts: int | None = None
+    part: int | None = None
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -83,7 +87,15 @@ class Variable:
     def of(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """Return the variable's values, from the arrays of a plan's results."""
         array = arrays[self.result]
-        return array if self.order is None else array.transpose(self.order)
+        array = array if self.order is None else array.transpose(self.order)
+        if self.parts is None:
+            return array
+        both = np.moveaxis(array, self.parts, 0)
+        if self.part is not None:
+            return both[self.part]
+        numbers = np.empty(both.shape[1:], self.dtype)
+        numbers.real, numbers.imag = both
+        return numbers
 
     def region(self, part: Part) -> tuple[slice, ...]:
         """Return the place of a part's values in the whole variable."""

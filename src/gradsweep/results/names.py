@@ -5,7 +5,7 @@ Knows nothing of engines, Programs or xarray.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,11 @@ from gradsweep.support.errors import OutputError
 __all__ = [
     "Labels",
     "flat",
+    "named_parts",
+    "real_variables",
     "require_distinct_names",
+    "require_names_of_their_own",
+    "require_real",
     "symmetric",
     "variable_name",
     "variables",
@@ -121,20 +125,78 @@ def variables(
     """
     found = []
     for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
+        n_before = len(swept) + len(result.output_shape)
         for view, order in views(result, len(swept)):
             found.append(
                 Variable(
                     name=variable_name(labels, view),
                     dims=(*swept, *_own_dims(labels, view, axes)),
                     n_swept=len(swept),
-                    shape=(*(axes[dim] for dim in swept), *view.shape),
-                    dtype=dtype,
+                    shape=(*(axes[dim] for dim in swept), *view.numbers_shape),
+                    dtype=_COMPLEX[dtype] if result.is_complex else dtype,
                     attrs=_attributes(labels, view),
                     result=number,
                     order=None if order is None else tuple(order),
+                    parts=n_before - 1 if result.is_complex else None,
                 )
             )
     return found
+
+
+# The dtype of complex numbers whose parts have a dtype.
+_COMPLEX = {"float64": "complex128", "float32": "complex64"}
+
+
+def real_variables(found: Sequence[Variable]) -> list[Variable]:
+    """Return variables of real numbers: of complex ones `name_real` and `name_imag`.
+
+    Raises:
+        OutputError: when a name is another variable's already.
+    """
+    of_dtype = {whole: part for part, whole in _COMPLEX.items()}
+    real: list[Variable] = []
+    for variable in found:
+        if variable.parts is None:
+            real.append(variable)
+            continue
+        dtype = of_dtype[variable.dtype]
+        for part, (name, attrs) in enumerate(named_parts(variable.name, variable.attrs)):
+            real.append(replace(variable, name=name, dtype=dtype, attrs=attrs, part=part))
+    require_names_of_their_own([variable.name for variable in real])
+    return real
+
+
+def named_parts(name: str, attrs: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the names and attributes of the real and the imaginary part of a variable."""
+    long_name = attrs.get("long_name", name)
+    words = {"real": "real part", "imag": "imaginary part"}
+    return [
+        (f"{name}_{suffix}", {**attrs, "long_name": f"{part} of {long_name}"})
+        for suffix, part in words.items()
+    ]
+
+
+def require_names_of_their_own(names: Sequence[str]) -> None:
+    """Check that no part of complex numbers has the name of another variable."""
+    for name in names:
+        if names.count(name) > 1:
+            raise OutputError(
+                f"{name!r} would be the name of two variables: one is a part of complex numbers.\n"
+                f"Rename an output."
+            )
+
+
+def require_real(function: str, results: Sequence[Result], what: str) -> None:
+    """Check that results are real numbers, where complex ones are of no use.
+
+    Raises:
+        OutputError: when some are complex.
+    """
+    if any(result.is_complex for result in results):
+        raise OutputError(
+            f"{what} takes functions with real results; {function} returns complex numbers.\n"
+            f"Return their parts, such as {{'re': z.real, 'im': z.imag}}."
+        )
 
 
 def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
@@ -153,7 +215,7 @@ def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | No
     n_a, n_b = len(a_shape), len(b_shape)
     moved = [*range(lead + n_a, lead + n_a + n_b), *range(lead, lead + n_a)]
     order = [*range(lead), *moved] if n_a and n_b else None
-    yield Result("second", result.output, (b, a), result.output_shape, (b_shape, a_shape)), order
+    yield replace(result, wrt=(b, a), wrt_shapes=(b_shape, a_shape), is_symmetric=False), order
 
 
 def symmetric(
@@ -166,7 +228,8 @@ def symmetric(
 
 def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
     """Name the dims that belong to the output and to the arguments, not to the sweep."""
-    owners = [(labels.output(result), result.output_shape)]
+    n_own = len(result.numbers_shape) - sum(map(len, result.wrt_shapes))
+    owners = [(labels.output(result), result.numbers_shape[:n_own])]
     owners += [(flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
     taken = set(axes)
     names = []

@@ -7,14 +7,14 @@ differentiation rule and no framework.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gradsweep.request import pytree
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode, Result, direction_key
 from gradsweep.support.errors import OutputError, SweepError
 
-__all__ = ["AD", "compose"]
+__all__ = ["AD", "OutputArray", "compose"]
 
 Array = Any
 Arrays = tuple[Array, ...]
@@ -22,6 +22,13 @@ Arrays = tuple[Array, ...]
 # argument's.
 Partials = Sequence[Sequence[Array]]
 Rows = list[tuple[Result, Array]]
+
+
+class OutputArray(NamedTuple):
+    """One output of a function as real numbers; of complex ones both parts, along a last dim."""
+
+    array: Array
+    is_complex: bool = False
 
 
 class AD(Protocol):
@@ -56,7 +63,7 @@ class AD(Protocol):
             shape (*s, *own shape): the dims of the basis vector come first.
         """
 
-    def as_output(self, path: str, value: Any) -> Array:
+    def as_output(self, path: str, value: Any) -> OutputArray:
         """Return one output of the user's function as an array."""
 
     def zeros_like(self, array: Array) -> Array: ...
@@ -96,6 +103,7 @@ class _Point:
     Attributes:
         x: the arrays that the function is differentiated with respect to.
         y, paths: the outputs and their paths, once the function was called.
+        are_complex: for each output, whether its last dim holds the parts of complex numbers.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class _Point:
         self.x = tuple(values[key] for key in derivative.wrt)
         self.y: Arrays = ()
         self.paths: list[str] = []
+        self.are_complex: list[bool] = []
 
     # -- the function, and its derivatives
 
@@ -114,7 +123,9 @@ class _Point:
         )
         named = [("_".join(path), value) for path, value in outputs]
         self.paths = [path for path, _ in named]
-        return tuple(self.ad.as_output(path, value) for path, value in named)
+        found = [self.ad.as_output(path, value) for path, value in named]
+        self.are_complex = [output.is_complex for output in found]
+        return tuple(output.array for output in found)
 
     def partials(self, *x: Array) -> Arrays:
         """Return all partial derivatives: those of the first output, then of the next."""
@@ -185,6 +196,11 @@ class _Point:
         return self.direction(self.derivative.wrt, self.x)
 
     def cotangent(self) -> Arrays:
+        if any(self.are_complex):
+            raise OutputError(
+                f"vjp takes cotangents of real numbers, and {self.function.name} returns complex "
+                f"ones.\nReturn their parts, such as {{'re': z.real, 'im': z.imag}}."
+            )
         names = _output_names(self.function.name, self.paths, self.derivative.along)
         return self.direction(names, self.y)
 
@@ -222,6 +238,7 @@ class _Point:
             output_shape=() if o is None else tuple(self.y[o].shape),
             wrt_shapes=tuple(tuple(self.x[i].shape) for i in keys),
             is_bool=str(array.dtype).endswith("bool"),
+            is_complex=o is not None and self.are_complex[o],
         )
 
     @property
@@ -236,7 +253,7 @@ class _Point:
 
     def gradient(self) -> Rows:
         rows = self.jacobian_rows()
-        _require_scalars(self.function.name, self.y)
+        _require_scalars(self.function.name, self.y, self.are_complex)
         return rows
 
     def jacobian_rows(self) -> Rows:
@@ -332,11 +349,12 @@ def _output_names(name: str, paths: Sequence[str], along: Sequence[str]) -> list
     return names
 
 
-def _require_scalars(name: str, y: Arrays) -> None:
-    for output in y:
-        if tuple(output.shape) != ():
+def _require_scalars(name: str, y: Arrays, are_complex: Sequence[bool]) -> None:
+    for output, is_complex in zip(y, are_complex):
+        shape = tuple(output.shape)[:-1] if is_complex else tuple(output.shape)
+        if shape != ():
             raise OutputError(
-                f"gradient needs a scalar function; {name} returns shape {tuple(output.shape)}.\n"
+                f"gradient needs a scalar function; {name} returns shape {shape}.\n"
                 f"Use gs.jacobian, or select one component."
             )
 

@@ -6,12 +6,14 @@ at the very end. So a run that was interrupted cannot be continued.
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradsweep.results.layout import Layout
+from gradsweep.results.names import real_variables
 from gradsweep.results.stores.memory import MemoryStore
 from gradsweep.support.errors import StoreError, require
 
@@ -50,7 +52,8 @@ class NetCDFStore(MemoryStore):
             self._partial.touch()
         except OSError as error:
             raise self._failed(error) from error
-        return super().begin(layout)
+        # netCDF has no complex numbers.
+        return super().begin(replace(layout, variables=tuple(real_variables(layout.variables))))
 
     def abandon(self) -> None:
         """Forget everything; no file is left."""

@@ -5,7 +5,7 @@ A Layout enters, then parts with their arrays; a Dataset of statistics leaves.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from gradsweep.request.lazy import load
 from gradsweep.request.partition import Part
 from gradsweep.results.layout import ArrayBytes, Layout, Variable
+from gradsweep.results.names import real_variables
 from gradsweep.results.statistics import REDUCTIONS, Tree
 from gradsweep.support.errors import ArgumentError, StoreError, nearest
 
@@ -145,6 +146,8 @@ class Reduced:
                     f"dims names {dim!r}, which is not swept; {', '.join(partition.axes)} are."
                     f"{nearest(str(dim), partition.axes)}"
                 )
+        # Each part has statistics of its own: complex numbers have no order.
+        layout = replace(layout, variables=tuple(real_variables(layout.variables)))
         self._layout = layout
         self._reducer = _Reducer(
             layout.variables, dict(partition.axes), self._names, frozenset(dims)

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
+from gradsweep.tracing.compose import OutputArray
 from gradsweep.tracing.torch.graph import Rules, rules_of, takes_logarithms
 from gradsweep.tracing.torch.linear import (
     Seeds,
@@ -123,7 +124,7 @@ class _Arrays:
         y, pull = self.vjp(function, x)
         return y, self.over_basis(pull, y)
 
-    def as_output(self, path: str, value: Any) -> torch.Tensor:
+    def as_output(self, path: str, value: Any) -> OutputArray:
         if isinstance(value, torch.Tensor) or hasattr(value, "__array__"):
             array = torch.as_tensor(value)
         elif isinstance(value, bool | int | float | complex):
@@ -133,16 +134,15 @@ class _Arrays:
                 f"{_called(path)} is {_described(value)}.\n"
                 f"Return numbers, tensors, or a dict or tuple of them."
             )
-        if array.is_complex():
-            raise OutputError(
-                f"{_called(path)} is complex. Return its real and imaginary parts as two outputs."
-            )
         if array.dtype is torch.bool:
-            return array
+            return OutputArray(array)
+        is_complex = array.is_complex()
+        if is_complex:
+            array = torch.view_as_real(array.resolve_conj())
         # A wider dtype stays; a narrower one would lose digits silently.
         if not array.is_floating_point() or array.dtype.itemsize < self.dtype.itemsize:
-            return array.to(self.dtype)
-        return array
+            array = array.to(self.dtype)
+        return OutputArray(array, is_complex)
 
     def zeros_like(self, array: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(array)

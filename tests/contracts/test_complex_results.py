@@ -1,0 +1,271 @@
+"""Functions that return complex numbers: closed forms, from every engine and in every file."""
+
+import json
+
+import numpy as np
+import pandas
+import pytest
+import xarray
+
+import gradsweep as gs
+from gradsweep.errors import OutputError
+from gradsweep.testing import array_namespace
+
+BOTH = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("jax", marks=pytest.mark.jax)]
+
+W, ZETA = np.array([0.1, 0.7, 2.0]), np.array([0.2, 0.5])
+
+
+@pytest.fixture(params=BOTH)
+def framework(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
+def response(w, zeta):
+    """A transfer function, of operators alone."""
+    return 1 / (1 - w**2 + 2j * zeta * w)
+
+
+def sweep():
+    return gs.Sweep(w=W, zeta=ZETA)
+
+
+def exact():
+    """Return the value, its first and its second derivatives."""
+    w, zeta = np.meshgrid(W, ZETA, indexing="ij")
+    h = 1 / (1 - w**2 + 2j * zeta * w)
+    p, q = -2 * w + 2j * zeta, 2j * w  # of the denominator
+    second = {
+        "d2response_dw_dw": 2 * p * p * h**3 + 2 * h**2,
+        "d2response_dw_dzeta": 2 * p * q * h**3 - 2j * h**2,
+        "d2response_dzeta_dw": 2 * p * q * h**3 - 2j * h**2,
+        "d2response_dzeta_dzeta": 2 * q * q * h**3,
+    }
+    return h, {"dresponse_dw": -p * h**2, "dresponse_dzeta": -q * h**2}, second
+
+
+@pytest.mark.parametrize("engine", ["auto", "fused", "reference", "loop", "own"])
+def test_values_and_derivatives_are_complex(framework, engine):
+    own = {"torch": "torch", "jax": "xla"}[framework]
+    options = {"framework": framework, "engine": own if engine == "own" else engine}
+    value, first, second = exact()
+    found = gs.gradient(response, sweep(), with_value=True, **options)
+    for name, expected in {"response": value, **first}.items():
+        assert found[name].dims == ("w", "zeta") and found[name].dtype == np.complex128
+        np.testing.assert_allclose(found[name], expected, rtol=1e-12, err_msg=name)
+    hessian = gs.hessian(response, sweep(), **options)
+    assert set(hessian) == set(second)
+    for name, expected in second.items():
+        np.testing.assert_allclose(hessian[name], expected, rtol=1e-11, err_msg=name)
+
+
+def test_along_a_direction(framework):
+    _, first, second = exact()
+    v = {"w": 0.3, "zeta": -2.0}
+    options = {"framework": framework}
+    along = 0.3 * first["dresponse_dw"] - 2 * first["dresponse_dzeta"]
+    np.testing.assert_allclose(gs.jvp(response, sweep(), v, **options).jvp, along, rtol=1e-12)
+    shares = gs.contributions(response, sweep(), v, **options)
+    np.testing.assert_allclose(shares.contribution_w, 0.3 * first["dresponse_dw"], rtol=1e-12)
+    hvp = gs.hvp(response, sweep(), v, **options)
+    expected = 0.3 * second["d2response_dw_dw"] - 2 * second["d2response_dw_dzeta"]
+    np.testing.assert_allclose(hvp.hvp_w, expected, rtol=1e-11)
+
+
+def test_arrays_of_complex_numbers_have_dims_of_their_own(framework):
+    xp = array_namespace(framework)
+
+    def f(q, s):
+        first, second = q[0], q[1]
+        row = xp.stack([xp.exp(1j * first), second * (1 + 0j), first * second * 1j])
+        return {"row": s * row, "size": first * s}
+
+    q = np.array([[0.3, 1.2], [0.9, -0.4], [2.0, 0.1], [1.1, 0.8]])
+    swept = gs.Sweep(q=("pose", q), s=[1.0, 3.0])
+    found = gs.jacobian(f, swept, framework=framework, with_value=True)
+    assert found.row.dims == ("pose", "s", "row_0") and found.row.shape == (4, 2, 3)
+    assert found.drow_dq.dims == ("pose", "s", "row_0", "q_0")
+    assert found["size"].dtype == np.float64 and found.drow_ds.dtype == np.complex128
+    a, b = q.T
+    row = np.stack([np.exp(1j * a), b + 0j, 1j * a * b], -1)
+    s = np.array([1.0, 3.0])[:, None]
+    np.testing.assert_allclose(found.row, s * row[:, None], rtol=1e-13)
+    np.testing.assert_allclose(found.drow_ds.transpose("pose", "row_0"), row, rtol=1e-13)
+    zero, one = np.zeros(4), np.ones(4)
+    by_a = np.stack([1j * np.exp(1j * a), zero, 1j * b], -1)
+    by_b = np.stack([zero, one, 1j * a], -1)
+    expected = s[..., None] * np.stack([by_a, by_b], -1)[:, None]
+    np.testing.assert_allclose(found.drow_dq, expected, rtol=1e-13)
+
+
+def test_single_precision_gives_single_complex_numbers(framework):
+    xp = array_namespace(framework)
+    x = np.array([0.3, 0.7], dtype=np.float32)
+    found = gs.gradient(lambda x: xp.exp(1j * x), gs.Sweep(x=x), framework=framework)
+    (slope,) = found.values()
+    assert slope.dtype == np.complex64
+    np.testing.assert_allclose(slope, 1j * np.exp(1j * x), rtol=1e-6)
+
+
+@pytest.mark.torch
+def test_a_conjugate_that_torch_has_not_computed_yet():
+    pytest.importorskip("torch")
+
+    def f(x):
+        return ((1 + 2j) * x).conj()
+
+    found = gs.gradient(f, gs.Sweep(x=[1.0, 2.0]), framework="torch", with_value=True)
+    np.testing.assert_allclose(found.f, (1 - 2j) * np.array([1.0, 2.0]))
+    assert found.df_dx == 1 - 2j
+
+
+def test_a_result_has_the_dims_that_either_part_depends_on(framework):
+    found = gs.gradient(lambda x, y: x + 1j * y**2, gs.Sweep(x=W, y=ZETA), framework=framework)
+    by_x, by_y = found.values()
+    assert by_x.dims == () and by_x == 1.0
+    assert by_y.dims == ("y",)
+    np.testing.assert_allclose(by_y, 2j * ZETA)
+
+
+@pytest.mark.torch
+def test_one_kind_of_number_must_come_back_from_every_branch():
+    torch = pytest.importorskip("torch")
+
+    def f(x):
+        return x * 1j if x > 1 else torch.stack([x, x])
+
+    with pytest.raises(OutputError, match=r"\(\) of complex numbers"):
+        gs.value(f, gs.Sweep(x=[0.5, 2.0]), framework="torch")
+
+
+@pytest.mark.parametrize(
+    ("what", "use"),
+    [
+        ("vjp", lambda f, s: gs.vjp(f, s, 1.0)),
+        ("gs.compile", lambda f, s: gs.compile(gs.gradient, f, s)),
+        ("gs.check", lambda f, s: gs.check(f, s)),
+        ("gs.compare", lambda f, s: gs.compare(f, s, budget_seconds=1)),
+        ("plot", lambda f, s: gs.plot(gs.value(f, s))),
+    ],
+)
+def test_what_needs_real_numbers_says_so(what, use):
+    if what == "plot":
+        pytest.importorskip("matplotlib")
+    with pytest.raises(OutputError, match=f"{what} .*real"):
+        use(response, sweep())
+
+
+# -- stores and files
+
+
+def test_a_zarr_store_keeps_complex_numbers(tmp_path):
+    pytest.importorskip("zarr")
+    path = tmp_path / "found.zarr"
+    value, first, _ = exact()
+    returned = gs.gradient(response, sweep(), with_value=True, store=path)
+    for found in (returned, xarray.open_zarr(path)):
+        assert found.response.dtype == np.complex128
+        np.testing.assert_allclose(found.response, value, rtol=1e-12)
+        np.testing.assert_allclose(found.dresponse_dw, first["dresponse_dw"], rtol=1e-12)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
+def test_a_point_that_cannot_be_computed_is_nan_in_both_parts():
+    pytest.importorskip("torch")
+
+    def f(x):
+        if x > 1:
+            raise ValueError("too large")
+        return x * (1 + 1j)
+
+    found = gs.value(f, gs.Sweep(x=[0.5, 2.0]), engine="loop", framework="torch", on_error="mask")
+    assert found.f[0] == 0.5 + 0.5j
+    assert np.isnan(found.f[1].values.real) and np.isnan(found.f[1].values.imag)
+
+
+def test_a_netcdf_file_has_both_parts_by_name(tmp_path):
+    pytest.importorskip("netCDF4")
+    path = tmp_path / "found.nc"
+    gs.hessian(response, sweep(), store=path)
+    with xarray.open_dataset(path) as found:
+        for name, expected in exact()[2].items():
+            np.testing.assert_allclose(found[f"{name}_real"], expected.real, rtol=1e-11)
+            np.testing.assert_allclose(found[f"{name}_imag"], expected.imag, rtol=1e-11)
+
+
+def test_statistics_are_of_both_parts():
+    value, _, _ = exact()
+    found = gs.value(response, sweep(), reduce=["mean", "max"])
+    np.testing.assert_allclose(found.response_real_mean, value.real.mean(), rtol=1e-12)
+    np.testing.assert_allclose(found.response_imag_mean, value.imag.mean(), rtol=1e-12)
+    np.testing.assert_allclose(found.response_imag_max, value.imag.max(), rtol=1e-12)
+
+
+def test_parts_that_would_share_a_name_with_another_output_are_refused():
+    def f(w):
+        return {"z": w * 1j, "z_real": w}
+
+    with pytest.raises(OutputError, match="'z_real' would be the name of two"):
+        gs.value(f, gs.Sweep(w=W), reduce="mean")
+
+
+MODEL = """
+def response(w, zeta):
+    return 1 / (1 - w**2 + 2j * zeta * w)
+"""
+
+
+@pytest.mark.parametrize("suffix", ["nc", "csv", "json", "parquet"])
+def test_the_command_writes_both_parts(tmp_path, suffix, monkeypatch):
+    from gradsweep.cli import main
+
+    pytest.importorskip({"nc": "netCDF4", "parquet": "pyarrow"}.get(suffix, "numpy"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(MODEL)
+    path = tmp_path / f"found.{suffix}"
+    words = ["--over", "w=0.1,0.7,2", "--at", "zeta=0.2", "--output", str(path)]
+    assert main(["value", "model.py:response", *words]) == 0
+    match suffix:
+        case "nc":
+            with xarray.open_dataset(path) as dataset:
+                parts = [dataset[f"response_{part}"].values for part in ("real", "imag")]
+        case "json":
+            variables = json.loads(path.read_text())["variables"]
+            parts = [variables[f"response_{part}"]["data"] for part in ("real", "imag")]
+        case _:
+            frame = pandas.read_csv(path) if suffix == "csv" else pandas.read_parquet(path)
+            parts = [frame[f"response_{part}"] for part in ("real", "imag")]
+    expected = exact()[0][:, 0]
+    np.testing.assert_allclose(parts, [expected.real, expected.imag], rtol=1e-12)
+
+
+def test_the_command_prints_both_parts(tmp_path, capsys, monkeypatch):
+    from gradsweep.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(MODEL)
+    assert main(["value", "model.py:response", "--over", "w=0.1,2", "--at", "zeta=0.5"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["w", "response_real", "response_imag"] in lines
+
+
+def test_parts_of_a_sweep_are_joined_in_a_store(tmp_path, monkeypatch):
+    from gradsweep.running import destination
+
+    pytest.importorskip("zarr")
+    monkeypatch.setattr(destination, "STORED_PART_BYTES", 20_000)
+    swept = gs.Sweep(w=gs.linspace(0.1, 2.0, 3001), zeta=ZETA)
+    plan = gs.plan(gs.gradient, response, swept, store=tmp_path / "found.zarr")
+    assert plan.partition.n_parts > 1
+    found = plan.run()
+    grid = np.linspace(0.1, 2.0, 3001)[:, None]
+    h = 1 / (1 - grid**2 + 2j * ZETA * grid)
+    np.testing.assert_allclose(found.dresponse_dw, -(2j * ZETA - 2 * grid) * h**2, rtol=1e-10)
+
+
+def test_a_constant_may_be_complex(framework):
+    found = gs.gradient(lambda x, y=1j: y, gs.Sweep(x=W), framework=framework, with_value=True)
+    value, slope = found.values()
+    assert value.dims == () and value == 1j and slope == 0
