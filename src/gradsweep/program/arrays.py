@@ -116,7 +116,6 @@ def cumulative(
 def matmul(builder: Builder, a: Variables, b: Variables) -> Variables:
     """Multiply matrices (m, k) and (k, n). A constant zero contributes no term."""
     (m, k), (_, n) = a.shape, b.shape
-    _refuse_large(m * k * n)
     result = np.empty((m, n), dtype=np.int64)
     if result.size == 0:
         return result
@@ -148,9 +147,9 @@ def dot_general(
     a_shape, b_shape = (tuple(a.shape[i] for i in a_free), tuple(b.shape[i] for i in b_free))
     n_terms = _size(a.shape[i] for i in contract[0])
     n_batch, n_rows, n_columns = _size(batch_shape), _size(a_shape), _size(b_shape)
-    _refuse_large(n_batch * n_rows * n_columns * n_terms)
     rows = a.transpose([*batch[0], *a_free, *contract[0]]).reshape(n_batch, n_rows, n_terms)
     columns = b.transpose([*batch[1], *contract[1], *b_free]).reshape(n_batch, n_terms, n_columns)
+    _refuse_large(builder, rows, columns)
     result = np.empty((n_batch, n_rows, n_columns), dtype=np.int64)
     for index in range(n_batch):
         result[index] = matmul(builder, rows[index], columns[index])
@@ -161,6 +160,15 @@ def _size(shape) -> int:
     return fold(int.__mul__, map(int, shape), 1)
 
 
-def _refuse_large(n_products: int) -> None:
+def _refuse_large(builder: Builder, a: Variables, b: Variables) -> None:
+    """Refuse products of batches of matrices with too many terms that are no constant zero."""
+    n_products = b.size * a.shape[1]
+    if n_products > _LARGEST_PRODUCT:
+        is_nothing = builder.is_zero
+        left, right = (
+            np.array([not is_nothing(v) for v in x.ravel().tolist()]).reshape(x.shape)
+            for x in (a, b)
+        )
+        n_products = int(np.sum(left.sum(axis=1) * right.sum(axis=2)))
     if n_products > _LARGEST_PRODUCT:
         raise NotAProgram(f"it contains a matrix product of {n_products:,} multiplications")

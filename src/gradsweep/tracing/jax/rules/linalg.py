@@ -7,26 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.program.arrays import Variables, elementwise, zeros
+from gradsweep.program.arrays import Variables, elementwise
 from gradsweep.program.builder import Builder
+from gradsweep.program.matrices.elimination import LARGEST_TRIANGLE, cholesky, substitute
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.rules.elementwise import Rule
 
 __all__ = ["LINALG"]
 
-# Above this, LAPACK is the better engine, and pivoting by selection takes many equations.
-_MAX_ORDER = 16
+# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
+_LARGEST_SYSTEM = 16
 
 
-def _refuse_large(matrix: Variables, what: str) -> None:
-    if max(matrix.shape[-2:]) > _MAX_ORDER:
+def _refuse_large(matrix: Variables, what: str, most: int) -> None:
+    if max(matrix.shape[-2:]) > most:
         raise NotAProgram(f"it contains {what} of order {max(matrix.shape[-2:])}")
 
 
 def _triangular_solve(b: Builder, equation: Any, a: Variables, rhs: Variables) -> Variables:
     """Solve A X = B, or X A = B, by substitution."""
     params = equation.params
-    _refuse_large(a, "a triangular solve")
+    _refuse_large(a, "a triangular solve", LARGEST_TRIANGLE)
     lower = params["lower"]
     if params["conjugate_a"]:
         a = elementwise(b, "conj", a)
@@ -36,20 +37,14 @@ def _triangular_solve(b: Builder, equation: Any, a: Variables, rhs: Variables) -
         # X A = B is A' X' = B'.
         a, lower, rhs = np.swapaxes(a, -1, -2), not lower, np.swapaxes(rhs, -1, -2)
     x = np.array(rhs)
-    n = a.shape[-1]
-    rows = range(n) if lower else reversed(range(n))
-    for i in rows:
-        for j in range(i) if lower else range(i + 1, n):
-            product = elementwise(b, "mul", a[..., i, j, None], x[..., j, :])
-            x[..., i, :] = elementwise(b, "sub", x[..., i, :], product)
-        if not params["unit_diagonal"]:
-            x[..., i, :] = elementwise(b, "div", x[..., i, :], a[..., i, i, None])
+    for index in np.ndindex(a.shape[:-2]):
+        x[index] = substitute(b, a[index], x[index], lower, params["unit_diagonal"])
     return x if params["left_side"] else np.swapaxes(x, -1, -2)
 
 
 def _lu(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     """Factor P A = L U, choosing the largest pivot at every point (LAPACK's getrf)."""
-    _refuse_large(a, "an LU factorisation")
+    _refuse_large(a, "an LU factorisation", _LARGEST_SYSTEM)
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     factors = np.array(a)
     pivots = np.empty((*batch, min(m, n)), dtype=np.int64)
@@ -95,33 +90,15 @@ def _eliminate(b: Builder, rows: Variables, k: int, n: int) -> int:
 
 def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
     """Factor A = L L*, column by column; NaN throughout when A is not positive definite."""
-    _refuse_large(a, "a Cholesky factorisation")
-    n = a.shape[-1]
-    dtype = b.dtype(int(a.flat[0]))
-    result = zeros(b, a.shape, dtype)
+    _refuse_large(a, "a Cholesky factorisation", LARGEST_TRIANGLE)
+    result = np.empty_like(a)
+    below = np.tril_indices(a.shape[-1])
     for index in np.ndindex(a.shape[:-2]):
-        lower = result[index]
-        definite = b.constant(True, "bool")
-        for j in range(n):
-            for i in range(j, n):
-                entry = int(a[index][i, j])
-                for k in range(j):
-                    entry = b.emit("sub", entry, _times_conjugate(b, lower[i, k], lower[j, k]))
-                if i == j:
-                    square, *_ = b.parts(entry)  # a Hermitian matrix has a real diagonal
-                    positive = b.emit("gt", square, b.constant(0, b.dtype(square)))
-                    definite = b.emit("and", definite, positive)
-                    lower[i, j] = b.cast(b.emit("sqrt", square), dtype)
-                else:
-                    lower[i, j] = b.emit("div", entry, lower[j, j])
-        undefined = np.array(b.constant(np.nan, dtype))
-        below = np.tril_indices(n)
-        lower[below] = elementwise(b, "select", np.array(definite), lower[below], undefined)
+        lower, is_definite = cholesky(b, a[index])
+        undefined = np.array(b.constant(np.nan, b.dtype(int(lower[0, 0]))))
+        lower[below] = elementwise(b, "select", np.array(is_definite), lower[below], undefined)
+        result[index] = lower
     return result
-
-
-def _times_conjugate(b: Builder, x: int, y: int) -> int:
-    return b.emit("mul", x, b.emit("conj", y) if b.is_complex(y) else y)
 
 
 LINALG: dict[str, Rule] = {

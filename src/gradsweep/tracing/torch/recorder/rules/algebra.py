@@ -4,18 +4,20 @@ Elimination picks its pivots by selects, not by branches, so that one Program ho
 largest entry of a column is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from gradsweep.program import arrays
+from gradsweep.program.matrices import elimination
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.torch.recorder.expression import Expression, apply, where
-from gradsweep.tracing.torch.recorder.rules.formulas import conj, log, sqrt
+from gradsweep.tracing.torch.recorder.rules.batches import of_each, stacked
+from gradsweep.tracing.torch.recorder.rules.formulas import conj, log
 
 __all__ = ["RULES"]
 
-# The equations grow with n**3, and beyond this the framework's LAPACK is the better engine.
+# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
 _LARGEST_SYSTEM = 16
 
 
@@ -116,12 +118,16 @@ def _factor(matrix: Expression) -> tuple[Rows, list[Expression]]:
 
 def _substitute(matrix: Rows, x: Rows, lower: bool, unit: bool) -> None:
     """Solve a triangular system in place."""
-    n = len(matrix)
-    for i in range(n) if lower else reversed(range(n)):
-        for k in range(i) if lower else range(i + 1, n):
-            x[i] = [entry - matrix[i][k] * solved for entry, solved in zip(x[i], x[k])]
-        if not unit:
-            x[i] = [entry / matrix[i][i] for entry in x[i]]
+    x[:] = _rows(_solved_triangle(_joined(matrix), _joined(x), lower, unit))
+
+
+def _solved_triangle(
+    matrix: Expression, columns: Expression, lower: bool, unit: bool = False
+) -> Expression:
+    solved = elimination.substitute(
+        matrix.builder, matrix.variables, columns.variables, lower, unit
+    )
+    return columns.of(solved)
 
 
 def _solve(
@@ -165,38 +171,6 @@ def _identity(like: Expression) -> Expression:
     return like.of(entries)
 
 
-def _of_each(core: Callable, *ranks: int) -> Callable:
-    """Return a rule that applies a function of single matrices to each of a batch of them.
-
-    Args:
-        ranks: how many dims each operand of the function has: the last ones of its array.
-    """
-
-    def rule(call, *arrays, **options):
-        operands = [call(array) for array in arrays]
-        n_batched = [len(o.shape) - rank for o, rank in zip(operands, ranks)]
-        batch = np.broadcast_shapes(*(o.shape[:n] for o, n in zip(operands, n_batched)))
-        if not batch:
-            return core(*operands, **options)
-        each = [
-            np.broadcast_to(o.variables, batch + o.shape[n:]) for o, n in zip(operands, n_batched)
-        ]
-        found = [
-            core(*(o.of(array[index]) for o, array in zip(operands, each)), **options)
-            for index in np.ndindex(*batch)
-        ]
-        if isinstance(found[0], Expression):
-            return _stacked(found, batch)
-        return tuple(_stacked(results, batch) for results in zip(*found))
-
-    return rule
-
-
-def _stacked(expressions: Sequence[Expression], batch: tuple[int, ...] | None = None) -> Expression:
-    array = np.stack([expression.variables for expression in expressions])
-    return expressions[0].of(array if batch is None else array.reshape(batch + array.shape[1:]))
-
-
 def _unstacked(pivots: Expression) -> list[Expression]:
     return [pivots[k] for k in range(pivots.shape[0])]
 
@@ -207,12 +181,12 @@ def _no_error(like: Expression) -> Expression:
 
 def _solved(a: Expression, b: Expression, *, left=True, check_errors=False) -> tuple:
     rows, pivots = _factor(a)
-    return _solve(rows, pivots, b, left), _joined(rows), _stacked(pivots), _no_error(a)
+    return _solve(rows, pivots, b, left), _joined(rows), stacked(pivots), _no_error(a)
 
 
 def _solve_rule(call, a, b, **options) -> tuple:
     of_vectors = b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
-    return _of_each(_solved, 2, 1 if of_vectors else 2)(call, a, b, **options)
+    return of_each(_solved, 2, 1 if of_vectors else 2)(call, a, b, **options)
 
 
 def _solved_from_factors(
@@ -234,14 +208,14 @@ def _as_torch_factors(core: Callable) -> Callable:
         def of_one(matrix: Expression) -> tuple:
             return core(matrix.of(matrix.variables.T) if is_transposed else matrix)
 
-        return _of_each(of_one, 2)(call, a)
+        return of_each(of_one, 2)(call, a)
 
     return rule
 
 
 def _with_factors(matrix: Expression) -> tuple:
     rows, pivots = _factor(matrix)
-    return _determinant(rows, pivots), _joined(rows), _stacked(pivots)
+    return _determinant(rows, pivots), _joined(rows), stacked(pivots)
 
 
 def _log_determinant(matrix: Expression) -> tuple:
@@ -251,38 +225,26 @@ def _log_determinant(matrix: Expression) -> tuple:
     total = log(size)
     for k in range(1, len(rows)):
         total = total + log(abs(rows[k][k]))
-    return apply("sign", determinant), total, _joined(rows), _stacked(pivots)
+    return apply("sign", determinant), total, _joined(rows), stacked(pivots)
 
 
 def _cholesky(matrix: Expression, *, upper=False, check_errors=False) -> tuple:
     """Return L with A = L L' from the lower triangle of A; if `upper`, L' from the upper one."""
     n = matrix.shape[-1]
-    if matrix.shape != (n, n) or not 0 < n <= _LARGEST_SYSTEM:
+    if matrix.shape != (n, n) or not 0 < n <= elimination.LARGEST_TRIANGLE:
         raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
-    if upper:
-        matrix = matrix.of(matrix.variables.T)
-    zero = matrix.zeros()
-    rows: Rows = [[zero] * n for _ in range(n)]
-    for j in range(n):
-        for i in range(j, n):
-            entry = matrix[i, j]
-            for k in range(j):
-                entry = entry - rows[i][k] * rows[j][k]
-            rows[i][j] = sqrt(entry) if i == j else entry / rows[j][j]
-    factor = _joined(rows)
+    variables = matrix.variables.T if upper else matrix.variables
+    factor = matrix.of(elimination.cholesky(matrix.builder, variables)[0])
     return (factor.of(factor.variables.T) if upper else factor), _no_error(matrix)
 
 
 def _cholesky_solved(b: Expression, factor: Expression, upper: bool = False) -> Expression:
     """Return X with L L' X = B, or U' U X = B."""
-    if not 0 < factor.shape[-1] <= _LARGEST_SYSTEM:
+    if not 0 < factor.shape[-1] <= elimination.LARGEST_TRIANGLE:
         raise NotAProgram(f"it solves a system of shape {factor.shape}")
-    rows, x = _rows(factor), _rows(b)
-    transposed = [list(column) for column in zip(*rows)]
-    first, second = (transposed, rows) if upper else (rows, transposed)
-    _substitute(first, x, lower=True, unit=False)
-    _substitute(second, x, lower=False, unit=False)
-    return _joined(x)
+    turned = factor.of(factor.variables.T)
+    first, second = (turned, factor) if upper else (factor, turned)
+    return _solved_triangle(second, _solved_triangle(first, b, lower=True), lower=False)
 
 
 def _cholesky_inverse(factor: Expression, upper: bool = False) -> Expression:
@@ -295,21 +257,8 @@ def _triangular(
     if not left:  # X A = B is A' X' = B'
         matrix, columns = matrix.of(matrix.variables.T), columns.of(columns.variables.T)
         upper = not upper
-    x = _rows(columns)
-    _substitute(_rows(matrix), x, lower=not upper, unit=unitriangular)
-    solution = _joined(x)
+    solution = _solved_triangle(matrix, columns, lower=not upper, unit=unitriangular)
     return solution if left else solution.of(solution.variables.T)
-
-
-def _options_last(core: Callable, *ranks: int) -> Callable:
-    """Return such a rule for a function whose one option may be given by position."""
-
-    def rule(call, *arguments, **options):
-        arrays, rest = arguments[: len(ranks)], arguments[len(ranks) :]
-        of_one = (lambda *operands: core(*operands, *rest)) if rest else core
-        return _of_each(of_one, *ranks)(call, *arrays, **options)
-
-    return rule
 
 
 RULES: dict[str, Callable] = {
@@ -324,12 +273,12 @@ RULES: dict[str, Callable] = {
     "linear": _linear,
     "linalg_cross": _cross,
     "_linalg_solve_ex": _solve_rule,
-    "linalg_lu_solve": _of_each(_solved_from_factors, 2, 1, 2),
-    "linalg_inv_ex": _of_each(_inverse, 2),
+    "linalg_lu_solve": of_each(_solved_from_factors, 2, 1, 2),
+    "linalg_inv_ex": of_each(_inverse, 2),
     "_linalg_det": _as_torch_factors(_with_factors),
     "_linalg_slogdet": _as_torch_factors(_log_determinant),
-    "linalg_cholesky_ex": _of_each(_cholesky, 2),
-    "cholesky_solve": _options_last(_cholesky_solved, 2, 2),
-    "cholesky_inverse": _options_last(_cholesky_inverse, 2),
-    "linalg_solve_triangular": _of_each(_triangular, 2, 2),
+    "linalg_cholesky_ex": of_each(_cholesky, 2),
+    "cholesky_solve": of_each(_cholesky_solved, 2, 2),
+    "cholesky_inverse": of_each(_cholesky_inverse, 2),
+    "linalg_solve_triangular": of_each(_triangular, 2, 2),
 }

@@ -1,0 +1,142 @@
+"""Cholesky's factor and triangular systems: the likelihood of a Gaussian process.
+
+Values are scipy's; derivatives are the closed form of Rasmussen and Williams (2006), equation 5.9.
+"""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.stats
+
+import gradsweep as gs
+
+torch = pytest.importorskip("torch")
+jax = pytest.importorskip("jax")
+
+N = 25
+X = np.linspace(0.0, 1.0, N) ** 1.3
+Y = np.sin(6 * X) + 0.1 * np.cos(40 * X)
+SQUARES = (X[:, None] - X) ** 2
+LENGTHS, NOISES, SIZE = np.array([0.15, 0.3, 0.45, 0.6]), np.array([0.1, 0.2, 0.3]), 1.1
+SWEEP = gs.Sweep(length=LENGTHS, noise=NOISES, size=SIZE)
+
+
+def covariance(exp, eye, length, noise, size):
+    return size**2 * exp(-SQUARES_OF[exp] / (2 * length**2)) + noise**2 * eye
+
+
+SQUARES_OF = {torch.exp: torch.tensor(SQUARES), jax.numpy.exp: SQUARES, np.exp: SQUARES}
+
+
+def in_torch(length, noise, size):
+    matrix = covariance(torch.exp, torch.eye(N, dtype=torch.float64), length, noise, size)
+    factor = torch.linalg.cholesky(matrix)
+    y = torch.tensor(Y)
+    weights = torch.cholesky_solve(y[:, None], factor)[:, 0]
+    return -y @ weights / 2 - factor.diagonal().log().sum() - N / 2 * np.log(2 * np.pi)
+
+
+def as_a_distribution(length, noise, size):
+    matrix = covariance(torch.exp, torch.eye(N, dtype=torch.float64), length, noise, size)
+    mean = torch.zeros(N, dtype=torch.float64)
+    return torch.distributions.MultivariateNormal(mean, matrix).log_prob(torch.tensor(Y))
+
+
+def in_jax(length, noise, size):
+    matrix = covariance(jax.numpy.exp, jax.numpy.eye(N), length, noise, size)
+    factor = jax.numpy.linalg.cholesky(matrix)
+    weights = jax.scipy.linalg.cho_solve((factor, True), Y)
+    log_det = jax.numpy.log(jax.numpy.diagonal(factor)).sum()
+    return -Y @ weights / 2 - log_det - N / 2 * np.log(2 * np.pi)
+
+
+def expected(length, noise):
+    """Return the likelihood, and its derivatives by length, noise and size."""
+    matrix = covariance(np.exp, np.eye(N), length, noise, SIZE)
+    smooth = matrix - noise**2 * np.eye(N)
+    slopes = (smooth * SQUARES / length**3, 2 * noise * np.eye(N), 2 * smooth / SIZE)
+    inverse = scipy.linalg.inv(matrix)
+    weights = inverse @ Y
+    inner = np.outer(weights, weights) - inverse
+    value = scipy.stats.multivariate_normal(np.zeros(N), matrix).logpdf(Y)
+    return [value, *(np.sum(inner * slope) / 2 for slope in slopes)]
+
+
+@pytest.mark.parametrize(
+    "f", [in_torch, *(pytest.param(f, marks=pytest.mark.slow) for f in (as_a_distribution, in_jax))]
+)
+def test_the_likelihood_of_25_points_is_a_program(f):
+    plan = gs.plan(gs.gradient, f, SWEEP, with_value=True, engine="reference")
+    found = plan.run()
+    name = f.__name__
+    variables = [name, *(f"d{name}_d{argument}" for argument in ("length", "noise", "size"))]
+    for i, length in enumerate(LENGTHS):
+        for j, noise in enumerate(NOISES):
+            at = {"length": i, "noise": j}
+            here = [found[variable].isel(at).item() for variable in variables]
+            np.testing.assert_allclose(here, expected(length, noise), rtol=1e-10)
+    # Every step of a Loop solves for one column.
+    assert f"loop {N} times: {N * N} equations" in str(plan)
+
+
+@pytest.mark.slow
+def test_the_fused_engine_has_the_same_likelihood():
+    found = gs.gradient(in_torch, SWEEP, engine="fused")
+    for name, value in gs.gradient(in_torch, SWEEP, engine="reference").items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-10)
+
+
+def test_what_is_larger_than_32_runs_on_the_framework():
+    def f(x):
+        matrix = torch.eye(33, dtype=torch.float64) * x + 1.0
+        return torch.linalg.cholesky(matrix).diagonal().log().sum()
+
+    plan = gs.plan(gs.gradient, f, gs.Sweep(x=np.array([1.0, 2.0])))
+    assert "it factors a matrix of shape (33, 33)" in str(plan)
+    # The determinant of x 1 + J is x**n (1 + n / x).
+    x = np.array([1.0, 2.0])
+    slope = (33 / x - 33 / (x * (x + 33))) / 2
+    np.testing.assert_allclose(plan.run().df_dx, slope, rtol=1e-12)
+
+
+MATRIX = np.eye(20) * 4 + np.cos(np.arange(400.0)).reshape(20, 20)
+RIGHT = np.sin(np.arange(140.0)).reshape(20, 7)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_triangular_systems_of_many_columns_are_loops(framework, lower, unit):
+    def by_torch(scale):
+        matrix, right = torch.tensor(MATRIX), torch.tensor(RIGHT)
+        return torch.linalg.solve_triangular(
+            matrix * scale, right, upper=not lower, unitriangular=unit
+        )
+
+    def by_jax(scale):
+        return jax.scipy.linalg.solve_triangular(
+            MATRIX * scale, RIGHT, lower=lower, unit_diagonal=unit
+        )
+
+    f = by_torch if framework == "torch" else by_jax
+    scales = np.array([1.0, 1.3])
+    plan = gs.plan(gs.value, f, gs.Sweep(scale=scales), engine="reference")
+    assert "loop 7 times" in str(plan)
+    (found,) = plan.run().data_vars.values()
+    for scale, x in zip(scales, found.transpose("scale", ...).values):
+        exact = scipy.linalg.solve_triangular(
+            MATRIX * scale, RIGHT, lower=lower, unit_diagonal=unit
+        )
+        np.testing.assert_allclose(x, exact, rtol=1e-11, atol=1e-13)
+        wrong = scipy.linalg.solve_triangular(MATRIX * scale, RIGHT, lower=not lower)
+        assert not np.allclose(x, wrong), "control: the other triangle is another system"
+
+
+def test_matrices_that_are_not_positive_definite_have_no_likelihood():
+    def log_determinant(noise):
+        matrix = torch.eye(3, dtype=torch.float64) * noise + 1.0
+        return torch.linalg.cholesky(matrix).diagonal().log().sum()
+
+    found = gs.gradient(log_determinant, gs.Sweep(noise=[0.5, -2.0]))["dlog_determinant_dnoise"]
+    assert found[0] == pytest.approx((3 / 0.5 - 3 / (0.5 * 3.5)) / 2, rel=1e-12)
+    assert np.isnan(found[1])
