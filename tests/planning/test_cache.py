@@ -228,11 +228,12 @@ def test_an_identity_does_not_depend_on_where_temporary_objects_lie():
 
 
 def eigenvalue_sum(scale):
-    """Return a function whose gradient is 2 scale x, by operations outside of Programs."""
+    """Return a function whose gradient is 2 scale x, by a matrix too large for a Program."""
     import torch
 
     def f(x):
-        matrix = scale * torch.outer(x, x) + torch.eye(3, dtype=x.dtype)
+        wide = torch.nn.functional.pad(torch.outer(x, x), (0, 6, 0, 6))
+        matrix = scale * wide + torch.eye(9, dtype=x.dtype)
         return torch.linalg.eigvalsh(matrix).sum()
 
     return f

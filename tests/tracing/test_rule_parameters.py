@@ -25,6 +25,18 @@ ALLOWED = {
     "bucketize": {"options"},  # the width of the resulting integers
     "leaky_relu_backward": {"is_result"},  # the sign of the result is that of the argument
     "special_log_ndtr": {"x"},  # refused
+    "_linalg_svd": {"driver"},  # which routine of LAPACK
+    "linalg_lstsq": {"driver"},
+    "convolution": {"output_padding", "hints"},  # the shape of the result; how to compute it
+    "_convolution": {"output_padding", "hints"},
+    "convolution_backward": {"bias_sizes", "output_padding"},  # shapes
+    "max_pool2d_with_indices": {"ceil_mode"},  # the shape of the result
+    "max_pool2d_with_indices_backward": {"ceil_mode"},
+    "avg_pool2d": {"ceil_mode"},
+    "avg_pool2d_backward": {"ceil_mode"},
+    # A probability that is not 0 is refused; the sum can be computed again.
+    "_scaled_dot_product_flash_attention_for_cpu": {"dropout_p"},
+    "_scaled_dot_product_flash_attention_for_cpu_backward": {"dropout_p", "logsumexp"},
 }
 
 

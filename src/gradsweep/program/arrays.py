@@ -18,6 +18,7 @@ from gradsweep.support.errors import NotAProgram
 
 __all__ = [
     "cast",
+    "count_products",
     "cumulative",
     "dot_general",
     "elementwise",
@@ -160,15 +161,19 @@ def _size(shape) -> int:
     return fold(int.__mul__, map(int, shape), 1)
 
 
+def count_products(builder: Builder, a: Variables, b: Variables) -> int:
+    """Count the products of entries that are no constant zero in a product of two matrices, or of
+    two batches of them."""
+    is_nothing = builder.is_zero
+    left, right = (
+        np.array([not is_nothing(v) for v in x.ravel().tolist()]).reshape(x.shape) for x in (a, b)
+    )
+    return int(np.sum(left.sum(axis=-2) * right.sum(axis=-1)))
+
+
 def _refuse_large(builder: Builder, a: Variables, b: Variables) -> None:
-    """Refuse products of batches of matrices with too many terms that are no constant zero."""
     n_products = b.size * a.shape[1]
     if n_products > _LARGEST_PRODUCT:
-        is_nothing = builder.is_zero
-        left, right = (
-            np.array([not is_nothing(v) for v in x.ravel().tolist()]).reshape(x.shape)
-            for x in (a, b)
-        )
-        n_products = int(np.sum(left.sum(axis=1) * right.sum(axis=2)))
+        n_products = count_products(builder, a, b)
     if n_products > _LARGEST_PRODUCT:
         raise NotAProgram(f"it contains a matrix product of {n_products:,} multiplications")

@@ -3,6 +3,8 @@
 Matrices stand in the last two dims; the others are a batch.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import numpy as np
 from gradsweep.program.arrays import Variables, elementwise
 from gradsweep.program.builder import Builder
 from gradsweep.program.matrices.elimination import LARGEST_TRIANGLE, cholesky, substitute
+from gradsweep.program.matrices.reflections import MOST_REFLECTED, qr
+from gradsweep.program.matrices.rotations import LARGEST_ROTATED, eigen, singular
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.rules.elementwise import Rule
 
@@ -17,6 +21,9 @@ __all__ = ["LINALG"]
 
 # Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
 _LARGEST_SYSTEM = 16
+
+# The names of the algorithms that JAX takes from LAPACK.
+_LAPACKS = ("DEFAULT", "QR")
 
 
 def _refuse_large(matrix: Variables, what: str, most: int) -> None:
@@ -101,7 +108,58 @@ def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
     return result
 
 
+def _eigh(b: Builder, equation: Any, a: Variables) -> list[Variables]:
+    """Return eigenvectors and eigenvalues, which are always sorted on a CPU."""
+    params = equation.params
+    _require_default(equation, "subset_by_index", (0, a.shape[-1]))
+    _require_default(equation, "algorithm")
+    params["sort_eigenvalues"]
+    _refuse(max(a.shape[-2:]) > LARGEST_ROTATED, a, "eigenvalues")
+    values, vectors = _of_each(partial(eigen, b, lower=params["lower"]), a)
+    return [vectors, values]
+
+
+def _svd(b: Builder, equation: Any, a: Variables) -> list[Variables]:
+    smaller, larger = sorted(a.shape[-2:])
+    _require_default(equation, "subset_by_index", (0, smaller))
+    _require_default(equation, "algorithm")
+    too_large = smaller > LARGEST_ROTATED or smaller * larger > MOST_REFLECTED
+    _refuse(too_large, a, "singular values")
+    full, with_vectors = equation.params["full_matrices"], equation.params["compute_uv"]
+    u, values, vh = _of_each(partial(singular, b, full=full), a)
+    return [values, u, vh] if with_vectors else [values]
+
+
+def _qr(b: Builder, equation: Any, a: Variables) -> list[Variables]:
+    _require_default(equation, "pivoting", False)
+    _require_default(equation, "use_magma", False)
+    _refuse(a.shape[-2] * a.shape[-1] > MOST_REFLECTED, a, "the QR factors")
+    return _of_each(partial(qr, b, full=equation.params["full_matrices"]), a)
+
+
+def _of_each(core: Callable, a: Variables) -> list[Variables]:
+    """Apply a function to each matrix of a batch."""
+    batch = a.shape[:-2]
+    found = [core(a[index]) for index in np.ndindex(batch)]
+    return [np.reshape(each, (*batch, *each[0].shape)) for each in zip(*found)]
+
+
+def _refuse(is_large: bool, a: Variables, what: str) -> None:
+    if is_large or 0 in a.shape:
+        m, n = a.shape[-2:]
+        raise NotAProgram(f"it takes {what} of a matrix of {m} x {n}")
+
+
+def _require_default(equation: Any, name: str, default: Any = None) -> None:
+    value = equation.params[name]
+    if value is not None and value != default and getattr(value, "name", "") not in _LAPACKS:
+        raise NotAProgram(f"it uses {equation.primitive.name} with {name}={value}")
+
+
 LINALG: dict[str, Rule] = {
+    "eigh": _eigh,
+    "svd": _svd,
+    "qr": _qr,
     "triangular_solve": _triangular_solve,
     "lu": _lu,
     "cholesky": _cholesky,

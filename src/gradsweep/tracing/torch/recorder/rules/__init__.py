@@ -10,6 +10,7 @@ from gradsweep.tracing.torch.recorder.rules import (
     algebra,
     complex_numbers,
     distances,
+    factorizations,
     moves,
     pointwise,
     reductions,
@@ -37,6 +38,7 @@ RULES = {
     **reductions.RULES,
     **algebra.RULES,
     **distances.RULES,
+    **factorizations.RULES,
     **complex_numbers.RULES,
 }
 
