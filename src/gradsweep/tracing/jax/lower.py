@@ -27,6 +27,7 @@ from gradsweep.tracing.jax.rules.elementwise import ELEMENTWISE, Rule
 from gradsweep.tracing.jax.rules.indexing import INDEXING
 from gradsweep.tracing.jax.rules.linalg import LINALG
 from gradsweep.tracing.jax.rules.structure import STRUCTURE
+from gradsweep.tracing.jax.rules.windows import WINDOWS
 
 __all__ = ["RULES", "WITHOUT_MEANING", "lower"]
 
@@ -36,6 +37,7 @@ RULES: Mapping[str, Rule] = {
     **STRUCTURE,
     **INDEXING,
     **LINALG,
+    **WINDOWS,
 }
 
 

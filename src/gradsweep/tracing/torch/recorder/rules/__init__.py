@@ -14,6 +14,7 @@ from gradsweep.tracing.torch.recorder.rules import (
     moves,
     pointwise,
     reductions,
+    windows,
 )
 
 __all__ = ["CREATIONS", "OF_COMPLEX_NUMBERS", "RULES"]
@@ -39,6 +40,7 @@ RULES = {
     **algebra.RULES,
     **distances.RULES,
     **factorizations.RULES,
+    **windows.RULES,
     **complex_numbers.RULES,
 }
 

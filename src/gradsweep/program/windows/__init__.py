@@ -1,0 +1,1 @@
+"""Windows that slide over an array: convolutions and pooling, as scalar equations."""
