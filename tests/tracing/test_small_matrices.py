@@ -387,3 +387,49 @@ def test_second_derivatives_of_the_exponential_are_those_of_a_chain_of_two_state
             true = [[float(mpmath.diff(closed_form, (a, b), order)) for b in back] for a in leave]
             here = found[f"d2stays_d{name}"].transpose("leave", "back")
             np.testing.assert_allclose(here, true, atol=1e-14)
+
+
+@FRAMEWORKS
+def test_batches_of_matrices_are_decomposed_one_by_one(framework, of):
+    xp = torch if framework == "torch" else jnp
+    pairs = np.stack([np.stack([symmetric(3), symmetric(3)]) for _ in range(2)])
+    for name in ("eigh", "svd", "qr"):
+
+        def f(x, name=name):
+            found = of[name](x)
+            return found[1] if name != "eigh" else found[0]
+
+        (found,) = evaluated(f, pairs, framework)
+        own = {"eigh": torch.linalg.eigvalsh, "svd": torch.linalg.svdvals}
+        true = own.get(name, lambda x: torch.linalg.qr(x).R)(torch.tensor(pairs)).numpy()
+        np.testing.assert_allclose(found, true, atol=1e-14)
+    (found,) = evaluated(lambda x: xp.linalg.eigvalsh(x[None]), pairs, framework)
+    assert found.shape == (2, 1, 2, 3)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-13), (np.float32, 5e-6)])
+def test_the_fused_engine_decomposes_as_lapack_does(dtype, tolerance):
+    def f(x):
+        u, s, vh = torch.linalg.svd(x)
+        everything = torch.linalg.eigvalsh(x + x.mT), s, torch.linalg.qr(x).R.diagonal()
+        return torch.stack([*everything, (u * s @ vh)[0], (u.mT @ u)[1]])
+
+    matrices = RNG.normal(size=(60, 4, 4)).astype(dtype)
+    matrices[::5] = np.rint(matrices[::5])
+    matrices[::7] = matrices[::7, :, :1] * matrices[::7, :1]
+    found = gs.value(f, gs.Sweep(x=("point", matrices)), engine="fused").f.values
+    for a, here in zip(matrices.astype(float), found):
+        s, r = np.linalg.svd(a, compute_uv=False), np.diag(np.linalg.qr(a).R)
+        true = np.stack([np.linalg.eigvalsh(a + a.T), s, r, a[0], np.eye(4)[1]])
+        np.testing.assert_allclose(here, true, atol=tolerance * max(1, abs(true).max()))
+
+
+@FRAMEWORKS
+def test_infinity_and_nan_in_a_matrix_come_out(framework, of):
+    matrices = []
+    for entry in (np.inf, np.nan):
+        matrices.append(symmetric(3))
+        matrices[-1][1, 2] = matrices[-1][2, 1] = entry
+    for name in ("eigh", "svd", "qr"):
+        for found in evaluated(of[name], matrices, framework):
+            assert not np.isfinite(found).all(axis=tuple(range(1, found.ndim))).any(), name

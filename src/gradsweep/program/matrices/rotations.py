@@ -10,6 +10,7 @@ References: Rutishauser (1966), "The Jacobi method for real symmetric matrices";
 computing the singular value decomposition on a vector computer".
 """
 
+import math
 from itertools import combinations
 from typing import NamedTuple
 
@@ -112,13 +113,17 @@ def eigen(b: Builder, matrix: Variables, lower: bool = True) -> tuple[Variables,
 
 
 def _least(entries: dict[tuple[int, int], Real], n: int) -> list[Real]:
-    """Return how large the entries of each row of a lower triangle are, times rounding."""
+    """Return how large the entries of each row of a lower triangle are, times rounding.
+
+    Where a row holds infinity it is NaN, so that nothing in it is taken for rounding.
+    """
     found = []
     for row in range(n):
         size, *others = (abs(entry) for place, entry in entries.items() if row in place)
         for other in others:
             size = size.apply("max", other)
-        found.append(size * _ROUNDING[_dtype(size)])
+        least = size * _ROUNDING[_dtype(size)]
+        found.append(where(size.apply("isfinite"), least, math.nan))
     return found
 
 
