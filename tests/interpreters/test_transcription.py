@@ -87,7 +87,7 @@ INVERSES = {
 # Functions that are exact in any precision; the test of special values covers these.
 PLAIN = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "trunc", "copysign", "eq", "ne",
-    "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select",
+    "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select", "lookup",
     "to_float64", "to_float32", "to_int64", "to_bool", "quotient", *WRAPS.values(),
 }  # fmt: skip
 
@@ -140,7 +140,7 @@ SLOW = {"polygamma", "zeta", "igamma", "igammac"}
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PRIMITIVES if name not in ("select", "to_float32")]
+    "name", [name for name in PRIMITIVES if name not in ("select", "lookup", "to_float32")]
 )
 def test_special_values_are_numpys(name):
     row = PRIMITIVES[name]
@@ -167,6 +167,12 @@ def test_special_values_are_numpys(name):
 def test_select_takes_one_side_and_leaves_the_other():
     assert apply("select", True, 1.5, math.nan) == 1.5
     assert apply("select", False, math.nan, 2.5) == 2.5
+
+
+def test_a_lookup_takes_the_entry_at_a_place_and_the_nearest_outside():
+    entries = 1.5, math.nan, -2.5
+    found = [apply("lookup", place, *entries) for place in (-7, 0, 2, 3)]
+    assert found == [1.5, 1.5, -2.5, -2.5]
 
 
 def test_casts_to_float32_keep_every_digit():

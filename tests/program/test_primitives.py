@@ -10,7 +10,7 @@ import pytest
 
 from gradsweep.engines.fused import FusedEngine
 from gradsweep.engines.fused.lowering.arithmetic.elementary import ELEMENTARY
-from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS, LOADED
 from gradsweep.engines.fused.lowering.arithmetic.libm import ROUTINES
 from gradsweep.engines.fused.target import Isa, host
 from gradsweep.engines.numpy import ReferenceEngine
@@ -168,7 +168,7 @@ CASES = {
 # A few instructions compute these exactly; the test of special values covers them.
 EXACT = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "trunc", "copysign", "eq", "ne",
-    "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select",
+    "lt", "le", "gt", "ge", "isfinite", "signbit", "and", "or", "xor", "not", "select", "lookup",
     "to_float64", "to_float32", "to_int64", "to_bool", "quotient", *WRAPS.values(),
 }  # fmt: skip
 
@@ -191,7 +191,8 @@ def ulps(found: float, exact: mpmath.mpf, dtype: str) -> float:
 
 
 def has_machine_code(primitive: str, dtype: str) -> bool:
-    return primitive in INSTRUCTIONS[dtype] or (primitive in ROUTINES and "float" in dtype)
+    is_written = primitive in INSTRUCTIONS[dtype] or primitive in LOADED
+    return is_written or (primitive in ROUTINES and "float" in dtype)
 
 
 def test_every_primitive_of_floats_has_machine_code():
@@ -329,7 +330,9 @@ NOT_AS_NUMPY = {
         (name, dtype)
         for dtype in SPECIAL
         for name in PRIMITIVES
-        if name != "select" and (name, dtype) not in NOT_AS_NUMPY and has_machine_code(name, dtype)
+        if name not in ("select", "lookup")
+        and (name, dtype) not in NOT_AS_NUMPY
+        and has_machine_code(name, dtype)
     ],
 )
 def test_special_values_come_out_of_machine_code_as_numpy_has_them(name, dtype):

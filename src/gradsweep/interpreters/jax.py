@@ -23,6 +23,12 @@ def _wrap(dtype: str) -> Callable[..., Any]:
     return lambda x: x.astype(dtype).astype("int64")
 
 
+def _lookup(place: Any, *entries: Any) -> Any:
+    place, *entries = jnp.broadcast_arrays(place, *entries)
+    nearest = jnp.clip(place, 0, len(entries) - 1)
+    return jnp.take_along_axis(jnp.stack(entries), nearest[None], 0)[0]
+
+
 _SAME_NAME = """
 sign floor ceil trunc copysign sqrt cbrt hypot exp exp2 expm1 log log1p log2 log10 sin cos tan sinh
 cosh tanh isfinite signbit
@@ -65,6 +71,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "xor": jnp.logical_xor,
     "not": jnp.logical_not,
     "select": jnp.where,
+    "lookup": _lookup,
     "to_float64": lambda x: jnp.asarray(x, "float64"),
     "to_float32": lambda x: jnp.asarray(x, "float32"),
     "to_int64": lambda x: jnp.asarray(x, "int64"),

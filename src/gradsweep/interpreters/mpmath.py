@@ -188,6 +188,7 @@ _PLAIN: dict[str, Operation] = {
     "xor": lambda x, y: x != y,
     "not": lambda x: not x,
     "select": lambda condition, x, y: x if condition else y,
+    "lookup": lambda place, *entries: entries[min(max(int(place), 0), len(entries) - 1)],
     "to_float64": lambda x: CONTEXT.mpf(x),
     "to_float32": lambda x: CONTEXT.mpf(x),
     "to_bool": lambda x: bool(x != 0),

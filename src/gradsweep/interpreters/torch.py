@@ -34,6 +34,12 @@ def _wrap(bits: int, is_signed: bool) -> Callable[..., Any]:
     return lambda x: torch.remainder(x + half, 2**bits) - half
 
 
+def _lookup(place: Any, *entries: Any) -> Any:
+    place, *entries = torch.broadcast_tensors(place, *entries)
+    nearest = torch.clamp(place, 0, len(entries) - 1)
+    return torch.gather(torch.stack(entries), 0, nearest[None])[0]
+
+
 _SAME_NAME = """
 add sub mul div neg abs floor ceil round trunc copysign pow sqrt hypot exp exp2 expm1 log log1p log2
 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma
@@ -58,6 +64,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "xor": torch.logical_xor,
     "not": torch.logical_not,
     "select": torch.where,
+    "lookup": _lookup,
     "to_float64": lambda x: x.to(torch.float64),
     "to_float32": lambda x: x.to(torch.float32),
     "to_int64": lambda x: x.to(torch.int64),

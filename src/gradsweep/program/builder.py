@@ -33,7 +33,7 @@ from gradsweep.program.program import (
     Program,
 )
 from gradsweep.program.pruning import renumbered
-from gradsweep.program.simplification import simplify
+from gradsweep.program.simplification import nearest_entry, simplify
 from gradsweep.support.errors import TooLong
 
 __all__ = ["Builder"]
@@ -42,6 +42,9 @@ __all__ = ["Builder"]
 # simplify is proportional to the number of equations.
 _CREDIT = 100
 _DEEPEST = 32
+
+# A lookup counts as one equation for each so many entries, which all are held in memory.
+_OPERANDS_OF_ONE = 64
 
 
 class Builder(Equations):
@@ -86,7 +89,7 @@ class Builder(Equations):
         known = self._numbers.get(key)
         if known is not None:
             return known
-        self._count(1)
+        self._count(1 + len(operands) // _OPERANDS_OF_ONE)
         dtype = self._result_dtype(name, operands)
         variable = self._numbers[key] = self._append(Equation(name, operands, dtype))
         if self.masks or name == "select":  # where every mask begins
@@ -225,8 +228,10 @@ class Builder(Equations):
     def _fold(self, name: str, operands: tuple[int, ...]) -> int:
         if name == "mul" and any(map(self.is_structural_zero, operands)):
             return self.structural_zero(self._dtypes[operands[0]])
-        if name == "select":
-            chosen = operands[1] if self.value(operands[0]) else operands[2]
+        if name in ("select", "lookup"):
+            first, *entries = operands
+            place = self.value(first) if name == "lookup" else not self.value(first)
+            chosen = nearest_entry(place, entries)
             is_nothing = self.is_linear and self.is_zero(chosen) and self.dtype(chosen)[0] == "f"
             return self.structural_zero(self.dtype(chosen)) if is_nothing else chosen
         if name == "div" and self.is_structural_zero(operands[0]):

@@ -24,7 +24,7 @@ class Primitive:
 
     Attributes:
         name: how equations refer to it.
-        n_inputs: how many operands it takes.
+        n_inputs: how many operands it takes; a lookup takes more entries too.
         numpy: its meaning, on arrays that broadcast.
         result: the dtype of its result: its first operand's ("same"), its second's ("chosen",
             for select), or a fixed one.
@@ -80,6 +80,14 @@ def _quotient(x, y):
 
 def _select(condition, if_true, if_false):
     return np.where(condition, if_true, if_false)
+
+
+def _lookup(place, *entries):
+    # Beyond the ends of the table, the first entry or the last.
+    found = entries[-1]
+    for number in reversed(range(len(entries) - 1)):
+        found = np.where(np.asarray(place) <= number, entries[number], found)
+    return found
 
 
 def _lgamma(x):
@@ -173,6 +181,7 @@ _ROWS = [
     Primitive("xor", 2, np.logical_xor, "bool", commutes=True),
     Primitive("not", 1, np.logical_not, "bool"),
     Primitive("select", 3, _select, "chosen"),  # condition, if true, if false
+    Primitive("lookup", 3, _lookup, "chosen", flops=4, sharp=(0,)),  # place, entries of a table
     # casts
     Primitive("to_float64", 1, _cast("float64"), "float64"),
     Primitive("to_float32", 1, _cast("float32"), "float32"),

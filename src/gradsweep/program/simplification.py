@@ -13,7 +13,8 @@ NaN; or None. Five licences are taken:
 Knows nothing of frameworks.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -23,7 +24,7 @@ from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Equation
 
-__all__ = ["RULES", "power", "simplify"]
+__all__ = ["RULES", "integer_bounds", "nearest_entry", "power", "simplify"]
 
 # x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
 _LARGEST_EXPANDED_POWER = 8
@@ -216,28 +217,112 @@ def _simplify_not(b: Equations, x: int) -> int | None:
     return b.operand_of("not", x)
 
 
-# How many nested selects are searched for the bounds of an integer.
-_DEEPEST_RANGE = 4
-
-
 def _wrapped(dtype: str, b: Equations, x: int) -> int | None:
     limits = np.iinfo(dtype)
-    return x if _lies_between(b, x, int(limits.min), int(limits.max)) else None
+    low, high = integer_bounds(b, x)
+    return x if limits.min <= low and high <= limits.max else None
 
 
-def _lies_between(b: Equations, variable: int, low: int, high: int, depth: int = 0) -> bool:
-    """Tell whether an integer is sure to lie within bounds."""
-    if b.is_constant(variable):
-        return low <= b.value(variable) <= high
-    match b.equation(variable):
+# At so many different entries in turn, a lookup costs as much as selects.
+_FEW_RUNS = 4
+
+
+def _simplify_lookup(b: Equations, place: int, *entries: int) -> int | None:
+    if b.is_constant(place):
+        return nearest_entry(b.value(place), entries)
+    if b.is_linear and b.dtype(entries[0]).startswith("float"):
+        nothing = b.structural_zero(b.dtype(entries[0]))
+        kept = [nothing if b.is_zero(entry) else entry for entry in entries]
+        if kept != [*entries]:
+            return b.emit("lookup", place, *kept)
+    begins = [i for i in range(1, len(entries)) if entries[i] != entries[i - 1]]
+    if len(begins) == 2 and begins[1] == begins[0] + 1 and entries[0] == entries[-1]:
+        (one, _) = begins
+        is_one = b.emit("eq", place, b.constant(one, "int64"))
+        return b.emit("select", is_one, entries[one], entries[0])
+    if len(begins) >= _FEW_RUNS:
+        return None
+    found = entries[-1]
+    for begin in reversed(begins):
+        is_before = b.emit("lt", place, b.constant(begin, "int64"))
+        found = b.emit("select", is_before, entries[begin - 1], found)
+    return found
+
+
+def nearest_entry(place: int, entries: Sequence[int]) -> int:
+    """Return the entry that a lookup takes: beyond the ends of a table, the first or the last."""
+    return entries[min(max(int(place), 0), len(entries) - 1)]
+
+
+def _simplify_comparison(name: str, b: Equations, x: int, y: int) -> int | None:
+    """Decide a comparison of integers, where their bounds do."""
+    if b.dtype(x) != "int64":
+        return None
+    if name in ("gt", "ge"):
+        x, y = y, x
+    (low, high), (least, most) = integer_bounds(b, x), integer_bounds(b, y)
+    if name in ("lt", "gt"):
+        holds, fails = high < least, low >= most
+    else:
+        holds, fails = high <= least, low > most
+    return b.constant(holds, "bool") if holds or fails else None
+
+
+# The most equations that are looked at for the bounds of an integer.
+_MOST_BOUNDED = 64
+
+Bounds = tuple[float, float]
+_UNBOUNDED: Bounds = (-math.inf, math.inf)
+
+
+def integer_bounds(b: Equations, variable: int, seen: dict[int, Bounds] | None = None) -> Bounds:
+    """Return the least and the largest number that an integer may be; infinite where unknown."""
+    seen = {} if seen is None else seen
+    if variable not in seen:
+        if b.is_constant(variable):
+            return b.value(variable), b.value(variable)
+        if len(seen) >= _MOST_BOUNDED:
+            return _UNBOUNDED
+        seen[variable] = _UNBOUNDED  # while its operands are looked at, it counts
+        low, high = _bounds_of(b, b.equation(variable), seen)
+        # Beyond these, integers wrap around.
+        fits = low >= np.iinfo(np.int64).min and high <= np.iinfo(np.int64).max
+        seen[variable] = (low, high) if fits else _UNBOUNDED
+    return seen[variable]
+
+
+def _bounds_of(b: Equations, equation: Equation | None, seen: dict[int, Bounds]) -> Bounds:
+    def of(variable: int) -> Bounds:
+        return integer_bounds(b, variable, seen)
+
+    match equation:
         case Equation("to_int64", (x,)) if b.dtype(x) == "bool":
-            return low <= 0 and high >= 1
-        case Equation("select", (_, x, y)) if depth < _DEEPEST_RANGE:
-            return all(_lies_between(b, side, low, high, depth + 1) for side in (x, y))
-        case Equation(str(name), _) if name.startswith("wrap_"):
+            return 0, 1
+        case Equation("select" | "lookup", (_, *entries)):
+            each = [of(entry) for entry in entries]
+            return min(low for low, _ in each), max(high for _, high in each)
+        case Equation("neg", (x,)):
+            return -of(x)[1], -of(x)[0]
+        case Equation("add" | "sub" | "min" | "max" as name, (x, y)):
+            (a, c), (d, e) = of(x), of(y)
+            match name:
+                case "add":
+                    return a + d, c + e
+                case "sub":
+                    return a - e, c - d
+                case "min":
+                    return min(a, d), min(c, e)
+                case _:
+                    return max(a, d), max(c, e)
+        case Equation("mul", (x, y)):
+            corners = [p * q for p in of(x) for q in of(y)]
+            return (min(corners), max(corners)) if np.isfinite(corners).all() else _UNBOUNDED
+        case Equation(str(name), (x,)) if name.startswith("wrap_"):
             limits = np.iinfo(name.removeprefix("wrap_"))
-            return low <= limits.min and limits.max <= high
-    return False
+            inner = of(x)
+            is_kept = limits.min <= inner[0] and inner[1] <= limits.max
+            return inner if is_kept else (limits.min, limits.max)
+    return _UNBOUNDED
 
 
 RULES: dict[str, Callable[..., int | None]] = {
@@ -251,5 +336,7 @@ RULES: dict[str, Callable[..., int | None]] = {
     "and": _simplify_and,
     "or": _simplify_or,
     "not": _simplify_not,
+    "lookup": _simplify_lookup,
+    **{name: partial(_simplify_comparison, name) for name in ("lt", "le", "gt", "ge")},
     **{name: partial(_wrapped, dtype) for dtype, name in WRAPS.items()},
 }

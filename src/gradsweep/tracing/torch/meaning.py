@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from gradsweep.support.errors import DerivativeError, UntraceableError
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.control import control_flow
+from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
 from gradsweep.tracing.torch.source import torch_instead, user_line
 
@@ -290,6 +291,8 @@ class AsBackward(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, watch = kwargs or {}, self._watch
+        if function is torch.Tensor.__getitem__ and holds_places(args[1], watch is None):
+            function = gathered
         if function not in _SPECIAL and torch.is_grad_enabled() and not control_flow(function):
             result = function(*args, **kwargs)
             if watch is not None:

@@ -22,6 +22,7 @@ __all__ = [
     "ends_derivatives",
     "has_tangent",
     "higher_order_name",
+    "is_batched",
     "is_linearizing",
     "is_wrapped",
     "schema",
@@ -81,6 +82,16 @@ def decomposition(op: torch._ops.OpOverload) -> Callable | None:
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor belongs to a transformation of torch.func."""
     return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def is_batched(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor stands for those of many points at once, under torch.func.vmap."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False
 
 
 LINEARIZE = "torch.func.linearize"

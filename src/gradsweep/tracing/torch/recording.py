@@ -106,9 +106,17 @@ def record(
     dtype: torch.dtype,
     point: Point,
     watch: Watch,
+    gathers: bool = True,
 ) -> Recording:
-    """Run a derivative on recorded tensors."""
-    recorder = Recorder()
+    """Run a derivative on recorded tensors.
+
+    Args:
+        gathers: whether indices that are traced numbers stay such; else they are read.
+
+    Raises:
+        WritesIntoCopy: when the function writes where that needs them to be read.
+    """
+    recorder = Recorder(gathers)
     courses: list[Course | None] = []
 
     def follow(outputs: Sequence[Any]) -> None:

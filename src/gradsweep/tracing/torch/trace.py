@@ -25,6 +25,7 @@ from gradsweep.tracing.torch.dtype import Float64Mode
 from gradsweep.tracing.torch.graph import Rules
 from gradsweep.tracing.torch.lost import require_no_cut, require_whole
 from gradsweep.tracing.torch.meaning import Watch
+from gradsweep.tracing.torch.recorder.indices import WritesIntoCopy
 from gradsweep.tracing.torch.recording import (
     VALUE,
     Function,
@@ -126,16 +127,23 @@ def _require_stateless(
 
 
 def _run(
-    bound: BoundFunction, derivative: Derivative, watch: Watch, dtype: torch.dtype, point: Point
+    bound: BoundFunction,
+    derivative: Derivative,
+    watch: Watch,
+    dtype: torch.dtype,
+    point: Point,
+    gathers: bool = True,
 ) -> Recording:
     is_loaded = is_compiler_loaded()
     try:
-        return record(bound, derivative, dtype, point, watch)
+        return record(bound, derivative, dtype, point, watch, gathers)
     except GradsweepError:
         raise
+    except WritesIntoCopy:
+        return _run(bound, derivative, watch, dtype, point, gathers=False)
     except Exception as error:
         if is_compiler_loaded() and not is_loaded:  # the function loaded it
-            return _run(bound, derivative, watch, dtype, point)
+            return _run(bound, derivative, watch, dtype, point, gathers)
         # Perhaps it fails only on recorded tensors; else it fails here too.
         return evaluate(bound, derivative, dtype, point, error, watch)
 

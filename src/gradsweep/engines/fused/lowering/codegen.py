@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gradsweep.engines.fused.lowering.arithmetic.division import BRANCH_WEIGHTS
-from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS, LOADED
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee, find_callee
 from gradsweep.engines.fused.lowering.contraction import Contractions, find_contracted
 from gradsweep.engines.fused.lowering.demand import Demand
@@ -23,7 +23,7 @@ from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS
 from gradsweep.engines.fused.lowering.loops import LoopWriter
 from gradsweep.engines.fused.lowering.schedule import Nest, Schedule
 from gradsweep.engines.fused.lowering.segments import Segment
-from gradsweep.engines.fused.lowering.text import KEPT, Move, Place, Text, Word
+from gradsweep.engines.fused.lowering.text import KEPT, Array, Move, Place, Text, Word
 from gradsweep.engines.fused.lowering.watched import (
     EXACT,
     WATCHED_LOOP,
@@ -72,7 +72,9 @@ def find_lanes(program: Program, isa: Isa) -> int:
 def find_missing(program: Program, lanes: int, isa: Isa) -> str:
     """Return a primitive that has no machine code, such as "zeta of float64", or ""."""
     for primitive, dtype in sorted(program.primitives):
-        if primitive not in INSTRUCTIONS[dtype] and not find_callee(primitive, dtype, lanes, isa):
+        if primitive in INSTRUCTIONS[dtype] or primitive in LOADED:
+            continue
+        if not find_callee(primitive, dtype, lanes, isa):
             return f"{primitive} of {dtype}"
     return ""
 
@@ -239,6 +241,10 @@ class _SegmentWriter(LoopWriter):
     def word(self, variable: int) -> Word | None:
         number, varies = self._words.get(variable, (0, True))
         return None if varies or self.place(variable) is not None else Word(number)
+
+    def array(self, variable: int) -> Array | None:
+        number, varies = self._words.get(variable, (0, False))
+        return Array(number) if varies and self.place(variable) is None else None
 
     def first_place(self, loop: Loop) -> int:
         return self.nest.rows.first[loop]

@@ -9,7 +9,7 @@ Knows nothing of nests, nor of where arrays are.
 
 from collections.abc import Mapping, Sequence
 
-from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS
+from gradsweep.engines.fused.lowering.arithmetic.instructions import INSTRUCTIONS, LOADED
 from gradsweep.engines.fused.lowering.arithmetic.libm import (
     find_callee,
     is_written_out,
@@ -90,6 +90,10 @@ class EquationWriter:
         """
         raise NotImplementedError
 
+    def look_up(self, name: str, operands: tuple[int, ...], dtype: str) -> None:
+        """Write an entry of a table: the first operand is its place, the others are the table."""
+        raise NotImplementedError
+
     # -- equations
 
     def name(self, variable: int) -> str:
@@ -100,6 +104,9 @@ class EquationWriter:
         if isinstance(primitive, LoopResult):
             if self.together[variable][0] == variable:
                 self.write_loop(primitive.loop, operands, self.together[variable])
+            return
+        if primitive in LOADED:
+            self.look_up(self.name(variable), operands, dtype)
             return
         if is_quotient(equation):
             x, d = map(self.value, operands)

@@ -45,7 +45,8 @@ class LoopPlaces:
         copied: of the rows that it reads, where they are not in memory yet: row after row.
         carries: of the carries before a step, and after it; each becomes the other in the next.
             None where they are in registers.
-        given: of the given numbers that loops inside read as rows, by input of the body.
+        given: of the given numbers that loops inside read as rows or lookups as tables, by input
+            of the body.
         inside: of the loops inside.
         end: the first place that is free again.
     """
@@ -100,9 +101,12 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
 
 
 def _read_as_rows(loop: Loop) -> list[int]:
-    """Return the inputs of a loop's body that loops inside it read step by step."""
-    n_inputs = len(loop.body.inputs)
+    """Return the inputs of a loop's body that loops inside it read step by step, or lookups."""
+    inputs, n_inputs = loop.body.inputs, len(loop.body.inputs)
     found: set[int] = set()
+    for primitive, operands, _ in loop.body.equations:
+        if primitive == "lookup" and all(v < n_inputs for v in operands[1:]):
+            found.update(v for v in operands[1:] if inputs[v].leaf != ROW)
     for inner, operands in loop.body.loops.items():
         for entry, places in zip(inner.body.inputs, inner.places):
             if entry.leaf == ROW:

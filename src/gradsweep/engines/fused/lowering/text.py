@@ -23,6 +23,7 @@ from gradsweep.program.program import Constant
 __all__ = [
     "KEPT",
     "STORED",
+    "Array",
     "Move",
     "Place",
     "Text",
@@ -58,6 +59,15 @@ class Word(NamedTuple):
 
     def after(self, n: int) -> "Word":
         return Word(self.number + n)
+
+
+class Array(NamedTuple):
+    """A word of the table: the address of an array with a number for each point."""
+
+    number: int
+
+    def after(self, n: int) -> "Array":
+        return Array(self.number + n)
 
 
 class Move(NamedTuple):
@@ -211,6 +221,22 @@ class Text(Body):
         if dtype == "bool":
             self.lines.append(f"{name} = icmp ne {t} {read}, zeroinitializer")
         return name
+
+    def gather(self, name: str, addresses: Sequence[str], dtype: str) -> None:
+        """Load a vector whose lanes are anywhere in memory."""
+        t, element = self.type(dtype, STORED), STORED[dtype]
+        read = f"{name}.m" if dtype == "bool" else name
+        vector, last = "poison", self.lanes - 1
+        for lane, address in enumerate(addresses):
+            loaded = f"{name}.e{lane}"
+            joined = read if lane == last else f"{name}.j{lane}"
+            self.lines += [
+                f"{loaded} = load {element}, ptr {address}, align {_ALIGNMENT[dtype]}",
+                f"{joined} = insertelement {t} {vector}, {element} {loaded}, i32 {lane}",
+            ]
+            vector = joined
+        if dtype == "bool":
+            self.lines.append(f"{name} = icmp ne {t} {read}, zeroinitializer")
 
     def splat(self, name: str, dtype: str) -> str:
         t, places = self.type(dtype), f"<{self.lanes} x i32>"

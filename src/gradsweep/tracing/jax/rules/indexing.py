@@ -1,12 +1,13 @@
 """Reading and writing parts of an array at known or traced positions, in scalars.
 
-A known position moves variables and costs nothing. A traced one becomes a choice among all possible
-positions, so that a table look-up can be a Program.
+A known position moves variables and costs nothing. A traced one becomes a lookup among what all
+possible positions give.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
+from itertools import count, product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,42 +20,54 @@ from gradsweep.tracing.jax.rules.elementwise import Rule
 
 __all__ = ["INDEXING"]
 
-# Beyond this many possible positions, choosing costs more than the look-up is worth.
-_MAX_POSITIONS = 1024
+# Numbers that are computed at each point are compared one by one.
+_MOST_COMPUTED = 1024
 
 Take = Callable[[tuple[int, ...]], Variables]
 
 
-def _at_start(b: Builder, start: Sequence[int], limits: Sequence[int], take: Take) -> Variables:
+def _at_start(
+    b: Builder, start: Sequence[int], limits: Sequence[int], take: Take, writes: bool = False
+) -> Variables:
     """Return `take(position)` for the position that the variables `start` hold.
 
     Args:
         limits: the largest position along each dim; beyond it, or below 0, the nearest is taken.
+        writes: whether what is taken are copies of an array, each with a window written.
     """
-    n_positions = np.prod(
-        [limit + 1 for variable, limit in zip(start, limits) if not b.is_constant(variable)],
-        dtype=object,
-    )
-    if b.is_body and n_positions > 1:
-        # Choosing at every step is slow; in a loop that is written out the position may be known.
-        raise NotAProgram("a long loop looks up what its steps compute the position of")
-    if n_positions > _MAX_POSITIONS:
+    known = [(b.value(v),) if b.is_constant(v) else None for v in start]
+    along = [
+        range(limit + 1) if own is None else (int(np.clip(*own, 0, limit)),)
+        for own, limit in zip(known, limits)
+    ]
+    n_positions = prod(map(len, along))
+    if n_positions == 1:
+        return take(tuple(first for first, *_ in along))
+    if writes and b.is_body:
+        # Choosing everywhere at every step is slow; in a loop that is written out the position may
+        # be known.
+        raise NotAProgram("a long loop writes at what its steps compute the position of")
+    if n_positions > (_MOST_COMPUTED if writes else b.max_equations):
         raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
+    entries = [take(position) for position in product(*along)]
+    if n_positions > _MOST_COMPUTED and not _are_fixed(b, entries):
+        raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
+    traced = [(v, limit) for v, limit, own in zip(start, limits, along) if len(own) > 1]
+    position: int | None = None
+    for variable, limit in traced:
+        if len(traced) > 1:  # a lookup in one dim takes the nearest itself
+            variable = b.emit("max", variable, b.constant(0, "int64"))
+            variable = b.emit("min", variable, b.constant(limit, "int64"))
+        if position is not None:
+            position = b.emit("mul", position, b.constant(limit + 1, "int64"))
+            variable = b.emit("add", position, variable)
+        position = variable
+    return elementwise(b, "lookup", np.array(position), *entries)
 
-    def choose(known: tuple[int, ...]) -> Variables:
-        dim = len(known)
-        if dim == len(start):
-            return take(known)
-        if b.is_constant(start[dim]):
-            return choose((*known, int(np.clip(b.value(start[dim]), 0, limits[dim]))))
-        result = choose((*known, limits[dim]))
-        for position in reversed(range(limits[dim])):
-            earlier = b.emit("le", start[dim], b.constant(position, "int64"))
-            here = choose((*known, position))
-            result = elementwise(b, "select", np.array(earlier), here, result)
-        return result
 
-    return choose(())
+def _are_fixed(b: Builder, entries: Sequence[Variables]) -> bool:
+    """Tell whether no entry is computed: each is a constant or an argument's element."""
+    return all(b.equation(v) is None for entry in entries for v in entry.ravel().tolist())
 
 
 def _window(start: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:
@@ -77,7 +90,7 @@ def _dynamic_update_slice(
         result[_window(at, update.shape)] = update
         return result
 
-    return _at_start(b, [int(s) for s in start], limits, replaced)
+    return _at_start(b, [int(s) for s in start], limits, replaced, writes=True)
 
 
 class _Windows:
@@ -221,7 +234,7 @@ def _scatter(
             new[window] = elementwise(b, combine, new[window], update) if combine else update
             return new
 
-        new = _at_start(b, start, windows.limits, written)
+        new = _at_start(b, start, windows.limits, written, writes=True)
         # A window that lies partly outside is moved inside in mode CLIP, and not written otherwise.
         inside = b.constant(True, "bool")
         if equation.params["mode"].name != "CLIP":

@@ -22,6 +22,7 @@ from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.recorder.call import Call, fitted
 from gradsweep.tracing.torch.recorder.constants import Constants
 from gradsweep.tracing.torch.recorder.expression import Expression, Variables
+from gradsweep.tracing.torch.recorder.indices import WritesIntoCopy
 from gradsweep.tracing.torch.recorder.operands import Operands
 from gradsweep.tracing.torch.recorder.operation import Operation, describe
 from gradsweep.tracing.torch.recorder.rules.pointwise import Pointwise
@@ -30,7 +31,9 @@ from gradsweep.tracing.torch.recorder.tensor import (
     RecordedTensor,
     dtype_of,
     from_numpy,
+    lies_in,
     map_tensors,
+    memory_of,
     plain,
     tensors_in,
 )
@@ -54,10 +57,14 @@ class Recorder(private.FastDispatchMode):
         reason: why the trace is no Program, or "".
         has_branches: whether Python code has read a traced value.
         has_cuts: whether a derivative ended somewhere.
+        gathers: whether an index that is a traced number stays one; else it is read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gathers: bool = True) -> None:
         super().__init__()
+        self.gathers = gathers
+        # Memory of which entries were gathered, and these, by address.
+        self._apart: dict[int, torch.Tensor] = {}
         self.builder = Builder()
         self.reason = ""
         self.has_branches = self.has_cuts = False
@@ -118,6 +125,10 @@ class Recorder(private.FastDispatchMode):
                 self._guarded.add(variable)
                 self.builder.guard(variable, number.item(), where)
 
+    def keep_apart(self, tensor: RecordedTensor) -> None:
+        """Refuse writes into a tensor from now on: they would have to show elsewhere too."""
+        self._apart[memory_of(tensor.value)] = tensor.value
+
     def variables_of(self, tensor: torch.Tensor) -> np.ndarray:
         """Return the variables of a tensor, or its numbers as constants."""
         if isinstance(tensor, RecordedTensor):
@@ -174,7 +185,7 @@ class Recorder(private.FastDispatchMode):
         out = op(*operands.values, **operands.keywords)
         if operation.packet in _MIRRORS and not self.reason:
             return self._mirrored(operation, out, operands)
-        if operation.is_view and _lies_in(args, out):
+        if operation.is_view and lies_in(args, out):
             return self._view(operation, args, out)
         return self._record(operation, out, operands)
 
@@ -313,6 +324,8 @@ class Recorder(private.FastDispatchMode):
                 )
             if target.cells is not None and target.cells.is_mirrored:
                 raise NotImplementedError("it writes into numbers of which it took the conjugate")
+            if self._apart and memory_of(target.value) in self._apart:
+                raise WritesIntoCopy
         written: Any = targets[0]
         if operation.functional is not None and not self.reason:
             out = operation.functional(*operands.values, **operands.keywords)
@@ -372,17 +385,6 @@ class Recorder(private.FastDispatchMode):
 
 # Views that show other numbers than their memory holds.
 _MIRRORS = {"_conj", "_neg_view"}
-
-
-def _lies_in(args: tuple, out: Any) -> bool:
-    """Tell whether a possible view is one: `contiguous`, `reshape` and `to` copy at times."""
-    base = next(tensors_in(plain(args)), None)
-    if base is None or base._is_zerotensor():
-        return False
-    return all(
-        tensor.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
-        for tensor in tensors_in((out,))
-    )
 
 
 def _zeros(like: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,9 @@ __all__ = [
     "RecordedTensor",
     "dtype_of",
     "from_numpy",
+    "lies_in",
     "map_tensors",
+    "memory_of",
     "plain",
     "tensors_in",
 ]
@@ -210,3 +212,16 @@ def map_tensors(function: Callable, out: Any) -> Any:
     if isinstance(out, dict):
         return {key: map_tensors(function, item) for key, item in out.items()}
     return out
+
+
+def lies_in(args: tuple, out: Any) -> bool:
+    """Tell whether a possible view is one: `contiguous`, `reshape` and `to` copy at times."""
+    base = next(tensors_in(plain(args)), None)
+    if base is None or base._is_zerotensor():
+        return False
+    return all(memory_of(tensor) == memory_of(base) for tensor in tensors_in((out,)))
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """Return where the memory begins that a tensor shares with its views."""
+    return tensor.untyped_storage().data_ptr()

@@ -10,7 +10,7 @@ NaN, infinities and signed zeros come out as in NumPy.
 
 import platform
 
-__all__ = ["INSTRUCTIONS"]
+__all__ = ["INSTRUCTIONS", "LOADED"]
 
 Rows = dict[str, str]
 
@@ -171,3 +171,5 @@ INSTRUCTIONS: dict[str, Rows] = {
     "int64": _INTEGER,
     "bool": _TRUTH,
 }
+# The primitives that loads from memory compute.
+LOADED = frozenset({"lookup"})

@@ -11,6 +11,7 @@ from gradsweep.tracing.torch.recorder.rules import (
     complex_numbers,
     distances,
     factorizations,
+    indexing,
     moves,
     pointwise,
     reductions,
@@ -36,6 +37,7 @@ CREATIONS: dict[str, Literal["uninitialised", "zeros", "constants"]] = {
 RULES = {
     **pointwise.RULES,
     **moves.RULES,
+    **indexing.RULES,
     **reductions.RULES,
     **algebra.RULES,
     **distances.RULES,
@@ -45,8 +47,9 @@ RULES = {
 }
 
 # The operations whose rules hold for complex numbers too.
-OF_COMPLEX_NUMBERS = frozenset(
-    """
+OF_COMPLEX_NUMBERS = (
+    frozenset(
+        """
     _fft_c2c _fft_c2r _fft_r2c _conj _conj_physical _neg_view conj_physical angle complex polar
     view_as_complex view_as_complex_copy view_as_real view_as_real_copy
 
@@ -62,4 +65,7 @@ OF_COMPLEX_NUMBERS = frozenset(
 
     _to_copy constant_pad_nd copy fill index_add masked_fill unfold_backward where
     """.split()
-) | set(moves.RULES)
+    )
+    | set(moves.RULES)
+    | set(indexing.RULES)
+)
