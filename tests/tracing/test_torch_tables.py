@@ -379,3 +379,54 @@ def test_equations_grow_with_the_logarithm_of_a_table():
         return len(program_of(lambda x: torch.searchsorted(knots, x) * x, POINTS).equations)
 
     assert n_equations(4096) - n_equations(512) == 3 * (n_equations(1024) - n_equations(512))
+
+
+IMAGES = torch.tensor(RNG.normal(size=(2, 2, 3, 4)))
+
+
+def sampled(mode, padding, aligns):
+    def f(x):
+        grid = torch.stack([torch.sin(3 * x) * 1.7, x * 0.6, x * 0.3, torch.cos(x) * 2.1])
+        found = F.grid_sample(
+            IMAGES * torch.cos(x),
+            grid.reshape(1, 2, 1, 2).expand(2, 2, 1, 2),
+            mode=mode,
+            padding_mode=padding,
+            align_corners=aligns,
+        )
+        return (found * torch.arange(8.0, dtype=x.dtype).reshape(2, 2, 2, 1)).sum()
+
+    return f
+
+
+@pytest.mark.parametrize("aligns", [True, False])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_samples_of_images_are_torchs(mode, padding, aligns):
+    f = sampled(mode, padding, aligns)
+    points = np.array([-0.3, 0.7, 2.1, -3.4, 1.9, 0.0])
+    assert_as_a_loop(f, "torch", second=False, points=points)
+    program_of(f, points)
+
+
+def test_a_sample_is_that_of_scipy_between_pixels():
+    image = IMAGES[:1, :1]
+
+    def f(x, y):
+        return F.grid_sample(image, torch.stack([x, y]).reshape(1, 1, 1, 2), align_corners=True)[
+            0, 0, 0, 0
+        ]
+
+    x, y = RNG.uniform(-1, 1, 7), RNG.uniform(-1, 1, 8)
+    found = gs.gradient(f, gs.Sweep(x=x, y=y), with_value=True)
+    exact = scipy.interpolate.RegularGridInterpolator(
+        (np.linspace(-1, 1, 3), np.linspace(-1, 1, 4)), image[0, 0].numpy()
+    )
+    points = np.stack(np.meshgrid(y, x), axis=-1)
+    np.testing.assert_allclose(found.f, exact(points), rtol=1e-12, atol=1e-13)
+
+
+def test_a_bicubic_sample_runs_on_torch():
+    f = sampled("bicubic", "zeros", True)
+    plan = gs.plan(gs.gradient, f, gs.Sweep(x=[0.3, 0.8]))
+    assert plan.engine != "fused" and "bicubic" in str(plan)

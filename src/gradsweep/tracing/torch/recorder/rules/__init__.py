@@ -15,6 +15,7 @@ from gradsweep.tracing.torch.recorder.rules import (
     moves,
     pointwise,
     reductions,
+    sampling,
     windows,
 )
 
@@ -39,6 +40,7 @@ RULES = {
     **moves.RULES,
     **indexing.RULES,
     **reductions.RULES,
+    **sampling.RULES,
     **algebra.RULES,
     **distances.RULES,
     **factorizations.RULES,

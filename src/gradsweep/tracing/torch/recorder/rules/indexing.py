@@ -23,7 +23,7 @@ from gradsweep.tracing.torch.recorder.rules.moves import (
     places,
 )
 
-__all__ = ["RULES", "looked_up"]
+__all__ = ["RULES", "looked_up", "put"]
 
 # Numbers that are computed at each point are compared one by one.
 _LARGEST_COMPUTED_TABLE = 1024
@@ -180,7 +180,7 @@ def _index_put(call, x, indices, values, accumulate=False, unsafe=False) -> Expr
             return where(mask.of(column), single, target)
     meant = _cells(call, target.shape, indices)
     if meant is not None:
-        return _put(target, *meant, source, accumulate)
+        return put(target, *meant, source, accumulate)
     known = [None if i is None else call.known(i) for i in indices]
     if not accumulate:
         moved = torch.ops.aten.index_put.default(numbered(target), known, numbered(source))
@@ -188,7 +188,7 @@ def _index_put(call, x, indices, values, accumulate=False, unsafe=False) -> Expr
     return accumulated(target, torch.ops.aten.index.Tensor(places(target), known), source)
 
 
-def _put(
+def put(
     target: Expression, axes: list[int], cell: Expression, source: Expression, adds: bool
 ) -> Expression:
     """Write entries to cells that depend on the leaves, by a choice at every cell."""
@@ -222,7 +222,7 @@ def _put_flat(call, x, index, source, accumulate=False) -> Expression:
     place = _wrapped(call(index), flat.shape[0])
     entries = call(source, call.dtype)
     entries = entries.of(entries.variables.reshape(place.shape))
-    return target.of(_put(flat, [0], place, entries, accumulate).variables.reshape(target.shape))
+    return target.of(put(flat, [0], place, entries, accumulate).variables.reshape(target.shape))
 
 
 def _scatter(call, x, dim, index, source, *, reduce=None) -> Expression:
@@ -253,7 +253,7 @@ def _index_add(call, x, dim, index, source, *, alpha=1) -> Expression:
     target, entries = call(x, dtype), call(source, dtype)
     entries = entries if alpha == 1 else entries * alpha
     if target.shape and call.is_traced(index):
-        return _put(target, [dim % len(target.shape)], call(index), entries, adds=True)
+        return put(target, [dim % len(target.shape)], call(index), entries, adds=True)
     meant = torch.index_select(places(target), dim, call.known(index))
     return accumulated(target, meant, entries)
 
