@@ -23,6 +23,7 @@ __all__ = [
     "dot_general",
     "elementwise",
     "joined",
+    "lookup",
     "matmul",
     "parted",
     "reduce",
@@ -112,6 +113,23 @@ def cumulative(
     for index in range(1, len(moved)):
         moved[index] = elementwise(builder, name, moved[index - 1], moved[index])
     return result
+
+
+def lookup(builder: Builder, places: Variables, table: Variables) -> Variables:
+    """Return the rows of a table at places, the nearest beyond its ends.
+
+    Args:
+        table: its rows lie along the first axis.
+
+    Returns:
+        Variables in the shape of `places`, and then that of a row.
+    """
+    row = table.shape[1:]
+    if len(table) == 1:
+        return np.broadcast_to(table[0], (*places.shape, *row))
+    columns = table.reshape(len(table), _size(row)).T.tolist()
+    found = [builder.emit("lookup", p, *c) for p in places.ravel().tolist() for c in columns]
+    return np.array(found, dtype=np.int64).reshape((*places.shape, *row))
 
 
 def matmul(builder: Builder, a: Variables, b: Variables) -> Variables:

@@ -13,7 +13,6 @@ from functools import cached_property
 from gradsweep.engines.fused.lowering.arithmetic.libm import Callee
 from gradsweep.engines.fused.lowering.equations import BLOCK_EQUATIONS, EquationWriter
 from gradsweep.engines.fused.lowering.text import KEPT, STORED, Array, Move, Place, Word, stored
-from gradsweep.program.program import Constant
 
 __all__ = ["MemoryWriter", "Row"]
 
@@ -41,6 +40,11 @@ class MemoryWriter(EquationWriter):
     @cached_property
     def _placed(self) -> dict[int, Place]:
         """The place of each variable that was put into memory, or left there by a loop."""
+        return {}
+
+    @cached_property
+    def _arrays(self) -> dict[tuple[int, ...], str]:
+        """The names of arrays of constants, by their variables."""
         return {}
 
     # -- methods to override
@@ -77,9 +81,9 @@ class MemoryWriter(EquationWriter):
     def _in_order(self, variables: Sequence[int], finds: Sequence[Find]) -> Row | None:
         """Return where variables are in memory by equal steps; constants are put there."""
         dtype = self.program.dtype(variables[0])
-        constants = [self.program.constant(variable) for variable in variables]
-        if all(constants):
-            return Row(dtype, self._array([c for c in constants if c]), 1)
+        name = self._array_of(tuple(variables))
+        if name is not None:
+            return Row(dtype, name, 1)
         for find in finds:
             where = [find(variable) for variable in variables]
             begun, second = where[0], where[min(1, len(where) - 1)]
@@ -89,14 +93,20 @@ class MemoryWriter(EquationWriter):
                     return Row(dtype, begun, step)
         return None
 
-    def _array(self, constants: Sequence[Constant]) -> str:
-        """Return the name of an array of constants, which is written once."""
+    def _array_of(self, variables: tuple[int, ...]) -> str | None:
+        """Return the name of an array of constants, which is written once; None for others."""
+        if variables in self._arrays:
+            return self._arrays[variables]
+        constants = [c for c in map(self.program.constant, variables) if c is not None]
+        if len(constants) < len(variables):
+            return None
         values = ", ".join(map(stored, constants))
         content = f"[{len(constants)} x {STORED[constants[0].dtype]}] [{values}]"
         name = f"constants.{hashlib.sha256(content.encode()).hexdigest()[:16]}"
         array = f"@{name} = internal constant {content}"
         self.text.callees[name] = Callee(name, {name: array}, {})
-        return f"@{name}"
+        self._arrays[variables] = f"@{name}"
+        return self._arrays[variables]
 
     def put(self, variables: Sequence[tuple[Place, int]]) -> None:
         """Write variables to places."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.program.arrays import Variables, elementwise
+from gradsweep.program.arrays import Variables, elementwise, lookup
 from gradsweep.program.builder import Builder
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import require_dtype
@@ -62,7 +62,7 @@ def _at_start(
             position = b.emit("mul", position, b.constant(limit + 1, "int64"))
             variable = b.emit("add", position, variable)
         position = variable
-    return elementwise(b, "lookup", np.array(position), *entries)
+    return lookup(b, np.array(position), np.stack(entries))
 
 
 def _are_fixed(b: Builder, entries: Sequence[Variables]) -> bool:

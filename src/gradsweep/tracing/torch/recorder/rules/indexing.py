@@ -49,19 +49,16 @@ def looked_up(place: Expression, table: Expression) -> Expression:
     """
     n, row = table.shape[0], table.shape[1:]
     if table.is_complex:
-        found = looked_up(place, table.parts())
-        return table.of(arrays.joined(table.builder, found.variables, table.dtype))
+        parts = looked_up(place, table.parts())
+        return table.of(arrays.joined(table.builder, parts.variables, table.dtype))
     if not n:
         raise NotAProgram("it looks up an entry of an empty table")
     if n > _LARGEST_COMPUTED_TABLE and not _is_fixed(table):
         raise NotAProgram(f"a traced index selects from {n:,} elements")
-    column = place.expand_dims(range(len(place.shape), len(place.shape) + len(row)))
-    shape = (*place.shape, *row)
-    found = table.of(np.broadcast_to(table.variables[0], shape))
-    if n > 1:
-        found = apply("lookup", column, *(table.of(np.asarray(v)) for v in table.variables))
-    found = where((column >= 0) & (column < n), found, _nothing(table.dtype))
-    return table.of(np.broadcast_to(found.variables, shape))
+    found = arrays.lookup(table.builder, np.asarray(place.variables), table.variables)
+    is_inside = (place >= 0) & (place < n)
+    column = is_inside.expand_dims(range(len(place.shape), len(place.shape) + len(row)))
+    return where(column, table.of(found), _nothing(table.dtype))
 
 
 def _nothing(dtype: str) -> float | int | bool:
@@ -318,7 +315,8 @@ def _count_before(knots: Expression, x: Expression, stays: str) -> Expression:
         return before.cast("int64").reduce("add", [-1])
     step = 1 << (n.bit_length() - 1)
     while step:
-        knot = apply("lookup", count + (step - 1), *(knots[i] for i in range(n)))
+        place = count + (step - 1)
+        knot = knots.of(arrays.lookup(b, place.variables, knots.variables))
         count = where(apply(stays, knot, x), count, count + step)
         step //= 2
     return apply("min", count, n)
