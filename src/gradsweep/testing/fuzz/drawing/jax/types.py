@@ -194,6 +194,8 @@ ROWS = rows_of({
         jnp.roll({a:f1}, ({b:f0} * 2).astype(int))
         jax.ops.segment_sum({a:f1}, ({a} > 0).astype(int), 2)
         jnp.bincount(({a:f1} > 0).astype(int), weights={a}, length=2)
+        jnp.interp({a:f}, jnp.linspace(-1.0, 1.0, 20), jnp.linspace(0.0, 2.0, 20) ** 2) * {b:f~}
+        {a:f2}[({b:f0} > 0).astype(int), -1]
     """,
     "closures": """
         (lambda u: u * {a:f0} + {k:number})({b:f})

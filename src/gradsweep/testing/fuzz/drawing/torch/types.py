@@ -166,6 +166,10 @@ ROWS = rows_of({
         {a:f1}.argsort() * {a}
         {a:f+}.sort().indices * {b:f~}
         torch.searchsorted({a:f1}.sort().values, {b:f0}) * {b}
+        {a:f2}[({b:f0} > 0).long() % {a}.shape[0], ({b} > 0.3).long() % {a}.shape[1]]
+        {a:f2}[:, ({b:f0} > 0).long() % {a}.shape[1]] * 2.0
+        torch.searchsorted(torch.linspace(-1, 1, 20, dtype={a:f0}.dtype), {a}) * {b:f~}
+        torch.linspace(0, 1, 20, dtype={a:f0}.dtype)[({a} * 3).long().clamp(0, 19)] * {b:f~}
     """,
     "closures": """
         (lambda u: u * {a:f0} + {k:number})({b:f})
