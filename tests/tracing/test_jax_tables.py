@@ -129,6 +129,45 @@ def test_a_lookup_in_a_loop_by_its_own_step_stays_a_loop(kind):
     assert loop.n_steps == N_STEPS
 
 
+@pytest.mark.parametrize("mode", ["reverse", None])
+def test_a_loop_is_differentiated_by_the_table_that_it_looks_up(mode):
+    table, points = RNG.normal(size=N_STEPS), np.array([0.3, -1.2])
+    options = {} if mode is None else {"mode": mode}
+    sweep = gs.Sweep(x=points, table=((), table))
+    found = gs.gradient(by_its_own_step, sweep, framework="jax", wrt=["x", "table"], **options)
+    program = program_of(by_its_own_step, sweep, wrt=["x", "table"], **options)
+    assert program.loops
+    with jax.enable_x64(True):
+        for k, point in enumerate(points):
+            exact = jax.grad(by_its_own_step, argnums=(0, 1))(
+                jnp.asarray(point), jnp.asarray(table)
+            )
+            np.testing.assert_allclose(found.dby_its_own_step_dx[k], exact[0], rtol=1e-11)
+            np.testing.assert_allclose(found.dby_its_own_step_dtable[k], exact[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("begin", [3, 2**62])
+def test_places_that_a_counter_decides_are_known(begin):
+    """Backwards, in twos, around the end: the counter itself leaves the loop too."""
+    table = RNG.normal(size=11)
+
+    def f(x):
+        def step(carry, _):
+            n, y = carry
+            y = y + 0.01 * jnp.sin(y * jnp.asarray(table)[(7 - 2 * n) % 11])
+            return (n + 5, y), n % 3
+
+        (n, y), left = jax.lax.scan(step, (jnp.asarray(begin), x), None, length=500)
+        return y * left.sum() + n % 7 * x
+
+    points = np.array([0.3, -1.2])
+    found = gs.gradient(f, gs.Sweep(x=points), framework="jax", with_value=True)
+    assert program_of(f, gs.Sweep(x=points)).loops
+    with jax.enable_x64(True):
+        exact = [jax.value_and_grad(f)(jnp.asarray(point)) for point in points]
+    np.testing.assert_allclose(np.stack([found.f, found.df_dx], axis=1), exact, rtol=1e-11)
+
+
 def test_a_loop_looks_its_own_state_up():
     """A sum of earlier entries of an array, at places that the values decide."""
 

@@ -8,16 +8,18 @@ system.
 Knows nothing of frameworks.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from gradsweep.program.builder import Builder
+from gradsweep.program.loop_steps.step_builder import StepBuilder
 from gradsweep.program.program import (
     CARRY,
     GIVEN,
     GOING,
     ROW,
+    Equation,
     Loop,
     LoopResult,
     Output,
@@ -26,6 +28,9 @@ from gradsweep.program.program import (
 )
 
 __all__ = ["MOST_UNROLLED", "Body", "Operands", "Step", "find_body", "iterate"]
+
+# Beyond it, integers may wrap around.
+_LARGEST_COUNT = 2**62
 
 # A loop of up to this many equations is written out: constants are folded, and steps overlap.
 MOST_UNROLLED = 2_000
@@ -72,8 +77,8 @@ class Body:
         n_steps: None where the values decide.
         carries: the number of each carry of the step among all carries.
         left: the number of each row that the step leaves among all rows.
-        constant_carries, constant_rows: the others by number, each with its variable, which is
-            the same at every step.
+        known_carries: the final values of the others, by number.
+        known_rows: the other rows, by number: a variable for each step.
     """
 
     program: Program
@@ -81,8 +86,8 @@ class Body:
     operands: Operands
     carries: Sequence[int]
     left: Sequence[int]
-    constant_carries: dict[int, int]
-    constant_rows: dict[int, int]
+    known_carries: dict[int, int]
+    known_rows: dict[int, Sequence[int]]
 
     @property
     def n_computed(self) -> int:
@@ -97,13 +102,13 @@ class Body:
         results = b.results(loop, operands)
         n, steps = loop.n_carries, loop.rows_length
         rows = [results[first : first + steps] for first in range(n, len(results), steps or 1)]
-        carries = self.constant_carries | dict(zip(self.carries, results))
+        carries = self.known_carries | dict(zip(self.carries, results))
         left: dict[int, Sequence[int]] = dict(zip(self.left, rows))
-        return carries, left | {row: [v] * steps for row, v in self.constant_rows.items()}
+        return carries, left | self.known_rows
 
     def _hoist(self, b: Builder) -> tuple[Loop, list[int]]:
         """Write the equations that are the same at every step; return a Loop of the others."""
-        inner, step = _StepBuilder(b), self.program
+        inner, step = StepBuilder(b), self.program
         # The variables of the step: outside the loop if the same at every step, else within it.
         outside: dict[int, int] = {}
         within: dict[int, int] = {}
@@ -140,39 +145,26 @@ def find_body(
     Args:
         wanted: the carries that are read after the loop.
 
+    A carry that counts the steps becomes a row of constants; and what is looked up at a place that
+    only such rows decide, a row of what is there.
+
     Reference: Wegman and Zadeck (1991), Constant propagation with conditional branches: carries
-    are taken for constant until a step changes them.
+    are taken for constant until a step changes them, and for counters until one changes otherwise.
     """
     same = {k for k, v in enumerate(operands.initial) if b.is_constant(v)}
+    counters: dict[int, int] = {}
     changing: set[int] = set()
     while True:
-        written = _write_step(b, write, operands, same)
+        written = _write_step(b, write, operands, n_steps, same, counters)
+        counting = written.counting(n_steps)
         # A carry that is kept now may change once another is no longer taken for constant.
-        changing |= same - written.kept
-        following = (same | written.kept) - changing
-        if following == same:
+        changing |= {k for k in same - written.kept if k not in counting or k in changing}
+        changing |= {k for k in counters if counting.get(k) != counters[k]}
+        counting = {k: by for k, by in counting.items() if k not in changing}
+        following = (same | written.kept) - changing - counting.keys()
+        if following == same and counting == counters:
             return _make_body(written, operands, n_steps, wanted)
-        same = following
-
-
-class _StepBuilder(Builder):
-    """Writes the step of a loop that another Builder writes.
-
-    Attributes:
-        given: the variables of the other Builder that the step reads, each with its number.
-    """
-
-    def __init__(self, outside: Builder):
-        super().__init__(outside.max_equations, is_body=True)
-        self.outside = outside
-        self.given: dict[int, int] = {}
-
-    def give(self, variable: int) -> int:
-        """Return the variable here for one of the other Builder: a constant, or a given input."""
-        if self.outside.is_constant(variable):
-            return _copy(self.outside, self, variable)
-        number = self.given.setdefault(variable, len(self.given))
-        return self.input(GIVEN, number, self.outside.dtype(variable))
+        same, counters = following, counting
 
 
 class _Written(NamedTuple):
@@ -180,11 +172,13 @@ class _Written(NamedTuple):
 
     Attributes:
         same: the numbers of those carries.
+        counters: the numbers of carries that are rows, each with what a step adds to it.
         carries: the variable of each carry in the step.
     """
 
-    inner: _StepBuilder
+    inner: StepBuilder
     same: set[int]
+    counters: Mapping[int, int]
     carries: Sequence[int]
     step: Step
 
@@ -193,32 +187,71 @@ class _Written(NamedTuple):
         """The carries that the step leaves unchanged."""
         return {k for k, v in enumerate(self.carries) if self.step.carries[k] == v}
 
+    def counting(self, n_steps: int | None) -> dict[int, int]:
+        """Return the carries that seem to count the steps, each with what a step adds to it."""
+        found: dict[int, int] = {}
+        if n_steps is None:
+            return found
+        for k, carry in enumerate(self.carries):
+            following = self.step.carries[k]
+            if self.inner.dtype(carry) != "int64" or following == carry:
+                continue
+            if k in self.same and self.inner.is_constant(following):
+                begun, by = self.inner.value(carry), self.inner.value(following)
+                by -= begun
+                if abs(begun) + n_steps * abs(by) < _LARGEST_COUNT:
+                    found[k] = by
+            elif k in self.counters:
+                match self.inner.equation(following):
+                    case Equation("add", operands) if carry in operands:
+                        (other,) = [*({*operands} - {carry})] or [carry]
+                        if self.inner.is_constant(other):
+                            found[k] = self.inner.value(other)
+        return found
 
-def _write_step(b: Builder, write: Write, operands: Operands, same: set[int]) -> _Written:
-    """Write a step as if the carries `same` never changed."""
-    inner = _StepBuilder(b)
-    carries = [
-        inner.give(v) if k in same else inner.input(CARRY, k, b.dtype(v))
-        for k, v in enumerate(operands.initial)
-    ]
+
+def _write_step(
+    b: Builder,
+    write: Write,
+    operands: Operands,
+    n_steps: int | None,
+    same: set[int],
+    counters: Mapping[int, int],
+) -> _Written:
+    """Write a step as if the carries `same` never changed, and `counters` by as much each time."""
+    inner = StepBuilder(b, operands.rows)
+    carries = []
+    for k, v in enumerate(operands.initial):
+        if k in same:
+            carries.append(inner.give(v))
+        elif k in counters and n_steps is not None:
+            begun = b.value(v)
+            values = range(begun, begun + n_steps * counters[k], counters[k])
+            carries.append(inner.add_row([b.constant(value, "int64") for value in values]))
+        else:
+            carries.append(inner.input(CARRY, k, b.dtype(v)))
     rows = [
         inner.give(row[0]) if len(set(row)) == 1 else inner.input(ROW, k, b.dtype(row[0]))
         for k, row in enumerate(operands.rows)
     ]
     given = [inner.give(v) for v in operands.given]
-    return _Written(inner, same, carries, write(inner, carries, given, rows))
+    return _Written(inner, same, counters, carries, write(inner, carries, given, rows))
 
 
 def _make_body(
     written: _Written, operands: Operands, n_steps: int | None, wanted: Collection[int]
 ) -> Body:
     """Return the Body of a step, without carries and rows that nothing reads."""
-    inner, same, _, step = written
-    constant_rows = {
-        k: _copy(inner, inner.outside, v) for k, v in enumerate(step.rows) if inner.is_constant(v)
+    inner, same, counters, _, step = written
+    outside = inner.outside
+    known_rows: dict[int, Sequence[int]] = {
+        k: row
+        for k, v in enumerate(step.rows)
+        if n_steps is not None and (row := inner.known_row(v, n_steps)) is not None
     }
-    left = [k for k in range(len(step.rows)) if k not in constant_rows]
-    carries = _carries_read(inner, step, [step.rows[k] for k in left], set(wanted) - same)
+    left = [k for k in range(len(step.rows)) if k not in known_rows]
+    changing = set(wanted) - same - counters.keys()
+    carries = _carries_read(inner, step, [step.rows[k] for k in left], changing)
     outputs = [
         Output(CARRY, (len(carries),), tuple(step.carries[k] for k in carries)),
         Output(ROW, (len(left),), tuple(step.rows[k] for k in left)),
@@ -239,12 +272,17 @@ def _make_body(
         Operands(
             initial=[operands.initial[k] for k in carries],
             given=list(inner.given),
-            rows=[operands.rows[k] for k in rows],
+            rows=[inner.rows[k] for k in rows],
         ),
         carries=carries,
         left=left,
-        constant_carries={k: operands.initial[k] for k in same},
-        constant_rows=constant_rows,
+        known_carries={k: operands.initial[k] for k in same}
+        | {
+            k: outside.constant(outside.value(operands.initial[k]) + n_steps * by, "int64")
+            for k, by in counters.items()
+            if n_steps is not None
+        },
+        known_rows=known_rows,
     )
 
 
@@ -261,14 +299,6 @@ def _carries_read(
         reached = {entry.element for entry in inner.inputs_of(roots) if entry.leaf == CARRY}
         waiting, roots = reached - found, []
     return sorted(found)
-
-
-def _copy(b: Builder, other: Builder, variable: int) -> int:
-    """Write a constant of one Builder into another; return its variable there."""
-    dtype = b.dtype(variable)
-    if b.is_structural_zero(variable):
-        return other.structural_zero(dtype)
-    return other.constant(b.value(variable), dtype)
 
 
 def iterate(
