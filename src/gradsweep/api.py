@@ -52,8 +52,8 @@ def value(f: Function, sweep: Sweep, **options: Unpack[RunOptions]) -> "xarray.D
     """Compute f itself at every point of a sweep.
 
     Args:
-        f: a function written with torch, with JAX or with operators alone. It may return a
-            number, an array, or a container of them; a dict gives a variable for each entry.
+        f: a function written with torch, with JAX, with NumPy or with operators alone. It may
+            return a number, an array, or a container of them; a dict gives one variable an entry.
         sweep: its arguments.
         options: see `RunOptions`.
 

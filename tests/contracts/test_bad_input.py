@@ -343,8 +343,8 @@ def test_a_function_that_writes_into_a_captured_tensor_is_refused():
         gs.gradient(f, gs.Sweep(x=[1.0, 2.0]))
 
 
-def test_a_function_of_numpy_arrays_is_refused():
-    with pytest.raises(ArgumentError, match=r"sin is a function of NumPy.*\n.*torch"):
+def test_a_function_of_numpys_own_is_refused():
+    with pytest.raises(ArgumentError, match=r"sin is a function of NumPy.*\n.*lambda x: np.sin"):
         gs.gradient(np.sin, gs.Sweep(x=[1.0, 2.0]))
 
 

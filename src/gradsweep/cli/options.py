@@ -18,7 +18,7 @@ _SYMBOLS = "y = f(x), J = dy/dx and H = d2y/dx2"
 
 _DESCRIPTION = f"""\
 Derivatives of a function over a sweep of its arguments. The function is called
-for one point; it may be written with torch, with JAX or with operators alone.
+for one point; it may be written with torch, JAX, NumPy or operators alone.
 
 Below, {_SYMBOLS}; v is a tangent, w a cotangent.
 `gradsweep COMMAND --help` tells a command's own options."""

@@ -26,6 +26,7 @@ from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import MissingPackage
+from gradsweep.tracing.numpy import in_dialect
 from gradsweep.tracing.trace import trace
 
 __all__ = ["Problem", "Unavailable", "resized"]
@@ -117,7 +118,7 @@ class Problem:
 
     def _as_written(self) -> PointFunction:
         """Return the user's function, called as directly as its arguments allow."""
-        bound = self.request.bound
+        bound = in_dialect(self.request.bound)
         kinds = {p.kind for p in bound.parameters or ()}
         by_name = {_Parameter.POSITIONAL_OR_KEYWORD, _Parameter.KEYWORD_ONLY}
         if (
@@ -126,7 +127,7 @@ class Problem:
             or not all(a.is_single or a.is_static for a in bound.arguments)
         ):
             return bound
-        function = bound.function
+        function = bound.call
         static = {a.name: a.form for a in bound.arguments if a.is_static}
         names = [a.name for a in bound.arguments if not a.is_static]
         return lambda values: function(**{name: values[name] for name in names}, **static)

@@ -3,15 +3,28 @@
 No framework is imported: modules are recognised by their names.
 """
 
+import dis
 import functools
 import inspect
+import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args
 
-from gradsweep.request.identity import names_in
+from gradsweep.request.identity import is_filled, names_in
 
-__all__ = ["FRAMEWORKS", "FrameworkName", "framework_of", "frameworks_named"]
+__all__ = [
+    "FRAMEWORKS",
+    "FrameworkName",
+    "entries_of",
+    "framework_of",
+    "frameworks_named",
+    "is_numpy",
+    "is_table",
+    "is_users_class",
+    "is_users_module",
+    "names_numpy",
+]
 
 FrameworkName = Literal["torch", "jax"]
 FRAMEWORKS = get_args(FrameworkName)
@@ -22,9 +35,28 @@ _LIBRARIES = {
     **dict.fromkeys(["jax", "jaxlib", "equinox", "flax", "diffrax", "optax", "lineax"], "jax"),
 }
 
+# The dialect of functions that compute with NumPy and with Python's own mathematics.
+_NUMPY = "numpy"
+_NUMPY_LIBRARIES = frozenset({"numpy", "math", "scipy"})
+
+# Packages whose code is not the user's own.
+_KNOWN = frozenset({*_LIBRARIES, *_NUMPY_LIBRARIES, *sys.stdlib_module_names, "gradsweep"}) - {
+    "__main__"
+}
+
 
 def framework_of(value: Any) -> str:
     """Return the framework that a value belongs to, by its module or its type's; "" for none."""
+    return next(filter(None, (_LIBRARIES.get(name, "") for name in _packages_of(value))), "")
+
+
+def is_numpy(value: Any) -> bool:
+    """Tell whether a value is a module, a function or an array of NumPy, or of math or SciPy."""
+    return not _NUMPY_LIBRARIES.isdisjoint(_packages_of(value))
+
+
+def _packages_of(value: Any) -> list[str]:
+    """Return the packages that a value comes from."""
     if isinstance(value, types.ModuleType):
         modules = [value.__name__]
     elif isinstance(value, types.FunctionType):
@@ -34,8 +66,7 @@ def framework_of(value: Any) -> str:
         modules = [value.__module__]
     else:
         modules = [kind.__module__ for kind in type(value).__mro__]
-    found = (_LIBRARIES.get(str(module).partition(".")[0], "") for module in modules)
-    return next(filter(None, found), "")
+    return [str(module).partition(".")[0] for module in modules]
 
 
 def frameworks_named(function: Any) -> tuple[str, ...]:
@@ -43,7 +74,12 @@ def frameworks_named(function: Any) -> tuple[str, ...]:
 
     The user's own functions and objects that the code refers to are followed.
     """
-    return tuple(dict.fromkeys(_named(function, set())))
+    return tuple(name for name in dict.fromkeys(_named(function, set())) if name != _NUMPY)
+
+
+def names_numpy(function: Any) -> bool:
+    """Tell whether a function is written with NumPy, math or SciPy, and with no framework."""
+    return {*_named(function, set())} == {_NUMPY}
 
 
 def _named(value: Any, seen: set[int]) -> Iterator[str]:
@@ -53,34 +89,85 @@ def _named(value: Any, seen: set[int]) -> Iterator[str]:
     framework = framework_of(value)
     if framework:
         yield framework
+    elif is_numpy(value):
+        yield _NUMPY
+        return
     if isinstance(value, functools.partial):
         yield from _named(value.func, seen)
     elif isinstance(value, types.MethodType):
         yield from _named(value.__self__, seen)
+        yield from _named_in_methods(type(value.__self__), (value.__name__,), seen)
         yield from _named(value.__func__, seen)
+    elif is_table(value):
+        for _, held in entries_of(value):
+            yield from _named(held, seen)
     elif hasattr(value, "__wrapped__"):
         yield from _named(inspect.unwrap(value), seen)
     elif isinstance(value, types.FunctionType):
         if not framework:
             yield from _named_in_code(value, seen)
     elif callable(value) and not isinstance(value, type):
-        for name in ("forward", "__call__"):
-            method = getattr(type(value), name, None)
-            if isinstance(method, types.FunctionType):
-                yield from _named(method, seen)
+        yield from _named_in_methods(type(value), ("forward", "__call__"), seen)
 
 
 def _named_in_code(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
     names = names_in(function.__code__)
-    for name in names:
-        if name in function.__globals__:
-            yield from _named(function.__globals__[name], seen)
-    for cell in function.__closure__ or ():
-        try:
-            yield from _named(cell.cell_contents, seen)
-        except ValueError:  # not yet filled
-            continue
+    held = [function.__globals__[name] for name in names if name in function.__globals__]
+    held += [cell.cell_contents for cell in function.__closure__ or () if is_filled(cell)]
+    for value in held:
+        yield from _named(value, seen)
+        if is_users_module(value):
+            members = vars(value)
+            for member in filter(members.__contains__, names):
+                yield from _named(members[member], seen)
+        elif is_users_class(kind := value if isinstance(value, type) else type(value)):
+            yield from _named_in_methods(kind, ("__init__", "__call__", *names), seen)
     # An import statement inside the function names its module too, as in "jax.scipy".
     for name in names:
-        if library := _LIBRARIES.get(name.partition(".")[0]):
+        package = name.partition(".")[0]
+        if library := _LIBRARIES.get(package):
             yield library
+        elif package in _NUMPY_LIBRARIES and package in _imported_in(function.__code__):
+            yield _NUMPY  # x.numpy() has the name too, and imports nothing
+
+
+def _named_in_methods(kind: type, names: Iterable[str], seen: set[int]) -> Iterator[str]:
+    """Yield what some methods of a class refer to, and the methods of it that these call."""
+    for name in names:
+        method = inspect.getattr_static(kind, name, None)
+        method = getattr(method, "fget", None) or getattr(method, "__func__", method)
+        if isinstance(method, types.FunctionType) and id(method) not in seen:
+            yield from _named(method, seen)
+            yield from _named_in_methods(kind, names_in(method.__code__), seen)
+
+
+def is_users_module(value: Any) -> bool:
+    """Tell whether a value is a module of the user's own, or of a library that is not known."""
+    if not isinstance(value, types.ModuleType):
+        return False
+    return _KNOWN.isdisjoint(_packages_of(value))
+
+
+def is_users_class(kind: type) -> bool:
+    """Tell whether a class is the user's own, not one of an installed package."""
+    if kind.__module__.partition(".")[0] in _KNOWN:
+        return False
+    return "site-packages" not in str(getattr(sys.modules.get(kind.__module__), "__file__", ""))
+
+
+def is_table(value: Any) -> bool:
+    """Tell whether a value is a dict, list or tuple of functions, from which code chooses one."""
+    kinds = type(value) in (dict, list, tuple)
+    return kinds and 0 < len(value) < 100 and all(callable(one) for _, one in entries_of(value))
+
+
+def entries_of(table: Any) -> list[tuple[Any, Any]]:
+    """Return the keys and the functions of a table."""
+    return list(table.items()) if isinstance(table, dict) else list(enumerate(table))
+
+
+def _imported_in(code: types.CodeType) -> set[str]:
+    """Return the packages that code imports, nested functions included."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"}
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return {name.partition(".")[0] for name in found}.union(*map(_imported_in, inner))

@@ -56,12 +56,14 @@ class BoundFunction:
         function: what the user gave.
         name: the name that results get from it; always an identifier.
         sweep: the arguments, defaults included.
+        call: what is called for it: the function itself, or what runs it on other arrays.
     """
 
     function: Callable[..., Any]
     name: str
     sweep: Sweep
     parameters: tuple[inspect.Parameter, ...] | None
+    call: Callable[..., Any]
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Call the function at one point.
@@ -82,7 +84,7 @@ class BoundFunction:
             for name, argument in self.sweep.arguments.items()
         }
         if self.parameters is None:
-            return self.function(*given.values())
+            return self.call(*given.values())
         positional, keywords = [], {}
         by_position = _takes_positions(self.function)
         for parameter in self.parameters:
@@ -98,7 +100,7 @@ class BoundFunction:
                     positional.append(value)
                 case _:
                     keywords[parameter.name] = value
-        return self.function(*positional, **keywords, **given)
+        return self.call(*positional, **keywords, **given)
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -143,12 +145,12 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
     name = function_name(function)
     if isinstance(function, np.ufunc):
         raise ArgumentError(
-            f"{name} is a function of NumPy arrays, which cannot be differentiated.\n"
-            f"Give one that is written with torch, with jax.numpy or with operators alone."
+            f"{name} is a function of NumPy's own, whose arguments have no names.\n"
+            f"Give a function of named arguments that calls it: lambda x: np.{name}(x)."
         )
     parameters = parameters_of(function)
     if parameters is None:
-        return BoundFunction(function, name, sweep, None)
+        return BoundFunction(function, name, sweep, None, function)
     _check_names(name, parameters, sweep)
     arguments: dict[str, Argument] = {}
     for parameter in parameters:
@@ -160,7 +162,7 @@ def bind(function: Callable[..., Any], sweep: Sweep) -> BoundFunction:
     arguments |= {n: a for n, a in sweep.arguments.items() if n not in arguments}
     if list(arguments.values()) != list(sweep.arguments.values()):
         sweep = Sweep.from_arguments(arguments.values())
-    return BoundFunction(function, name, sweep, parameters)
+    return BoundFunction(function, name, sweep, parameters, function)
 
 
 def _uncompiled(function: Any) -> Any:

@@ -25,7 +25,7 @@ import numpy as np
 
 from gradsweep.support.imported import imported
 
-__all__ = ["Same", "Unknown", "code_hash", "identity", "names_in", "reach_hash"]
+__all__ = ["Same", "Unknown", "code_hash", "identity", "is_filled", "names_in", "reach_hash"]
 
 # Arrays are compared at every call: short ones by their bytes, longer ones by a digest, which takes
 # half a nanosecond a byte. A function that refers to a larger one is not cached.
@@ -264,7 +264,7 @@ def _function(value: types.FunctionType, below: Callable[[Any], Hashable]) -> Ha
             if found is not value:
                 captured.append(name)
                 captured += _reached(found, names)
-    cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+    cells = [cell.cell_contents for cell in value.__closure__ or () if is_filled(cell)]
     held = (captured, cells, value.__defaults__, value.__kwdefaults__, value.__dict__)
     return "function", value.__code__, tuple(below(part) if part else None for part in held)
 
@@ -337,7 +337,8 @@ def _text(part: Any) -> str:
     return repr(part)
 
 
-def _filled(cell: types.CellType) -> bool:
+def is_filled(cell: types.CellType) -> bool:
+    """Tell whether a variable of a closure has a value yet."""
     try:
         return cell.cell_contents is not cell
     except ValueError:

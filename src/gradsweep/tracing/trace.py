@@ -11,6 +11,7 @@ from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import ArgumentError, GradsweepError, MissingPackage, nearest
 from gradsweep.tracing.integers import advice_on_integers
+from gradsweep.tracing.numpy import in_dialect
 
 __all__ = ["trace"]
 
@@ -35,6 +36,7 @@ def trace(
             f"there is no framework {framework!r}; use 'torch' or 'jax'."
             f"{nearest(framework, FRAMEWORKS)}"
         )
+    bound = in_dialect(bound)
     candidates = (framework,) if framework else candidate_frameworks(bound)
     missing: MissingPackage | None = None
     failure: Exception | None = None

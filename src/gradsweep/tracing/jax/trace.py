@@ -191,7 +191,7 @@ def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]
     function: Any = bound.function
     if type(function).__name__ == "PjitFunction":
         # jit would return its first trace again, with the state of that time frozen in it.
-        bound = replace(bound, function=function.__wrapped__)
+        bound = replace(bound, call=function.__wrapped__)
     (value, first), (_, second) = (_signature(bound, leaves) for _ in range(2))
     if first != second:
         raise StatefulFunction(

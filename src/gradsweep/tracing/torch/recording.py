@@ -89,7 +89,7 @@ class Function(BoundFunction):
 
     @classmethod
     def of(cls, bound: BoundFunction, watch: Watch | None = None) -> "Function":
-        return cls(bound.function, bound.name, bound.sweep, bound.parameters, watch)
+        return cls(bound.function, bound.name, bound.sweep, bound.parameters, bound.call, watch)
 
     def __call__(self, values: Values) -> Any:
         copies = {key: tensor.clone() for key, tensor in values.items()}

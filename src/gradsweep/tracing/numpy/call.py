@@ -1,0 +1,130 @@
+"""Call a function of NumPy's on Arrays: by its row, or itself where nothing is traced."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradsweep.support.errors import UntraceableError, nearest
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import Library, library_of
+from gradsweep.tracing.numpy.lines import user_line
+from gradsweep.tracing.numpy.memory import Whole
+from gradsweep.tracing.numpy.operations import REDUCED_BY, table
+from gradsweep.tracing.numpy.row import shown, unwrapped
+
+__all__ = ["apply", "apply_method", "library_in"]
+
+# Options that choose no numbers: how the result lies in memory, and which casts NumPy allows.
+_IGNORED = {"order", "subok", "casting", "like", "copy"}
+
+
+def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    """Call a function of NumPy's.
+
+    Raises:
+        UntraceableError: when an argument is traced and the function has no counterpart.
+    """
+    args = tuple([*value] if isinstance(value, Iterator) else value for value in args)
+    row = table().get(function)
+    library = library_in((args, kwargs.values()))
+    if library is None:
+        if row is None or not row.is_view or not (args and isinstance(args[0], Array)):
+            return _own(function, args, kwargs)
+        return row.call(None, args, dict(kwargs))
+    if row is None:
+        raise UntraceableError(
+            f"the function calls {shown(function)} with a traced value, at {user_line()}: it has "
+            f"no counterpart in {library.name}.{_instead(function)}"
+        )
+    options = {k: v for k, v in kwargs.items() if k not in _IGNORED or k in row.takes}
+    out, where = options.pop("out", None), True
+    if row.is_ufunc:
+        where = options.pop("where", True)
+    dtype = None if "dtype" in row.takes else options.pop("dtype", None)
+    result = row.call(library, args, options)
+    if dtype is not None:
+        result = result.astype(dtype)
+    return result if out is None and where is True else _into(out, where, result, function)
+
+
+def _into(out: Any, where: Any, result: Any, function: Any) -> Any:
+    """Write a result into the array that `out=` names, where `where=` says."""
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if not isinstance(out, Array):
+        raise UntraceableError(
+            f"the function calls {shown(function)} with where= and no out=, or with an out= that "
+            f"was not made in it, at {user_line()}.\nWrite np.where(condition, a, b), or make "
+            f"the array inside the function."
+        )
+    out[...] = result if where is True else apply(np.where, (where, result, out), {})
+    return out
+
+
+def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> Any:
+    """Call a ufunc, or its method reduce, accumulate or outer."""
+    if method == "__call__":
+        return apply(ufunc, inputs, kwargs)
+    if library_in((inputs, kwargs.values())) is None:
+        return _own(getattr(ufunc, method), inputs, kwargs)
+    if method == "outer" and len(inputs) == 2:
+        a, b = (apply(np.asarray, (value,), {}) for value in inputs)
+        return apply(ufunc, (a.reshape((*a.shape, *(1,) * b.ndim)), b), kwargs)
+    function = REDUCED_BY.get((ufunc, method))
+    if function is None:
+        raise UntraceableError(
+            f"the function calls np.{ufunc.__name__}.{method} with a traced value, at "
+            f"{user_line()}: it has no counterpart.\nWrite a loop, or np.sum, np.prod, np.max, "
+            f"np.cumsum."
+        )
+    (values, *rest) = inputs
+    return apply(function, (values,), {"axis": rest[0] if rest else 0, **kwargs})
+
+
+def library_in(value: Any) -> Library | None:
+    """Return the library of the first traced Array in an argument, or in containers of them."""
+    if isinstance(value, Array):
+        return library_of(value.memory.root.value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple) and not isinstance(value, type({}.values())):
+        return None
+    return next(filter(None, map(library_in, value)), None)
+
+
+def _own(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    """Call NumPy's own function, where nothing is traced; its arrays become Arrays."""
+    plain = [unwrapped(value) for value in args]
+    result = function(*plain, **{name: unwrapped(value) for name, value in kwargs.items()})
+    out = kwargs.get("out")
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    return out if isinstance(out, Array) else _held(result, args)
+
+
+def _held(result: Any, given: tuple) -> Any:
+    if isinstance(result, np.ndarray) and result.ndim and result.dtype != object:
+        # NumPy has made a view that is none here: a write into either would not reach the other.
+        held = Whole(result)
+        for one in given:
+            if isinstance(unwrapped(one), np.ndarray) and np.may_share_memory(
+                result, unwrapped(one)
+            ):
+                held.is_fixed = True
+                if isinstance(one, Array):
+                    one.memory.root.is_fixed = True
+        return Array(held)
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*(_held(part, given) for part in result))
+    if isinstance(result, list | tuple):
+        return type(result)(_held(part, given) for part in result)
+    return result
+
+
+def _instead(function: Any) -> str:
+    """Return advice: the nearest name that has a row, and that operators may do."""
+    name = getattr(function, "__name__", "")
+    names = [getattr(known, "__name__", "") for known in table()]
+    return f"{nearest(name, names)}\nWrite it with functions that have one, or with operators."
+
+
+Array.apply, Array.apply_method = staticmethod(apply), staticmethod(apply_method)

@@ -1,0 +1,242 @@
+"""NumPy's functions that torch lacks, or that it means otherwise, written in torch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__: list[str] = []
+
+Axis = int | Sequence[int] | None
+
+
+def _tensor(value: Any, like: torch.Tensor) -> Any:
+    """Return a number or NumPy's array as a tensor; a float takes the dtype of `like`."""
+    if isinstance(value, torch.Tensor):
+        return value
+    array = torch.from_numpy(np.array(value))
+    return array.to(like.dtype) if isinstance(value, float) else array
+
+
+def _floating(x: torch.Tensor) -> torch.Tensor:
+    return x if x.is_floating_point() or x.is_complex() else x.to(torch.float64)
+
+
+def _dims(x: torch.Tensor, axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(axis) if isinstance(axis, Sequence) else (axis,)
+
+
+# -- of each element
+
+
+def cbrt(x: torch.Tensor) -> torch.Tensor:
+    x = _floating(x)
+    is_zero = x == 0
+    safe = torch.where(is_zero, 1.0, x)
+    root = torch.sign(safe) * torch.abs(safe) ** (1 / 3)
+    # One step of Newton's: 1/3 is rounded.
+    root = root - (root * root * root - safe) / (3.0 * root * root)
+    # At 0 the derivative is infinite, as that of sqrt(x).
+    return torch.where(is_zero, torch.sqrt(torch.where(is_zero, x, 1.0)), root)
+
+
+def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    if not (a.is_floating_point() or b.is_floating_point()):
+        return torch.floor_divide(a, b)
+    quotient = torch.round((a - torch.remainder(a, b)) / b)
+    return torch.where(b == 0, (a / b).detach(), quotient)
+
+
+def where(condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.where(condition.to(torch.bool), a, b)
+
+
+def clip(x: torch.Tensor, a_min: Any = None, a_max: Any = None, **named: Any) -> torch.Tensor:
+    low, high = named.pop("min", a_min), named.pop("max", a_max)
+    if named:
+        raise TypeError(f"unexpected keyword {next(iter(named))}")
+    low, high = (None if end is None else _tensor(end, x) for end in (low, high))
+    return x if low is None and high is None else torch.clamp(x, low, high)
+
+
+# -- over axes
+
+
+def _reduction(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a reduction with NumPy's axis and keepdims."""
+
+    def reduced(
+        x: torch.Tensor, axis: Axis = None, keepdims: bool = False, **options: Any
+    ) -> torch.Tensor:
+        dims = _dims(x, axis)
+        if not dims:
+            return function(x.reshape(1), (0,), False, **options)
+        return function(x, dims, keepdims, **options)
+
+    return reduced
+
+
+def _prod(x: torch.Tensor, dims: Sequence[int], keepdims: bool) -> torch.Tensor:
+    for dim in sorted((dim % x.ndim for dim in dims), reverse=True):
+        x = torch.prod(x, dim, keepdim=keepdims)
+    return x
+
+
+def _spread(name: str) -> Callable[..., torch.Tensor]:
+    function = getattr(torch, name)
+
+    def spread(
+        x: torch.Tensor, dims: Sequence[int], keepdims: bool, ddof: float = 0
+    ) -> torch.Tensor:
+        return function(_floating(x), dims, correction=ddof, keepdim=keepdims)
+
+    return spread
+
+
+sum = _reduction(lambda x, dims, keepdims: torch.sum(x, dims, keepdim=keepdims))
+mean = _reduction(lambda x, dims, keepdims: torch.mean(_floating(x), dims, keepdim=keepdims))
+prod = _reduction(_prod)
+max = _reduction(lambda x, dims, keepdims: torch.amax(x, dims, keepdim=keepdims))
+min = _reduction(lambda x, dims, keepdims: torch.amin(x, dims, keepdim=keepdims))
+var, std = _reduction(_spread("var")), _reduction(_spread("std"))
+any = _reduction(lambda x, dims, keepdims: torch.any(x != 0, dims, keepdim=keepdims))
+all = _reduction(lambda x, dims, keepdims: torch.all(x != 0, dims, keepdim=keepdims))
+
+
+def cumsum(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    return torch.cumsum(x.reshape(-1), 0) if axis is None else torch.cumsum(x, axis)
+
+
+def cumprod(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    return torch.cumprod(x.reshape(-1), 0) if axis is None else torch.cumprod(x, axis)
+
+
+def sort(x: torch.Tensor, axis: int | None = -1) -> torch.Tensor:
+    return torch.sort(x.reshape(-1)).values if axis is None else torch.sort(x, axis).values
+
+
+def argsort(x: torch.Tensor, axis: int | None = -1) -> torch.Tensor:
+    return (
+        torch.argsort(x.reshape(-1), dim=0, stable=True)
+        if axis is None
+        else torch.argsort(x, dim=axis, stable=True)
+    )
+
+
+def argmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    return torch.argmax(x) if axis is None else torch.argmax(x, axis)
+
+
+def argmin(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    return torch.argmin(x) if axis is None else torch.argmin(x, axis)
+
+
+# -- shapes
+
+
+def concatenate(arrays: Sequence[torch.Tensor], axis: int | None = 0) -> torch.Tensor:
+    arrays = _alike(arrays)
+    if axis is None:
+        return torch.cat([array.reshape(-1) for array in arrays])
+    return torch.cat(arrays, axis)
+
+
+def stack(arrays: Sequence[torch.Tensor], axis: int = 0) -> torch.Tensor:
+    return torch.stack(_alike(arrays), axis)
+
+
+def _alike(arrays: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    dtype = arrays[0].dtype
+    for array in arrays[1:]:
+        dtype = torch.promote_types(dtype, array.dtype)
+    return [array.to(dtype) for array in arrays]
+
+
+def roll(x: torch.Tensor, shift: Any, axis: Any = None) -> torch.Tensor:
+    return torch.roll(x, shift, axis)
+
+
+def tile(x: torch.Tensor, reps: Any) -> torch.Tensor:
+    return torch.tile(x, tuple(reps) if isinstance(reps, Sequence) else (int(reps),))
+
+
+def repeat(x: torch.Tensor, repeats: Any, axis: int | None = None) -> torch.Tensor:
+    x = x.reshape(-1) if axis is None else x
+    return torch.repeat_interleave(x, _counts(repeats), axis or 0)
+
+
+def _counts(repeats: Any) -> Any:
+    return int(repeats) if np.ndim(repeats) == 0 else torch.from_numpy(np.array(repeats))
+
+
+def diag(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    return torch.diag(x, k)
+
+
+def diagonal(x: torch.Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> torch.Tensor:
+    return torch.diagonal(x, offset, axis1, axis2)
+
+
+def tril(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    return torch.tril(x, k)
+
+
+def triu(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    return torch.triu(x, k)
+
+
+# -- linear algebra
+
+
+def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.matmul(*_alike((a, b)))
+
+
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> torch.Tensor:
+    tensors = [one for one in operands if isinstance(one, torch.Tensor)]
+    return torch.einsum(subscripts, *_alike([_tensor(one, tensors[0]) for one in operands]))
+
+
+def tensordot(a: torch.Tensor, b: torch.Tensor, axes: Any = 2) -> torch.Tensor:
+    if not isinstance(axes, int):
+        axes = [[one] if isinstance(one, int) else list(one) for one in axes]
+    return torch.tensordot(*_alike((a, b)), dims=axes)
+
+
+def solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    a, b = _alike((a, b))
+    if b.ndim == 1:
+        return torch.linalg.solve(a, b[:, None])[..., 0]
+    return torch.linalg.solve(a, b)
+
+
+def norm(
+    x: torch.Tensor, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> torch.Tensor:
+    return torch.linalg.norm(_floating(x), ord, axis, keepdims)
+
+
+# -- special functions
+
+
+def logsumexp(a: torch.Tensor, axis: Axis = None, keepdims: bool = False) -> torch.Tensor:
+    return torch.logsumexp(a.reshape(1) if a.ndim == 0 else a, _dims(a, axis) or 0, keepdims)
+
+
+def softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    if axis is None:
+        return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
+    return torch.softmax(x, axis)
+
+
+def log_softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+    if axis is None:
+        return torch.log_softmax(x.reshape(-1), 0).reshape(x.shape)
+    return torch.log_softmax(x, axis)
+
+
+def polygamma(n: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch.polygamma(int(n), x)

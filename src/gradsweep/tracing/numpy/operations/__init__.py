@@ -1,0 +1,45 @@
+"""The tables: for each function of NumPy, math and scipy.special, what computes it.
+
+A row is `Native`, an operation of each framework, or `Composed`, written with other functions of
+NumPy's on Arrays. To add a function, add a row to the table of its kind.
+Never sees how an Array keeps its numbers.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gradsweep.tracing.numpy.operations import (
+    creation,
+    elementwise,
+    linear,
+    mathematics,
+    reductions,
+    sampled,
+    shapes,
+    special,
+)
+from gradsweep.tracing.numpy.row import Row
+
+__all__ = ["REDUCED_BY", "table"]
+
+# The methods of ufuncs, as functions.
+REDUCED_BY: dict[tuple[np.ufunc, str], Any] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.logical_and, "reduce"): np.all,
+    (np.logical_or, "reduce"): np.any,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+}
+
+
+@cache
+def table() -> Mapping[Any, Row]:
+    """Return the rows by function."""
+    kinds = (creation, elementwise, linear, mathematics, reductions, sampled, shapes, special)
+    return {row.function: row for kind in kinds for row in kind.ROWS}

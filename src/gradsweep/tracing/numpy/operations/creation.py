@@ -1,0 +1,134 @@
+"""Functions that make arrays, which ask no array for a protocol: np.zeros, np.array, np.linspace.
+
+Where nothing that they are given is traced, the Array that they make holds NumPy's own numbers.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gradsweep.support.errors import UntraceableError
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.lines import user_line
+from gradsweep.tracing.numpy.row import Composed, Row, View
+
+__all__ = ["MADE", "ROWS"]
+
+# The functions that are to be called through the tables, since NumPy would ask no Array.
+MADE = (
+    np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.array, np.asarray, np.asanyarray,
+    np.ascontiguousarray, np.arange, np.linspace, np.logspace, np.geomspace, np.fromiter,
+    np.zeros_like, np.ones_like, np.full_like, np.empty_like, np.tri, np.vander,
+)  # fmt: skip
+
+
+def _array(object: Any, dtype: Any = None, copy: Any = True, ndmin: int = 0) -> Array:
+    found = _put_together(object)
+    found = found.copy() if found is object else found
+    found = found if dtype is None else found.astype(dtype)
+    return found.reshape((1,) * (ndmin - found.ndim) + found.shape) if ndmin else found
+
+
+def _asarray(a: Any, dtype: Any = None) -> Array:
+    found = _put_together(a)
+    return found if dtype is None or np.dtype(dtype) == found.dtype else found.astype(dtype)
+
+
+def _put_together(value: Any) -> Any:
+    """Return nested lists, some of whose numbers are traced, as one array."""
+    if isinstance(value, Array):
+        return value
+    if isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value):
+        return np.stack([_put_together(item) for item in value])
+    return np.asarray(value)
+
+
+def _holds_arrays(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_arrays, value))
+    return isinstance(value, Array)
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    _require_known(np.full, shape)
+    found = np.where(np.ones(shape, dtype=bool), fill_value, fill_value)
+    return found if dtype is None else found.astype(dtype)
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+    found = _full(a.shape if shape is None else shape, fill_value)
+    return found.astype(a.dtype if dtype is None else dtype)
+
+
+def _constant_like(function: Any) -> Any:
+    def like(a: Any, dtype: Any = None, shape: Any = None) -> np.ndarray:
+        return function(
+            np.shape(a) if shape is None else shape, a.dtype if dtype is None else dtype
+        )
+
+    return like
+
+
+def _linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    axis: int = 0,
+) -> Any:
+    _require_known(np.linspace, num)
+    between = max(1, num - 1 if endpoint else num)
+    step = (stop - start) / between
+    steps = np.arange(num, dtype=float).reshape(-1, *(1,) * np.ndim(step))
+    places = steps * step + start
+    if endpoint and num > 1:
+        places = np.where(steps == between, stop, places)  # rounding must not move the end
+    places = np.moveaxis(places, 0, axis) if axis else places
+    return (places, step) if retstep else places
+
+
+def _logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0) -> Any:
+    return np.power(base, _linspace(start, stop, num, endpoint))
+
+
+def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
+    return start * np.power(stop / start, _linspace(0.0, 1.0, num, endpoint))
+
+
+def _arange(*args: Any, **kwargs: Any) -> Any:
+    raise UntraceableError(
+        f"the function calls np.arange with a traced value, at {user_line()}: its length would "
+        f"vary from point to point.\nWrite start + step * np.arange(n), with a number n."
+    )
+
+
+def _require_known(function: Any, value: Any) -> None:
+    if _holds_arrays(value) or isinstance(value, Array):
+        raise UntraceableError(
+            f"the function calls np.{function.__name__} with a traced value as its size, at "
+            f"{user_line()}: its length would vary from point to point.\nGive a fixed integer."
+        )
+
+
+def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    powers = np.arange(len(x) if N is None else N)
+    return np.power(x[:, None], powers if increasing else powers[::-1])
+
+
+ROWS: tuple[Row, ...] = (
+    Composed(np.array, _array),
+    *(View(f, _asarray) for f in (np.asarray, np.asanyarray, np.ascontiguousarray)),
+    Composed(np.copy, lambda a: a.copy(), 1),
+    Composed(np.full, _full),
+    Composed(np.full_like, _full_like),
+    Composed(np.zeros_like, _constant_like(np.zeros)),
+    Composed(np.empty_like, _constant_like(np.zeros)),
+    Composed(np.ones_like, _constant_like(np.ones)),
+    Composed(np.linspace, _linspace),
+    Composed(np.logspace, _logspace),
+    Composed(np.geomspace, _geomspace),
+    Composed(np.arange, _arange),
+    Composed(np.vander, _vander, 1),
+    Composed(np.fromiter, lambda iter, dtype=float, count=-1: _array(iter, dtype)),
+)

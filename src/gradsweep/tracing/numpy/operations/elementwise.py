@@ -1,0 +1,173 @@
+"""Functions of each element: arithmetic, elementary functions, comparisons, choices."""
+
+from typing import Any
+
+import numpy as np
+
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.row import Composed, Native, Row
+
+__all__ = ["ROWS"]
+
+# The same name in NumPy, torch and jax.numpy.
+_SAME = (
+    "exp expm1 exp2 log log1p log2 log10 sqrt square reciprocal negative positive absolute sign "
+    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
+    "floor ceil trunc isnan isinf isfinite signbit sinc deg2rad rad2deg logical_not conj"
+).split()
+
+# By NumPy's name, the name in torch and jax.numpy.
+_UNARY = {
+    "rint": ("torch.round", "jnp.rint"),
+    "fabs": ("torch.abs", "jnp.abs"),
+    "radians": ("torch.deg2rad", "jnp.deg2rad"),
+    "degrees": ("torch.rad2deg", "jnp.rad2deg"),
+    "invert": ("torch.bitwise_not", "jnp.invert"),
+    "cbrt": ("own.cbrt", "jnp.cbrt"),
+}
+
+_BINARY = {
+    **{
+        name: (f"operator.{own}",) * 2
+        for name, own in {
+            "add": "add", "subtract": "sub", "multiply": "mul", "true_divide": "truediv",
+            "remainder": "mod", "power": "pow", "less": "lt", "less_equal": "le",
+            "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
+            "bitwise_and": "and_", "bitwise_or": "or_", "bitwise_xor": "xor",
+        }.items()
+    },
+    **{
+        name: (f"torch.{name}", f"jnp.{name}")
+        for name in (
+            "maximum minimum fmax fmin fmod hypot copysign logaddexp logaddexp2 float_power "
+            "logical_and logical_or logical_xor arctan2"
+        ).split()
+    },
+    "floor_divide": ("own.floor_divide", "jnp.floor_divide"),
+}  # fmt: skip
+
+
+def _clip_in_jax(x: Any, a_min: Any = None, a_max: Any = None, **named: Any) -> Any:
+    named = {"min": a_min, "max": a_max} | named
+    return resolve("jnp.clip")(x, **named)
+
+
+def _round(a: Any, decimals: int = 0) -> Any:
+    scale = 10.0**decimals
+    return np.rint(a) if decimals == 0 else np.rint(a * scale) / scale
+
+
+def _heaviside(x: Any, at_zero: Any) -> Any:
+    step = np.where(x < 0, 0.0, np.where(x > 0, 1.0, at_zero))
+    return np.where(np.isnan(x), np.nan, step)
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    chosen = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist)):
+        chosen = np.where(condition, choice, chosen)
+    return chosen
+
+
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
+    conditions = list(condlist) if isinstance(condlist, list | tuple) else [condlist]
+    functions = list(funclist)
+    if len(functions) == len(conditions) + 1:
+        (*functions, otherwise) = functions
+    else:
+        otherwise = 0.0
+    if len(functions) != len(conditions):
+        raise ValueError("with n condition(s), either n or n+1 functions are expected")
+
+    def value(function: Any) -> Any:
+        return function(x, *args, **kwargs) if callable(function) else function
+
+    if not any(map(np.ndim, conditions)):
+        return _chosen([*zip(conditions, functions)], value, otherwise, x)
+    chosen = value(otherwise)
+    # Of several conditions that hold the last counts, and so it is chosen last.
+    for condition, function in zip(conditions, functions):
+        chosen = np.where(condition, value(function), chosen)
+    return chosen
+
+
+def _chosen(cases: list, value: Any, otherwise: Any, x: Any) -> Any:
+    """Return the value of the last case that holds of one number; only its function counts.
+
+    To choose afterwards, as np.where does, would let the others' NaN into the derivative.
+    """
+    if not cases:
+        return value(otherwise)
+    *before, (condition, function) = cases
+    held = condition.value if isinstance(condition, Array) else condition
+    library = library_of(held)
+    if library is None or library.name == "torch":
+        return value(function) if condition else _chosen(before, value, otherwise, x)
+
+    def branch(result: Any) -> Any:
+        return library.cast(result.value if isinstance(result, Array) else result, x.dtype)
+
+    return Array(
+        resolve("jax.lax.cond")(
+            held,
+            lambda: branch(value(function)),
+            lambda: branch(_chosen(before, value, otherwise, x)),
+        )
+    )
+
+
+def _composed() -> dict[Any, Any]:
+    return {
+        np.round: _round,
+        np.around: _round,
+        np.heaviside: _heaviside,
+        np.select: _select,
+        np.piecewise: _piecewise,
+        np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
+        np.modf: lambda x: (x - np.trunc(x), np.trunc(x)),
+        np.real: lambda val: val if val.dtype.kind != "c" else val.value.real,
+        np.imag: lambda val: np.zeros(val.shape) if val.dtype.kind != "c" else val.value.imag,
+        np.iscomplexobj: lambda x: x.dtype.kind == "c",
+        np.isrealobj: lambda x: x.dtype.kind != "c",
+        np.nan_to_num: _nan_to_num,
+        np.isclose: _isclose,
+        np.allclose: lambda a, b, **options: np.all(_isclose(a, b, **options)),
+    }
+
+
+def _nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    limits = np.finfo(x.dtype)
+    high = limits.max if posinf is None else posinf
+    low = limits.min if neginf is None else neginf
+    found = np.where(np.isnan(x), nan, x)
+    return np.where(x == np.inf, high, np.where(x == -np.inf, low, found))
+
+
+def _isclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    return (np.abs(a - b) <= atol + rtol * np.abs(b)) | (a == b)
+
+
+# Of the functions above, those of two arrays, and those whose lists are cases.
+_N_ARRAYS = {
+    **dict.fromkeys((np.heaviside, np.divmod, np.isclose, np.allclose), 2),
+    np.select: 0,
+}
+
+ROWS: tuple[Row, ...] = (
+    *(Native(getattr(np, name), f"torch.{name}", f"jnp.{name}") for name in _SAME),
+    *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
+    *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
+    Native(np.where, "own.where", "jnp.where", n_arrays=3),
+    Native(np.clip, "own.clip", _clip_in_jax),
+    *(
+        Composed(function, written, _N_ARRAYS.get(function, 1))
+        for function, written in _composed().items()
+    ),
+)

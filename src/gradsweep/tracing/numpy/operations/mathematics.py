@@ -1,0 +1,88 @@
+"""Python's own mathematics: the functions of math, of a traced number."""
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from gradsweep.tracing.numpy.row import Composed, Row
+
+__all__ = ["ROWS"]
+
+# By math's name, the function of NumPy's or of scipy.special's that computes the same.
+_SAME: dict[str, Any] = {
+    **{
+        name: getattr(np, name)
+        for name in (
+            "exp expm1 exp2 log1p log2 log10 sqrt cbrt sin cos tan sinh cosh tanh fabs copysign "
+            "degrees radians fmod isnan isinf isfinite"
+        ).split()
+    },
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "pow": np.power,
+    "erf": scipy.special.erf, "erfc": scipy.special.erfc, "gamma": scipy.special.gamma,
+    "lgamma": scipy.special.gammaln,
+}  # fmt: skip
+
+
+def _log(x: Any, base: Any = None) -> Any:
+    return np.log(x) if base is None else np.log(x) / np.log(base)
+
+
+def _hypot(*coordinates: Any) -> Any:
+    first, *rest = coordinates
+    found = np.abs(first)
+    for coordinate in rest:
+        found = np.hypot(found, coordinate)
+    return found
+
+
+def _dist(p: Any, q: Any) -> Any:
+    return _hypot(*(a - b for a, b in zip(p, q)))
+
+
+def _fsum(seq: Any) -> Any:
+    total: Any = 0.0
+    for value in seq:
+        total = total + value
+    return total
+
+
+def _prod(iterable: Any, *, start: Any = 1) -> Any:
+    for value in iterable:
+        start = start * value
+    return start
+
+
+def _sumprod(p: Any, q: Any) -> Any:
+    return _fsum(a * b for a, b in zip(p, q))
+
+
+def _integer(function: np.ufunc) -> Any:
+    return lambda x: function(x).astype(np.int64)
+
+
+def _rows() -> dict[Any, Any]:
+    found: dict[Any, Any] = {
+        getattr(math, name, None): lambda *values, same=same: same(*values)
+        for name, same in _SAME.items()
+    }
+    found |= {
+        math.log: _log,
+        math.hypot: _hypot,
+        math.dist: _dist,
+        math.fsum: _fsum,
+        math.prod: _prod,
+        getattr(math, "sumprod", None): _sumprod,
+        math.floor: _integer(np.floor),
+        math.ceil: _integer(np.ceil),
+        math.trunc: _integer(np.trunc),
+        math.modf: lambda x: np.modf(x),
+        math.remainder: lambda x, y: x - y * np.rint(x / y),
+    }
+    found.pop(None, None)
+    return found
+
+
+ROWS: tuple[Row, ...] = tuple(Composed(function, written) for function, written in _rows().items())

@@ -1,0 +1,185 @@
+"""Functions that arrange elements: views, as NumPy makes them, and arrays put together."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.memory import Index, Permuted, Reshaped
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View
+
+__all__ = ["ROWS"]
+
+
+def _as_array(value: Any) -> Array:
+    found = Array.apply(np.asarray, (value,), {})
+    return found if isinstance(found, Array) else Array(np.asarray(found))
+
+
+def _reshaped(a: Any, shape: tuple[int, ...]) -> Array:
+    a = _as_array(a)
+    return a.view(Reshaped(shape), a.memory.layout.reshape(shape))
+
+
+def _reshape(a: Any, shape: Any, order: str = "C") -> Array:
+    a = _as_array(a)
+    wanted = a.memory.layout.reshape(shape).shape
+    if order == "F":
+        reversed_ = _permuted(a, tuple(range(a.ndim))[::-1])
+        found = _reshaped(reversed_, wanted[::-1])
+        return _permuted(found, tuple(range(found.ndim))[::-1])
+    return _reshaped(a, wanted)
+
+
+def _ravel(a: Any, order: str = "C") -> Array:
+    a = _as_array(a)
+    found, flags = _reshape(a, (-1,), order), a.memory.layout.flags
+    return found if (flags.f_contiguous if order == "F" else flags.c_contiguous) else found.copy()
+
+
+def _permuted(a: Any, axes: tuple[int, ...]) -> Array:
+    return a.view(Permuted(axes), a.memory.layout.transpose(axes))
+
+
+def _like(function: Any) -> Any:
+    """Return a permutation of axes that does what a function of NumPy's does."""
+
+    def permuted(a: Any, *args: Any, **kwargs: Any) -> Array:
+        a = _as_array(a)
+        model = np.empty((2,) * a.ndim)  # its strides tell its axes
+        moved = function(model, *args, **kwargs)
+        return _permuted(a, tuple(model.strides.index(stride) for stride in moved.strides))
+
+    return permuted
+
+
+def _in_the_shape_of(function: Any) -> Any:
+    """Return a change of shape that does what a function of NumPy's does."""
+
+    def reshaped(a: Any, *args: Any, **kwargs: Any) -> Array:
+        a = _as_array(a)
+        return _reshaped(a, function(np.empty(a.shape, dtype=bool), *args, **kwargs).shape)
+
+    return reshaped
+
+
+def _flip(m: Any, axis: Any = None) -> Array:
+    axes = range(m.ndim) if axis is None else np.atleast_1d(axis) % m.ndim
+    index = tuple(slice(None, None, -1 if i in axes else None) for i in range(m.ndim))
+    return m.view(Index(index), m.memory.layout[index])
+
+
+def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
+    for _ in range(k % 4):
+        m = np.swapaxes(np.flip(m, axes[1]), *axes)
+    return m
+
+
+def _split(function: Any) -> Any:
+    """Return what cuts an array where a function of NumPy's does."""
+
+    def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+        axis = axis % ary.ndim
+        ahead = (slice(None),) * axis
+        pieces = function(np.arange(ary.shape[axis]), indices_or_sections)
+        starts = np.cumsum([0, *(len(piece) for piece in pieces)]).tolist()
+        return [ary[(*ahead, slice(i, j))] for i, j in pairwise(starts)]
+
+    return split
+
+
+def _broadcast_to(array: Any, shape: Any) -> Any:
+    array = _as_array(array)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return np.where(np.ones(shape, dtype=bool), array, array)
+
+
+def _broadcast_arrays(*args: Any) -> tuple:
+    shape = np.broadcast_shapes(*(np.shape(value) for value in args))
+    return tuple(_broadcast_to(value, shape) for value in args)
+
+
+def _at_least(n: int) -> Any:
+    function = (np.atleast_1d, np.atleast_2d)[n - 1]
+
+    def at_least(*arys: Any) -> Any:
+        found = tuple(_in_the_shape_of(function)(a) for a in arys)
+        return found[0] if len(found) == 1 else found
+
+    return at_least
+
+
+def _joined(arrays: Sequence[Any], least: Any, axis: int) -> Any:
+    return np.concatenate([least(_as_array(a)) for a in arrays], axis=axis)
+
+
+def _hstack(tup: Sequence[Any]) -> Any:
+    arrays = [np.atleast_1d(_as_array(a)) for a in tup]
+    return np.concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
+
+
+def _column_stack(tup: Sequence[Any]) -> Any:
+    columns = [np.atleast_1d(_as_array(a)) for a in tup]
+    return np.concatenate([c.reshape(-1, 1) if c.ndim == 1 else c for c in columns], axis=1)
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    arr, values = _as_array(arr), _as_array(values)
+    if axis is None:
+        arr, values, axis = np.ravel(arr), np.ravel(values), 0
+    return np.concatenate([arr, values], axis=axis)
+
+
+def _meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple:
+    n = len(xi)
+    grids: list[Any] = [
+        _as_array(x).reshape(tuple(-1 if j == i else 1 for j in range(n))) for i, x in enumerate(xi)
+    ]
+    if indexing == "xy" and n > 1:
+        grids = [np.swapaxes(grid, 0, 1) for grid in grids]
+    return tuple(grids) if sparse else _broadcast_arrays(*grids)
+
+
+def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
+    a = np.ravel(a) if axis is None else _as_array(a)
+    return a[(*(slice(None),) * ((axis or 0) % a.ndim), _as_array(indices))]
+
+
+def _fill_diagonal(a: Any, val: Any) -> None:
+    rows = np.arange(min(a.shape))
+    a[rows, rows] = val
+
+
+ROWS: tuple[Row, ...] = (
+    View(np.reshape, _reshape),
+    View(np.ravel, _ravel),
+    *(View(f, _like(f)) for f in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis)),
+    *(View(f, _in_the_shape_of(f)) for f in (np.squeeze, np.expand_dims)),
+    View(np.atleast_1d, _at_least(1)),
+    View(np.atleast_2d, _at_least(2)),
+    View(np.flip, _flip, 1),
+    View(np.flipud, lambda m: _flip(m, 0), 1),
+    View(np.fliplr, lambda m: _flip(m, 1), 1),
+    View(np.rot90, _rot90, 1),
+    *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
+    Composed(np.broadcast_to, _broadcast_to),
+    Composed(np.broadcast_arrays, _broadcast_arrays),
+    Composed(np.meshgrid, _meshgrid),
+    Composed(np.take, _take),
+    Composed(np.append, _append),
+    Composed(np.hstack, _hstack),
+    Composed(np.vstack, lambda tup: _joined(tup, np.atleast_2d, 0)),
+    Composed(np.column_stack, _column_stack),
+    Composed(np.fill_diagonal, _fill_diagonal),
+    Composed(np.shape, lambda a: a.shape if isinstance(a, Array) else _as_array(a).shape),
+    Composed(np.ndim, lambda a: _as_array(a).ndim),
+    Composed(np.size, lambda a, axis=None: _as_array(a).size if axis is None else a.shape[axis]),
+    Native(np.stack, "own.stack", "jnp.stack", is_sequence=True),
+    Native(np.concatenate, "own.concatenate", "jnp.concatenate", is_sequence=True),
+    *(
+        Native(getattr(np, name), f"own.{name}", f"jnp.{name}")
+        for name in "roll tile repeat diag diagonal tril triu".split()
+    ),
+)

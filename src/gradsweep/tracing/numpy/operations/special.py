@@ -1,0 +1,149 @@
+"""scipy.special's functions, and the normal distribution of scipy.stats."""
+
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import resolve
+from gradsweep.tracing.numpy.row import Composed, Native, Row
+
+__all__ = ["ROWS"]
+
+# By scipy's name, torch's name; JAX has scipy's.
+_UNARY = {
+    "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "erfcx": "erfcx",
+    "ndtr": "ndtr", "ndtri": "ndtri", "log_ndtr": "log_ndtr",
+    "gammaln": "gammaln", "digamma": "digamma", "psi": "digamma",
+    "expit": "expit", "logit": "logit", "entr": "entr",
+    "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e",
+}  # fmt: skip
+_JAX = {"psi": "digamma"}
+
+_SQRT_2PI = 2.5066282746310002
+
+
+def _gamma(x: Any) -> Any:
+    """Γ by the recurrence from where Stirling's series holds, and by reflection below 1/2."""
+    is_low = x < 0.5
+    z = np.where(is_low, 1.0 - x, x)
+    # Γ(z) = Γ(z + 10) / (z (z + 1) ... (z + 9)), wherever z is not large already.
+    is_small = z < 12.0
+    shifted = np.where(is_small, z + 10.0, z)
+    rising = z
+    for k in range(1, 10):
+        rising = rising * (z + float(k))
+    small = _stirling(np.where(is_small, shifted, 22.0)) / np.where(is_small, rising, 1.0)
+    large = _stirling(np.where(is_small, 22.0, shifted))
+    found = _with_derivative_of(np.exp(scipy.special.gammaln(z)), np.where(is_small, small, large))
+    sine = np.sin(np.pi * np.where(is_low, x, 0.5))
+    return np.where(is_low, np.pi / (sine * found), found)
+
+
+def _with_derivative_of(smooth: Any, exact: Any) -> Any:
+    """Return `exact` with the derivatives of `smooth`, which has fewer digits.
+
+    Those of the series overflow where it does not.
+    """
+    value = (exact - smooth).value
+    in_torch = hasattr(value, "detach")
+    rest = Array(value.detach() if in_torch else resolve("jax.lax.stop_gradient")(value))
+    return np.where(np.isfinite(rest), smooth + rest, smooth)
+
+
+def _stirling(z: Any) -> Any:
+    r = 1.0 / z
+    s = r * r
+    # The series of log Γ: Bernoulli's numbers B_2k / (2k (2k - 1)).
+    series = 1 / 12 + s * (
+        -1 / 360 + s * (1 / 1260 + s * (-1 / 1680 + s * (1 / 1188 - s * (691 / 360360 - s / 156))))
+    )
+    # Two factors, so that the power does not overflow before the result does.
+    half = z ** (0.5 * z - 0.25)
+    return _SQRT_2PI * half * np.exp(-z) * half * np.exp(r * series)
+
+
+def _betaln(a: Any, b: Any) -> Any:
+    ln = scipy.special.gammaln
+    return ln(a) + ln(b) - ln(a + b)
+
+
+def _beta(a: Any, b: Any) -> Any:
+    gamma = scipy.special.gamma
+    return gamma(a) * gamma(b) / gamma(a + b)
+
+
+def _xlog1py(x: Any, y: Any) -> Any:
+    return np.where(np.equal(x, 0.0), 0.0, x * np.log1p(np.where(np.equal(x, 0.0), 0.0, y)))
+
+
+def _rows() -> tuple[Row, ...]:
+    special: Any = scipy.special
+    return (
+        *(
+            Native(getattr(special, name), f"torch.special.{own}", f"jsp.{_JAX.get(name, name)}")
+            for name, own in _UNARY.items()
+            if name != "psi" or special.psi is not special.digamma
+        ),
+        Native(special.xlogy, "torch.special.xlogy", "jsp.xlogy", n_arrays=2),
+        Composed(special.xlog1py, _xlog1py),
+        Native(special.logsumexp, "own.logsumexp", "jsp.logsumexp"),
+        Native(special.softmax, "own.softmax", "jax.nn.softmax"),
+        Native(special.log_softmax, "own.log_softmax", "jax.nn.log_softmax"),
+        Composed(special.gamma, _gamma),
+        Composed(special.betaln, _betaln),
+        Composed(special.beta, _beta),
+        Composed(special.exp10, lambda x: 10.0**x),
+        Composed(special.cbrt, lambda x: np.cbrt(x)),
+    )
+
+
+ROWS: tuple[Row, ...] = _rows()
+
+# The methods of a normal distribution, by its own place and scale.
+_HALF_LOG_2PI = 0.9189385332046727
+
+
+class Normal:
+    """scipy.stats.norm, where an argument is traced."""
+
+    def __init__(self, own: Any):
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        own = getattr(self._own, name)
+        written = _NORMAL.get(name)
+        if written is None:
+            return own
+
+        def method(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+            if not any(isinstance(value, Array) for value in (x, loc, scale)):
+                return own(x, loc, scale)
+            return written(x, loc, scale)
+
+        return method
+
+    def __call__(self, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+        return self._own(loc, scale)
+
+
+def _density(x: Any, loc: Any, scale: Any) -> Any:
+    z = (x - loc) / scale
+    return np.exp(-0.5 * z * z) / (_SQRT_2PI * scale)
+
+
+def _log_density(x: Any, loc: Any, scale: Any) -> Any:
+    z = (x - loc) / scale
+    return -0.5 * z * z - _HALF_LOG_2PI - np.log(scale)
+
+
+_NORMAL = {
+    "cdf": lambda x, loc, scale: scipy.special.ndtr((x - loc) / scale),
+    "sf": lambda x, loc, scale: scipy.special.ndtr((loc - x) / scale),
+    "logcdf": lambda x, loc, scale: scipy.special.log_ndtr((x - loc) / scale),
+    "ppf": lambda q, loc, scale: loc + scale * scipy.special.ndtri(q),
+    "isf": lambda q, loc, scale: loc - scale * scipy.special.ndtri(q),
+    "pdf": _density,
+    "logpdf": _log_density,
+}

@@ -1,0 +1,112 @@
+"""What a function written with NumPy cannot do is said in words, never a silent number."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import gradsweep as gs
+from gradsweep.errors import BranchError, DerivativeError, UntraceableError
+
+pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+FRAMEWORKS = ["torch", "jax"]
+X = np.array([0.3, 0.8, 1.7])
+RATES = np.array([1.0, 2.0, 3.0])
+
+
+def through_scipy(x):
+    return scipy.optimize.brentq(lambda y: y**3 - x, 0.0, 9.0)
+
+
+REFUSED = {
+    "a function without a counterpart": (
+        lambda x: np.linalg.eigvals(np.array([[x, 1.0], [2.0, x]]))[0].real,
+        "np.linalg.eigvals",
+    ),
+    "unwrap": (lambda x: np.unwrap(np.array([x, 9.0]))[1], "np.unwrap"),
+    "ldexp": (lambda x: np.ldexp(x, 2), "np.ldexp"),
+    "math.comb": (lambda x: math.nextafter(x, 2.0), "math.nextafter"),
+    "an option": (lambda x: np.sum(np.array([x, x]), initial_value=3.0), "initial_value"),
+    "arange": (lambda x: np.arange(0.0, x, 0.1).sum(), "length would vary"),
+    "linspace": (lambda x: np.linspace(0.0, 1.0, x).sum(), "fixed integer"),
+    "integers": (lambda x: _written(np.zeros(3, dtype=int), x), "array of integers"),
+    "an outside array": (lambda x: _written(np.asarray(RATES), x), "exists outside"),
+    "a view that is not followed": (lambda x: _diagonal(x), "shares memory"),
+    "scipy": (through_scipy, "traced|NumPy array|Python float"),
+    "polyfit": (lambda x: np.polyfit(np.arange(3.0), np.array([x, 1.0, 2.0]), 1)[0], "np.polyfit"),
+}
+
+
+def _diagonal(x):
+    a = np.ones((2, 2))
+    d = np.diagonal(a)
+    a[0, 0] = x
+    return d.sum()
+
+
+def _written(a, x):
+    a[0] = x
+    return a.sum()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_counterpart_is_an_error_that_names_it(name, framework):
+    f, words = REFUSED[name]
+    with pytest.raises((UntraceableError, DerivativeError, BranchError), match=words):
+        gs.gradient(f, gs.Sweep(x=X), framework=framework)
+    assert RATES.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_number_that_is_written_into_an_array_of_the_users_is_no_constant():
+    outside = np.ones(3)
+    with pytest.raises(DerivativeError, match=r"a Python float .* a\[0\] = x"):
+        gs.gradient(lambda x: _written(outside, np.exp(x)), gs.Sweep(x=X), framework="torch")
+
+
+def test_the_error_names_the_users_line_and_a_near_name():
+    def f(x):
+        return np.nansum(np.array([x, 1.0]))
+
+    with pytest.raises(UntraceableError, match=r"np.nansum .*test_numpy_errors.py:\d+: return np"):
+        gs.gradient(f, gs.Sweep(x=X))
+
+
+def test_an_index_outside_a_table_gives_no_element():
+    def f(x):
+        return np.array([1.0, 2.0])[np.floor(x).astype(int)] * x
+
+    assert np.isnan(gs.value(f, gs.Sweep(x=5.5), framework="jax").f)
+    with pytest.raises(IndexError):
+        gs.value(f, gs.Sweep(x=5.5), framework="torch")
+    with pytest.raises(IndexError):
+        gs.value(lambda x: np.array([x, x])[2], gs.Sweep(x=5.5), framework="jax")
+
+
+def test_a_number_that_python_reads_is_no_constant():
+    with pytest.raises(DerivativeError, match="Python float"):
+        gs.gradient(lambda x: np.exp(x) * float(x), gs.Sweep(x=X), framework="torch")
+    with pytest.raises(BranchError):
+        gs.gradient(lambda x: np.exp(x) * float(x), gs.Sweep(x=X), framework="jax")
+
+
+def test_a_function_that_names_a_framework_is_not_in_the_dialect():
+    import torch
+
+    def f(x):
+        return torch.exp(x) * np.pi + math.exp(1.0)
+
+    np.testing.assert_allclose(gs.gradient(f, gs.Sweep(x=X)).df_dx, np.pi * np.exp(X), rtol=1e-14)
+
+
+def test_without_a_framework_the_error_says_what_to_install(monkeypatch):
+    for name in ("torch", "jax"):
+        monkeypatch.setitem(sys.modules, f"gradsweep.tracing.{name}", None)
+        monkeypatch.delitem(sys.modules, f"gradsweep.tracing.{name}")
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(gs.errors.MissingPackage, match="pip install"):
+        gs.gradient(lambda x: np.exp(x), gs.Sweep(x=X))
