@@ -286,8 +286,7 @@ class _Results:
         """Return the caller's arrays, or None when they are not such as `allocate` gives."""
         arrays = self.given(out)
         for array, (_, _, strides) in zip(arrays or (), self._forms):
-            flags = array.flags
-            if not (flags.writeable and flags.aligned and array.strides == strides):
+            if not (array.flags.behaved and array.strides == strides):
                 return None
         return arrays
 

@@ -115,6 +115,7 @@ def _eigh(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     _require_default(equation, "algorithm")
     params["sort_eigenvalues"]
     _refuse(max(a.shape[-2:]) > LARGEST_ROTATED, a, "eigenvalues")
+    _refuse_complex(b, a, "eigenvalues")
     values, vectors = _of_each(partial(eigen, b, lower=params["lower"]), a)
     return [vectors, values]
 
@@ -125,6 +126,7 @@ def _svd(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     _require_default(equation, "algorithm")
     too_large = smaller > LARGEST_ROTATED or smaller * larger > MOST_REFLECTED
     _refuse(too_large, a, "singular values")
+    _refuse_complex(b, a, "singular values")
     full, with_vectors = equation.params["full_matrices"], equation.params["compute_uv"]
     u, values, vh = _of_each(partial(singular, b, full=full), a)
     return [values, u, vh] if with_vectors else [values]
@@ -134,7 +136,13 @@ def _qr(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     _require_default(equation, "pivoting", False)
     _require_default(equation, "use_magma", False)
     _refuse(a.shape[-2] * a.shape[-1] > MOST_REFLECTED, a, "the QR factors")
+    _refuse_complex(b, a, "the QR factors")
     return _of_each(partial(qr, b, full=equation.params["full_matrices"]), a)
+
+
+def _refuse_complex(b: Builder, a: Variables, what: str) -> None:
+    if any(map(b.is_complex, a.flat)):
+        raise NotAProgram(f"it computes {what} of a complex matrix")
 
 
 def _of_each(core: Callable, a: Variables) -> list[Variables]:
