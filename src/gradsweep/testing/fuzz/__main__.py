@@ -18,7 +18,7 @@ from gradsweep.testing.fuzz.trial import Limits
 
 __all__ = ["main"]
 
-_FRAMEWORKS = ("torch", "jax")
+_FRAMEWORKS = ("torch", "jax", "numpy")
 
 _PROGRESS_SECONDS = 30.0
 
@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run campaigns, one for each framework, and return the exit code."""
     options = _parser().parse_args(words)
     frameworks = [options.framework]
-    if options.framework == "both":
+    if options.framework == "all":
         frameworks = [name for name in _FRAMEWORKS if importlib.util.find_spec(name) is not None]
     try:
         features = {f: chosen(f, options.without, options.only) for f in frameworks}
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--functions", type=int, help="stop after so many of a framework")
     add("--seed", type=int, default=0, help="of the first batch; the next has the next (0)")
     add("--depth", choices=("sampled", "full"), default="sampled", help="what is asked of each")
-    add("--framework", choices=(*_FRAMEWORKS, "both"), default="both")
+    add("--framework", choices=(*_FRAMEWORKS, "all"), default="all")
     add("--without", type=_names, default=(), metavar="A,B", help="leave these features out")
     add("--only", type=_names, metavar="A,B", help="draw statements from these features alone")
     add("--limit", type=float, default=20.0, help="seconds that one derivative may take (20)")

@@ -18,6 +18,7 @@ __all__ = ["Combination", "combinations", "draw_combination"]
 # How often each is drawn. An engine that compiles every function or operation anew is slow.
 _ENGINES = {
     "torch": {"auto": 4, "fused": 4, "reference": 4, "torch": 3, "loop": 3},
+    "numpy": {"auto": 4, "fused": 4, "reference": 4, "loop": 3},
     "jax": {"auto": 4, "fused": 4, "reference": 4, "xla": 2, "loop": 1},
 }
 

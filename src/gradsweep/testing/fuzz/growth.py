@@ -101,7 +101,7 @@ def calls_of_tracing(drawn: DrawnFunction) -> int:
     before = sys.getprofile()
     sys.setprofile(counter)
     try:
-        trace(request.bound, derivative, point, drawn.framework)
+        trace(request.bound, derivative, point, drawn.computed_by)
     finally:
         sys.setprofile(before)
     return counter.n

@@ -46,7 +46,7 @@ def check_programs(
         Derivative("jacobian", request.derivative.wrt, mode="reverse"),
     ):
         try:
-            traced = trace(request.bound, derivative, point, drawn.framework)
+            traced = trace(request.bound, derivative, point, drawn.computed_by)
         except Exception:
             return ""  # a trace that fails is judged where the quantity is asked for
         if traced.program is None:

@@ -118,7 +118,7 @@ class Trial:
                     self.function,
                     drawn.arguments.sweep,
                     *combination.directions,
-                    framework=drawn.framework,
+                    framework=drawn.computed_by,
                     **combination.options,
                 )
         except Late as late:
@@ -172,7 +172,7 @@ def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
         warnings.simplefilter("ignore")
         try:
             with at_most(limits.seconds):
-                ds = jacobian(function, drawn.arguments.sweep, framework=drawn.framework)
+                ds = jacobian(function, drawn.arguments.sweep, framework=drawn.computed_by)
         except Late as late:
             raise kind_of("time")(drawn, combination, f"took {late}") from None
         except Exception:

@@ -1,4 +1,4 @@
-"""The grammars by framework; each imports its framework when it is first asked for."""
+"""The grammars by dialect; each imports its framework when it is first asked for."""
 
 from functools import cache
 
@@ -18,6 +18,10 @@ def dialect_of(framework: str, dtype: str = "float64") -> Dialect:
         from gradsweep.testing.fuzz.drawing.torch.dialect import TorchDialect
 
         return TorchDialect(dtype)
+    if framework == "numpy":
+        from gradsweep.testing.fuzz.drawing.numpy.dialect import NumpyDialect
+
+        return NumpyDialect()
     from gradsweep.testing.fuzz.drawing.jax.dialect import JaxDialect
 
     return JaxDialect()

@@ -27,33 +27,36 @@ class Feature(NamedTuple):
     meaning: str
 
 
+_EVERY = ("torch", "jax", "numpy")
 _BOTH = ("torch", "jax")
 _TORCH = ("torch",)
 _JAX = ("jax",)
+_NUMPY = ("numpy",)
+_TORCH_AND_NUMPY = ("torch", "numpy")
 
 FEATURES: dict[str, Feature] = {
     row.name: row
     for row in (
-        Feature("arithmetic", _BOTH, 14, "the four operations, powers, remainders"),
-        Feature("elementwise", _BOTH, 14, "functions of each element"),
-        Feature("reductions", _BOTH, 8, "sums, products, extrema, norms, orders"),
-        Feature("shapes", _BOTH, 8, "stacked, joined, reshaped, turned"),
-        Feature("indexing", _BOTH, 7, "elements and slices at fixed places"),
-        Feature("where", _BOTH, 5, "a choice by a condition"),
+        Feature("arithmetic", _EVERY, 14, "the four operations, powers, remainders"),
+        Feature("elementwise", _EVERY, 14, "functions of each element"),
+        Feature("reductions", _EVERY, 8, "sums, products, extrema, norms, orders"),
+        Feature("shapes", _EVERY, 8, "stacked, joined, reshaped, turned"),
+        Feature("indexing", _EVERY, 7, "elements and slices at fixed places"),
+        Feature("where", _EVERY, 5, "a choice by a condition"),
         Feature("where_pairs", _BOTH, 2, "two states that a condition exchanges"),
-        Feature("booleans", _BOTH, 2, "truth values and their logic"),
+        Feature("booleans", _EVERY, 2, "truth values and their logic"),
         Feature("integers", _BOTH, 3, "int64 arithmetic on what was a float"),
         Feature("narrow_integers", _BOTH, 3, "integers of 8, 16 and 32 bits, which wrap"),
         Feature("casts", _BOTH, 2, "float32 inside, and back"),
         Feature("complex", _BOTH, 4, "complex numbers between real ends"),
-        Feature("cumulative", _BOTH, 3, "running sums, products, extrema"),
-        Feature("linalg", _BOTH, 4, "small matrices: products, solutions, determinants"),
+        Feature("cumulative", _EVERY, 3, "running sums, products, extrema"),
+        Feature("linalg", _EVERY, 4, "small matrices: products, solutions, determinants"),
         Feature("special", _BOTH, 2, "special functions"),
         Feature("swept_indices", _BOTH, 4, "elements at places that a swept value decides"),
-        Feature("closures", _BOTH, 3, "numbers, arrays and functions from outside"),
-        Feature("containers", _BOTH, 2, "dicts and tuples on the way"),
-        Feature("writes", _TORCH, 10, "tensors of its own, written in place"),
-        Feature("views", _TORCH, 6, "views of them, written through"),
+        Feature("closures", _EVERY, 3, "numbers, arrays and functions from outside"),
+        Feature("containers", _EVERY, 2, "dicts and tuples on the way"),
+        Feature("writes", _TORCH_AND_NUMPY, 10, "tensors of its own, written in place"),
+        Feature("views", _TORCH_AND_NUMPY, 6, "views of them, written through"),
         Feature("complex_views", _TORCH, 2, "complex tensors seen as real ones, written through"),
         Feature("reinterpretation", _TORCH, 1, "the bits of a float seen as an integer"),
         Feature("out", _TORCH, 2, "results written where out= says"),
@@ -62,8 +65,9 @@ FEATURES: dict[str, Feature] = {
         Feature("numbers", _TORCH, 2, "item(), float(), tensors put together from numbers"),
         Feature("numpy", _TORCH, 1, "values that leave torch for NumPy and come back"),
         Feature("networks", _TORCH, 2, "functions of torch.nn.functional"),
-        Feature("branches", _TORCH, 3, "Python's if on a traced value"),
-        Feature("loops", _TORCH, 3, "Python's for, and while on a traced value"),
+        Feature("branches", _TORCH_AND_NUMPY, 3, "Python's if on a traced value"),
+        Feature("loops", _TORCH_AND_NUMPY, 3, "Python's for, and while on a traced value"),
+        Feature("math", _NUMPY, 5, "functions of math, and Python's own, of numbers"),
         Feature("custom_rules", _BOTH, 3, "rules of the user's own, and right"),
         Feature("other_rules", _BOTH, 1, "rules that say something else than calculus"),
         Feature("stop_gradient", _JAX, 2, "values cut off from the graph"),
@@ -77,15 +81,15 @@ FEATURES: dict[str, Feature] = {
         Feature("transformations", _JAX, 2, "jit, vmap, checkpoint and grad within"),
         # Of the arguments and the outputs.
         Feature("special_points", _BOTH, 0, "zeros of both signs, ties, integers"),
-        Feature("arrays", _BOTH, 0, "array arguments"),
+        Feature("arrays", _EVERY, 0, "array arguments"),
         Feature("float32", _BOTH, 0, "arguments in single precision"),
-        Feature("integer_arguments", _BOTH, 0, "fixed and swept integers, swept truth values"),
-        Feature("several_outputs", _BOTH, 0, "dicts and tuples of outputs, array outputs"),
+        Feature("integer_arguments", _EVERY, 0, "fixed and swept integers, swept truth values"),
+        Feature("several_outputs", _EVERY, 0, "dicts and tuples of outputs, array outputs"),
         # Of the requests.
-        Feature("forward", _BOTH, 0, "mode='forward'"),
-        Feature("second_order", _BOTH, 0, "hessian and hvp"),
+        Feature("forward", _EVERY, 0, "mode='forward'"),
+        Feature("second_order", _EVERY, 0, "hessian and hvp"),
         Feature("refusals", _BOTH, 0, "a function that the framework refuses is refused too"),
-        Feature("mpmath", _BOTH, 0, "the Program in fifty digits"),
+        Feature("mpmath", _EVERY, 0, "the Program in fifty digits"),
         Feature("growth", _BOTH, 0, "tracing a body repeated k, 2k and 4k times"),
     )
 }

@@ -57,6 +57,11 @@ class DrawnFunction:
         return "\n".join([*dialect_of(self.framework).imports, "", "import gradsweep as gs"])
 
     @property
+    def computed_by(self) -> str:
+        """The framework that gradsweep computes it by."""
+        return dialect_of(self.framework).computed_by
+
+    @property
     def n_bytes(self) -> int:
         """The width of the narrowest floats in it."""
         if _HALF.search(self.definition):

@@ -36,6 +36,7 @@ class Dialect(Protocol):
     """A framework's grammar, and questions about its values.
 
     Attributes:
+        computed_by: the framework that differentiates what is written in it.
         imports: lines of source.
         rows: statements of one line.
         blocks: by feature, functions that draw statements with bodies; each writes to the scope
@@ -46,6 +47,9 @@ class Dialect(Protocol):
     imports: tuple[str, ...]
     rows: tuple[Row, ...]
     blocks: Mapping[str, tuple[Block, ...]]
+
+    @property
+    def computed_by(self) -> str: ...
 
     def running(self) -> AbstractContextManager:
         """Return the context that source is run in."""

@@ -21,6 +21,10 @@ def make_reference(
         from gradsweep.testing.fuzz.reference.torch import TorchReference
 
         return TorchReference(function, wrt, dtype)
+    if framework == "numpy":
+        from gradsweep.testing.fuzz.reference.numpy import NumpyReference
+
+        return NumpyReference(function, wrt)
     from gradsweep.testing.fuzz.reference.jax import JaxReference
 
     return JaxReference(function, wrt, dtype)

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 class JaxDialect:
     name = "jax"
+    computed_by = "jax"
     imports: tuple[str, ...] = (
         "from functools import partial",
         "",

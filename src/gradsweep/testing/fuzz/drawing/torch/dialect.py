@@ -19,6 +19,7 @@ _LARGEST = 1e4
 
 class TorchDialect:
     name = "torch"
+    computed_by = "torch"
     imports: tuple[str, ...] = ("import math", "", "import numpy as np", "import torch")
     rows: tuple[Row, ...] = (*arrays.ROWS, *types.ROWS, *memory.ROWS)
     blocks: Mapping[str, tuple[Block, ...]] = blocks.BLOCKS

@@ -1,0 +1,1 @@
+"""The grammar of random functions written with NumPy and math."""

@@ -1,0 +1,197 @@
+"""The statements with bodies that random NumPy functions are made of.
+
+Each takes a Scope and Choices, and returns the Statement that it has written, or None.
+"""
+
+from collections.abc import Mapping
+
+from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
+from gradsweep.testing.fuzz.drawing.rows import Type
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+
+__all__ = ["BLOCKS"]
+
+
+def _lines(scope: Scope) -> list[str]:
+    return indented(line for statement in scope.statements for line in statement.lines)
+
+
+def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
+    statement = Statement(feature, tuple(lines))
+    return statement if scope.write(statement, *names) else None
+
+
+def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
+    """Return the lines of one way through a branch, the last of which sets the target."""
+    inner = scope.within()
+    value = grow_value(inner, choices, choices.between(1, 2), like) or start
+    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
+    return [*_lines(inner), f"    {target} = {choices.one_of(ends)}"]
+
+
+def _branch(scope: Scope, choices: Choices) -> Statement | None:
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
+    target = scope.fresh()
+    lines = [f"if {seen.name} {choices.one_of(['>', '<='])} {bound}:"]
+    lines += _way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
+    return _written(scope, "branches", lines, target)
+
+
+def _loop(scope: Scope, choices: Choices) -> Statement | None:
+    """A state that a loop computes again, or that a list keeps step by step."""
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    state, counter = scope.fresh(), scope.fresh("i")
+    fixed = [name for name in scope.counters if not name.startswith("i")]
+    times = choices.one_of(["2", "3", "4", *fixed])
+    inner = scope.within({state: scope.values[start.name], counter: 1}, [counter])
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
+    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"np.sin({value})", value]
+    lines = [
+        f"{state} = {start.name}",
+        f"for {counter} in range({times}):",
+        *_lines(inner),
+        f"    {state} = {choices.one_of(ends)}",
+    ]
+    return _written(scope, "loops", lines, state)
+
+
+def _filled(scope: Scope, choices: Choices) -> Statement | None:
+    """An array that a loop fills, each entry from the one before."""
+    start, other = floating(scope, choices, 0), floating(scope, choices, 0)
+    if start is None or other is None:
+        return None
+    made, counter = scope.fresh(), scope.fresh("i")
+    step = choices.one_of([
+        "{a}[{i}] + 0.1 * {x}",
+        "np.sin({a}[{i}]) * {x}",
+        "{a}[{i}] * (1.0 - 0.2 * {a}[{i}])",
+        "0.5 * {a}[{i}] + math.tanh({x})",
+    ])  # fmt: skip
+    text = step.format(a=made, i=counter, x=other.name)
+    how = choices.one_of(["np.zeros(4)", "np.empty(4)", "np.ones(4)"])
+    return _written(
+        scope,
+        "loops",
+        [
+            f"{made} = {how}",
+            f"{made}[0] = {start.name}",
+            f"for {counter} in range(3):",
+            f"    {made}[{counter} + 1] = {text}",
+        ],
+        made,
+    )
+
+
+def _listed(scope: Scope, choices: Choices) -> Statement | None:
+    """A list that a comprehension makes, as an array."""
+    start = floating(scope, choices, 0)
+    if start is None:
+        return None
+    result, counter = scope.fresh(), scope.fresh("i")
+    entry = choices.one_of([
+        "{x} * ({i} + 1)",
+        "{x} ** {i}",
+        "math.exp(-0.3 * {i}) * {x}",
+        "np.cos({i} * {x})",
+    ])  # fmt: skip
+    text = f"[{entry.format(x=start.name, i=counter)} for {counter} in range(3)]"
+    made = choices.one_of([f"np.array({text})", f"sum({text})", f"np.sum({text})"])
+    return _written(scope, "containers", [f"{result} = {made}"], result)
+
+
+def _function(scope: Scope, choices: Choices) -> Statement | None:
+    """A function within the function, which reads variables around it."""
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    name, parameter = scope.fresh("g"), scope.fresh()
+    inner = scope.within({parameter: scope.values[start.name]})
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or parameter
+    result = scope.fresh()
+    others = [v.name for v in scope.recent if v.type == start.type]
+    return _written(
+        scope,
+        "closures",
+        [
+            f"def {name}({parameter}):",
+            *_lines(inner),
+            f"    return {value} * 1.0",
+            f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})",
+        ],
+        result,
+    )
+
+
+_HELPERS = (
+    "def {g}(u):\n    return math.exp(-0.5 * u * u) / math.sqrt(2.0 * math.pi)",
+    "def {g}(u):\n    w = np.zeros(2)\n    w[0] = u\n    w[1] = np.sin(u)\n    return w.sum()",
+    "def {g}(u, scale=0.5):\n    return np.where(u > 0.4, u * scale, u)",
+    "{g} = lambda u: np.tanh(u) + 0.25 * u",
+    "def {g}(u):\n    if u > 0.3:\n        return u * u\n    return 0.3 * u",
+)
+
+
+def _helper(scope: Scope, choices: Choices) -> Statement | None:
+    """A function that stands above, with NumPy and math of its own."""
+    operand = floating(scope, choices, 0)
+    if operand is None:
+        return None
+    name, result = scope.fresh("g"), scope.fresh()
+    if not scope.define(choices.one_of(_HELPERS).replace("{g}", name)):
+        return None
+    return _written(scope, "closures", [f"{result} = {name}({operand.name})"], result)
+
+
+_CAPTURED = (
+    "np.array([0.5, -1.5, 2.0])",
+    "0.75",
+    "np.array([[1.0, 0.5], [-0.3, 2.0]])",
+    "np.array([2, 0, 1])",
+    "[0.4, 1.1, -0.6]",
+)
+
+
+def _captured(scope: Scope, choices: Choices) -> Statement | None:
+    """A number, an array or a list from outside."""
+    name, result = scope.fresh("W"), scope.fresh()
+    text = choices.one_of(_CAPTURED)
+    if not scope.define(f"{name} = {text}"):
+        return None
+    if text.startswith("np"):
+        scope.capture(name)
+    made = f"np.asarray({name}) * 1.0"
+    return _written(scope, "closures", [f"{result} = {made}"], result)
+
+
+def _container(scope: Scope, choices: Choices) -> Statement | None:
+    """State kept in a dict, replaced entry by entry."""
+    first, second = floating(scope, choices), floating(scope, choices)
+    if first is None or second is None:
+        return None
+    state, result = scope.fresh("d"), scope.fresh()
+    return _written(
+        scope,
+        "containers",
+        [
+            f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
+            f"{state}['p'] = {state}['q'][0] * np.sum({state}['p'])",
+            f"{state}['q'].append({state}['p'])",
+            f"{result} = {state}['q'].pop()",
+        ],
+        result,
+    )
+
+
+BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "branches": (_branch,),
+    "loops": (_loop, _filled),
+    "closures": (_function, _helper, _captured),
+    "containers": (_container, _listed),
+}

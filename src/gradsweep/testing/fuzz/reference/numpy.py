@@ -1,0 +1,209 @@
+"""The derivative of a NumPy function, by differences in long doubles.
+
+NumPy has no derivative of its own. The function is run in numbers of 64 bits of mantissa: central
+differences at steps that halve, extrapolated to step zero (Ridders, Advances in Engineering
+Software 4, 1982). Where the extrapolations do not agree to a part in 1e12, as near a kink, or the
+slopes of both sides do not meet, the derivative is NaN: not settled.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from gradsweep.testing.fuzz.reference.base import At, flat_outputs
+
+__all__ = ["NumpyReference", "in_long_doubles"]
+
+_FIRST_STEP = 2.0**-3
+_N_STEPS = 8
+_LAST_STEP = _FIRST_STEP / 2 ** (_N_STEPS - 1)
+_MOST_APART = 1e-12
+
+# An element of an argument: its name, and the position in the flat array.
+_Place = tuple[str, int]
+
+
+class NumpyReference:
+    def __init__(self, function: Callable[..., Any], wrt: Sequence[str]):
+        self._function = function
+        self._precise = in_long_doubles(function)
+        self._wrt = tuple(wrt)
+
+    def at(self, values: Mapping[str, Any], order: int) -> At:
+        y = self._outputs(self._function, values, np.float64)
+        shapes = {path: output.shape for path, output in y.items()}
+        places = [(name, k) for name in self._wrt for k in range(np.size(values[name]))]
+        J: dict[tuple[str, str], np.ndarray] = {}
+        H: dict[tuple[str, str, str], np.ndarray] = {}
+        if order > 0:
+            columns = {place: self._derivative(values, place) for place in places}
+            for name in self._wrt:
+                rows = [columns[place] for place in places if place[0] == name]
+                for path, part in _by_path(np.stack(rows, -1), shapes):
+                    J[path, name] = part.reshape(*shapes[path], *np.shape(values[name]))
+        if order > 1:
+            entries: dict[tuple, np.ndarray] = {}
+            for i, p in enumerate(places):
+                for q in places[i:]:
+                    found = _limit(partial(self._second, values, p, q))
+                    entries[p, q] = entries[q, p] = found
+            for first in self._wrt:
+                for second in self._wrt:
+                    block = [
+                        entries[p, q]
+                        for p in places
+                        if p[0] == first
+                        for q in places
+                        if q[0] == second
+                    ]
+                    own = (*np.shape(values[first]), *np.shape(values[second]))
+                    for path, part in _by_path(np.stack(block, -1), shapes):
+                        H[path, first, second] = part.reshape(*shapes[path], *own)
+        return At(y, J, H)
+
+    def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
+        return self.at(values, order)
+
+    def forward_at(self, values: Mapping[str, Any], order: int) -> At:
+        raise NotImplementedError("NumPy has no forward mode")
+
+    def _derivative(self, values: Mapping[str, Any], place: _Place) -> np.ndarray:
+        found = _limit(partial(self._first, values, place))
+        # The slopes of both sides differ by h times the second derivative, so that half the step
+        # halves it; at a kink the difference stays.
+        wide, narrow = (
+            np.abs(self._second(values, place, place, h) * h) for h in (_LAST_STEP, _LAST_STEP / 2)
+        )
+        return np.where((narrow > 1e-9) & (narrow > 0.75 * wide), np.longdouble("nan"), found)
+
+    def _first(self, values: Mapping[str, Any], place: _Place, h: float) -> np.ndarray:
+        return (self._moved(values, {place: h}) - self._moved(values, {place: -h})) / (2 * h)
+
+    def _second(self, values: Mapping[str, Any], p: _Place, q: _Place, h: float) -> np.ndarray:
+        if p == q:
+            middle = self._moved(values, {})
+            ends = self._moved(values, {p: h}) + self._moved(values, {p: -h})
+            return (ends - 2 * middle) / (h * h)
+        alike = self._moved(values, {p: h, q: h}) + self._moved(values, {p: -h, q: -h})
+        apart = self._moved(values, {p: h, q: -h}) + self._moved(values, {p: -h, q: h})
+        return (alike - apart) / (4 * h * h)
+
+    def _moved(self, values: Mapping[str, Any], steps: Mapping[_Place, float]) -> np.ndarray:
+        """Return all outputs as one vector, with some elements of the arguments moved."""
+        moved = dict(values)
+        for name in self._wrt:
+            moved[name] = np.array(values[name], np.longdouble)
+        for (name, k), step in steps.items():
+            moved[name].reshape(-1)[k] += step
+        outputs = self._outputs(self._precise, moved, np.longdouble)
+        return np.concatenate([output.reshape(-1) for output in outputs.values()])
+
+    def _outputs(
+        self, function: Callable[..., Any], values: Mapping[str, Any], dtype: type
+    ) -> dict[str, np.ndarray]:
+        arguments = {
+            name: value if isinstance(value, int) else np.array(value)[()]
+            for name, value in values.items()
+        }
+        with np.errstate(all="ignore"):
+            result = function(**arguments)
+        outputs = {}
+        for path, value in flat_outputs(result):
+            array = np.asarray(value)
+            if array.dtype.kind == "c":
+                raise TypeError("a complex output")
+            outputs[path] = array if array.dtype.kind == "b" else array.astype(dtype)
+        return outputs
+
+
+def _by_path(
+    stacked: np.ndarray, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the rows of each output, in double precision."""
+    start = 0
+    for path, shape in shapes.items():
+        n = math.prod(shape)
+        yield path, stacked[start : start + n].astype(np.float64)
+        start += n
+
+
+def _limit(difference: Callable[[float], np.ndarray]) -> np.ndarray:
+    """Extrapolate a difference, even in its step, to step zero; NaN where it does not settle."""
+    with np.errstate(all="ignore"):
+        rows: list[list[np.ndarray]] = []
+        best, least = np.asarray(np.nan), np.asarray(np.inf)
+        for k in range(_N_STEPS):
+            row = [difference(_FIRST_STEP / 2**k)]
+            for m in range(1, k + 1):
+                row.append(row[-1] + (row[-1] - rows[-1][m - 1]) / (4.0**m - 1.0))
+                apart = np.maximum(np.abs(row[m] - row[m - 1]), np.abs(row[m] - rows[-1][m - 1]))
+                best = np.where(apart < least, row[m], best)
+                least = np.where(apart < least, apart, least)
+            rows.append(row)
+        is_settled = least <= _MOST_APART * np.maximum(1.0, np.abs(best))
+        return np.where(is_settled, best, np.longdouble("nan"))
+
+
+def in_long_doubles(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose `np` and `math` make long doubles, and so do its helpers'.
+
+    The helpers are the functions of its own globals; modules are not changed.
+    """
+    assert isinstance(function, FunctionType)
+    scope = function.__globals__
+    precise = {**scope, "np": _LongNumpy(), "math": _LongMath()}
+    for name, value in scope.items():
+        if isinstance(value, FunctionType) and value.__globals__ is scope:
+            precise[name] = _with_globals(value, precise)
+        elif isinstance(value, np.ndarray) and value.dtype == np.float64:
+            precise[name] = value.astype(np.longdouble)
+    return _with_globals(function, precise)
+
+
+def _with_globals(function: FunctionType, scope: dict[str, Any]) -> FunctionType:
+    made = FunctionType(
+        function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _long(value: Any) -> Any:
+    if getattr(value, "dtype", None) == np.float64:
+        return value.astype(np.longdouble)
+    return value
+
+
+class _LongNumpy:
+    """NumPy, whose functions give long doubles where they would give doubles."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(np, name)
+        if isinstance(value, type) or not callable(value) or isinstance(value, np.ufunc):
+            return value
+        return lambda *args, **kwargs: _long(value(*args, **kwargs))
+
+    def array(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return _long(np.array(value, *args, **kwargs))
+
+    def interp(self, x: Any, xp: Any, fp: Any) -> Any:
+        k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
+        xp, fp = (np.asarray(a, np.longdouble) for a in (xp, fp))
+        inside = fp[k] + (x - xp[k]) * (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
+        return np.where(x < xp[0], fp[0], np.where(x > xp[-1], fp[-1], inside))
+
+
+_NUMPY_NAMES = {"atan": "arctan", "atan2": "arctan2", "pow": "power"}
+
+
+class _LongMath:
+    """The functions of `math`, computed by NumPy in long doubles."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("pi", "e", "inf", "nan", "tau"):
+            return getattr(math, name)
+        return getattr(np, _NUMPY_NAMES.get(name, name))

@@ -1,0 +1,114 @@
+"""Random functions written with NumPy: the reference by differences, and planted faults."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gradsweep.testing.fuzz import Campaign, chosen
+from gradsweep.testing.fuzz.drawing.arguments import Arguments, Drawn
+from gradsweep.testing.fuzz.drawing.functions import DrawnFunction
+from gradsweep.testing.fuzz.drawing.scope import Statement
+from gradsweep.testing.fuzz.reference.choice import make_reference
+
+
+def written(lines, result, module=(), **values):
+    """Return a NumPy function as the machine draws it, of arguments swept along i."""
+    arguments = Arguments(
+        tuple(
+            Drawn(name, ("i",) if np.ndim(value) else (), value) for name, value in values.items()
+        )
+    )
+    statements = tuple(Statement("arithmetic", (line,)) for line in lines)
+    return DrawnFunction("numpy", arguments, tuple(module), statements, result, frozenset())
+
+
+def reference_of(drawn, wrt):
+    return make_reference("numpy", drawn.make(), wrt, "float64")
+
+
+def test_differences_give_first_and_second_derivatives_of_closed_forms():
+    drawn = written(
+        ["w = np.zeros(2)", "w[0] = np.exp(-x * y)", "w[1] = helper(x)"],
+        "w[0] * 2.0 + w[1] * y",
+        ("def helper(u):\n    return math.sin(u) ** 2",),
+        x=0.7,
+        y=1.3,
+    )
+    at = reference_of(drawn, ["x", "y"]).at({"x": 0.7, "y": 1.3}, 2)
+    x, y = 0.7, 1.3
+    e = math.exp(-x * y)
+    assert at.y[""] == pytest.approx(2 * e + math.sin(x) ** 2 * y, rel=1e-15)
+    assert at.J["", "x"] == pytest.approx(-2 * y * e + math.sin(2 * x) * y, rel=1e-14)
+    assert at.J["", "y"] == pytest.approx(-2 * x * e + math.sin(x) ** 2, rel=1e-14)
+    assert at.H["", "x", "x"] == pytest.approx(2 * y * y * e + 2 * math.cos(2 * x) * y, rel=1e-12)
+    mixed = -2 * e + 2 * x * y * e + math.sin(2 * x)
+    assert at.H["", "x", "y"] == at.H["", "y", "x"] == pytest.approx(mixed, rel=1e-12)
+
+
+def test_rows_of_an_array_argument_stand_where_they_belong():
+    drawn = written(["p = np.cumsum(w)"], "p * x", x=0.5)
+    values = {"x": 0.5, "w": np.array([0.3, -1.1, 2.0])}
+    drawn_w = Drawn("w", (), values["w"])
+    function = DrawnFunction(
+        "numpy",
+        Arguments((*drawn.arguments.every, drawn_w)),
+        drawn.module,
+        drawn.statements,
+        drawn.result,
+        frozenset(),
+    )
+    at = reference_of(function, ["w", "x"]).at(values, 1)
+    np.testing.assert_allclose(at.J["", "w"], 0.5 * np.tri(3), atol=1e-14)
+    np.testing.assert_allclose(at.J["", "x"], np.cumsum(values["w"]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("text", ["np.abs(x - 0.3)", "np.floor(x + 0.7)", "np.maximum(x, 0.3)"])
+def test_a_derivative_at_a_kink_or_a_step_is_not_settled(text):
+    at = reference_of(written([], text, x=0.3), ["x"]).at({"x": 0.3}, 1)
+    assert np.isnan(at.J["", "x"])
+    smooth = reference_of(written([], text, x=0.45), ["x"]).at({"x": 0.45}, 1)
+    assert smooth.J["", "x"] in (0.0, pytest.approx(1.0, rel=1e-13))
+
+
+def campaign(n, **options):
+    features = chosen("numpy", ("mpmath",))
+    return Campaign("numpy", features, n_functions=n, **{"shrink_seconds": 3.0} | options)
+
+
+@pytest.mark.slow
+def test_nothing_is_found_where_nothing_is_wrong():
+    tried = campaign(40, seed=3)
+    assert list(tried.run()) == []
+    assert tried.counts.n_functions == 40
+    # Most numbers are judged: what differences do not settle is the smaller part.
+    assert tried.counts.excluded.total() < 0.2 * tried.counts.n_points
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_a_sign_changed_in_a_rule_is_found_and_can_be_pasted(monkeypatch, capsys):
+    from gradsweep.tracing.torch.recorder.operation import describe
+    from gradsweep.tracing.torch.recorder.rules import RULES
+
+    right = RULES["cos"]
+    monkeypatch.setitem(RULES, "cos", lambda call, x: -right(call, x))
+    describe.cache_clear()
+    try:
+        (failure,) = campaign(300, seed=5, shrink_seconds=20.0).run()
+        assert failure.wrong.what.startswith("number")
+        exec(compile(failure.wrong.text, "<pasted>", "exec"), {"__name__": "pasted"})
+        assert "Data variables" in capsys.readouterr().out
+    finally:
+        describe.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_minute_of_random_functions_agrees_with_numpy():
+    words = ["--framework", "numpy", "--seconds", "60", "--seed", "2024", "--limit", "60"]
+    command = [sys.executable, "-X", "faulthandler", "-m", "gradsweep.testing.fuzz", *words]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
