@@ -107,8 +107,8 @@ def test_a_sign_changed_in_a_rule_is_found_and_can_be_pasted(monkeypatch, capsys
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_minute_of_random_functions_agrees_with_numpy():
-    words = ["--framework", "numpy", "--seconds", "60", "--seed", "2024", "--limit", "60"]
+def test_random_functions_agree_with_numpy():
+    words = ["--framework", "numpy", "--seconds", "40", "--seed", "2024", "--limit", "60"]
     command = [sys.executable, "-X", "faulthandler", "-m", "gradsweep.testing.fuzz", *words]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
