@@ -5,22 +5,14 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 
 from collections.abc import Mapping
 
+from gradsweep.testing.fuzz.drawing.bodies import fixed_integers, lines_of, write
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
 from gradsweep.testing.fuzz.drawing.jax.custom_rules import OTHER_RULES, RULES
 from gradsweep.testing.fuzz.drawing.rows import Variable
-from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement
 
 __all__ = ["BLOCKS"]
-
-
-def _lines(scope: Scope) -> list[str]:
-    return indented(line for statement in scope.statements for line in statement.lines)
-
-
-def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
-    statement = Statement(feature, tuple(lines))
-    return statement if scope.write(statement, *names) else None
 
 
 def _like(text: str, variable: Variable) -> str:
@@ -33,7 +25,7 @@ def _way(scope: Scope, choices: Choices, like: Variable) -> tuple[str, list[str]
     inner = scope.within({parameter: scope.values[like.name]})
     value = grow_value(inner, choices, choices.between(1, 2), like.type) or parameter
     ends = [f"{value} * 1.0", value, f"jnp.sin({value})", f"{value} * 0.5 + {parameter}"]
-    lines = [f"def {name}({parameter}):", *_lines(inner)]
+    lines = [f"def {name}({parameter}):", *lines_of(inner)]
     return name, [*lines, f"    return {_like(choices.one_of(ends), like)}"]
 
 
@@ -45,7 +37,7 @@ def _cond(scope: Scope, choices: Choices) -> Statement | None:
     result = scope.fresh()
     condition = f"{seen.name} {choices.one_of(['>', '<='])} {choices.one_of(['0.3', '0.0'])}"
     call = f"{result} = jax.lax.cond({condition}, {first}, {second}, {start.name})"
-    return _written(scope, "cond", [*lines, *more, call], result)
+    return write(scope, "cond", [*lines, *more, call], result)
 
 
 def _switch(scope: Scope, choices: Choices) -> Statement | None:
@@ -57,7 +49,7 @@ def _switch(scope: Scope, choices: Choices) -> Statement | None:
     names = ", ".join(name for name, _ in ways)
     index = f"jnp.floor({seen.name} + 0.5).astype(int)"
     call = f"{result} = jax.lax.switch({index}, [{names}], {start.name})"
-    return _written(scope, "cond", [*(line for _, ls in ways for line in ls), call], result)
+    return write(scope, "cond", [*(line for _, ls in ways for line in ls), call], result)
 
 
 def _scan(scope: Scope, choices: Choices) -> Statement | None:
@@ -79,21 +71,17 @@ def _scan(scope: Scope, choices: Choices) -> Statement | None:
     over = (
         rows.name
         if rows is not None
-        else f"None, length={choices.one_of(['2', '3', *_ints(scope)])}"
+        else f"None, length={choices.one_of(['2', '3', *fixed_integers(scope)])}"
     )
     options = choices.one_of(["", ", reverse=True", ", unroll=2"])
     final, ys = scope.fresh(), scope.fresh()
     lines = [
         f"def {name}({state}, {row}):",
-        *_lines(inner),
+        *lines_of(inner),
         f"    return {_like(choices.one_of(ends), start)}, {last.name}",
         f"{final}, {ys} = jax.lax.scan({name}, {start.name}, {over}{options})",
     ]
-    return _written(scope, "scan", lines, final, ys)
-
-
-def _ints(scope: Scope) -> list[str]:
-    return [name for name in scope.counters if not name.startswith("i")]
+    return write(scope, "scan", lines, final, ys)
 
 
 def _fori(scope: Scope, choices: Choices) -> Statement | None:
@@ -105,14 +93,16 @@ def _fori(scope: Scope, choices: Choices) -> Statement | None:
     inner = scope.within(values)
     value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
     ends = [f"{value} * 0.5", f"{value} + 0.1 * {counter}", f"jnp.sin({value})", value]
-    times = choices.one_of(["0, 2", "0, 3", "1, 4", *(f"0, {name}" for name in _ints(scope))])
+    times = choices.one_of(
+        ["0, 2", "0, 3", "1, 4", *(f"0, {name}" for name in fixed_integers(scope))]
+    )
     lines = [
         f"def {name}({counter}, {state}):",
-        *_lines(inner),
+        *lines_of(inner),
         f"    return {_like(choices.one_of(ends), start)}",
         f"{result} = jax.lax.fori_loop({times}, {name}, {start.name})",
     ]
-    return _written(scope, "fori_loop", lines, result)
+    return write(scope, "fori_loop", lines, result)
 
 
 def _map(scope: Scope, choices: Choices) -> Statement | None:
@@ -128,11 +118,11 @@ def _map(scope: Scope, choices: Choices) -> Statement | None:
     value = grow_value(inner, choices, choices.between(1, 2), kind) or row
     lines = [
         f"def {name}({row}):",
-        *_lines(inner),
+        *lines_of(inner),
         f"    return {value} * {row}",
         f"{result} = jax.lax.map({name}, {rows.name})",
     ]
-    return _written(scope, "fori_loop", lines, result)
+    return write(scope, "fori_loop", lines, result)
 
 
 def _while(scope: Scope, choices: Choices) -> Statement | None:
@@ -149,7 +139,7 @@ def _while(scope: Scope, choices: Choices) -> Statement | None:
         f"{result} = jax.lax.while_loop(lambda s: {stop}, {body}, {begin})",
         f"{result} = {result}[{choices.one_of(['1', '0'])}] * {start.name}",
     ]
-    return _written(scope, "while_loop", lines, result)
+    return write(scope, "while_loop", lines, result)
 
 
 def _ref_in_loop(scope: Scope, choices: Choices) -> Statement | None:
@@ -177,7 +167,7 @@ def _ref_in_loop(scope: Scope, choices: Choices) -> Statement | None:
         f"jax.lax.fori_loop(0, {choices.one_of(['2', '3'])}, {name}, None)",
         f"{result} = {choices.one_of([f'{ref}[...]', f'jax.freeze({ref})'])}",
     ]
-    return _written(scope, "refs", lines, result)
+    return write(scope, "refs", lines, result)
 
 
 def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
@@ -189,7 +179,7 @@ def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
     change = choices.one_of(["{u} * 1.1 + 0.1", "jnp.sin({u})", "{u} + 0.5 * {v}", "{u}"])
     changed = change.replace("{u}", first).replace("{v}", second)
     times = choices.one_of([2, 3, 5])
-    return _written(
+    return write(
         scope,
         "where_pairs",
         [
@@ -216,7 +206,7 @@ def _function(scope: Scope, choices: Choices) -> Statement | None:
     others = [v.name for v in scope.recent if v.type == start.type and not v.is_ref]
     how = choices.one_of(["", "@jax.jit", "@jax.checkpoint"])
     call = f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})"
-    return _written(scope, "closures", [*([how] if how else []), *lines, call], result)
+    return write(scope, "closures", [*([how] if how else []), *lines, call], result)
 
 
 _CAPTURED = (
@@ -234,7 +224,7 @@ def _captured(scope: Scope, choices: Choices) -> Statement | None:
     name, result, operand = scope.fresh("W"), scope.fresh(), floating(scope, choices, 0)
     if operand is None or not scope.define(f"{name} = {choices.one_of(_CAPTURED)}"):
         return None
-    return _written(scope, "closures", [f"{result} = {name} * {operand.name}"], result)
+    return write(scope, "closures", [f"{result} = {name} * {operand.name}"], result)
 
 
 def _rule_of(feature: str, rules: tuple) -> Block:
@@ -247,7 +237,7 @@ def _rule_of(feature: str, rules: tuple) -> Block:
         if not scope.define(rule.text(name)):
             return None
         operands = ", ".join([operand.name] * rule.n_operands)
-        return _written(scope, feature, [f"{result} = {name}({operands})"], result)
+        return write(scope, feature, [f"{result} = {name}({operands})"], result)
 
     return block
 

@@ -5,29 +5,18 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 
 from collections.abc import Mapping
 
+from gradsweep.testing.fuzz.drawing.bodies import (
+    fixed_integers,
+    inner_function,
+    lines_of,
+    way,
+    write,
+)
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
-from gradsweep.testing.fuzz.drawing.rows import Type
-from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement
 
 __all__ = ["BLOCKS"]
-
-
-def _lines(scope: Scope) -> list[str]:
-    return indented(line for statement in scope.statements for line in statement.lines)
-
-
-def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
-    statement = Statement(feature, tuple(lines))
-    return statement if scope.write(statement, *names) else None
-
-
-def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
-    """Return the lines of one way through a branch, the last of which sets the target."""
-    inner = scope.within()
-    value = grow_value(inner, choices, choices.between(1, 2), like) or start
-    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
-    return [*_lines(inner), f"    {target} = {choices.one_of(ends)}"]
 
 
 def _branch(scope: Scope, choices: Choices) -> Statement | None:
@@ -37,9 +26,9 @@ def _branch(scope: Scope, choices: Choices) -> Statement | None:
     bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
     target = scope.fresh()
     lines = [f"if {seen.name} {choices.one_of(['>', '<='])} {bound}:"]
-    lines += _way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
-    return _written(scope, "branches", lines, target)
+    lines += way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
+    return write(scope, "branches", lines, target)
 
 
 def _loop(scope: Scope, choices: Choices) -> Statement | None:
@@ -48,18 +37,17 @@ def _loop(scope: Scope, choices: Choices) -> Statement | None:
     if start is None:
         return None
     state, counter = scope.fresh(), scope.fresh("i")
-    fixed = [name for name in scope.counters if not name.startswith("i")]
-    times = choices.one_of(["2", "3", "4", *fixed])
+    times = choices.one_of(["2", "3", "4", *fixed_integers(scope)])
     inner = scope.within({state: scope.values[start.name], counter: 1}, [counter])
     value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
     ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"np.sin({value})", value]
     lines = [
         f"{state} = {start.name}",
         f"for {counter} in range({times}):",
-        *_lines(inner),
+        *lines_of(inner),
         f"    {state} = {choices.one_of(ends)}",
     ]
-    return _written(scope, "loops", lines, state)
+    return write(scope, "loops", lines, state)
 
 
 def _filled(scope: Scope, choices: Choices) -> Statement | None:
@@ -76,7 +64,7 @@ def _filled(scope: Scope, choices: Choices) -> Statement | None:
     ])  # fmt: skip
     text = step.format(a=made, i=counter, x=other.name)
     how = choices.one_of(["np.zeros(4)", "np.empty(4)", "np.ones(4)"])
-    return _written(
+    return write(
         scope,
         "loops",
         [
@@ -103,30 +91,7 @@ def _listed(scope: Scope, choices: Choices) -> Statement | None:
     ])  # fmt: skip
     text = f"[{entry.format(x=start.name, i=counter)} for {counter} in range(3)]"
     made = choices.one_of([f"np.array({text})", f"sum({text})", f"np.sum({text})"])
-    return _written(scope, "containers", [f"{result} = {made}"], result)
-
-
-def _function(scope: Scope, choices: Choices) -> Statement | None:
-    """A function within the function, which reads variables around it."""
-    start = floating(scope, choices)
-    if start is None:
-        return None
-    name, parameter = scope.fresh("g"), scope.fresh()
-    inner = scope.within({parameter: scope.values[start.name]})
-    value = grow_value(inner, choices, choices.between(1, 3), start.type) or parameter
-    result = scope.fresh()
-    others = [v.name for v in scope.recent if v.type == start.type]
-    return _written(
-        scope,
-        "closures",
-        [
-            f"def {name}({parameter}):",
-            *_lines(inner),
-            f"    return {value} * 1.0",
-            f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})",
-        ],
-        result,
-    )
+    return write(scope, "containers", [f"{result} = {made}"], result)
 
 
 _HELPERS = (
@@ -146,7 +111,7 @@ def _helper(scope: Scope, choices: Choices) -> Statement | None:
     name, result = scope.fresh("g"), scope.fresh()
     if not scope.define(choices.one_of(_HELPERS).replace("{g}", name)):
         return None
-    return _written(scope, "closures", [f"{result} = {name}({operand.name})"], result)
+    return write(scope, "closures", [f"{result} = {name}({operand.name})"], result)
 
 
 _CAPTURED = (
@@ -167,7 +132,7 @@ def _captured(scope: Scope, choices: Choices) -> Statement | None:
     if text.startswith("np"):
         scope.capture(name)
     made = f"np.asarray({name}) * 1.0"
-    return _written(scope, "closures", [f"{result} = {made}"], result)
+    return write(scope, "closures", [f"{result} = {made}"], result)
 
 
 def _container(scope: Scope, choices: Choices) -> Statement | None:
@@ -176,7 +141,7 @@ def _container(scope: Scope, choices: Choices) -> Statement | None:
     if first is None or second is None:
         return None
     state, result = scope.fresh("d"), scope.fresh()
-    return _written(
+    return write(
         scope,
         "containers",
         [
@@ -192,6 +157,6 @@ def _container(scope: Scope, choices: Choices) -> Statement | None:
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "branches": (_branch,),
     "loops": (_loop, _filled),
-    "closures": (_function, _helper, _captured),
+    "closures": (inner_function, _helper, _captured),
     "containers": (_container, _listed),
 }

@@ -5,30 +5,20 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 
 from collections.abc import Mapping
 
+from gradsweep.testing.fuzz.drawing.bodies import (
+    fixed_integers,
+    inner_function,
+    lines_of,
+    way,
+    write,
+)
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow, grow_value
 from gradsweep.testing.fuzz.drawing.rows import Type
-from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement, indented
+from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement
 from gradsweep.testing.fuzz.drawing.torch.custom_rules import OTHER_RULES, RULES
 
 __all__ = ["BLOCKS"]
-
-
-def _lines(scope: Scope) -> list[str]:
-    return indented(line for statement in scope.statements for line in statement.lines)
-
-
-def _written(scope: Scope, feature: str, lines: list[str], *names: str) -> Statement | None:
-    statement = Statement(feature, tuple(lines))
-    return statement if scope.write(statement, *names) else None
-
-
-def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
-    """Return the lines of one way through a branch, the last of which sets the target."""
-    inner = scope.within()
-    value = grow_value(inner, choices, choices.between(1, 2), like) or start
-    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
-    return [*_lines(inner), f"    {target} = {choices.one_of(ends)}"]
 
 
 def _branch(scope: Scope, choices: Choices) -> Statement | None:
@@ -39,12 +29,12 @@ def _branch(scope: Scope, choices: Choices) -> Statement | None:
     condition = choices.one_of([">", "<=", "=="])
     target = scope.fresh()
     lines = [f"if {seen.name} {condition} {bound}:"]
-    lines += _way(scope, choices, target, start.name, start.type)
+    lines += way(scope, choices, target, start.name, start.type)
     if choices.rarely(3):
         lines += [f"elif {seen.name} > -0.8:"]
-        lines += _way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
-    return _written(scope, "branches", lines, target)
+        lines += way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
+    return write(scope, "branches", lines, target)
 
 
 def _for(scope: Scope, choices: Choices) -> Statement | None:
@@ -53,7 +43,7 @@ def _for(scope: Scope, choices: Choices) -> Statement | None:
         return None
     state, counter = scope.fresh(), scope.fresh("i")
     body = _body(scope, choices, state, start.name, start.type, counter)
-    return _written(
+    return write(
         scope,
         "loops",
         [f"{state} = {start.name}", f"for {counter} in range({_times(scope, choices)}):", *body],
@@ -62,8 +52,7 @@ def _for(scope: Scope, choices: Choices) -> Statement | None:
 
 
 def _times(scope: Scope, choices: Choices) -> str:
-    fixed = [name for name in scope.counters if not name.startswith("i")]
-    return choices.one_of(["2", "3", "4", *fixed])
+    return choices.one_of(["2", "3", "4", *fixed_integers(scope)])
 
 
 def _body(
@@ -73,7 +62,7 @@ def _body(
     inner = scope.within({state: scope.values[start], counter: 1}, [counter])
     value = grow_value(inner, choices, choices.between(1, 3), like) or state
     ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"torch.sin({value})", value]
-    return [*_lines(inner), f"    {state} = {choices.one_of(ends)}"]
+    return [*lines_of(inner), f"    {state} = {choices.one_of(ends)}"]
 
 
 def _while(scope: Scope, choices: Choices) -> Statement | None:
@@ -82,7 +71,7 @@ def _while(scope: Scope, choices: Choices) -> Statement | None:
         return None
     state, counter = scope.fresh(), scope.fresh("i")
     bound = choices.one_of(["1.5", "3.0", "0.5"])
-    return _written(
+    return write(
         scope,
         "loops",
         [
@@ -103,7 +92,7 @@ def _no_grad(scope: Scope, choices: Choices) -> Statement | None:
     known = {variable.name for variable in scope.variables}
     names = [variable.name for variable in inner.variables if variable.name not in known]
     how = choices.one_of(["with torch.no_grad():", "with torch.set_grad_enabled(False):"])
-    return _written(scope, "no_grad", [how, *_lines(inner)], *names)
+    return write(scope, "no_grad", [how, *lines_of(inner)], *names)
 
 
 def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
@@ -115,7 +104,7 @@ def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
     change = choices.one_of(["{u} * 1.1 + 0.1", "torch.sin({u})", "{u} + 0.5 * {v}", "{u}"])
     changed = change.replace("{u}", first).replace("{v}", second)
     times = choices.one_of([2, 3, 5])
-    return _written(
+    return write(
         scope,
         "where_pairs",
         [
@@ -129,29 +118,6 @@ def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
         ],
         first,
         second,
-    )
-
-
-def _function(scope: Scope, choices: Choices) -> Statement | None:
-    """A function within the function, which reads variables around it."""
-    start = floating(scope, choices)
-    if start is None:
-        return None
-    name, parameter = scope.fresh("g"), scope.fresh()
-    inner = scope.within({parameter: scope.values[start.name]})
-    value = grow_value(inner, choices, choices.between(1, 3), start.type) or parameter
-    result = scope.fresh()
-    others = [v.name for v in scope.recent if v.type == start.type]
-    return _written(
-        scope,
-        "closures",
-        [
-            f"def {name}({parameter}):",
-            *_lines(inner),
-            f"    return {value} * 1.0",
-            f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})",
-        ],
-        result,
     )
 
 
@@ -173,7 +139,7 @@ def _captured(scope: Scope, choices: Choices) -> Statement | None:
     scope.capture(name)
     kind = next(v.type for v in scope.variables if v.name == name)
     text = f"{name} * 1.0" if kind.dtype == "float64" else name
-    return _written(scope, "closures", [f"{result} = {text}"], result)
+    return write(scope, "closures", [f"{result} = {text}"], result)
 
 
 def _container(scope: Scope, choices: Choices) -> Statement | None:
@@ -182,7 +148,7 @@ def _container(scope: Scope, choices: Choices) -> Statement | None:
     if first is None or second is None:
         return None
     state, result = scope.fresh("d"), scope.fresh()
-    return _written(
+    return write(
         scope,
         "containers",
         [
@@ -206,7 +172,7 @@ def _rule_of(feature: str, rules: tuple) -> Block:
             return None
         # The operand is a value of its own, since a rule may write into it.
         operands = ", ".join([f"{operand.name} * 1.0"] * rule.n_operands)
-        return _written(scope, feature, [f"{result} = {name}.apply({operands})"], result)
+        return write(scope, feature, [f"{result} = {name}.apply({operands})"], result)
 
     return block
 
@@ -216,7 +182,7 @@ BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "loops": (_for, _while),
     "no_grad": (_no_grad,),
     "where_pairs": (_where_pair,),
-    "closures": (_function, _captured),
+    "closures": (inner_function, _captured),
     "containers": (_container,),
     "custom_rules": (_rule_of("custom_rules", RULES),),
     "other_rules": (_rule_of("other_rules", OTHER_RULES),),
