@@ -37,6 +37,8 @@ def check_programs(
     except GradsweepError:
         return ""
     where = drawn.arguments.points()[0]
+    if any(isinstance(value, str) for value in drawn.arguments.at(where).values()):
+        return ""  # there is a Program for each word
     point = {
         key: np.asarray(leaf.at({dim: where[dim] for dim in leaf.dims}))
         for key, leaf in request.leaves.items()

@@ -13,9 +13,13 @@ import numpy as np
 from gradsweep.request.sweep import Sweep
 from gradsweep.testing.fuzz.drawing.choices import Choices
 
-__all__ = ["Arguments", "Drawn", "draw_arguments"]
+__all__ = ["CATEGORY", "WORDS", "Arguments", "Drawn", "draw_arguments"]
 
 _NAMES = ("x", "y", "z")
+
+# The argument that may be a category, and its words.
+CATEGORY = "kind"
+WORDS = ("call", "put", "both")
 
 # Values where frameworks choose a derivative, and where signs and ties show.
 _SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.0)
@@ -27,7 +31,7 @@ class Drawn:
 
     Attributes:
         values: of shape (lengths of the dims, own shape); a Python integer where it is fixed and
-            passed as it is.
+            passed as it is; words where it is a category.
         is_differentiated: whether derivatives are taken with respect to it.
     """
 
@@ -45,6 +49,8 @@ class Drawn:
         if isinstance(self.values, int):
             return self.values
         value = np.asarray(self.values)[tuple(where[dim] for dim in self.dims)]
+        if value.dtype.kind == "U":
+            return str(value)
         # Swept integers become floats.
         return np.asarray(value, np.float64) if value.dtype.kind == "i" and self.dims else value
 
@@ -61,7 +67,7 @@ class Drawn:
         if isinstance(self.values, int):
             return repr(self.values)
         array = np.asarray(self.values)
-        if array.dtype == np.float64:
+        if array.dtype == np.float64 or array.dtype.kind == "U":
             written = repr(array.tolist())
             if array.ndim > len(self.dims) or not self.dims:
                 written = f"np.array({written})" if array.ndim else written
@@ -151,6 +157,8 @@ def draw_arguments(choices: Choices, features: frozenset[str]) -> Arguments:
         arguments.append(_array(choices, n_points, precision, n_special))
     if "integer_arguments" in features and choices.rarely(4):
         arguments.append(_other(choices, n_points))
+    if "categories" in features and choices.rarely(6):
+        arguments.append(_category(choices, n_points))
     return Arguments(tuple(arguments))
 
 
@@ -185,3 +193,11 @@ def _other(choices: Choices, n_points: int) -> Drawn:
         case _:
             truth = [choices.between(0, 1) == 1 for _ in range(n_points)]
             return Drawn("s", ("i",), np.array(truth), is_differentiated=False)
+
+
+def _category(choices: Choices, n_points: int) -> Drawn:
+    """Draw words, along the first dim or along one of their own."""
+    if choices.rarely(2):
+        return Drawn(CATEGORY, ("k",), np.array(WORDS), is_differentiated=False)
+    words = [choices.one_of(WORDS) for _ in range(n_points)]
+    return Drawn(CATEGORY, ("i",), np.array(words), is_differentiated=False)

@@ -3,12 +3,13 @@
 A Scope and Choices enter; lines, or the Statement that was written, leave.
 """
 
+from gradsweep.testing.fuzz.drawing.arguments import CATEGORY, WORDS
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
 from gradsweep.testing.fuzz.drawing.rows import Type
 from gradsweep.testing.fuzz.drawing.scope import Scope, Statement, indented
 
-__all__ = ["fixed_integers", "inner_function", "lines_of", "way", "write"]
+__all__ = ["by_category", "fixed_integers", "inner_function", "lines_of", "way", "write"]
 
 
 def lines_of(scope: Scope) -> list[str]:
@@ -28,6 +29,21 @@ def way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> 
     value = grow_value(inner, choices, choices.between(1, 2), like) or start
     ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
     return [*lines_of(inner), f"    {target} = {choices.one_of(ends)}"]
+
+
+def by_category(scope: Scope, choices: Choices) -> Statement | None:
+    """A branch by the word that an argument is."""
+    start = floating(scope, choices)
+    if CATEGORY not in scope.values or start is None:
+        return None
+    target = scope.fresh()
+    first, second = choices.distinct(WORDS, 2)
+    lines = [f"if {CATEGORY} == {first!r}:", *way(scope, choices, target, start.name, start.type)]
+    if choices.rarely(2):
+        lines += [f"elif {CATEGORY} == {second!r}:"]
+        lines += way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
+    return write(scope, "categories", lines, target)
 
 
 def inner_function(scope: Scope, choices: Choices) -> Statement | None:

@@ -197,15 +197,18 @@ def _with_scope(
     exec("\n".join(dialect.imports), values)
     first = arguments.at(arguments.points()[0])
     counters = {name: value for name, value in first.items() if isinstance(value, int)}
+    words = {name: value for name, value in first.items() if isinstance(value, str)}
 
     def with_arrays(arrays: dict[str, Any]) -> T:
-        scope = Scope(dialect, features, {**values, **counters, **arrays}, counters=[*counters])
+        given = {**values, **counters, **words, **arrays}
+        scope = Scope(dialect, features, given, counters=[*counters])
         for name in arrays:
             scope.capture(name)
         return draw(scope)
 
+    fixed = counters.keys() | words.keys()
     return dialect.drawing(
-        with_arrays, {name: value for name, value in first.items() if name not in counters}
+        with_arrays, {name: value for name, value in first.items() if name not in fixed}
     )
 
 

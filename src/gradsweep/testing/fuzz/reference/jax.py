@@ -24,7 +24,7 @@ class JaxReference:
         self._function = function
         self._wrt = tuple(wrt)
         self._dtype = jnp.dtype(dtype)
-        self._compiled: dict[tuple[str, int], Callable] = {}
+        self._compiled: dict[tuple, Callable] = {}
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
         return self._reverse(values, order, compiled=True)
@@ -46,15 +46,16 @@ class JaxReference:
             return self._evaluate("forward", values, order, compiled=True)
 
     def _evaluate(self, mode: str, values: Mapping[str, Any], order: int, compiled: bool) -> At:
-        fixed = {name: value for name, value in values.items() if isinstance(value, int)}
+        fixed = {name: value for name, value in values.items() if isinstance(value, int | str)}
         arrays = {name: jnp.asarray(v) for name, v in values.items() if name not in fixed}
         if compiled:
-            if (mode, order) not in self._compiled:
-                self._compiled[mode, order] = jax.jit(self._derivative(mode, order, fixed))
-            return _at(*self._compiled[mode, order](arrays))
+            key = (mode, order, *fixed.items())
+            if key not in self._compiled:
+                self._compiled[key] = jax.jit(self._derivative(mode, order, fixed))
+            return _at(*self._compiled[key](arrays))
         return _at(*self._derivative(mode, order, fixed)(arrays))
 
-    def _derivative(self, mode: str, order: int, fixed: Mapping[str, int]) -> Callable:
+    def _derivative(self, mode: str, order: int, fixed: Mapping[str, Any]) -> Callable:
         def outputs(x: dict, others: dict) -> dict[str, jax.Array]:
             called = {**fixed, **others, **x}
             return dict(flat_outputs(self._function(**called)))

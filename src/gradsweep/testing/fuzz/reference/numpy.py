@@ -106,7 +106,7 @@ class NumpyReference:
         self, function: Callable[..., Any], values: Mapping[str, Any], dtype: type
     ) -> dict[str, np.ndarray]:
         arguments = {
-            name: value if isinstance(value, int) else np.array(value)[()]
+            name: value if isinstance(value, int | str) else np.array(value)[()]
             for name, value in values.items()
         }
         with np.errstate(all="ignore"):

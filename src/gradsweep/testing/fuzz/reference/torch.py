@@ -90,7 +90,7 @@ class TorchReference:
     def _arguments(self, values: Mapping[str, Any], differentiated: bool) -> dict[str, Any]:
         arguments = {}
         for name, value in values.items():
-            if isinstance(value, int):
+            if isinstance(value, int | str):
                 arguments[name] = value
                 continue
             tensor = torch.tensor(np.asarray(value))

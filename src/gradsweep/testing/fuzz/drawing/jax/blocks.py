@@ -5,7 +5,7 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 
 from collections.abc import Mapping
 
-from gradsweep.testing.fuzz.drawing.bodies import fixed_integers, lines_of, write
+from gradsweep.testing.fuzz.drawing.bodies import by_category, fixed_integers, lines_of, write
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
 from gradsweep.testing.fuzz.drawing.jax.custom_rules import OTHER_RULES, RULES
@@ -243,6 +243,7 @@ def _rule_of(feature: str, rules: tuple) -> Block:
 
 
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "categories": (by_category,),
     "cond": (_cond, _switch),
     "scan": (_scan,),
     "fori_loop": (_fori, _map),

@@ -6,6 +6,7 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 from collections.abc import Mapping
 
 from gradsweep.testing.fuzz.drawing.bodies import (
+    by_category,
     fixed_integers,
     inner_function,
     lines_of,
@@ -155,6 +156,7 @@ def _container(scope: Scope, choices: Choices) -> Statement | None:
 
 
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "categories": (by_category,),
     "branches": (_branch,),
     "loops": (_loop, _filled),
     "closures": (inner_function, _helper, _captured),

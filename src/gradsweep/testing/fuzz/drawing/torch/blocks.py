@@ -6,6 +6,7 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 from collections.abc import Mapping
 
 from gradsweep.testing.fuzz.drawing.bodies import (
+    by_category,
     fixed_integers,
     inner_function,
     lines_of,
@@ -178,6 +179,7 @@ def _rule_of(feature: str, rules: tuple) -> Block:
 
 
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
+    "categories": (by_category,),
     "branches": (_branch,),
     "loops": (_for, _while),
     "no_grad": (_no_grad,),
