@@ -94,26 +94,31 @@ def test_a_table_of_entries_of_all_kinds_is_looked_up(engine):
     np.testing.assert_array_equal(found, rows[nearest, np.arange(N_POINTS)])
 
 
+def n_lines(kind: str, n: int) -> int:
+    """Return how long the machine code of one lookup is, in a table of n entries."""
+    b, entries, leaf = Builder(), RNG.normal(size=n), {}
+    table = [b.constant(entry, "float64") for entry in entries]
+    if kind != "constants":
+        table = [b.input("table", k, "float64") for k in range(n)]
+        leaf = {"table": (("i",), np.ones((5, n))) if kind == "each" else ((), entries)}
+    if kind == "mixed":
+        table[1] = b.constant(0.5, "float64")
+    program = lookup(b, table)
+    leaves = leaves_of(place=(("i",), np.arange(5.0)), **leaf)
+    isa = Isa("", "", 32)
+    schedule = make_schedule(make_job(program, leaves, ("i",)), ("i",))
+    return write_module(schedule, find_lanes(program, isa), isa).ir.count("\n")
+
+
 @pytest.mark.parametrize("kind", ["constants", "same", "each"])
 def test_machine_code_is_no_longer_for_a_longer_table(kind):
     """Else a lookup would be a comparison for every entry."""
+    assert n_lines(kind, 400) == n_lines(kind, 40)
 
-    def n_lines(n: int) -> int:
-        b = Builder()
-        entries = RNG.normal(size=n)
-        if kind == "constants":
-            table, leaf = [b.constant(entry, "float64") for entry in entries], {}
-        else:
-            table = [b.input("table", k, "float64") for k in range(n)]
-            values = ((), entries) if kind == "same" else (("i",), np.ones((5, n)))
-            leaf = {"table": values}
-        program = lookup(b, table)
-        leaves = leaves_of(place=(("i",), np.arange(5.0)), **leaf)
-        isa = Isa("", "", 32)
-        schedule = make_schedule(make_job(program, leaves, ("i",)), ("i",))
-        return write_module(schedule, find_lanes(program, isa), isa).ir.count("\n")
 
-    assert n_lines(400) == n_lines(40)
+def test_machine_code_grows_where_the_entries_are_not_in_one_place():
+    """The control: these are compared one by one."""
+    assert n_lines("mixed", 400) > n_lines("mixed", 40) + 700
 
 
 def test_a_lookup_becomes_selects_where_few_entries_differ():
