@@ -44,7 +44,7 @@ class NumpyReference:
             for name in self._wrt:
                 rows = [columns[place] for place in places if place[0] == name]
                 for path, part in _by_path(np.stack(rows, -1), shapes):
-                    J[path, name] = part.reshape(*shapes[path], *np.shape(values[name]))
+                    J[path, name] = part.reshape((*shapes[path], *np.shape(values[name])))
         if order > 1:
             entries: dict[tuple, np.ndarray] = {}
             for i, p in enumerate(places):
@@ -62,7 +62,7 @@ class NumpyReference:
                     ]
                     own = (*np.shape(values[first]), *np.shape(values[second]))
                     for path, part in _by_path(np.stack(block, -1), shapes):
-                        H[path, first, second] = part.reshape(*shapes[path], *own)
+                        H[path, first, second] = part.reshape((*shapes[path], *own))
         return At(y, J, H)
 
     def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
