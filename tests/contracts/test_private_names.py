@@ -32,7 +32,7 @@ KNOWN = {
     "what a run that was taken over still appends, past the check that tells it": "_ledger",
     "when another process started, as /proc has it": "_started",
     "how much a tree of states holds": "_waiting",
-    "none of the library's here: the end of an example's name": "_jax",
+    "none of the library's here: the end of a variable's name": "_jax _real",
 }
 
 

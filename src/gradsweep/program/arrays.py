@@ -35,6 +35,9 @@ Variables = np.ndarray  # of int64
 # A larger matrix product takes long to write out, and a framework's own is better.
 _LARGEST_PRODUCT = 2**14
 
+# Up to so many multiplications, those by a constant zero are looked for.
+_MOST_LOOKED_AT = 2**18
+
 
 def elementwise(builder: Builder, name: str, *operands: Variables) -> Variables:
     """Apply a primitive to every element of operands that broadcast against each other."""
@@ -135,6 +138,7 @@ def lookup(builder: Builder, places: Variables, table: Variables) -> Variables:
 def matmul(builder: Builder, a: Variables, b: Variables) -> Variables:
     """Multiply matrices (m, k) and (k, n). A constant zero contributes no term."""
     (m, k), (_, n) = a.shape, b.shape
+    _refuse_large(builder, a[None], b[None])
     result = np.empty((m, n), dtype=np.int64)
     if result.size == 0:
         return result
@@ -191,7 +195,7 @@ def count_products(builder: Builder, a: Variables, b: Variables) -> int:
 
 def _refuse_large(builder: Builder, a: Variables, b: Variables) -> None:
     n_products = b.size * a.shape[1]
-    if n_products > _LARGEST_PRODUCT:
+    if _LARGEST_PRODUCT < n_products <= _MOST_LOOKED_AT:
         n_products = count_products(builder, a, b)
     if n_products > _LARGEST_PRODUCT:
         raise NotAProgram(f"it contains a matrix product of {n_products:,} multiplications")

@@ -28,6 +28,11 @@ def emit_complex(b: Equations, name: str, operands: Sequence[int]) -> int:
     if name == "select":
         condition, *cases = operands
         return _variable(b, arithmetic.select(Real(b, condition), *_numbers(b, cases)))
+    if name == "lookup":
+        place, *entries = operands
+        numbers = _numbers(b, entries)
+        parts = ([z.re.variable for z in numbers], [z.im.variable for z in numbers])
+        return b.pair(*(b.emit("lookup", place, *column) for column in parts))
     if function is None:
         raise NotAProgram(f"it computes {name} of complex numbers")
     return _variable(b, function(*_numbers(b, operands)))
