@@ -66,10 +66,10 @@ def _column_by_column(
 
 
 def cholesky(b: Builder, a: Variables) -> tuple[Variables, int]:
-    """Return L with A = L L', column by column, and whether A is positive definite.
+    """Return L with A = L L*, column by column, and whether A is positive definite.
 
     Args:
-        a: (n, n); its upper triangle is not read.
+        a: (n, n), symmetric or Hermitian; its upper triangle is not read.
     """
     n, dtype = len(a), b.dtype(int(a.flat[0]))
     rows: list[list[int]] = zeros(b, a.shape, dtype).tolist()
@@ -78,11 +78,16 @@ def cholesky(b: Builder, a: Variables) -> tuple[Variables, int]:
         for i in range(j, n):
             entry = int(a[i, j])
             for k in range(j):
-                entry = b.emit("sub", entry, b.emit("mul", rows[i][k], rows[j][k]))
+                entry = b.emit("sub", entry, _times_conjugate(b, rows[i][k], rows[j][k]))
             if i == j:
-                is_positive = b.emit("gt", entry, b.constant(0, dtype))
+                square, *_ = b.parts(entry)  # a Hermitian matrix has a real diagonal
+                is_positive = b.emit("gt", square, b.constant(0, b.dtype(square)))
                 is_definite = b.emit("and", is_definite, is_positive)
-                rows[i][j] = b.emit("sqrt", entry)
+                rows[i][j] = b.cast(b.emit("sqrt", square), dtype)
             else:
                 rows[i][j] = b.emit("div", entry, rows[j][j])
     return np.array(rows, dtype=np.int64), is_definite
+
+
+def _times_conjugate(b: Builder, x: int, y: int) -> int:
+    return b.emit("mul", x, b.emit("conj", y) if b.is_complex(y) else y)
