@@ -166,7 +166,9 @@ def test_a_jacobian_without_a_program_takes_the_mode_that_can_be_mapped():
 
     def sampled(x):
         grid = torch.stack([x * 0.1, x * 0.05]).view(1, 1, 1, 2)
-        return torch.nn.functional.grid_sample(image, grid, mode="bicubic", align_corners=True).sum()
+        return torch.nn.functional.grid_sample(
+            image, grid, mode="bicubic", align_corners=True
+        ).sum()
 
     points = torch.tensor(POINTS, requires_grad=True)
     expected = [torch.autograd.grad(sampled(x), points)[0].sum() for x in points]

@@ -58,6 +58,27 @@ def _operators(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
     return forward, reflected, in_place
 
 
+def _powers() -> tuple[Callable, Callable, Callable]:
+    """Return the methods of `**`: an integer to a traced integer is a float, as of Python's.
+
+    10 ** n is 0.01 where n is -2, and what n is differs from point to point.
+    """
+    forward, reflected, in_place = _operators(np.power)
+
+    def is_traced_integer(value: Any) -> bool:
+        return isinstance(value, Array) and value.is_traced and value.dtype.kind in "iu"
+
+    def power(self: "Array", other: Any) -> Any:
+        is_whole = self.dtype.kind in "iu" and is_traced_integer(other)
+        return forward(self.astype(float) if is_whole else self, other)
+
+    def of_other(self: "Array", other: Any) -> Any:
+        is_whole = type(other) is int and is_traced_integer(self)
+        return reflected(self, float(other) if is_whole else other)
+
+    return power, of_other, in_place
+
+
 def _compared(ufunc: np.ufunc) -> Callable:
     def method(self: "Array", other: Any) -> Any:
         return _call(ufunc, self, other) if _is_operand(other) else NotImplemented
@@ -183,7 +204,7 @@ class Array:
     __truediv__, __rtruediv__, __itruediv__ = _operators(np.true_divide)
     __floordiv__, __rfloordiv__, __ifloordiv__ = _operators(np.floor_divide)
     __mod__, __rmod__, __imod__ = _operators(np.remainder)
-    __pow__, __rpow__, __ipow__ = _operators(np.power)
+    __pow__, __rpow__, __ipow__ = _powers()
     __matmul__, __rmatmul__, __imatmul__ = _operators(np.matmul)
     __and__, __rand__, __iand__ = _operators(np.bitwise_and)
     __or__, __ror__, __ior__ = _operators(np.bitwise_or)

@@ -95,6 +95,8 @@ def library_in(value: Any) -> Library | None:
 def _own(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     """Call NumPy's own function, where nothing is traced; its arrays become Arrays."""
     plain = [unwrapped(value) for value in args]
+    # What lies in memory by chance would differ from one trace to the next.
+    function = np.zeros if function is np.empty else function
     result = function(*plain, **{name: unwrapped(value) for name, value in kwargs.items()})
     out = kwargs.get("out")
     out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
@@ -102,7 +104,7 @@ def _own(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
 
 
 def _held(result: Any, given: tuple) -> Any:
-    if isinstance(result, np.ndarray) and result.ndim and result.dtype != object:
+    if isinstance(result, np.ndarray) and result.dtype != object:
         # NumPy has made a view that is none here: a write into either would not reach the other.
         held = Whole(result)
         for one in given:

@@ -4,14 +4,16 @@ A bound function enters. One leaves that wraps the framework's arrays that it is
 the function's code on them, and unwraps what it returns.
 """
 
-from collections.abc import Callable
+import dis
+import types
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.framework import names_numpy
+from gradsweep.request.framework import frameworks_named, names_numpy
 from gradsweep.request.function import BoundFunction
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.code import Code
@@ -21,10 +23,33 @@ __all__ = ["in_dialect"]
 
 
 def in_dialect(bound: BoundFunction) -> BoundFunction:
-    """Return a function that frameworks can trace, where it is written with NumPy or math."""
-    if bound.call is not bound.function or not names_numpy(bound.function):
+    """Return a function that frameworks can trace, where it is written with NumPy or math.
+
+    Or with operators alone, some of them in place: after `y = x; y += 1` of numbers x is what it
+    was, and a framework's tensor would have been written into.
+    """
+    if bound.call is not bound.function:
         return bound
-    return replace(bound, call=_InDialect(bound.function))
+    if names_numpy(bound.function) or _works_in_place(bound):
+        return replace(bound, call=_InDialect(bound.function))
+    return bound
+
+
+def _works_in_place(bound: BoundFunction) -> bool:
+    """Tell whether a function of operators alone has one in place, such as `+=`."""
+    code = getattr(bound.function, "__code__", None)
+    if code is None or frameworks_named(bound.function):
+        return False
+    if any(argument.origin for argument in bound.arguments):
+        return False  # it gets tensors or JAX's arrays, and may ask them for what is theirs alone
+    return any(step.opname == "BINARY_OP" and step.argrepr.endswith("=") for step in _steps(code))
+
+
+def _steps(code: types.CodeType) -> Iterator[dis.Instruction]:
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _steps(constant)
 
 
 class _InDialect:

@@ -147,6 +147,11 @@ def write(memory: Memory, index: Any, new: Any) -> None:
     if library_of(root.value) is None:
         root.replace(library.asarray(root.value))
     kind = library.dtype(root.value).kind
+    if kind in "biuf" and library.dtype(library.asarray(new)).kind == "c":
+        raise UntraceableError(
+            f"the function writes a complex number into an array of real ones, at {user_line()}.\n"
+            f"Make the array of complex numbers: np.zeros(3, dtype=complex)."
+        )
     if kind in "biu" and library.dtype(library.asarray(new)).kind in "fc":
         raise UntraceableError(
             f"the function writes a floating number into an array of integers, at {user_line()}: "

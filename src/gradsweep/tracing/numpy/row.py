@@ -42,7 +42,7 @@ def _as_array(value: Any) -> Any:
 
 
 def _wrapped(result: Any) -> Any:
-    if library_of(result) is not None or (isinstance(result, np.ndarray) and result.ndim):
+    if library_of(result) is not None or isinstance(result, np.ndarray):
         return Array(result)
     if isinstance(result, list | tuple):
         return tuple(map(_wrapped, result))

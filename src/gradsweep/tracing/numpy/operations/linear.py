@@ -32,6 +32,8 @@ def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def _kron(a: Any, b: Any) -> Any:
+    if np.ndim(a) == np.ndim(b) == 1:
+        return np.outer(a, b).reshape(-1)
     (n, m), (p, q) = np.shape(a), np.shape(b)
     return np.multiply(a[:, None, :, None], b[None, :, None, :]).reshape(n * p, m * q)
 

@@ -203,7 +203,20 @@ def put(
                 cell[at].equals(number), target.of(written[number]), entry, adds
             ).variables
     result = np.moveaxis(written.reshape(cells.shape), range(len(axes)), axes)
-    return target.of(np.ascontiguousarray(result))
+    return _if_inside(cell, len(written), target.of(np.ascontiguousarray(result)))
+
+
+def _if_inside(place: Expression, n: int, result: Expression) -> Expression:
+    """Return what was written, and what stands for nothing where a place is outside the array.
+
+    Else a derivative would be 0 there, whose function is NaN or an error.
+    """
+    if not place.variables.size:
+        return result
+    is_inside = ((place >= 0) & (place < n)).reduce("and", [*range(len(place.shape))])
+    everywhere = is_inside.of(np.broadcast_to(is_inside.variables, result.shape))
+    nothing = result * math.nan if result.is_complex else _nothing(result.dtype)
+    return where(everywhere, result, nothing)
 
 
 def _written(is_meant: Expression, old: Expression, entry: Expression, adds: bool) -> Expression:
@@ -275,7 +288,7 @@ def _scatter_traced(
             cell = (*at[:dim], place, *at[dim + 1 :])
             old = target.of(np.asarray(result[cell]))
             result[cell] = int(_written(meant.equals(place), old, entry, adds).variables)
-    return target.of(result)
+    return _if_inside(index, n, target.of(result))
 
 
 def _searchsorted(call, sequence, values, *, right=False, **options) -> Expression:
