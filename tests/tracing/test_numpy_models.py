@@ -13,6 +13,8 @@ from scipy.stats import norm
 
 import gradsweep as gs
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch")
 pytest.importorskip("jax")
 
