@@ -177,7 +177,7 @@ def _index_put(call, x, indices, values, accumulate=False, unsafe=False) -> Expr
             return where(mask.of(column), single, target)
     meant = _cells(call, target.shape, indices)
     if meant is not None:
-        return put(target, *meant, source, accumulate)
+        return _put_inside(target, *meant, source, accumulate)
     known = [None if i is None else call.known(i) for i in indices]
     if not accumulate:
         moved = torch.ops.aten.index_put.default(numbered(target), known, numbered(source))
@@ -188,7 +188,10 @@ def _index_put(call, x, indices, values, accumulate=False, unsafe=False) -> Expr
 def put(
     target: Expression, axes: list[int], cell: Expression, source: Expression, adds: bool
 ) -> Expression:
-    """Write entries to cells that depend on the leaves, by a choice at every cell."""
+    """Write entries to cells that depend on the leaves, by a choice at every cell.
+
+    What is meant for a cell outside the array is left out.
+    """
     n_own, first = len(cell.shape), _first_axis(axes)
     cells = np.moveaxis(target.variables, axes, range(len(axes)))
     rest = cells.shape[len(axes) :]
@@ -203,7 +206,15 @@ def put(
                 cell[at].equals(number), target.of(written[number]), entry, adds
             ).variables
     result = np.moveaxis(written.reshape(cells.shape), range(len(axes)), axes)
-    return _if_inside(cell, len(written), target.of(np.ascontiguousarray(result)))
+    return target.of(np.ascontiguousarray(result))
+
+
+def _put_inside(
+    target: Expression, axes: list[int], cell: Expression, source: Expression, adds: bool
+) -> Expression:
+    """Write entries as `put` does; all is nothing where a cell lies outside the array."""
+    n = math.prod(target.shape[axis] for axis in axes)
+    return _if_inside(cell, n, put(target, axes, cell, source, adds))
 
 
 def _if_inside(place: Expression, n: int, result: Expression) -> Expression:
@@ -232,7 +243,8 @@ def _put_flat(call, x, index, source, accumulate=False) -> Expression:
     place = _wrapped(call(index), flat.shape[0])
     entries = call(source, call.dtype)
     entries = entries.of(entries.variables.reshape(place.shape))
-    return target.of(put(flat, [0], place, entries, accumulate).variables.reshape(target.shape))
+    found = _put_inside(flat, [0], place, entries, accumulate)
+    return target.of(found.variables.reshape(target.shape))
 
 
 def _scatter(call, x, dim, index, source, *, reduce=None) -> Expression:
@@ -263,7 +275,8 @@ def _index_add(call, x, dim, index, source, *, alpha=1) -> Expression:
     target, entries = call(x, dtype), call(source, dtype)
     entries = entries if alpha == 1 else entries * alpha
     if target.shape and call.is_traced(index):
-        return put(target, [dim % len(target.shape)], call(index), entries, adds=True)
+        axes = [dim % len(target.shape)]
+        return _put_inside(target, axes, call(index), entries, adds=True)
     meant = torch.index_select(places(target), dim, call.known(index))
     return accumulated(target, meant, entries)
 
