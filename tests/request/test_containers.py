@@ -307,6 +307,7 @@ def test_tangents_have_the_form_of_their_container():
         gs.jvp(f, sweep, {"p": {"delta": 1.0}})
 
 
+@pytest.mark.torch
 def test_a_tangent_of_a_dataclass_skips_what_is_passed_as_it_is():
     f, sweep = (lambda p: p.rate**2), gs.Sweep(p=Checked(3.0, "plain"))
     assert gs.jvp(f, sweep, {"p": Checked(2.0, "plain")}).jvp == 12.0

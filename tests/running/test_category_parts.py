@@ -169,6 +169,7 @@ def test_there_is_no_mean_of_categories_alone():
         gs.value(lambda x, kind: x * len(kind), sweep, reduce="mean")
 
 
+@pytest.mark.torch
 def test_points_that_fail_are_masked_in_their_category(small_parts):
     def f(x, kind):
         if kind == "b" and x > 1:
