@@ -6,10 +6,20 @@ A Scope and Choices enter; lines, or the Statement that was written, leave.
 from gradsweep.testing.fuzz.drawing.arguments import CATEGORY, WORDS
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
-from gradsweep.testing.fuzz.drawing.rows import Type
+from gradsweep.testing.fuzz.drawing.rows import Type, Variable
 from gradsweep.testing.fuzz.drawing.scope import Scope, Statement, indented
 
-__all__ = ["by_category", "fixed_integers", "inner_function", "lines_of", "way", "write"]
+__all__ = [
+    "branch",
+    "by_category",
+    "container",
+    "fixed_integers",
+    "for_loop",
+    "inner_function",
+    "lines_of",
+    "loop_body",
+    "write",
+]
 
 
 def lines_of(scope: Scope) -> list[str]:
@@ -23,12 +33,29 @@ def write(scope: Scope, feature: str, lines: list[str], *names: str) -> Statemen
     return statement if scope.write(statement, *names) else None
 
 
-def way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
+def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
     """Return the lines of one way through a branch, the last of which sets the target."""
     inner = scope.within()
     value = grow_value(inner, choices, choices.between(1, 2), like) or start
     ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
     return [*lines_of(inner), f"    {target} = {choices.one_of(ends)}"]
+
+
+def branch(scope: Scope, choices: Choices) -> Statement | None:
+    """Python's if on a number, perhaps with elif."""
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
+    condition = choices.one_of([">", "<=", "=="])
+    target = scope.fresh()
+    lines = [f"if {seen.name} {condition} {bound}:"]
+    lines += _way(scope, choices, target, start.name, start.type)
+    if choices.rarely(3):
+        lines += [f"elif {seen.name} > -0.8:"]
+        lines += _way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
+    return write(scope, "branches", lines, target)
 
 
 def by_category(scope: Scope, choices: Choices) -> Statement | None:
@@ -38,11 +65,11 @@ def by_category(scope: Scope, choices: Choices) -> Statement | None:
         return None
     target = scope.fresh()
     first, second = choices.distinct(WORDS, 2)
-    lines = [f"if {CATEGORY} == {first!r}:", *way(scope, choices, target, start.name, start.type)]
+    lines = [f"if {CATEGORY} == {first!r}:", *_way(scope, choices, target, start.name, start.type)]
     if choices.rarely(2):
         lines += [f"elif {CATEGORY} == {second!r}:"]
-        lines += way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
+        lines += _way(scope, choices, target, start.name, start.type)
+    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
     return write(scope, "categories", lines, target)
 
 
@@ -64,6 +91,51 @@ def inner_function(scope: Scope, choices: Choices) -> Statement | None:
             *lines_of(inner),
             f"    return {value} * 1.0",
             f"{result} = {name}({start.name}) + {name}({choices.one_of(others)})",
+        ],
+        result,
+    )
+
+
+def for_loop(scope: Scope, choices: Choices, sine: str) -> Statement | None:
+    """A state that a loop of a fixed length computes again and again.
+
+    Args:
+        sine: how the dialect writes the function.
+    """
+    start = floating(scope, choices)
+    if start is None:
+        return None
+    state, counter = scope.fresh(), scope.fresh("i")
+    body = loop_body(scope, choices, sine, state, start, counter)
+    times = choices.one_of(["2", "3", "4", *fixed_integers(scope)])
+    lines = [f"{state} = {start.name}", f"for {counter} in range({times}):", *body]
+    return write(scope, "loops", lines, state)
+
+
+def loop_body(
+    scope: Scope, choices: Choices, sine: str, state: str, start: Variable, counter: str
+) -> list[str]:
+    """Return the lines of a loop's body, which sets the state anew."""
+    inner = scope.within({state: scope.values[start.name], counter: 1}, [counter])
+    value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
+    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"{sine}({value})", value]
+    return [*lines_of(inner), f"    {state} = {choices.one_of(ends)}"]
+
+
+def container(scope: Scope, choices: Choices) -> Statement | None:
+    """State kept in a dict, replaced entry by entry."""
+    first, second = floating(scope, choices), floating(scope, choices)
+    if first is None or second is None:
+        return None
+    state, result = scope.fresh("d"), scope.fresh()
+    return write(
+        scope,
+        "containers",
+        [
+            f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
+            f"{state}['p'] = {state}['q'][0] * {state}['p'].sum()",
+            f"{state}['q'].append({state}['p'])",
+            f"{result} = {state}['q'].pop()",
         ],
         result,
     )

@@ -4,6 +4,8 @@ NumPy has no derivative of its own. The function is run in numbers of 64 bits of
 differences at steps that halve, extrapolated to step zero (Ridders, Advances in Engineering
 Software 4, 1982). Where the extrapolations do not agree to a part in 1e12, as near a kink, or the
 slopes of both sides do not meet, the derivative is NaN: not settled.
+
+scipy.differentiate has first derivatives alone to this accuracy: its Hessian differs differences.
 """
 
 import math

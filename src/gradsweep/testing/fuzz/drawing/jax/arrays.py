@@ -1,23 +1,13 @@
 """What random JAX functions do with floating arrays, a line each."""
 
+from gradsweep.testing.fuzz.drawing.operators import ARITHMETIC
 from gradsweep.testing.fuzz.drawing.rows import rows_of
 
 __all__ = ["ROWS"]
 
 ROWS = rows_of({
-    "arithmetic": """
-        {a:f} * {b:f~}
-        {a:f} + {b:f~}
-        {a:f} - {b:f~}
-        {a:f} * {k:number}
-        {k:number} - {a:f}
-        {a:f} / ({b:f~} * {b} + 0.5)
-        {a:f} ** {e:exponent}
-        {k:positive} ** {a:f}
-        (jnp.abs({a:f}) + 0.3) ** {b:f~}
-        -{a:f}
-        {a:f} * {a} {s:sign} {b:f~}
-        {a:f} * {b:f~} - {b} * {c:f~}
+    "arithmetic": ARITHMETIC
+    + """
         {a:f} % {p:positive}
         {a:f} // {p:positive}
         jnp.fmod({a:f}, {p:positive})

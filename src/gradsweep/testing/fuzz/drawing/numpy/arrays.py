@@ -1,5 +1,6 @@
 """What random NumPy functions do with numbers and arrays, a line each."""
 
+from gradsweep.testing.fuzz.drawing.operators import ARITHMETIC, ENTRIES
 from gradsweep.testing.fuzz.drawing.rows import rows_of
 
 __all__ = ["ROWS"]
@@ -7,18 +8,8 @@ __all__ = ["ROWS"]
 # Without what NumPy does not compute in long doubles, which the reference needs: linear algebra by
 # LAPACK, and functions of scipy.special.
 ROWS = rows_of({
-    "arithmetic": """
-        {a:f} * {b:f~}
-        {a:f} + {b:f~}
-        {a:f} - {b:f~}
-        {a:f} * {k:number}
-        {k:number} - {a:f}
-        {a:f} / ({b:f~} * {b} + 0.5)
-        {a:f} ** {e:exponent}
-        {k:positive} ** {a:f}
-        (np.abs({a:f}) + 0.3) ** {b:f~}
-        -{a:f}
-        {a:f} * {a} {s:sign} {b:f~}
+    "arithmetic": ARITHMETIC
+    + """
         {a:f} % {p:positive}
         {a:f} // {p:positive}
         np.add({a:f}, {b:f~})
@@ -244,14 +235,9 @@ ROWS = rows_of({
         {a:f+}.copy()
         np.array([1.0, -2.0, 0.5])
         np.array([{a:f0}, {b:f0}, 0.5])
-        ! {w:f+!}[{i:index}] = {b:f0}
-        ! {w:f+!}[{i:index}] = {k:number}
-        ! {w:f+!}[{i:index}] += {b:f0}
-        ! {w:f+!}[{i:index}] *= {k:number}
-        ! {w:f+!}[{s:slice}] = {b:f0}
-        ! {w:f+!}[{s:slice}] += {k:number}
-        ! {w:f+!}[...] = {b:f~}
-        ! {w:f+!}[..., {i:index}] = {b:f0}
+        """
+    + ENTRIES
+    + """
         ! {w:f+!}[:] = {b:f=}
         ! {w:f+!} += {b:f~}
         ! {w:f+!} *= {k:number}

@@ -4,51 +4,21 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from gradsweep.testing.fuzz.drawing.bodies import (
+    branch,
     by_category,
-    fixed_integers,
+    container,
+    for_loop,
     inner_function,
-    lines_of,
-    way,
     write,
 )
 from gradsweep.testing.fuzz.drawing.choices import Choices
-from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
+from gradsweep.testing.fuzz.drawing.grammar import floating
 from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement
 
 __all__ = ["BLOCKS"]
-
-
-def _branch(scope: Scope, choices: Choices) -> Statement | None:
-    seen, start = floating(scope, choices, 0), floating(scope, choices)
-    if seen is None or start is None:
-        return None
-    bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
-    target = scope.fresh()
-    lines = [f"if {seen.name} {choices.one_of(['>', '<='])} {bound}:"]
-    lines += way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
-    return write(scope, "branches", lines, target)
-
-
-def _loop(scope: Scope, choices: Choices) -> Statement | None:
-    """A state that a loop computes again, or that a list keeps step by step."""
-    start = floating(scope, choices)
-    if start is None:
-        return None
-    state, counter = scope.fresh(), scope.fresh("i")
-    times = choices.one_of(["2", "3", "4", *fixed_integers(scope)])
-    inner = scope.within({state: scope.values[start.name], counter: 1}, [counter])
-    value = grow_value(inner, choices, choices.between(1, 3), start.type) or state
-    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"np.sin({value})", value]
-    lines = [
-        f"{state} = {start.name}",
-        f"for {counter} in range({times}):",
-        *lines_of(inner),
-        f"    {state} = {choices.one_of(ends)}",
-    ]
-    return write(scope, "loops", lines, state)
 
 
 def _filled(scope: Scope, choices: Choices) -> Statement | None:
@@ -136,29 +106,10 @@ def _captured(scope: Scope, choices: Choices) -> Statement | None:
     return write(scope, "closures", [f"{result} = {made}"], result)
 
 
-def _container(scope: Scope, choices: Choices) -> Statement | None:
-    """State kept in a dict, replaced entry by entry."""
-    first, second = floating(scope, choices), floating(scope, choices)
-    if first is None or second is None:
-        return None
-    state, result = scope.fresh("d"), scope.fresh()
-    return write(
-        scope,
-        "containers",
-        [
-            f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
-            f"{state}['p'] = {state}['q'][0] * np.sum({state}['p'])",
-            f"{state}['q'].append({state}['p'])",
-            f"{result} = {state}['q'].pop()",
-        ],
-        result,
-    )
-
-
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "categories": (by_category,),
-    "branches": (_branch,),
-    "loops": (_loop, _filled),
+    "branches": (branch,),
+    "loops": (partial(for_loop, sine="np.sin"), _filled),
     "closures": (inner_function, _helper, _captured),
-    "containers": (_container, _listed),
+    "containers": (container, _listed),
 }

@@ -1,24 +1,14 @@
 """What random torch functions do with floating arrays, a line each."""
 
+from gradsweep.testing.fuzz.drawing.operators import ARITHMETIC
 from gradsweep.testing.fuzz.drawing.rows import rows_of
 
 __all__ = ["ROWS"]
 
 # Without torch.kron: its derivative is wrong where its operands are written to later.
 ROWS = rows_of({
-    "arithmetic": """
-        {a:f} * {b:f~}
-        {a:f} + {b:f~}
-        {a:f} - {b:f~}
-        {a:f} * {k:number}
-        {k:number} - {a:f}
-        {a:f} / ({b:f~} * {b} + 0.5)
-        {a:f} ** {e:exponent}
-        {k:positive} ** {a:f}
-        ({a:f}.abs() + 0.3) ** {b:f~}
-        -{a:f}
-        {a:f} * {a} {s:sign} {b:f~}
-        {a:f} * {b:f~} - {b} * {c:f~}
+    "arithmetic": ARITHMETIC
+    + """
         torch.addcmul({a:f}, {b:f~}, {c:f~}, value={k:number})
         torch.addcdiv({a:f}, {b:f~}, {c:f~}.abs() + 0.4)
         torch.add({a:f}, {b:f~}, alpha={k:number})

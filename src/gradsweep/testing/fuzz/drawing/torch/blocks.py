@@ -4,66 +4,26 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from gradsweep.testing.fuzz.drawing.bodies import (
+    branch,
     by_category,
-    fixed_integers,
+    container,
+    for_loop,
     inner_function,
     lines_of,
-    way,
+    loop_body,
     write,
 )
 from gradsweep.testing.fuzz.drawing.choices import Choices
-from gradsweep.testing.fuzz.drawing.grammar import floating, grow, grow_value
-from gradsweep.testing.fuzz.drawing.rows import Type
+from gradsweep.testing.fuzz.drawing.grammar import floating, grow
 from gradsweep.testing.fuzz.drawing.scope import Block, Scope, Statement
 from gradsweep.testing.fuzz.drawing.torch.custom_rules import OTHER_RULES, RULES
 
 __all__ = ["BLOCKS"]
 
-
-def _branch(scope: Scope, choices: Choices) -> Statement | None:
-    seen, start = floating(scope, choices, 0), floating(scope, choices)
-    if seen is None or start is None:
-        return None
-    bound = choices.one_of(["0.3", "0.0", "-0.4", "1.0"])
-    condition = choices.one_of([">", "<=", "=="])
-    target = scope.fresh()
-    lines = [f"if {seen.name} {condition} {bound}:"]
-    lines += way(scope, choices, target, start.name, start.type)
-    if choices.rarely(3):
-        lines += [f"elif {seen.name} > -0.8:"]
-        lines += way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *way(scope, choices, target, start.name, start.type)]
-    return write(scope, "branches", lines, target)
-
-
-def _for(scope: Scope, choices: Choices) -> Statement | None:
-    start = floating(scope, choices)
-    if start is None:
-        return None
-    state, counter = scope.fresh(), scope.fresh("i")
-    body = _body(scope, choices, state, start.name, start.type, counter)
-    return write(
-        scope,
-        "loops",
-        [f"{state} = {start.name}", f"for {counter} in range({_times(scope, choices)}):", *body],
-        state,
-    )
-
-
-def _times(scope: Scope, choices: Choices) -> str:
-    return choices.one_of(["2", "3", "4", *fixed_integers(scope)])
-
-
-def _body(
-    scope: Scope, choices: Choices, state: str, start: str, like: Type, counter: str
-) -> list[str]:
-    """Return the lines of a loop's body, which sets the state anew."""
-    inner = scope.within({state: scope.values[start], counter: 1}, [counter])
-    value = grow_value(inner, choices, choices.between(1, 3), like) or state
-    ends = [f"{value} * 0.5", f"0.3 * {value} + 0.5 * {state}", f"torch.sin({value})", value]
-    return [*lines_of(inner), f"    {state} = {choices.one_of(ends)}"]
+_SINE = "torch.sin"
 
 
 def _while(scope: Scope, choices: Choices) -> Statement | None:
@@ -78,7 +38,7 @@ def _while(scope: Scope, choices: Choices) -> Statement | None:
         [
             f"{state}, {counter} = {start.name}, 0",
             f"while {state}.abs().sum() < {bound} and {counter} < 4:",
-            *_body(scope, choices, state, start.name, start.type, counter),
+            *loop_body(scope, choices, _SINE, state, start, counter),
             f"    {counter} += 1",
         ],
         state,
@@ -143,25 +103,6 @@ def _captured(scope: Scope, choices: Choices) -> Statement | None:
     return write(scope, "closures", [f"{result} = {text}"], result)
 
 
-def _container(scope: Scope, choices: Choices) -> Statement | None:
-    """State kept in a dict, replaced entry by entry."""
-    first, second = floating(scope, choices), floating(scope, choices)
-    if first is None or second is None:
-        return None
-    state, result = scope.fresh("d"), scope.fresh()
-    return write(
-        scope,
-        "containers",
-        [
-            f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
-            f"{state}['p'] = {state}['q'][0] * {state}['p'].sum()",
-            f"{state}['q'].append({state}['p'])",
-            f"{result} = {state}['q'].pop()",
-        ],
-        result,
-    )
-
-
 def _rule_of(feature: str, rules: tuple) -> Block:
     def block(scope: Scope, choices: Choices) -> Statement | None:
         rule = choices.one_of(rules)
@@ -180,12 +121,12 @@ def _rule_of(feature: str, rules: tuple) -> Block:
 
 BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "categories": (by_category,),
-    "branches": (_branch,),
-    "loops": (_for, _while),
+    "branches": (branch,),
+    "loops": (partial(for_loop, sine=_SINE), _while),
     "no_grad": (_no_grad,),
     "where_pairs": (_where_pair,),
     "closures": (inner_function, _captured),
-    "containers": (_container,),
+    "containers": (container,),
     "custom_rules": (_rule_of("custom_rules", RULES),),
     "other_rules": (_rule_of("other_rules", OTHER_RULES),),
 }

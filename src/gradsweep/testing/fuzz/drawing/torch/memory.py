@@ -1,5 +1,6 @@
 """What random torch functions do in place, beside the graph and outside torch."""
 
+from gradsweep.testing.fuzz.drawing.operators import ENTRIES
 from gradsweep.testing.fuzz.drawing.rows import rows_of
 
 __all__ = ["ROWS"]
@@ -15,14 +16,9 @@ ROWS = rows_of({
         torch.stack([{a:f}, {b:f=}])
         {a:f}.new_zeros(3)
         torch.tensor([1.0, -2.0, 0.5])
-        ! {w:f+!}[{i:index}] = {b:f0}
-        ! {w:f+!}[{i:index}] = {k:number}
-        ! {w:f+!}[{i:index}] += {b:f0}
-        ! {w:f+!}[{i:index}] *= {k:number}
-        ! {w:f+!}[{s:slice}] = {b:f0}
-        ! {w:f+!}[{s:slice}] += {k:number}
-        ! {w:f+!}[...] = {b:f~}
-        ! {w:f+!}[..., {i:index}] = {b:f0}
+        """
+    + ENTRIES
+    + """
         ! {w:f!}.add_({b:f~})
         ! {w:f!}.add_({b:f~}, alpha={k:number})
         ! {w:f!}.mul_({b:f~})
