@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import xarray
 from scipy.stats import norm
 
 from gradsweep.cli import main
@@ -358,10 +359,13 @@ def test_labels_are_no_argument_of_a_function_that_takes_any(model, run):
     assert out["coords"]["row"]["data"] == ["first", "second"]
 
 
-def test_words_and_truth_values_are_saved_with_the_results(model, run):
+def test_words_and_integers_are_saved_with_the_results(model, run):
     words = ["--over", "x=1,2", "--at", "n=3", "--at", "kind='7'"]
     table = run("value", "model.py:power", *words, "--csv").splitlines()
     assert table == ["x,n,kind,power", "1.0,3,7,1.0", "2.0,3,7,8.0"]
-    for suffix in (".nc", ".json", ".csv"):
+    for suffix in (".json", ".csv"):
         run("value", "model.py:power", *words, "--output", f"power{suffix}")
-        assert "7" in Path(f"power{suffix}").read_bytes().decode("latin-1")
+        assert "7" in Path(f"power{suffix}").read_text()
+    run("value", "model.py:power", *words, "--output", "power.nc")
+    with xarray.open_dataset("power.nc") as stored:
+        assert (stored.kind.values.item(), stored.n.values.item()) == ("7", 3)

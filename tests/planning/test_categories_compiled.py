@@ -6,17 +6,14 @@ import pytest
 import gradsweep as gs
 from gradsweep.errors import StatefulFunction, SweepError
 from gradsweep.planning import compiled, traces
-from tests.support.categories import book, formulas, grid, pricer
-
-FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
-
-
-def power(x, n):
-    """x**n by a Python loop, whose length is n."""
-    y = 1.0
-    for _ in range(n):
-        y = y * x
-    return y
+from tests.support.categories import (
+    FRAMEWORKS,
+    book,
+    formulas,
+    grid,
+    power,
+    pricer,
+)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -5,6 +5,7 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.running import destination
+from tests.support.categories import FRAMEWORKS
 from tests.support.controls import must_fail
 
 SIZES = {"a": 2, "b": 3, "c": 4}
@@ -89,9 +90,6 @@ class Case:
 
 def labelled(ds):
     return {name: (array.values, array.dims) for name, array in ds.data_vars.items()}
-
-
-FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -10,9 +10,16 @@ from gradsweep.request.partition import Part
 from gradsweep.results.stores.zarr import ZarrStore
 from gradsweep.running import destination
 from gradsweep.running.part_work import replanned
-from tests.support.categories import BOOK, VOLATILITIES, book, formulas, grid, pricer, require_equal
-
-FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
+from tests.support.categories import (
+    BOOK,
+    FRAMEWORKS,
+    VOLATILITIES,
+    book,
+    formulas,
+    grid,
+    pricer,
+    require_equal,
+)
 
 
 @pytest.fixture

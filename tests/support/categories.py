@@ -1,9 +1,12 @@
 """A book of calls and puts: the price in either framework, and Black and Scholes' own formulas."""
 
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 import gradsweep as gs
+
+FRAMEWORKS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("torch", "jax")]
 
 RATE, EXPIRY = 0.05, 0.75
 
@@ -76,3 +79,11 @@ def require_equal(ds, exact, dims, rtol=1e-12):
     for name in names:
         found = full[name].transpose(*dims).values
         np.testing.assert_allclose(found, exact[name], rtol=rtol, atol=1e-13, err_msg=name)
+
+
+def power(x, n):
+    """x**n by a Python loop, whose length is n."""
+    y = 1.0
+    for _ in range(n):
+        y = y * x
+    return y

@@ -16,9 +16,6 @@ CASES = [
 
 N_POINTS = 3
 
-# What is refused, and a word of the message that says why.
-REFUSED: dict[str, str] = {}
-
 
 def points_of(case):
     rng = np.random.default_rng(17)
@@ -52,10 +49,6 @@ def test_a_textbook_function_runs_as_it_is(case):
     swept = {key: ("i", values) for key, values in points.items()}
     fixed = {key: ((), v) if np.ndim(v) else v for key, v in case.fixed.items()}
     sweep = gs.Sweep(swept | fixed)
-    if name in REFUSED:
-        with pytest.raises(gs.errors.GradsweepError, match=REFUSED[name]):
-            gs.jacobian(case.function, sweep, with_value=True)
-        return
     ds = gs.jacobian(case.function, sweep, wrt=list(points), with_value=True)
     for i in range(N_POINTS):
         values = {key: float(column[i]) for key, column in points.items()}
@@ -74,6 +67,5 @@ def test_a_textbook_function_runs_as_it_is(case):
             assert np.all(apart <= 1e-5 * np.maximum(np.abs(slope), size)), (key, slope, apart)
 
 
-def test_at_least_fifty_five_of_the_sixty_run():
+def test_there_are_sixty():
     assert len(CASES) == 60
-    assert len(REFUSED) <= 5

@@ -6,6 +6,7 @@ import pytest
 import scipy.linalg
 
 import gradsweep as gs
+from tests.support.weighted_sum import weighted_sum
 
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
@@ -163,12 +164,6 @@ def test_exponentials_are_those_of_mpmath(framework, of, n):
     for x, e in zip(matrices, found):
         true = exact(lambda m: mpmath.expm(m, method="taylor"), x)
         np.testing.assert_allclose(e, true, atol=2e-13 * abs(true).max())
-
-
-def weighted_sum(xp, y):
-    """Return a scalar in which every element of y counts differently."""
-    weights = np.cos(np.arange(np.prod(y.shape))).reshape(y.shape)
-    return (y * xp.asarray(weights)).sum()
 
 
 # Functions that no sign of a vector changes, and a matrix for each.

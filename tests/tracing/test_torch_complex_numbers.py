@@ -8,13 +8,18 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.program import builder
-from tests.support.plain_loop import assert_as_a_loop
+from tests.support.complex_numbers import (
+    assert_is_transfer_function,
+    assert_is_voigt,
+    weideman,
+)
+from tests.support.plain_loop import POINTS, assert_as_a_loop
 
 torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.torch
 
-SWEEP = gs.Sweep(x=np.array([0.6, 1.3, 2.2]))
+SWEEP = gs.Sweep(x=POINTS)
 
 
 def number(x):
@@ -124,7 +129,7 @@ FUNCTIONS = {
 def test_derivatives_are_those_of_torch_in_a_loop(name):
     f = FUNCTIONS[name]
     f.__name__ = "f"
-    assert_as_a_loop(f, "torch", points=np.array([0.6, 1.3, 2.2]))
+    assert_as_a_loop(f, "torch")
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if "conjugate" not in n])
@@ -173,7 +178,7 @@ def test_fourier_transforms(name):
     f = TRANSFORMS[name]
     f.__name__ = "f"
     assert gs.plan(gs.gradient, f, SWEEP, framework="torch").engine == "fused"
-    assert_as_a_loop(f, "torch", points=np.array([0.6, 1.3, 2.2]), rtol=1e-9)
+    assert_as_a_loop(f, "torch", rtol=1e-9)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 15, 64])
@@ -214,28 +219,11 @@ def test_a_transfer_function():
         h = w0**2 / (s**2 + 2 * zeta * w0 * s + w0**2)
         return {"magnitude": 20 * torch.log10(h.abs()), "phase": h.angle()}
 
-    w, w0, zeta = np.logspace(-1, 2, 7), 3.0, 0.2
-    found = gs.jacobian(gain, gs.Sweep(w=w, w0=w0, zeta=zeta), with_value=True)
-    a, b = w0**2 - w**2, 2 * zeta * w0 * w
-    size = a**2 + b**2
-    np.testing.assert_allclose(
-        found.magnitude, 20 * np.log10(w0**2 / np.sqrt(size)), rtol=1e-12, atol=1e-13
-    )
-    np.testing.assert_allclose(found.phase, -np.arctan2(b, a), rtol=1e-12)
-    d_zeta = -20 / math.log(10) * b * 2 * w0 * w / size
-    np.testing.assert_allclose(found.dmagnitude_dzeta, d_zeta, rtol=1e-12)
-    np.testing.assert_allclose(found.dphase_dzeta, -a * 2 * w0 * w / size, rtol=1e-11)
+    assert_is_transfer_function(gain)
 
 
 def test_a_voigt_profile_by_weidemans_series_is_that_of_scipy():
-    """Weideman (1994), "Computation of the complex error function", with 32 terms."""
-    from scipy.special import wofz
-
-    n = 32
-    scale = math.sqrt(n / math.sqrt(2))
-    t = scale * np.tan(np.arange(1 - 2 * n, 2 * n) * np.pi / (4 * n))
-    samples = np.concatenate([[0.0], np.exp(-(t**2)) * (scale**2 + t**2)])
-    series = np.real(np.fft.fft(np.fft.fftshift(samples)))[1 : n + 1] / (4 * n)
+    scale, series = weideman()
 
     def voigt(x, sigma, gamma):
         z = torch.complex(x, gamma) / (sigma * math.sqrt(2))
@@ -246,15 +234,7 @@ def test_a_voigt_profile_by_weidemans_series_is_that_of_scipy():
         w = 2 * total / (scale - 1j * z) ** 2 + 1 / math.sqrt(math.pi) / (scale - 1j * z)
         return w.real / (sigma * math.sqrt(2 * math.pi))
 
-    x, sigma, gamma = np.linspace(-4.0, 6.0, 11), 0.8, 0.3
-    found = gs.gradient(voigt, gs.Sweep(x=x, sigma=sigma, gamma=gamma), with_value=True)
-    assert found.attrs["engine"] == "fused"
-    z = (x + 1j * gamma) / (sigma * math.sqrt(2))
-    w = wofz(z)
-    slope = (2j / math.sqrt(math.pi) - 2 * z * w) / (2 * sigma**2 * math.sqrt(math.pi))
-    np.testing.assert_allclose(found.voigt, w.real / (sigma * math.sqrt(2 * math.pi)), rtol=1e-11)
-    np.testing.assert_allclose(found.dvoigt_dx, slope.real, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(found.dvoigt_dgamma, -slope.imag, rtol=1e-10, atol=1e-13)
+    assert_is_voigt(voigt)
 
 
 def test_numbers_of_half_the_width_stay_so():

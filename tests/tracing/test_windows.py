@@ -5,6 +5,7 @@ import pytest
 import scipy.signal
 
 import gradsweep as gs
+from tests.support.weighted_sum import weighted_sum
 
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
@@ -15,12 +16,6 @@ RNG = np.random.default_rng(11)
 SIGNAL, PLANE = RNG.normal(size=(2, 4, 9)), RNG.normal(size=(1, 2, 5, 4))
 KERNEL, WIDE = RNG.normal(size=(4, 4, 3)), RNG.normal(size=(3, 2, 2, 3))
 HEADS = RNG.normal(size=(1, 2, 3, 4))
-
-
-def weighted_sum(xp, y):
-    """Return a scalar in which every element of y counts differently."""
-    weights = np.cos(np.arange(np.prod(y.shape))).reshape(y.shape)
-    return (y * xp.asarray(weights)).sum()
 
 
 def program(quantity, f, framework, **arguments):

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from gradsweep.checks.judgement import SUSPICIOUS, Verdict
+from gradsweep.support.words import listed
 
 __all__ = ["EstimateNote", "Findings", "Row"]
 
@@ -157,4 +158,4 @@ def _listed(names: list[str]) -> str:
     """Write names as an English list, with the first three alone of more than four."""
     if len(names) > 4:
         names = [*names[:3], f"{len(names) - 3} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return listed(names)

@@ -16,16 +16,13 @@ __all__ = ["choose_columns", "read_columns"]
 
 _SUFFIXES = (".csv", ".parquet")
 
-# The texts of what stands in a column where a word is missing.
-_MISSING = ("None", "nan", "<NA>")
-
 
 def read_columns(written: str) -> dict[str, Any]:
     """Read FILE[:DIM].
 
     Returns:
-        For every column, (dim, Series); the values are not yet known to be numbers or words. Their
-        labels are the column named like the dim, or the index that a .parquet file has.
+        For every column, (dim, Series); the values may be anything. Their labels are the column
+        named like the dim, or the index that a .parquet file has.
 
     Raises:
         SweepError: when the file is missing, of another kind or not readable.
@@ -69,7 +66,7 @@ def choose_columns(
         The arguments, and the names of the columns that nothing uses; labels are used.
 
     Raises:
-        SweepError: when the column of an argument holds neither numbers nor words.
+        SweepError: when the column of an argument holds neither numbers, words nor truth values.
     """
     takes = _parameters(function)
     labels = {
@@ -102,10 +99,10 @@ def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     if words and not any(map(_is_number, set(words))):
         if len(words) == len(values):
             return dim, column
-        missing = [row for row, v in enumerate(values, start=1) if str(v) in _MISSING]
+        missing = np.flatnonzero(column.isna())
         if len(missing) == len(values) - len(words):
             raise SweepError(
-                f"column {name!r} is an argument, and has no word in row {missing[0]}."
+                f"column {name!r} is an argument, and has no word in row {missing[0] + 1}."
             )
     # A column of mixed values may hold numbers too; the message shows one that is none.
     wrong = next((v for v in values if not _is_number(v)), values[0])

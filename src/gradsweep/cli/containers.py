@@ -5,6 +5,7 @@ dataclass or a named tuple is given one.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,7 +74,8 @@ def _made(name: str, entries: Any, kind: Any) -> Any:
     """Return a dict of entries as the dataclass or named tuple that the function takes."""
     if not (isinstance(entries, dict) and isinstance(kind, type) and _is_record(kind)):
         return entries
-    inner = {n: t for base in reversed(kind.__mro__) for n, t in _annotations(base).items()}
+    bases = reversed(kind.__mro__)
+    inner = {n: t for base in bases for n, t in inspect.get_annotations(base).items()}
     try:
         return kind(**{n: _made(f"{name}.{n}", e, inner.get(n)) for n, e in entries.items()})
     except SweepError:
@@ -82,10 +84,6 @@ def _made(name: str, entries: Any, kind: Any) -> Any:
         raise SweepError(
             f"{name}: {kind.__name__} cannot be made of {', '.join(entries)}: {error}"
         ) from None
-
-
-def _annotations(kind: type) -> Mapping[str, Any]:
-    return vars(kind).get("__annotations__", {})
 
 
 def _is_record(kind: type) -> bool:

@@ -24,6 +24,7 @@ from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Points, Subset
 from gradsweep.request.quantities import Result
+from gradsweep.request.request import Request, Selection
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import BranchError, OutputError
 
@@ -32,11 +33,12 @@ __all__ = [
     "Branch",
     "Tracer",
     "first_point",
+    "goes_one_way",
     "holds_at",
     "point_at",
     "require_same_results",
     "split",
-    "unread",
+    "without_unread",
 ]
 
 MAX_BRANCHES = 64
@@ -295,7 +297,23 @@ def _form(result: Result) -> str:
     return f"{result.numbers_shape}{' of complex numbers' if result.is_complex else ''}"
 
 
-def unread(numbers: Sequence[tuple[int, ...]], branches: Sequence[Sequence[Branch]]) -> int | None:
+def without_unread(
+    request: Request, found: Sequence[Selection], branches: Sequence[Sequence[Branch]]
+) -> Request | None:
+    """Return the request with one category of an argument whose categories make no difference.
+
+    None where those of every argument may.
+
+    Args:
+        found: the points of each combination of categories, and `branches` theirs.
+    """
+    place = _unread([selection.numbers for selection in found], branches)
+    if place is None:
+        return None
+    return request.at(request.categorical[place], found[0].numbers[place])
+
+
+def _unread(numbers: Sequence[tuple[int, ...]], branches: Sequence[Sequence[Branch]]) -> int | None:
     """Return the place of an argument whose categories make no difference, whatever the others are.
 
     None where every one of them may.
@@ -319,6 +337,13 @@ def unread(numbers: Sequence[tuple[int, ...]], branches: Sequence[Sequence[Branc
 def _only_program(branches: Sequence[Branch]) -> Hashable:
     """Return what identifies the Program that holds for all points; None where there is none."""
     traced = branches[0].traced
-    if len(branches) > 1 or traced.program is None or traced.program.guards:
+    if not goes_one_way(branches):
         return None
+    assert traced.program is not None
     return traced.program.fingerprint, traced.results
+
+
+def goes_one_way(branches: Sequence[Branch]) -> bool:
+    """Tell whether one Program holds for all points."""
+    program = branches[0].traced.program
+    return len(branches) == 1 and program is not None and not program.guards

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.frameworks import offered_by
+from gradsweep.planning.branches import goes_one_way
 from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.direct_calls import DirectCalls
 from gradsweep.planning.plan import Plan
@@ -85,11 +86,12 @@ class CompiledQuantity:
         found = selections(request)
         if not all(selection.dims <= request.category_axes for selection in found):
             return None  # whose points are told apart by the values of a call
+        # Request.at keeps the axes of the whole sweep; with_leaves takes those that are left.
         plans = [
             make_plan(one.with_leaves(one.leaves), options, known=self._traces)
             for one in (selection.request for selection in found)
         ]
-        if not all(map(_goes_one_way, plans)):
+        if not all(goes_one_way([p.branch for p in plan.branches]) for plan in plans):
             return None  # the dims of a call are those of the ways that its points go
         calls = [
             DirectCalls(plan, self._traces[selection.request.chosen], options)
@@ -255,11 +257,6 @@ class _EachDirectly:
                 scatter(part, of, array, whole, points)
             arrays.append(array)
         return {name: array for name, _, array in _named(self._plan, arrays)}
-
-
-def _goes_one_way(plan: Plan) -> bool:
-    program = plan.branches[0].branch.traced.program
-    return len(plan.branches) == 1 and program is not None and not program.guards
 
 
 def _lasting(branches: Sequence[PlannedBranch]) -> list[Trace]:

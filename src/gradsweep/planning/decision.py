@@ -3,7 +3,7 @@
 Plain data: nothing is decided, run or written here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -16,7 +16,7 @@ from gradsweep.request.partition import Partition
 from gradsweep.request.quantities import Derivative, Result
 from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
 from gradsweep.results.names import Labels
-from gradsweep.running.part_work import Fillable
+from gradsweep.running.part_work import Replan
 from gradsweep.running.run import Destination
 
 __all__ = ["Decision", "PlannedBranch", "labels_of"]
@@ -61,7 +61,7 @@ class Decision:
     dtype: str
     partition: Partition | None = None
     destination: Destination | None = None
-    replan: Callable[[Mapping[str, Leaf]], Fillable] | None = None
+    replan: Replan | None = None
 
     @property
     def engine(self) -> str:

@@ -20,6 +20,7 @@ from gradsweep.results.names import variable_name
 from gradsweep.running.run import Destination
 from gradsweep.support.duration import format_seconds
 from gradsweep.support.memory import format_bytes
+from gradsweep.support.words import listed
 
 __all__ = ["describe", "source"]
 
@@ -30,8 +31,7 @@ def source(decision: Decision) -> str:
     parts = []
     for number, planned in enumerate(decision.branches, start=1):
         program = planned.branch.traced.program
-        category = f": {planned.branch.category}" if planned.branch.category else ""
-        title = [f"# branch {number}{category}"] if len(decision.branches) > 1 else []
+        title = [f"# {_title(number, planned)}"] if len(decision.branches) > 1 else []
         if program is None:
             parts.append("\n".join([*title, f"# no program: {planned.branch.traced.reason}"]))
             continue
@@ -61,9 +61,8 @@ def describe(decision: Decision) -> str:
     if decision.partition is not None:
         assert decision.destination is not None
         lines += [_parts(decision, decision.partition), _cost(decision, decision.destination)]
-    for number, planned in enumerate(decision.branches):
-        category = f": {planned.branch.category}" if planned.branch.category else ""
-        lines += [f"  branch {number + 1}{category}"] if several else []
+    for number, planned in enumerate(decision.branches, start=1):
+        lines += [f"  {_title(number, planned)}"] if several else []
         lines += [("  " if several else "") + line for line in _branch(planned)]
     statistics, gone = _reduction(decision)
     into = (
@@ -86,12 +85,17 @@ def describe(decision: Decision) -> str:
     return "\n".join(lines)
 
 
+def _title(number: int, planned: PlannedBranch) -> str:
+    category = planned.branch.category
+    return f"branch {number}: {category}" if category else f"branch {number}"
+
+
 def _what_divides(decision: Decision) -> str:
     """Say what points are divided by: categories, Python branches, or both."""
     categories = {planned.branch.category for planned in decision.branches}
     names = [argument.name for argument in decision.bound.arguments]
-    named = [n for n in names if any(f"{n}=" in category for category in categories)]
-    by = [f"the categories of {' and '.join(named)}"] if categories != {""} else []
+    named = [n for n in names if any(f", {n}=" in f", {category}" for category in categories)]
+    by = [f"the categories of {listed(named)}"] if categories != {""} else []
     if len(decision.branches) > len(categories):
         by.append("the function's own Python branches")
     return " and ".join(by)

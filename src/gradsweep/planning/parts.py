@@ -13,26 +13,28 @@ import numpy as np
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.engines.prepared import Prepared
-from gradsweep.planning.branches import Branch, Tracer, point_at, require_same_results, unread
+from gradsweep.planning.branches import (
+    Branch,
+    Tracer,
+    point_at,
+    require_same_results,
+    without_unread,
+)
 from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.preparing import prepared_for
 from gradsweep.planning.traces import tracer
 from gradsweep.program.guards import with_holds
 from gradsweep.program.trace import Trace
-from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Partition, choose_block, n_points
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
-from gradsweep.running.part_work import Fillable
+from gradsweep.running.part_work import Replan
 from gradsweep.running.run import Destination
 from gradsweep.support.errors import GradsweepError, MemoryLimitError
 from gradsweep.support.memory import format_bytes
 
 __all__ = ["plan_parts"]
-
-# Plans a part from its leaves.
-Replan = Callable[[Mapping[str, Leaf]], Fillable]
 
 # At how many points tracing is tried, where points that cannot be computed are masked.
 _TRIES_AT_TRACING = 64
@@ -63,9 +65,8 @@ def plan_parts(
     found = selections(request)
     branches = [_branch(selection, options, is_masked) for selection in found]
     if request.categorical:
-        place = unread([s.numbers for s in found], [[branch] for branch in branches])
-        if place is not None:
-            rest = request.at(request.categorical[place], found[0].numbers[place])
+        rest = without_unread(request, found, [[branch] for branch in branches])
+        if rest is not None:
             return replace(plan_parts(rest, options, budget, destination, replan), bound=bound)
         for selection, branch in zip(found, branches):
             describe = found[0].request.bound.describe, selection.request.bound.describe

@@ -14,7 +14,7 @@ from gradsweep.planning.branches import (
     first_point,
     require_same_results,
     split,
-    unread,
+    without_unread,
 )
 from gradsweep.planning.decision import PlannedBranch
 from gradsweep.planning.parts import plan_parts
@@ -29,6 +29,7 @@ from gradsweep.running.destination import DestinationOptions, make_destination
 from gradsweep.support.errors import ArgumentError, BranchError, MemoryLimitError, warn
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.support.memory_pool import POOL
+from gradsweep.support.words import listed
 
 __all__ = ["Known", "make_plan"]
 
@@ -82,10 +83,9 @@ def _branches(request: Request, options: ComputeOptions, known: Known | None) ->
         found.append((selection, _split(selection, trace, options)))
     if not request.categorical:
         return found[0][1]
-    place = unread([s.numbers for s, _ in found], [branches for _, branches in found])
-    if place is not None:
-        chosen = found[0][0].numbers[place]
-        return _branches(request.at(request.categorical[place], chosen), options, known)
+    rest = without_unread(request, [s for s, _ in found], [branches for _, branches in found])
+    if rest is not None:
+        return _branches(rest, options, known)
     (first, first_branches), *others = found
     for other, branches in others:
         require_same_results(
@@ -188,14 +188,15 @@ def _reducing_numbers(asked: DestinationOptions, request: Request) -> Destinatio
         return asked
     rest = [axis for axis in request.axes if axis not in categories]
     named = ", ".join(map(repr, (a for a in request.axes if a in categories)))
-    along = f"along {named} there are categories, of which there is no {asked.reduce}"
+    asked_for = listed([asked.reduce] if isinstance(asked.reduce, str) else [*asked.reduce])
+    along = f"along {named} there are categories, of which there is no {asked_for}"
     if asked.dims is None and rest:
         return replace(asked, dims=rest)
     if asked.dims is None:
         raise ArgumentError(f"{along}, and there is no other axis.")
     dims = (asked.dims,) if isinstance(asked.dims, str) else asked.dims
     if categories.intersection(dims):
-        raise ArgumentError(f"{along}: leave it out of dims={asked.dims!r}.")
+        raise ArgumentError(f"{along}: leave {named} out of dims.")
     return asked
 
 

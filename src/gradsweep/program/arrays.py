@@ -17,11 +17,13 @@ from gradsweep.program.equations import PART_DTYPES
 from gradsweep.support.errors import NotAProgram
 
 __all__ = [
+    "MOST_COMPUTED",
     "cast",
     "count_products",
     "cumulative",
     "dot_general",
     "elementwise",
+    "is_fixed",
     "joined",
     "lookup",
     "matmul",
@@ -31,6 +33,9 @@ __all__ = [
 ]
 
 Variables = np.ndarray  # of int64
+
+# Entries that are computed at each point are compared one by one.
+MOST_COMPUTED = 2**10
 
 # A larger matrix product takes long to write out, and a framework's own is better.
 _LARGEST_PRODUCT = 2**14
@@ -135,6 +140,11 @@ def lookup(builder: Builder, places: Variables, table: Variables) -> Variables:
     return np.array(found, dtype=np.int64).reshape((*places.shape, *row))
 
 
+def is_fixed(builder: Builder, table: Variables) -> bool:
+    """Tell whether no entry of a table is computed: each is a constant or an argument's element."""
+    return all(builder.equation(variable) is None for variable in table.ravel().tolist())
+
+
 def matmul(builder: Builder, a: Variables, b: Variables) -> Variables:
     """Multiply matrices (m, k) and (k, n). A constant zero contributes no term."""
     (m, k), (_, n) = a.shape, b.shape
@@ -186,9 +196,9 @@ def _size(shape) -> int:
 def count_products(builder: Builder, a: Variables, b: Variables) -> int:
     """Count the products of entries that are no constant zero in a product of two matrices, or of
     two batches of them."""
-    is_nothing = builder.is_zero
     left, right = (
-        np.array([not is_nothing(v) for v in x.ravel().tolist()]).reshape(x.shape) for x in (a, b)
+        np.array([not builder.is_zero(v) for v in x.ravel().tolist()]).reshape(x.shape)
+        for x in (a, b)
     )
     return int(np.sum(left.sum(axis=-2) * right.sum(axis=-1)))
 

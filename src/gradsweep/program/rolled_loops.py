@@ -142,11 +142,11 @@ def find_body(
 ) -> Body:
     """Write a step of a loop.
 
-    Args:
-        wanted: the carries that are read after the loop.
-
     A carry that counts the steps becomes a row of constants; and what is looked up at a place that
     only such rows decide, a row of what is there.
+
+    Args:
+        wanted: the carries that are read after the loop.
 
     Reference: Wegman and Zadeck (1991), Constant propagation with conditional branches: carries
     are taken for constant until a step changes them, and for counters until one changes otherwise.
@@ -158,7 +158,7 @@ def find_body(
         written = _write_step(b, write, operands, n_steps, same, counters)
         counting = written.counting(n_steps)
         # A carry that is kept now may change once another is no longer taken for constant.
-        changing |= {k for k in same - written.kept if k not in counting or k in changing}
+        changing |= same - written.kept - counting.keys()
         changing |= {k for k in counters if counting.get(k) != counters[k]}
         counting = {k: by for k, by in counting.items() if k not in changing}
         following = (same | written.kept) - changing - counting.keys()
@@ -203,8 +203,8 @@ class _Written(NamedTuple):
                     found[k] = by
             elif k in self.counters:
                 match self.inner.equation(following):
-                    case Equation("add", operands) if carry in operands:
-                        (other,) = [*({*operands} - {carry})] or [carry]
+                    case Equation("add", (x, y)) if carry in (x, y):
+                        other = y if x == carry else x
                         if self.inner.is_constant(other):
                             found[k] = self.inner.value(other)
         return found

@@ -24,7 +24,7 @@ from gradsweep.program.equations import Equations
 from gradsweep.program.primitives import WRAPS
 from gradsweep.program.program import Equation
 
-__all__ = ["RULES", "integer_bounds", "nearest_entry", "power", "simplify"]
+__all__ = ["RULES", "nearest_entry", "power", "simplify"]
 
 # x**n for |n| up to 8 takes at most 4 multiplications and stays within 4 ulp.
 _LARGEST_EXPANDED_POWER = 8
@@ -219,12 +219,12 @@ def _simplify_not(b: Equations, x: int) -> int | None:
 
 def _wrapped(dtype: str, b: Equations, x: int) -> int | None:
     limits = np.iinfo(dtype)
-    low, high = integer_bounds(b, x)
+    low, high = _integer_bounds(b, x)
     return x if limits.min <= low and high <= limits.max else None
 
 
-# At so many different entries in turn, a lookup costs as much as selects.
-_FEW_RUNS = 4
+# With so many changes from one entry to the next, a lookup costs as little as selects.
+_MANY_CHANGES = 4
 
 
 def _simplify_lookup(b: Equations, place: int, *entries: int) -> int | None:
@@ -240,7 +240,7 @@ def _simplify_lookup(b: Equations, place: int, *entries: int) -> int | None:
         (one, _) = begins
         is_one = b.emit("eq", place, b.constant(one, "int64"))
         return b.emit("select", is_one, entries[one], entries[0])
-    if len(begins) >= _FEW_RUNS:
+    if len(begins) >= _MANY_CHANGES:
         return None
     found = entries[-1]
     for begin in reversed(begins):
@@ -260,7 +260,7 @@ def _simplify_comparison(name: str, b: Equations, x: int, y: int) -> int | None:
         return None
     if name in ("gt", "ge"):
         x, y = y, x
-    (low, high), (least, most) = integer_bounds(b, x), integer_bounds(b, y)
+    (low, high), (least, most) = _integer_bounds(b, x), _integer_bounds(b, y)
     if name in ("lt", "gt"):
         holds, fails = high < least, low >= most
     else:
@@ -275,7 +275,7 @@ Bounds = tuple[float, float]
 _UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
-def integer_bounds(b: Equations, variable: int, seen: dict[int, Bounds] | None = None) -> Bounds:
+def _integer_bounds(b: Equations, variable: int, seen: dict[int, Bounds] | None = None) -> Bounds:
     """Return the least and the largest number that an integer may be; infinite where unknown."""
     seen = {} if seen is None else seen
     if variable not in seen:
@@ -293,7 +293,7 @@ def integer_bounds(b: Equations, variable: int, seen: dict[int, Bounds] | None =
 
 def _bounds_of(b: Equations, equation: Equation | None, seen: dict[int, Bounds]) -> Bounds:
     def of(variable: int) -> Bounds:
-        return integer_bounds(b, variable, seen)
+        return _integer_bounds(b, variable, seen)
 
     match equation:
         case Equation("to_int64", (x,)) if b.dtype(x) == "bool":

@@ -1,6 +1,6 @@
 """Arguments: the values that the user named, as leaves and the container that holds them.
 
-Knows nothing of functions, derivatives or frameworks.
+Knows nothing of frameworks, nor of how a function is called.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping

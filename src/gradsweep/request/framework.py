@@ -19,8 +19,10 @@ __all__ = [
     "entries_of",
     "framework_of",
     "frameworks_named",
+    "instructions_of",
     "is_numpy",
     "is_table",
+    "is_users",
     "is_users_class",
     "is_users_module",
     "names_numpy",
@@ -143,22 +145,27 @@ def _named_in_methods(kind: type, names: Iterable[str], seen: set[int]) -> Itera
 
 def is_users_module(value: Any) -> bool:
     """Tell whether a value is a module of the user's own, or of a library that is not known."""
-    if not isinstance(value, types.ModuleType):
-        return False
-    return _KNOWN.isdisjoint(_packages_of(value))
+    return isinstance(value, types.ModuleType) and is_users(value.__name__)
+
+
+def is_users(module: Any) -> bool:
+    """Tell whether the name of a module is of the user's own code, or of an unknown library."""
+    return str(module).partition(".")[0] not in _KNOWN
 
 
 def is_users_class(kind: type) -> bool:
     """Tell whether a class is the user's own, not one of an installed package."""
-    if kind.__module__.partition(".")[0] in _KNOWN:
+    if not is_users(kind.__module__):
         return False
     return "site-packages" not in str(getattr(sys.modules.get(kind.__module__), "__file__", ""))
 
 
 def is_table(value: Any) -> bool:
     """Tell whether a value is a dict, list or tuple of functions, from which code chooses one."""
-    kinds = type(value) in (dict, list, tuple)
-    return kinds and 0 < len(value) < 100 and all(callable(one) for _, one in entries_of(value))
+    is_container = type(value) in (dict, list, tuple)
+    return (
+        is_container and 0 < len(value) < 100 and all(callable(one) for _, one in entries_of(value))
+    )
 
 
 def entries_of(table: Any) -> list[tuple[Any, Any]]:
@@ -168,6 +175,13 @@ def entries_of(table: Any) -> list[tuple[Any, Any]]:
 
 def _imported_in(code: types.CodeType) -> set[str]:
     """Return the packages that code imports, nested functions included."""
-    found = {i.argval for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"}
-    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return {name.partition(".")[0] for name in found}.union(*map(_imported_in, inner))
+    imports = (i.argval for i in instructions_of(code) if i.opname == "IMPORT_NAME")
+    return {name.partition(".")[0] for name in imports}
+
+
+def instructions_of(code: types.CodeType) -> Iterator[dis.Instruction]:
+    """Yield the instructions of code, nested functions included."""
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from instructions_of(constant)

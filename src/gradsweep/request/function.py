@@ -22,6 +22,7 @@ from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import ArgumentError, nearest, warn
+from gradsweep.support.words import listed
 
 __all__ = [
     "FRAMEWORKS",
@@ -301,7 +302,7 @@ def _listed(words: list[str]) -> str:
     """Write some words as a sentence has them: "a, b and c"; at most so many."""
     if len(words) > _MOST_NAMED:
         words = [*words[:_MOST_NAMED], f"{len(words) - _MOST_NAMED} more"]
-    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])
+    return listed(words)
 
 
 def _code_of(function: Callable[..., Any]) -> Hashable:

@@ -184,7 +184,7 @@ def _parse_fixed(name: str, array: np.ndarray) -> Argument:
 def _parse_swept(name: str, dims: tuple[str, ...], array: Values) -> Argument:
     if array.ndim < len(dims):
         raise SweepError(
-            f"{name!r} names {len(dims)} swept dims, {', '.join(map(repr, dims))}, "
+            f"{name!r} names the swept dims {', '.join(map(repr, dims))}, "
             f"and its array has shape {array.shape}."
         )
     leaf = _swept_leaf(name, dims, array)
@@ -251,7 +251,10 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
         if names_dims(entry):
             own = _parse(key, entry)
             if own.categories is not None:
-                raise SweepError(f"{key!r} is swept one by one, as an argument alone can be.")
+                raise SweepError(
+                    f"{key!r} is swept one by one, which only a whole argument can be: take it out "
+                    f"of its container."
+                )
             entries.append(own)
             return own.form
         array = as_array(key, entry)
@@ -284,7 +287,7 @@ def names_dims(entry: Any) -> bool:
     """Tell whether an entry of a container names its own swept dims, as an argument may.
 
     A tuple of two that begins with a word, or with a tuple of words, is (dims, values); any other
-    tuple is a container. So are DataArrays and what `components` returns.
+    tuple is a container. So are DataArrays and what `components` and `each` return.
     """
     if type(entry) is not tuple:
         return isinstance(entry, Components | Each) or is_data_array(entry)
@@ -331,15 +334,14 @@ def _shown_components(leaf: Leaf) -> str:
 
 def _parse_data_array(name: str, value: Any) -> Argument:
     dims, data = tuple(str(dim) for dim in value.dims), _data_of(value)
-    found = parse_categories(name, dims, data, dict(value.attrs)) if dims else None
-    array = as_array(name, data) if found is None else None
     coordinates = {
         str(label): Coordinate(tuple(map(str, c.dims)), np.asarray(c.values), dict(c.attrs))
         for label, c in value.coords.items()
         if set(c.dims) <= set(value.dims)
     }
-    if found is not None:
+    if dims and (found := parse_categories(name, dims, data, dict(value.attrs))):
         return replace(found, coordinates=coordinates | dict(found.coordinates))
+    array = as_array(name, data)
     assert array is not None
     argument = _parse_swept(name, dims, array) if dims else parse_argument(name, array)
     return replace(argument, coordinates=coordinates, attrs=dict(value.attrs))

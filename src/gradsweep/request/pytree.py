@@ -43,18 +43,16 @@ def _never(path: Path, tree: Any) -> bool:
     return False
 
 
-def map_leaves(
-    function: Callable[[Path, Any], Any], tree: Any, path: Path = (), is_leaf: IsLeaf = _never
-) -> Any:
+def map_leaves(function: Callable[[Path, Any], Any], tree: Any, path: Path = ()) -> Any:
     """Return a container of the same form, with `function(path, leaf)` in place of each leaf.
 
     Dataclasses are made by their constructors, which may compute with what they are given.
     """
-    container = None if is_leaf(path, tree) else _open(path, tree, is_leaf)
+    container = _open(path, tree, _never)
     if container is None:
         return function(path, tree)
     return container.rebuild(
-        [map_leaves(function, child, path + key, is_leaf) for key, child in container.children]
+        [map_leaves(function, child, path + key) for key, child in container.children]
     )
 
 
@@ -73,7 +71,7 @@ def mark_leaves(
     Raises:
         SweepError: when a dataclass or named tuple could not be made again by its constructor.
     """
-    container = None if is_leaf(path, tree) else _open(path, tree, is_leaf)
+    container = _open(path, tree, is_leaf)
     if container is None:
         return mark(path, tree)
     children = [
@@ -90,7 +88,7 @@ def mark_leaves(
 
 def flatten(tree: Any, path: Path = (), is_leaf: IsLeaf = _never) -> Iterator[tuple[Path, Any]]:
     """Yield the leaves of a container with their paths, in order."""
-    container = None if is_leaf(path, tree) else _open(path, tree, is_leaf)
+    container = _open(path, tree, is_leaf)
     if container is None:
         yield path, tree
     else:
@@ -110,6 +108,8 @@ def is_record(value: Any) -> bool:
 
 def _open(path: Path, tree: Any, is_leaf: IsLeaf) -> _Container | None:
     """Return the children of a container, or None for a leaf."""
+    if is_leaf(path, tree):
+        return None
     kind = type(tree)
     if isinstance(tree, dict):
         keys = list(tree)

@@ -107,7 +107,11 @@ class Result:
         return tuple(n for shape in (self.output_shape, *self.wrt_shapes) for n in shape)
 
     @property
+    def output_numbers_shape(self) -> tuple[int, ...]:
+        """The output's shape as it is labelled, where a complex number is one."""
+        return self.output_shape[:-1] if self.is_complex else self.output_shape
+
+    @property
     def numbers_shape(self) -> tuple[int, ...]:
         """Its shape as it is labelled, where a complex number is one."""
-        output = self.output_shape[:-1] if self.is_complex else self.output_shape
-        return tuple(n for shape in (output, *self.wrt_shapes) for n in shape)
+        return tuple(n for shape in (self.output_numbers_shape, *self.wrt_shapes) for n in shape)

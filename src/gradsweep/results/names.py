@@ -177,7 +177,11 @@ def named_parts(name: str, attrs: Mapping[str, Any]) -> list[tuple[str, dict[str
 
 
 def require_names_of_their_own(names: Sequence[str]) -> None:
-    """Check that no part of complex numbers has the name of another variable."""
+    """Check that no part of complex numbers has the name of another variable.
+
+    Raises:
+        OutputError: when one has.
+    """
     for name in names:
         if names.count(name) > 1:
             raise OutputError(
@@ -228,8 +232,7 @@ def symmetric(
 
 def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
     """Name the dims that belong to the output and to the arguments, not to the sweep."""
-    n_own = len(result.numbers_shape) - sum(map(len, result.wrt_shapes))
-    owners = [(labels.output(result), result.numbers_shape[:n_own])]
+    owners = [(labels.output(result), result.output_numbers_shape)]
     owners += [(flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
     taken = set(axes)
     names = []

@@ -16,7 +16,7 @@ from gradsweep.request.partition import Part
 from gradsweep.running.chunks import allocate
 from gradsweep.running.program_work import compute
 
-__all__ = ["Fillable", "checked", "replanned"]
+__all__ = ["Replan", "checked", "replanned"]
 
 
 class Fillable(Protocol):
@@ -31,6 +31,8 @@ class Fillable(Protocol):
 
 
 Dims = tuple[str, ...]
+# Plans a part from its leaves.
+Replan = Callable[[Mapping[str, Leaf]], Fillable]
 Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
 
 
@@ -66,7 +68,7 @@ _REPLANNING = Lock()
 
 
 def replanned(
-    replan: Callable[[Mapping[str, Leaf]], Fillable],
+    replan: Replan,
     dims: Sequence[Dims],
     leaves: Mapping[str, Leaf],
     part: Part,

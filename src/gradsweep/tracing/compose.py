@@ -14,7 +14,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode, Result, direction_key
 from gradsweep.support.errors import OutputError, SweepError
 
-__all__ = ["AD", "OutputArray", "compose"]
+__all__ = ["AD", "RealOutput", "compose"]
 
 Array = Any
 Arrays = tuple[Array, ...]
@@ -24,7 +24,7 @@ Partials = Sequence[Sequence[Array]]
 Rows = list[tuple[Result, Array]]
 
 
-class OutputArray(NamedTuple):
+class RealOutput(NamedTuple):
     """One output of a function as real numbers; of complex ones both parts, along a last dim."""
 
     array: Array
@@ -63,8 +63,8 @@ class AD(Protocol):
             shape (*s, *own shape): the dims of the basis vector come first.
         """
 
-    def as_output(self, path: str, value: Any) -> OutputArray:
-        """Return one output of the user's function as an array."""
+    def as_output(self, path: str, value: Any) -> RealOutput:
+        """Return one output of the user's function as an array of real numbers."""
 
     def zeros_like(self, array: Array) -> Array: ...
 

@@ -28,7 +28,11 @@ class Real:
         """Return a number as a constant of this one's dtype."""
         if isinstance(number, Real):
             return number
-        return Real(self.builder, self.builder.constant(number, self.builder.dtype(self.variable)))
+        return Real(self.builder, self.builder.constant(number, self.dtype))
+
+    @property
+    def dtype(self) -> str:
+        return self.builder.dtype(self.variable)
 
     @property
     def is_zero(self) -> bool:

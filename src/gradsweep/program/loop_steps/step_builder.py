@@ -18,7 +18,7 @@ from gradsweep.program.simplification import nearest_entry
 
 __all__ = ["StepBuilder"]
 
-# How many equations deep it is looked whether only known rows decide a value.
+# How many equations deep to search whether known rows alone decide a value.
 _DEEPEST_KNOWN = 40
 
 

@@ -10,7 +10,10 @@ from gradsweep.program.arrays import Variables, elementwise, zeros
 from gradsweep.program.builder import Builder
 from gradsweep.program.rolled_loops import MOST_UNROLLED, Operands, Step, find_body
 
-__all__ = ["LARGEST_TRIANGLE", "cholesky", "substitute"]
+__all__ = ["LARGEST_SYSTEM", "LARGEST_TRIANGLE", "cholesky", "substitute"]
+
+# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
+LARGEST_SYSTEM = 16
 
 # Equations grow with n**3, and beyond this the framework's LAPACK is the better engine.
 LARGEST_TRIANGLE = 32

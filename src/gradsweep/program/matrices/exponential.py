@@ -58,14 +58,15 @@ def _halvings(b: Builder, norm: int) -> tuple[int, int]:
 
 def _series(b: Builder, x: Variables) -> Variables:
     """Return the sum of X**k / k!, k up to 20, by powers of X**4 (Paterson and Stockmeyer)."""
-    one, nothing = b.constant(1.0, b.dtype(int(x[0, 0]))), b.structural_zero(b.dtype(int(x[0, 0])))
+    dtype = b.dtype(int(x[0, 0]))
+    one, nothing = b.constant(1.0, dtype), b.structural_zero(dtype)
     powers = [np.where(np.eye(len(x), dtype=bool), one, nothing), x]
     while len(powers) <= _GROUP:
         powers.append(matmul(b, powers[-1], x))
     *low, highest = powers
 
     def term(power: Variables, k: int) -> Variables:
-        factor = np.array(b.constant(1.0 / math.factorial(k), b.dtype(one)))
+        factor = np.array(b.constant(1.0 / math.factorial(k), dtype))
         return elementwise(b, "mul", power, factor)
 
     total = term(highest, _GROUP * _N_GROUPS)

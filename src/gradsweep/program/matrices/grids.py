@@ -44,8 +44,7 @@ def joined(columns: Sequence[Column]) -> Variables:
 
 def nothing(like: Real) -> Real:
     """Return a structural zero."""
-    b = like.builder
-    return Real(b, b.structural_zero(b.dtype(like.variable)))
+    return Real(like.builder, like.builder.structural_zero(like.dtype))
 
 
 def identity(like: Real, n: int, n_columns: int) -> list[Column]:

@@ -89,7 +89,7 @@ def _reflected(columns: Sequence[Column]) -> tuple[list[_Reflection], list[Colum
         if all(entry.is_zero for entry in below):
             continue
         squares = dot(below, below)
-        is_done = squares.apply("le", _UNDERFLOW[squares.builder.dtype(squares.variable)])
+        is_done = squares.apply("le", _UNDERFLOW[squares.dtype])
         beta = -((alpha * alpha + squares).apply("sqrt").copysign(alpha))
         factor = where(is_done, 0.0, (beta - alpha) / beta)
         scale = where(is_done, 0.0, 1.0 / (alpha - beta))

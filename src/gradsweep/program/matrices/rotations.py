@@ -122,13 +122,9 @@ def _least(entries: dict[tuple[int, int], Real], n: int) -> list[Real]:
         size, *others = (abs(entry) for place, entry in entries.items() if row in place)
         for other in others:
             size = size.apply("max", other)
-        least = size * _ROUNDING[_dtype(size)]
+        least = size * _ROUNDING[size.dtype]
         found.append(where(size.apply("isfinite"), least, math.nan))
     return found
-
-
-def _dtype(real: Real) -> str:
-    return real.builder.dtype(real.variable)
 
 
 def _split(entries: list[Real], n: int) -> list[Column]:
@@ -210,6 +206,6 @@ def _orthogonal(x: Column, y: Column, m: int) -> tuple[Column, Column]:
     if product.is_zero:
         return x, y
     difference = where(is_shorter, squares - others, others - squares)
-    least = (squares * others).apply("sqrt") * _ROUNDING[_dtype(product)]
+    least = (squares * others).apply("sqrt") * _ROUNDING[product.dtype]
     is_nothing = abs(product).apply("le", least)
     return _rotation(difference, product + product, is_nothing).columns(x, y)

@@ -32,7 +32,7 @@ class Places(NamedTuple):
     padding: Pairs
     dilations: Sequence[int]
     spread: Sequence[int]
-    n_groups: int = 1
+    n_groups: int
 
 
 def convolved(b: Builder, x: Variables, kernel: Variables, places: Places) -> Variables:

@@ -28,7 +28,7 @@ def padded(
     for dim, (low, high) in enumerate(padding, start=n_leading):
         step = spread[dim - n_leading] if spread else 1
         rows = np.moveaxis(operand, dim, 0)
-        length = max(0, (len(rows) - 1) * step + 1) if len(rows) else 0
+        length = (len(rows) - 1) * step + 1 if len(rows) else 0
         places = low + step * np.arange(len(rows))
         result = np.full((max(0, low + length + high), *rows.shape[1:]), fill, dtype=np.int64)
         inside = (places >= 0) & (places < len(result))

@@ -2,9 +2,10 @@
 
     python -m gradsweep.testing.fuzz --seconds 120 --seed 1
 
-draws functions of torch and of JAX from a grammar, runs them through gradsweep's engines, modes and
-quantities, and compares every number at every point with the framework's own derivative. A failure
-is shrunk and printed as a function that can be pasted. In a test:
+draws functions of torch, JAX and NumPy from a grammar, runs them through gradsweep's engines, modes
+and quantities, and compares every number at every point with the framework's own derivative, or for
+NumPy with differences in long doubles. A failure is shrunk and printed as a function that can be
+pasted. In a test:
 
     @given(functions("torch", chosen("torch")))
     def test_something(drawn):

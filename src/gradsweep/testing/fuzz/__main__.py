@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m gradsweep.testing.fuzz",
-        description="Random functions through gradsweep, beside the framework's own derivative.",
+        description="Random functions through gradsweep, beside derivatives that are not its own.",
         epilog="Features: " + ", ".join(FEATURES),
     )
     add = parser.add_argument

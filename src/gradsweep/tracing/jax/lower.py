@@ -214,8 +214,8 @@ class _Counted(dict):
 WITHOUT_MEANING = frozenset(
     """
     accuracy broadcast_dimensions fill_value index_dtype indices_are_sorted input_dtype is_stable
-    new_sizes out_sharding precision preferred_element_type sharding unique_indices update_consts
-    update_jaxpr weak_type
+    new_sizes out_sharding precision preferred_element_type sharding sort_eigenvalues unique_indices
+    update_consts update_jaxpr weak_type
     """.split()
 )
 

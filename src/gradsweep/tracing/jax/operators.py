@@ -15,7 +15,7 @@ from jax import lax
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
-from gradsweep.tracing.compose import OutputArray
+from gradsweep.tracing.compose import RealOutput
 
 __all__ = ["JaxAD", "scoped_x64"]
 
@@ -77,7 +77,7 @@ class JaxAD:
             blocks.append(tuple(jnp.reshape(row, shape + row.shape[1:]) for row in rows))
         return blocks
 
-    def as_output(self, path: str, value: Any) -> OutputArray:
+    def as_output(self, path: str, value: Any) -> RealOutput:
         what = f"output {path!r}" if path else "the output"
         if value is None or isinstance(value, str | bytes):
             raise OutputError(_not_a_number(what, value))
@@ -89,12 +89,12 @@ class JaxAD:
             raise OutputError(_not_a_number(what, value)) from error
         if jnp.issubdtype(array.dtype, jnp.complexfloating):
             parts = jnp.stack([jnp.real(array), jnp.imag(array)], axis=-1)
-            return OutputArray(parts.astype(self.dtype), is_complex=True)
+            return RealOutput(parts.astype(self.dtype), is_complex=True)
         if array.dtype == np.bool_ and self.keeps_bools:
-            return OutputArray(array)
+            return RealOutput(array)
         if not (array.dtype == np.bool_ or jnp.issubdtype(array.dtype, jnp.number)):
             raise OutputError(_not_a_number(what, value))
-        return OutputArray(array.astype(self.dtype))
+        return RealOutput(array.astype(self.dtype))
 
     def total(self, array: Array, axes: Sequence[int]) -> Array:
         return jnp.sum(array, tuple(axes)) if axes else array

@@ -4,7 +4,7 @@ A bound function enters; one that calls it on `Array`s leaves, which the fronten
 trace like any other. `dialect` wraps the arguments and unwraps the results; `array` is what the
 function gets in place of NumPy's arrays, over `memory`, which writes and views share; `call`
 finds the row of a NumPy function in the tables of operations/, over what a `library` offers; `code`
-runs the function's own code where NumPy asks no array, as np.zeros and math.exp do.
+runs the function's own code, for what asks no array, such as np.zeros and math.exp.
 Never sees a sweep's axes, a Program or an engine.
 """
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradsweep.support.errors import UntraceableError
-from gradsweep.tracing.numpy.library import library_of
+from gradsweep.tracing.numpy.library import is_basic, library_of
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import (
     Index,
@@ -22,7 +22,7 @@ from gradsweep.tracing.numpy.memory import (
     write,
 )
 
-__all__ = ["Array", "is_basic"]
+__all__ = ["Array"]
 
 _OPERANDS = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
 
@@ -31,11 +31,17 @@ def _call(function: Any, *args: Any, **kwargs: Any) -> Any:
     return Array.apply(function, args, kwargs)
 
 
+def _forward(ufunc: np.ufunc) -> Callable:
+    """Return the method of an operator with the Array on its left."""
+
+    def method(self: "Array", other: Any) -> Any:
+        return _call(ufunc, self, other) if _is_operand(other) else NotImplemented
+
+    return method
+
+
 def _operators(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
     """Return the methods of a binary operator: forward, reflected and in place."""
-
-    def forward(self: "Array", other: Any) -> Any:
-        return _call(ufunc, self, other) if _is_operand(other) else NotImplemented
 
     def reflected(self: "Array", other: Any) -> Any:
         return _call(ufunc, other, self) if _is_operand(other) else NotImplemented
@@ -47,7 +53,7 @@ def _operators(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
         if self.ndim == 0:  # a number of NumPy's: y = x; y += 1 leaves x as it is
             return new
         kinds = "biufc"
-        if kinds.index(self.dtype.kind) < 3 <= kinds.index(np.dtype(new.dtype).kind):
+        if kinds.index(self.dtype.kind) < 3 <= kinds.index(new.dtype.kind):
             raise TypeError(
                 f"Cannot cast the output of {ufunc.__name__} from {new.dtype} to {self.dtype}: "
                 f"the array that is written into holds integers"
@@ -55,7 +61,7 @@ def _operators(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
         self[...] = new
         return self
 
-    return forward, reflected, in_place
+    return _forward(ufunc), reflected, in_place
 
 
 def _powers() -> tuple[Callable, Callable, Callable]:
@@ -77,13 +83,6 @@ def _powers() -> tuple[Callable, Callable, Callable]:
         return reflected(self, float(other) if is_whole else other)
 
     return power, of_other, in_place
-
-
-def _compared(ufunc: np.ufunc) -> Callable:
-    def method(self: "Array", other: Any) -> Any:
-        return _call(ufunc, self, other) if _is_operand(other) else NotImplemented
-
-    return method
 
 
 def _unary(function: Any) -> Callable:
@@ -210,9 +209,9 @@ class Array:
     __or__, __ror__, __ior__ = _operators(np.bitwise_or)
     __xor__, __rxor__, __ixor__ = _operators(np.bitwise_xor)
     __divmod__, __rdivmod__, _ = _operators(np.divmod)
-    __lt__, __le__ = _compared(np.less), _compared(np.less_equal)
-    __gt__, __ge__ = _compared(np.greater), _compared(np.greater_equal)
-    __eq__, __ne__ = _compared(np.equal), _compared(np.not_equal)  # type: ignore[assignment]
+    __lt__, __le__ = _forward(np.less), _forward(np.less_equal)
+    __gt__, __ge__ = _forward(np.greater), _forward(np.greater_equal)
+    __eq__, __ne__ = _forward(np.equal), _forward(np.not_equal)  # type: ignore[assignment]
     __neg__, __pos__, __abs__ = _unary(np.negative), _unary(np.positive), _unary(np.absolute)
     __invert__ = _unary(np.invert)
     del _
@@ -341,18 +340,6 @@ class Array:
             return result if library_of(result) is None else Array(result)
 
         return method
-
-
-def is_basic(index: Any) -> bool:
-    """Tell whether NumPy makes a view for an index: of integers, slices, None and Ellipsis."""
-    items = index if isinstance(index, tuple) else (index,)
-    return all(
-        item is None
-        or item is Ellipsis
-        or isinstance(item, slice)
-        or (isinstance(item, int | np.integer) and not isinstance(item, bool))
-        for item in items
-    )
 
 
 def _plain(value: Any) -> Any:

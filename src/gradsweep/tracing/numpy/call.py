@@ -13,7 +13,7 @@ from gradsweep.tracing.numpy.memory import Whole
 from gradsweep.tracing.numpy.operations import REDUCED_BY, table
 from gradsweep.tracing.numpy.row import shown, unwrapped
 
-__all__ = ["apply", "apply_method", "library_in"]
+__all__ = ["apply", "apply_method"]
 
 # Options that choose no numbers: how the result lies in memory, and which casts NumPy allows.
 _IGNORED = {"order", "subok", "casting", "like", "copy"}
@@ -27,7 +27,7 @@ def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     """
     args = tuple([*value] if isinstance(value, Iterator) else value for value in args)
     row = table().get(function)
-    library = library_in((args, kwargs.values()))
+    library = library_in((args, kwargs))
     if library is None:
         if row is None or not row.is_view or not (args and isinstance(args[0], Array)):
             return _own(function, args, kwargs)
@@ -65,7 +65,7 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
     """Call a ufunc, or its method reduce, accumulate or outer."""
     if method == "__call__":
         return apply(ufunc, inputs, kwargs)
-    if library_in((inputs, kwargs.values())) is None:
+    if library_in((inputs, kwargs)) is None:
         return _own(getattr(ufunc, method), inputs, kwargs)
     if method == "outer" and len(inputs) == 2:
         a, b = (apply(np.asarray, (value,), {}) for value in inputs)
@@ -87,7 +87,7 @@ def library_in(value: Any) -> Library | None:
         return library_of(value.memory.root.value)
     if isinstance(value, dict):
         value = value.values()
-    elif not isinstance(value, list | tuple) and not isinstance(value, type({}.values())):
+    elif not isinstance(value, list | tuple):
         return None
     return next(filter(None, map(library_in, value)), None)
 

@@ -17,6 +17,7 @@ from gradsweep.request.framework import (
     entries_of,
     is_numpy,
     is_table,
+    is_users,
     is_users_class,
     is_users_module,
 )
@@ -90,16 +91,16 @@ class Vectorized:
 
 
 class Module:
-    """A module, as the code sees it: what it takes from it is replaced."""
+    """A module, as the code sees it: what it takes from it is replaced.
+
+    What it sets stays here: the module itself is the user's.
+    """
 
     def __init__(self, own: types.ModuleType, code: "Code"):
-        self.__dict__.update(_own=own, _code=code)
+        self._own, self._code = own, code
 
     def __getattr__(self, name: str) -> Any:
         return self._code.replaced(getattr(self._own, name))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__[name] = value  # the module itself is the user's
 
     def __dir__(self) -> list[str]:
         return dir(self._own)
@@ -165,7 +166,7 @@ class Code:
             return self._of_function(value)
         if isinstance(value, types.MethodType) and isinstance(value.__func__, types.FunctionType):
             return types.MethodType(self.replaced(value.__func__), self.replaced(value.__self__))
-        if isinstance(value, functools.partial) and type(value) is functools.partial:
+        if type(value) is functools.partial:
             return functools.partial(self.replaced(value.func), *value.args, **value.keywords)
         if is_table(value):
             held = {key: self.replaced(one) for key, one in entries_of(value)}
@@ -178,7 +179,7 @@ class Code:
         methods = {
             name: self._of_member(member)
             for base in reversed(kind.__mro__)
-            if _is_users(base.__module__)
+            if is_users(base.__module__)
             for name, member in vars(base).items()
         }
         seen = {name: member for name, member in methods.items() if member is not None}
@@ -202,7 +203,7 @@ class Code:
         return None
 
     def _of_function(self, function: types.FunctionType) -> Any:
-        if not _is_users(function.__globals__.get("__name__", "")):
+        if not is_users(function.__globals__.get("__name__", "")):
             return function
         # A cell of plain data stays: what others write into it is seen.
         closure = function.__closure__ or ()
@@ -237,10 +238,6 @@ def _is_data(cell: types.CellType) -> bool:
     return (
         not is_filled(cell) or cell.cell_contents is None or isinstance(cell.cell_contents, _DATA)
     )
-
-
-def _is_users(module: Any) -> bool:
-    return is_users_module(types.ModuleType(str(module)))
 
 
 def _is_plain_object(value: Any) -> bool:

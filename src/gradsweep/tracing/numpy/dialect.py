@@ -4,16 +4,14 @@ A bound function enters. One leaves that wraps the framework's arrays that it is
 the function's code on them, and unwraps what it returns.
 """
 
-import dis
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.framework import frameworks_named, names_numpy
+from gradsweep.request.framework import frameworks_named, instructions_of, names_numpy
 from gradsweep.request.function import BoundFunction
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.code import Code
@@ -42,14 +40,9 @@ def _works_in_place(bound: BoundFunction) -> bool:
         return False
     if any(argument.origin for argument in bound.arguments):
         return False  # it gets tensors or JAX's arrays, and may ask them for what is theirs alone
-    return any(step.opname == "BINARY_OP" and step.argrepr.endswith("=") for step in _steps(code))
-
-
-def _steps(code: types.CodeType) -> Iterator[dis.Instruction]:
-    yield from dis.get_instructions(code)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _steps(constant)
+    return any(
+        step.opname == "BINARY_OP" and step.argrepr.endswith("=") for step in instructions_of(code)
+    )
 
 
 class _InDialect:

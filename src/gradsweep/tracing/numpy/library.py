@@ -7,21 +7,19 @@ import importlib
 import operator
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from gradsweep.request.framework import framework_of
+from gradsweep.request.framework import FrameworkName, framework_of
 
-__all__ = ["Library", "library_of", "resolve"]
-
-Name = Literal["torch", "jax"]
+__all__ = ["Library", "is_basic", "library_of", "resolve"]
 
 
 class Library(Protocol):
     """A framework's arrays, as NumPy would use them."""
 
-    name: Name
+    name: FrameworkName
 
     def asarray(self, value: Any) -> Any:
         """Return the framework's array of a number, an array or nested lists of both."""
@@ -42,7 +40,7 @@ class Library(Protocol):
 
 
 class _Jax:
-    name: Name = "jax"
+    name: FrameworkName = "jax"
 
     def asarray(self, value: Any) -> Any:
         import jax.numpy as jnp
@@ -69,25 +67,17 @@ class _Jax:
 
 
 class _Torch:
-    name: Name = "torch"
+    name: FrameworkName = "torch"
 
     def asarray(self, value: Any) -> Any:
         import torch
 
         if isinstance(value, torch.Tensor):
             return value
-        if isinstance(value, list | tuple) and _holds_values_of(value, "torch"):
-            return self._stacked([self.asarray(item) for item in value])
+        if isinstance(value, list | tuple) and not _is_known(value):
+            return resolve("own.stack")([self.asarray(item) for item in value])
         # torch takes no array that is read-only or has negative strides.
         return torch.from_numpy(np.array(value))
-
-    def _stacked(self, rows: list) -> Any:
-        import torch
-
-        dtype = rows[0].dtype
-        for row in rows[1:]:
-            dtype = torch.promote_types(dtype, row.dtype)
-        return torch.stack([row.to(dtype) for row in rows])
 
     def cast(self, value: Any, dtype: Any) -> Any:
         import torch
@@ -133,20 +123,26 @@ class _Torch:
         if isinstance(index, tuple):
             return tuple(map(self._index, index))
         if isinstance(index, np.ndarray | list):
-            return self.asarray(np.asarray(index) if isinstance(index, np.ndarray) else index)
+            return self.asarray(index)
         if isinstance(index, np.integer):
             return int(index)
         return index
 
 
-def _holds_values_of(value: Any, framework: str) -> bool:
-    if isinstance(value, list | tuple):
-        return any(_holds_values_of(item, framework) for item in value)
-    return framework_of(value) == framework
+def is_basic(index: Any) -> bool:
+    """Tell whether NumPy makes a view for an index: of integers, slices, None and Ellipsis."""
+    items = index if isinstance(index, tuple) else (index,)
+    return all(
+        item is None
+        or item is Ellipsis
+        or isinstance(item, slice)
+        or (isinstance(item, int | np.integer) and not isinstance(item, bool))
+        for item in items
+    )
 
 
 def _is_known(index: Any) -> bool:
-    """Tell whether an index consists of Python's and NumPy's values alone."""
+    """Tell whether an index or a list consists of Python's and NumPy's values alone."""
     if isinstance(index, list | tuple):
         return all(map(_is_known, index))
     return not framework_of(index)
@@ -172,11 +168,7 @@ def _without_negative_steps(index: Any, shape: tuple[int, ...]) -> tuple[Any, li
     """
     items = index if isinstance(index, tuple) else (index,)
     steps = [i.step for i in items if isinstance(i, slice) and i.step is not None]
-    is_basic = all(
-        item is None or item is Ellipsis or isinstance(item, slice | int | np.integer)
-        for item in items
-    )
-    if not any(step < 0 for step in steps) or not is_basic:
+    if not is_basic(index) or not any(step < 0 for step in steps):
         return index, []
     n_named = sum(item is not None and item is not Ellipsis for item in items)
     if Ellipsis in items:

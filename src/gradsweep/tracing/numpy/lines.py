@@ -10,18 +10,18 @@ import scipy
 
 __all__ = ["user_line"]
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_TRACING = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INTERNAL = tuple(
     folder + os.sep
     for folder in (
-        os.path.join(_PACKAGE, "tracing"),
+        _TRACING,
         *(os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (np, scipy)),
     )
 )
 
 
 def user_line() -> str:
-    """Return file, line and text of the innermost frame outside NumPy and this package."""
+    """Return file, line and text of the innermost frame outside NumPy, SciPy and tracing."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_INTERNAL):
         frame = frame.f_back

@@ -132,7 +132,7 @@ def write(memory: Memory, index: Any, new: Any) -> None:
     """Write into memory: memory[index] = new, where `new` is NumPy's or a framework's.
 
     Raises:
-        UntraceableError: when the memory is not the function's own, or holds integers.
+        UntraceableError: when the memory is not the function's own, or its dtype cannot hold `new`.
     """
     root = memory.root
     if root.is_fixed:
@@ -147,12 +147,13 @@ def write(memory: Memory, index: Any, new: Any) -> None:
     if library_of(root.value) is None:
         root.replace(library.asarray(root.value))
     kind = library.dtype(root.value).kind
-    if kind in "biuf" and library.dtype(library.asarray(new)).kind == "c":
+    given = library.dtype(library.asarray(new)).kind
+    if kind in "biuf" and given == "c":
         raise UntraceableError(
             f"the function writes a complex number into an array of real ones, at {user_line()}.\n"
             f"Make the array of complex numbers: np.zeros(3, dtype=complex)."
         )
-    if kind in "biu" and library.dtype(library.asarray(new)).kind in "fc":
+    if kind in "biu" and given == "f":
         raise UntraceableError(
             f"the function writes a floating number into an array of integers, at {user_line()}: "
             f"NumPy cuts its fraction off.\nMake the array of floats: np.zeros(3), or "

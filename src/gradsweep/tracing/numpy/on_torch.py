@@ -106,32 +106,21 @@ any = _reduction(lambda x, dims, keepdims: torch.any(x != 0, dims, keepdim=keepd
 all = _reduction(lambda x, dims, keepdims: torch.all(x != 0, dims, keepdim=keepdims))
 
 
-def cumsum(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    return torch.cumsum(x.reshape(-1), 0) if axis is None else torch.cumsum(x, axis)
+def _along(
+    function: Callable[..., torch.Tensor], default: int | None = None
+) -> Callable[..., torch.Tensor]:
+    """Return a function along one axis; where that is None, of all elements in a row."""
+
+    def along(x: torch.Tensor, axis: int | None = default) -> torch.Tensor:
+        return function(x.reshape(-1), 0) if axis is None else function(x, axis)
+
+    return along
 
 
-def cumprod(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    return torch.cumprod(x.reshape(-1), 0) if axis is None else torch.cumprod(x, axis)
-
-
-def sort(x: torch.Tensor, axis: int | None = -1) -> torch.Tensor:
-    return torch.sort(x.reshape(-1)).values if axis is None else torch.sort(x, axis).values
-
-
-def argsort(x: torch.Tensor, axis: int | None = -1) -> torch.Tensor:
-    return (
-        torch.argsort(x.reshape(-1), dim=0, stable=True)
-        if axis is None
-        else torch.argsort(x, dim=axis, stable=True)
-    )
-
-
-def argmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    return torch.argmax(x) if axis is None else torch.argmax(x, axis)
-
-
-def argmin(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    return torch.argmin(x) if axis is None else torch.argmin(x, axis)
+cumsum, cumprod = _along(torch.cumsum), _along(torch.cumprod)
+argmax, argmin = _along(torch.argmax), _along(torch.argmin)
+sort = _along(lambda x, axis: torch.sort(x, axis).values, -1)
+argsort = _along(lambda x, axis: torch.argsort(x, dim=axis, stable=True), -1)
 
 
 # -- shapes
@@ -236,7 +225,3 @@ def log_softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
     if axis is None:
         return torch.log_softmax(x.reshape(-1), 0).reshape(x.shape)
     return torch.log_softmax(x, axis)
-
-
-def polygamma(n: Any, x: torch.Tensor) -> torch.Tensor:
-    return torch.polygamma(int(n), x)

@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
-from gradsweep.tracing.compose import OutputArray
+from gradsweep.tracing.compose import RealOutput
 from gradsweep.tracing.torch.graph import Rules, rules_of, takes_logarithms
 from gradsweep.tracing.torch.linear import (
     Seeds,
@@ -124,7 +124,7 @@ class _Arrays:
         y, pull = self.vjp(function, x)
         return y, self.over_basis(pull, y)
 
-    def as_output(self, path: str, value: Any) -> OutputArray:
+    def as_output(self, path: str, value: Any) -> RealOutput:
         if isinstance(value, torch.Tensor) or hasattr(value, "__array__"):
             array = torch.as_tensor(value)
         elif isinstance(value, bool | int | float | complex):
@@ -135,14 +135,14 @@ class _Arrays:
                 f"Return numbers, tensors, or a dict or tuple of them."
             )
         if array.dtype is torch.bool:
-            return OutputArray(array)
+            return RealOutput(array)
         is_complex = array.is_complex()
         if is_complex:
             array = torch.view_as_real(array.resolve_conj())
         # A wider dtype stays; a narrower one would lose digits silently.
         if not array.is_floating_point() or array.dtype.itemsize < self.dtype.itemsize:
             array = array.to(self.dtype)
-        return OutputArray(array, is_complex)
+        return RealOutput(array, is_complex)
 
     def zeros_like(self, array: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(array)

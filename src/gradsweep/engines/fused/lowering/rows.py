@@ -101,7 +101,7 @@ def place_rows(equations: Iterable[tuple[int, Equation]], start: int = 0) -> Row
 
 
 def _read_as_rows(loop: Loop) -> list[int]:
-    """Return the inputs of a loop's body that loops inside it read step by step, or lookups."""
+    """Return the inputs that loops inside a loop read as rows, or its lookups as tables."""
     inputs, n_inputs = loop.body.inputs, len(loop.body.inputs)
     found: set[int] = set()
     for primitive, operands, _ in loop.body.equations:

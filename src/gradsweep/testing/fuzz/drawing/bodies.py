@@ -6,7 +6,7 @@ A Scope and Choices enter; lines, or the Statement that was written, leave.
 from gradsweep.testing.fuzz.drawing.arguments import CATEGORY, WORDS
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
-from gradsweep.testing.fuzz.drawing.rows import Type, Variable
+from gradsweep.testing.fuzz.drawing.rows import Variable
 from gradsweep.testing.fuzz.drawing.scope import Scope, Statement, indented
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "inner_function",
     "lines_of",
     "loop_body",
+    "where_pair",
     "write",
 ]
 
@@ -33,11 +34,11 @@ def write(scope: Scope, feature: str, lines: list[str], *names: str) -> Statemen
     return statement if scope.write(statement, *names) else None
 
 
-def _way(scope: Scope, choices: Choices, target: str, start: str, like: Type) -> list[str]:
+def _way(scope: Scope, choices: Choices, target: str, start: Variable) -> list[str]:
     """Return the lines of one way through a branch, the last of which sets the target."""
     inner = scope.within()
-    value = grow_value(inner, choices, choices.between(1, 2), like) or start
-    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start}"]
+    value = grow_value(inner, choices, choices.between(1, 2), start.type) or start.name
+    ends = [f"{value} * 1.0", value, f"{value} * 0.5 + {start.name}"]
     return [*lines_of(inner), f"    {target} = {choices.one_of(ends)}"]
 
 
@@ -50,11 +51,11 @@ def branch(scope: Scope, choices: Choices) -> Statement | None:
     condition = choices.one_of([">", "<=", "=="])
     target = scope.fresh()
     lines = [f"if {seen.name} {condition} {bound}:"]
-    lines += _way(scope, choices, target, start.name, start.type)
+    lines += _way(scope, choices, target, start)
     if choices.rarely(3):
         lines += [f"elif {seen.name} > -0.8:"]
-        lines += _way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
+        lines += _way(scope, choices, target, start)
+    lines += ["else:", *_way(scope, choices, target, start)]
     return write(scope, "branches", lines, target)
 
 
@@ -65,11 +66,11 @@ def by_category(scope: Scope, choices: Choices) -> Statement | None:
         return None
     target = scope.fresh()
     first, second = choices.distinct(WORDS, 2)
-    lines = [f"if {CATEGORY} == {first!r}:", *_way(scope, choices, target, start.name, start.type)]
+    lines = [f"if {CATEGORY} == {first!r}:", *_way(scope, choices, target, start)]
     if choices.rarely(2):
         lines += [f"elif {CATEGORY} == {second!r}:"]
-        lines += _way(scope, choices, target, start.name, start.type)
-    lines += ["else:", *_way(scope, choices, target, start.name, start.type)]
+        lines += _way(scope, choices, target, start)
+    lines += ["else:", *_way(scope, choices, target, start)]
     return write(scope, "categories", lines, target)
 
 
@@ -122,8 +123,12 @@ def loop_body(
     return [*lines_of(inner), f"    {state} = {choices.one_of(ends)}"]
 
 
-def container(scope: Scope, choices: Choices) -> Statement | None:
-    """State kept in a dict, replaced entry by entry."""
+def container(scope: Scope, choices: Choices, total: str) -> Statement | None:
+    """State kept in a dict, replaced entry by entry.
+
+    Args:
+        total: how the dialect writes a sum of all elements, "{}.sum()".
+    """
     first, second = floating(scope, choices), floating(scope, choices)
     if first is None or second is None:
         return None
@@ -133,11 +138,37 @@ def container(scope: Scope, choices: Choices) -> Statement | None:
         "containers",
         [
             f"{state} = {{'p': {first.name}, 'q': [{second.name}, {first.name}]}}",
-            f"{state}['p'] = {state}['q'][0] * {state}['p'].sum()",
+            f"{state}['p'] = {state}['q'][0] * " + total.format(f"{state}['p']"),
             f"{state}['q'].append({state}['p'])",
             f"{result} = {state}['q'].pop()",
         ],
         result,
+    )
+
+
+def where_pair(scope: Scope, choices: Choices, library: str) -> Statement | None:
+    """Two states that a condition exchanges, several times."""
+    seen, start = floating(scope, choices, 0), floating(scope, choices)
+    if seen is None or start is None:
+        return None
+    first, second, condition = scope.fresh(), scope.fresh(), scope.fresh("c")
+    change = choices.one_of(["{u} * 1.1 + 0.1", f"{library}.sin({{u}})", "{u} + 0.5 * {v}", "{u}"])
+    changed = change.replace("{u}", first).replace("{v}", second)
+    times = choices.one_of([2, 3, 5])
+    return write(
+        scope,
+        "where_pairs",
+        [
+            f"{first}, {second} = {start.name}, {start.name} * 0.5",
+            f"for _ in range({times}):",
+            f"    {condition} = {choices.one_of([seen.name, first + '.sum()'])} > 0.2",
+            f"    {first}, {second} = (",
+            f"        {library}.where({condition}, {changed}, {second}),",
+            f"        {library}.where({condition}, {second}, {changed}),",
+            "    )",
+        ],
+        first,
+        second,
     )
 
 

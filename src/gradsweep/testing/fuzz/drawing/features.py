@@ -56,7 +56,7 @@ FEATURES: dict[str, Feature] = {
         Feature("closures", _EVERY, 3, "numbers, arrays and functions from outside"),
         Feature("containers", _EVERY, 2, "dicts and tuples on the way"),
         Feature("categories", _EVERY, 3, "branches by a word, which is swept"),
-        Feature("writes", _TORCH_AND_NUMPY, 10, "tensors of its own, written in place"),
+        Feature("writes", _TORCH_AND_NUMPY, 10, "arrays of its own, written in place"),
         Feature("views", _TORCH_AND_NUMPY, 6, "views of them, written through"),
         Feature("complex_views", _TORCH, 2, "complex tensors seen as real ones, written through"),
         Feature("reinterpretation", _TORCH, 1, "the bits of a float seen as an integer"),

@@ -196,17 +196,15 @@ def _with_scope(
     values: dict[str, Any] = {}
     exec("\n".join(dialect.imports), values)
     first = arguments.at(arguments.points()[0])
-    counters = {name: value for name, value in first.items() if isinstance(value, int)}
-    words = {name: value for name, value in first.items() if isinstance(value, str)}
+    fixed = {name: value for name, value in first.items() if isinstance(value, int | str)}
+    counters = [name for name, value in fixed.items() if isinstance(value, int)]
 
     def with_arrays(arrays: dict[str, Any]) -> T:
-        given = {**values, **counters, **words, **arrays}
-        scope = Scope(dialect, features, given, counters=[*counters])
+        scope = Scope(dialect, features, {**values, **fixed, **arrays}, counters=counters)
         for name in arrays:
             scope.capture(name)
         return draw(scope)
 
-    fixed = counters.keys() | words.keys()
     return dialect.drawing(
         with_arrays, {name: value for name, value in first.items() if name not in fixed}
     )

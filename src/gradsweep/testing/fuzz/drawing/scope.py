@@ -13,11 +13,13 @@ from typing import Any, Protocol, TypeVar
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.rows import Row, Type, Variable
 
-__all__ = ["MOST_ELEMENTS", "Block", "Dialect", "Scope", "Statement", "indented"]
+__all__ = ["LARGEST", "MOST_ELEMENTS", "Block", "Dialect", "Scope", "Statement", "indented"]
 
 T = TypeVar("T")
 
+# Values of more elements, or with a larger number, are not kept.
 MOST_ELEMENTS = 16
+LARGEST = 1e4
 _MOST_DIMS = 3
 
 

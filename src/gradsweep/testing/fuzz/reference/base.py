@@ -1,7 +1,8 @@
 """The framework's own derivative of a function, at one point after another.
 
 A function and the values of its arguments enter; arrays leave. This is what everything is compared
-with: the framework's reverse mode, called as a user would call it. Nothing of gradsweep is used.
+with: the framework's reverse mode, called as a user would call it; for NumPy, which has none,
+differences. Nothing of gradsweep is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ class At:
 
 class Reference(Protocol):
     def at(self, values: Mapping[str, Any], order: int) -> At:
-        """Return values, and derivatives up to an order, by reverse mode."""
+        """Return values, and derivatives up to an order, by reverse mode where there is one."""
 
     def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
         """Return the same, with nothing compiled."""

@@ -1,7 +1,8 @@
 """JAX's own derivatives: jax.jacrev, and jacrev of that for the second order.
 
-A trace of JAX does not depend on the numbers, so it is made and compiled once, and called at each
-point. `plainly_at` compiles nothing, and is asked before a difference counts as a failure.
+A trace of JAX does not depend on the numbers, so it is made and compiled once for each word, and
+called at each point. `plainly_at` compiles nothing, and is asked before a difference counts as a
+failure.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradsweep.testing.fuzz.reference.base import At, flat_outputs
 
-__all__ = ["NumpyReference", "in_long_doubles"]
+__all__ = ["NumpyReference"]
 
 _FIRST_STEP = 2.0**-3
 _N_STEPS = 8
@@ -32,39 +32,31 @@ _Place = tuple[str, int]
 class NumpyReference:
     def __init__(self, function: Callable[..., Any], wrt: Sequence[str]):
         self._function = function
-        self._precise = in_long_doubles(function)
+        self._precise = _in_long_doubles(function)
         self._wrt = tuple(wrt)
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
         y = self._outputs(self._function, values, np.float64)
         shapes = {path: output.shape for path, output in y.items()}
-        places = [(name, k) for name in self._wrt for k in range(np.size(values[name]))]
+        places = {name: [(name, k) for k in range(np.size(values[name]))] for name in self._wrt}
         J: dict[tuple[str, str], np.ndarray] = {}
         H: dict[tuple[str, str, str], np.ndarray] = {}
-        if order > 0:
-            columns = {place: self._derivative(values, place) for place in places}
-            for name in self._wrt:
-                rows = [columns[place] for place in places if place[0] == name]
-                for path, part in _by_path(np.stack(rows, -1), shapes):
-                    J[path, name] = part.reshape((*shapes[path], *np.shape(values[name])))
+        for name in self._wrt if order > 0 else ():
+            columns = [self._derivative(values, place) for place in places[name]]
+            for path, part in _by_path(np.stack(columns, -1), shapes):
+                J[path, name] = part.reshape((*shapes[path], *np.shape(values[name])))
         if order > 1:
+            every = [place for own in places.values() for place in own]
             entries: dict[tuple, np.ndarray] = {}
-            for i, p in enumerate(places):
-                for q in places[i:]:
-                    found = _limit(partial(self._second, values, p, q))
-                    entries[p, q] = entries[q, p] = found
+            for i, p in enumerate(every):
+                for q in every[i:]:
+                    entries[p, q] = entries[q, p] = _limit(partial(self._second, values, p, q))
             for first in self._wrt:
                 for second in self._wrt:
-                    block = [
-                        entries[p, q]
-                        for p in places
-                        if p[0] == first
-                        for q in places
-                        if q[0] == second
-                    ]
-                    own = (*np.shape(values[first]), *np.shape(values[second]))
+                    block = [entries[p, q] for p in places[first] for q in places[second]]
+                    own_shape = (*np.shape(values[first]), *np.shape(values[second]))
                     for path, part in _by_path(np.stack(block, -1), shapes):
-                        H[path, first, second] = part.reshape((*shapes[path], *own))
+                        H[path, first, second] = part.reshape((*shapes[path], *own_shape))
         return At(y, J, H)
 
     def plainly_at(self, values: Mapping[str, Any], order: int) -> At:
@@ -150,7 +142,7 @@ def _limit(difference: Callable[[float], np.ndarray]) -> np.ndarray:
         return np.where(is_settled, best, np.longdouble("nan"))
 
 
-def in_long_doubles(function: Callable[..., Any]) -> Callable[..., Any]:
+def _in_long_doubles(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function whose `np` and `math` make long doubles, and so do its helpers'.
 
     The helpers are the functions of its own globals; modules are not changed.
@@ -189,9 +181,6 @@ class _LongNumpy:
             return value
         return lambda *args, **kwargs: _long(value(*args, **kwargs))
 
-    def array(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return _long(np.array(value, *args, **kwargs))
-
     def interp(self, x: Any, xp: Any, fp: Any) -> Any:
         k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
         xp, fp = (np.asarray(a, np.longdouble) for a in (xp, fp))
@@ -199,13 +188,9 @@ class _LongNumpy:
         return np.where(x < xp[0], fp[0], np.where(x > xp[-1], fp[-1], inside))
 
 
-_NUMPY_NAMES = {"atan": "arctan", "atan2": "arctan2", "pow": "power"}
-
-
 class _LongMath:
     """The functions of `math`, computed by NumPy in long doubles."""
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("pi", "e", "inf", "nan", "tau"):
-            return getattr(math, name)
-        return getattr(np, _NUMPY_NAMES.get(name, name))
+        value = getattr(math, name)
+        return getattr(np, name) if callable(value) else value

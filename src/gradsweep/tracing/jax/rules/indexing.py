@@ -12,16 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.program.arrays import Variables, elementwise, lookup
+from gradsweep.program.arrays import (
+    MOST_COMPUTED,
+    Variables,
+    elementwise,
+    is_fixed,
+    lookup,
+)
 from gradsweep.program.builder import Builder
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.dtypes import require_dtype
 from gradsweep.tracing.jax.rules.elementwise import Rule
 
 __all__ = ["INDEXING"]
-
-# Numbers that are computed at each point are compared one by one.
-_MOST_COMPUTED = 1024
 
 Take = Callable[[tuple[int, ...]], Variables]
 
@@ -35,10 +38,9 @@ def _at_start(
         limits: the largest position along each dim; beyond it, or below 0, the nearest is taken.
         writes: whether what is taken are copies of an array, each with a window written.
     """
-    known = [(b.value(v),) if b.is_constant(v) else None for v in start]
     along = [
-        range(limit + 1) if own is None else (int(np.clip(*own, 0, limit)),)
-        for own, limit in zip(known, limits)
+        (int(np.clip(b.value(v), 0, limit)),) if b.is_constant(v) else range(limit + 1)
+        for v, limit in zip(start, limits)
     ]
     n_positions = prod(map(len, along))
     if n_positions == 1:
@@ -47,10 +49,10 @@ def _at_start(
         # Choosing everywhere at every step is slow; in a loop that is written out the position may
         # be known.
         raise NotAProgram("a long loop writes at what its steps compute the position of")
-    if n_positions > (_MOST_COMPUTED if writes else b.max_equations):
+    if n_positions > (MOST_COMPUTED if writes else b.max_equations):
         raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
-    entries = [take(position) for position in product(*along)]
-    if n_positions > _MOST_COMPUTED and not _are_fixed(b, entries):
+    table = np.stack([take(position) for position in product(*along)])
+    if n_positions > MOST_COMPUTED and not is_fixed(b, table):
         raise NotAProgram(f"it looks up one of {n_positions:,} positions by a traced index")
     traced = [(v, limit) for v, limit, own in zip(start, limits, along) if len(own) > 1]
     position: int | None = None
@@ -62,12 +64,7 @@ def _at_start(
             position = b.emit("mul", position, b.constant(limit + 1, "int64"))
             variable = b.emit("add", position, variable)
         position = variable
-    return lookup(b, np.array(position), np.stack(entries))
-
-
-def _are_fixed(b: Builder, entries: Sequence[Variables]) -> bool:
-    """Tell whether no entry is computed: each is a constant or an argument's element."""
-    return all(b.equation(v) is None for entry in entries for v in entry.ravel().tolist())
+    return lookup(b, np.array(position), table)
 
 
 def _window(start: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:

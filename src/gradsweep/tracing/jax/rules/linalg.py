@@ -11,16 +11,18 @@ import numpy as np
 
 from gradsweep.program.arrays import Variables, elementwise
 from gradsweep.program.builder import Builder
-from gradsweep.program.matrices.elimination import LARGEST_TRIANGLE, cholesky, substitute
+from gradsweep.program.matrices.elimination import (
+    LARGEST_SYSTEM,
+    LARGEST_TRIANGLE,
+    cholesky,
+    substitute,
+)
 from gradsweep.program.matrices.reflections import MOST_REFLECTED, qr
 from gradsweep.program.matrices.rotations import LARGEST_ROTATED, eigen, singular
 from gradsweep.support.errors import NotAProgram
 from gradsweep.tracing.jax.rules.elementwise import Rule
 
 __all__ = ["LINALG"]
-
-# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
-_LARGEST_SYSTEM = 16
 
 # The names of the algorithms that JAX takes from LAPACK.
 _LAPACKS = ("DEFAULT", "QR")
@@ -51,7 +53,7 @@ def _triangular_solve(b: Builder, equation: Any, a: Variables, rhs: Variables) -
 
 def _lu(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     """Factor P A = L U, choosing the largest pivot at every point (LAPACK's getrf)."""
-    _refuse_large(a, "an LU factorisation", _LARGEST_SYSTEM)
+    _refuse_large(a, "an LU factorisation", LARGEST_SYSTEM)
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     factors = np.array(a)
     pivots = np.empty((*batch, min(m, n)), dtype=np.int64)
@@ -110,13 +112,11 @@ def _cholesky(b: Builder, equation: Any, a: Variables) -> Variables:
 
 def _eigh(b: Builder, equation: Any, a: Variables) -> list[Variables]:
     """Return eigenvectors and eigenvalues, which are always sorted on a CPU."""
-    params = equation.params
     _require_default(equation, "subset_by_index", (0, a.shape[-1]))
     _require_default(equation, "algorithm")
-    params["sort_eigenvalues"]
     _refuse(max(a.shape[-2:]) > LARGEST_ROTATED, a, "eigenvalues")
     _refuse_complex(b, a, "eigenvalues")
-    values, vectors = _of_each(partial(eigen, b, lower=params["lower"]), a)
+    values, vectors = _of_each(partial(eigen, b, lower=equation.params["lower"]), a)
     return [vectors, values]
 
 

@@ -12,14 +12,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.row import Composed, Row, View
 
-__all__ = ["MADE", "ROWS"]
-
-# The functions that are to be called through the tables, since NumPy would ask no Array.
-MADE = (
-    np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.array, np.asarray, np.asanyarray,
-    np.ascontiguousarray, np.arange, np.linspace, np.logspace, np.geomspace, np.fromiter,
-    np.zeros_like, np.ones_like, np.full_like, np.empty_like, np.tri, np.vander,
-)  # fmt: skip
+__all__ = ["ROWS"]
 
 
 def _array(object: Any, dtype: Any = None, copy: Any = True, ndmin: int = 0) -> Array:
@@ -104,7 +97,7 @@ def _arange(*args: Any, **kwargs: Any) -> Any:
 
 
 def _require_known(function: Any, value: Any) -> None:
-    if _holds_arrays(value) or isinstance(value, Array):
+    if _holds_arrays(value):
         raise UntraceableError(
             f"the function calls np.{function.__name__} with a traced value as its size, at "
             f"{user_line()}: its length would vary from point to point.\nGive a fixed integer."

@@ -49,23 +49,13 @@ def _fsum(seq: Any) -> Any:
     return total
 
 
-def _prod(iterable: Any, *, start: Any = 1) -> Any:
-    for value in iterable:
-        start = start * value
-    return start
-
-
 def _sumprod(p: Any, q: Any) -> Any:
     return _fsum(a * b for a, b in zip(p, q))
 
 
-def _integer(function: np.ufunc) -> Any:
-    return lambda x: function(x).astype(np.int64)
-
-
 def _rows() -> dict[Any, Any]:
     found: dict[Any, Any] = {
-        getattr(math, name, None): lambda *values, same=same: same(*values)
+        getattr(math, name): lambda *values, same=same: same(*values)
         for name, same in _SAME.items()
     }
     found |= {
@@ -73,11 +63,11 @@ def _rows() -> dict[Any, Any]:
         math.hypot: _hypot,
         math.dist: _dist,
         math.fsum: _fsum,
-        math.prod: _prod,
+        math.prod: math.prod,
         getattr(math, "sumprod", None): _sumprod,
-        math.floor: _integer(np.floor),
-        math.ceil: _integer(np.ceil),
-        math.trunc: _integer(np.trunc),
+        math.floor: math.floor,
+        math.ceil: math.ceil,
+        math.trunc: math.trunc,
         math.modf: lambda x: np.modf(x),
         math.remainder: lambda x, y: x - y * np.rint(x / y),
     }

@@ -9,17 +9,12 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import resolve
 from gradsweep.tracing.numpy.row import Composed, Native, Row
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "Normal"]
 
-# By scipy's name, torch's name; JAX has scipy's.
-_UNARY = {
-    "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "erfcx": "erfcx",
-    "ndtr": "ndtr", "ndtri": "ndtri", "log_ndtr": "log_ndtr",
-    "gammaln": "gammaln", "digamma": "digamma", "psi": "digamma",
-    "expit": "expit", "logit": "logit", "entr": "entr",
-    "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e",
-}  # fmt: skip
-_JAX = {"psi": "digamma"}
+# The same name in scipy.special, torch.special and jax.scipy.special; psi is digamma.
+_SAME = (
+    "erf erfc erfinv erfcx ndtr ndtri log_ndtr gammaln digamma expit logit entr i0 i0e i1 i1e"
+).split()
 
 _SQRT_2PI = 2.5066282746310002
 
@@ -81,11 +76,7 @@ def _xlog1py(x: Any, y: Any) -> Any:
 def _rows() -> tuple[Row, ...]:
     special: Any = scipy.special
     return (
-        *(
-            Native(getattr(special, name), f"torch.special.{own}", f"jsp.{_JAX.get(name, name)}")
-            for name, own in _UNARY.items()
-            if name != "psi" or special.psi is not special.digamma
-        ),
+        *(Native(getattr(special, name), f"torch.special.{name}", f"jsp.{name}") for name in _SAME),
         Native(special.xlogy, "torch.special.xlogy", "jsp.xlogy", n_arrays=2),
         Composed(special.xlog1py, _xlog1py),
         Native(special.logsumexp, "own.logsumexp", "jsp.logsumexp"),
@@ -101,7 +92,6 @@ def _rows() -> tuple[Row, ...]:
 
 ROWS: tuple[Row, ...] = _rows()
 
-# The methods of a normal distribution, by its own place and scale.
 _HALF_LOG_2PI = 0.9189385332046727
 
 
@@ -138,6 +128,7 @@ def _log_density(x: Any, loc: Any, scale: Any) -> Any:
     return -0.5 * z * z - _HALF_LOG_2PI - np.log(scale)
 
 
+# The methods of a normal distribution, by its own place and scale.
 _NORMAL = {
     "cdf": lambda x, loc, scale: scipy.special.ndtr((x - loc) / scale),
     "sf": lambda x, loc, scale: scipy.special.ndtr((loc - x) / scale),

@@ -171,5 +171,5 @@ INSTRUCTIONS: dict[str, Rows] = {
     "int64": _INTEGER,
     "bool": _TRUTH,
 }
-# The primitives that loads from memory compute.
+# The primitives that are no arithmetic, but loads from memory.
 LOADED = frozenset({"lookup"})

@@ -4,8 +4,15 @@ Each takes a Scope and Choices, and returns the Statement that it has written, o
 """
 
 from collections.abc import Mapping
+from functools import partial
 
-from gradsweep.testing.fuzz.drawing.bodies import by_category, fixed_integers, lines_of, write
+from gradsweep.testing.fuzz.drawing.bodies import (
+    by_category,
+    fixed_integers,
+    lines_of,
+    where_pair,
+    write,
+)
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.grammar import floating, grow_value
 from gradsweep.testing.fuzz.drawing.jax.custom_rules import OTHER_RULES, RULES
@@ -170,32 +177,6 @@ def _ref_in_loop(scope: Scope, choices: Choices) -> Statement | None:
     return write(scope, "refs", lines, result)
 
 
-def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
-    """Two states that a condition exchanges, several times."""
-    seen, start = floating(scope, choices, 0), floating(scope, choices)
-    if seen is None or start is None:
-        return None
-    first, second, condition = scope.fresh(), scope.fresh(), scope.fresh("c")
-    change = choices.one_of(["{u} * 1.1 + 0.1", "jnp.sin({u})", "{u} + 0.5 * {v}", "{u}"])
-    changed = change.replace("{u}", first).replace("{v}", second)
-    times = choices.one_of([2, 3, 5])
-    return write(
-        scope,
-        "where_pairs",
-        [
-            f"{first}, {second} = {start.name}, {start.name} * 0.5",
-            f"for _ in range({times}):",
-            f"    {condition} = {choices.one_of([seen.name, first + '.sum()'])} > 0.2",
-            f"    {first}, {second} = (",
-            f"        jnp.where({condition}, {changed}, {second}),",
-            f"        jnp.where({condition}, {second}, {changed}),",
-            "    )",
-        ],
-        first,
-        second,
-    )
-
-
 def _function(scope: Scope, choices: Choices) -> Statement | None:
     """A function within the function, called twice, perhaps compiled."""
     start = floating(scope, choices)
@@ -249,7 +230,7 @@ BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "fori_loop": (_fori, _map),
     "while_loop": (_while,),
     "refs": (_ref_in_loop,),
-    "where_pairs": (_where_pair,),
+    "where_pairs": (partial(where_pair, library="jnp"),),
     "closures": (_function, _captured),
     "custom_rules": (_rule_of("custom_rules", RULES),),
     "other_rules": (_rule_of("other_rules", OTHER_RULES),),

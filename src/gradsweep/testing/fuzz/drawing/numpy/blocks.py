@@ -111,5 +111,5 @@ BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "branches": (branch,),
     "loops": (partial(for_loop, sine="np.sin"), _filled),
     "closures": (inner_function, _helper, _captured),
-    "containers": (container, _listed),
+    "containers": (partial(container, total="np.sum({})"), _listed),
 }

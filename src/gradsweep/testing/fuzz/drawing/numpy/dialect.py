@@ -10,13 +10,11 @@ import numpy as np
 
 from gradsweep.testing.fuzz.drawing.numpy import arrays, blocks
 from gradsweep.testing.fuzz.drawing.rows import Row, Type, Variable
-from gradsweep.testing.fuzz.drawing.scope import Block
+from gradsweep.testing.fuzz.drawing.scope import LARGEST, Block
 
 __all__ = ["NumpyDialect"]
 
 T = TypeVar("T")
-
-_LARGEST = 1e4
 
 
 class NumpyDialect:
@@ -35,7 +33,7 @@ class NumpyDialect:
             yield
 
     def type_of(self, value: Any) -> Type | None:
-        if isinstance(value, float) and not isinstance(value, np.generic):
+        if isinstance(value, float):
             return Type("float64", ())
         if not isinstance(value, np.ndarray | np.generic):
             return None
@@ -46,7 +44,7 @@ class NumpyDialect:
 
     def is_bounded(self, value: Any) -> bool:
         array = np.asarray(value)
-        return array.dtype.kind not in "fc" or bool((np.abs(array) <= _LARGEST).all())
+        return array.dtype.kind not in "fc" or bool((np.abs(array) <= LARGEST).all())
 
     def memory_of(self, value: Any) -> int | None:
         if not isinstance(value, np.ndarray) or not value.flags.writeable:

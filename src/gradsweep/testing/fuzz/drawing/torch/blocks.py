@@ -14,6 +14,7 @@ from gradsweep.testing.fuzz.drawing.bodies import (
     inner_function,
     lines_of,
     loop_body,
+    where_pair,
     write,
 )
 from gradsweep.testing.fuzz.drawing.choices import Choices
@@ -54,32 +55,6 @@ def _no_grad(scope: Scope, choices: Choices) -> Statement | None:
     names = [variable.name for variable in inner.variables if variable.name not in known]
     how = choices.one_of(["with torch.no_grad():", "with torch.set_grad_enabled(False):"])
     return write(scope, "no_grad", [how, *lines_of(inner)], *names)
-
-
-def _where_pair(scope: Scope, choices: Choices) -> Statement | None:
-    """Two states that a condition exchanges, several times."""
-    seen, start = floating(scope, choices, 0), floating(scope, choices)
-    if seen is None or start is None:
-        return None
-    first, second, condition = scope.fresh(), scope.fresh(), scope.fresh("c")
-    change = choices.one_of(["{u} * 1.1 + 0.1", "torch.sin({u})", "{u} + 0.5 * {v}", "{u}"])
-    changed = change.replace("{u}", first).replace("{v}", second)
-    times = choices.one_of([2, 3, 5])
-    return write(
-        scope,
-        "where_pairs",
-        [
-            f"{first}, {second} = {start.name}, {start.name} * 0.5",
-            f"for _ in range({times}):",
-            f"    {condition} = {choices.one_of([seen.name, first + '.sum()'])} > 0.2",
-            f"    {first}, {second} = (",
-            f"        torch.where({condition}, {changed}, {second}),",
-            f"        torch.where({condition}, {second}, {changed}),",
-            "    )",
-        ],
-        first,
-        second,
-    )
 
 
 _CAPTURED = (
@@ -124,9 +99,9 @@ BLOCKS: Mapping[str, tuple[Block, ...]] = {
     "branches": (branch,),
     "loops": (partial(for_loop, sine=_SINE), _while),
     "no_grad": (_no_grad,),
-    "where_pairs": (_where_pair,),
+    "where_pairs": (partial(where_pair, library="torch"),),
     "closures": (inner_function, _captured),
-    "containers": (container,),
+    "containers": (partial(container, total="{}.sum()"),),
     "custom_rules": (_rule_of("custom_rules", RULES),),
     "other_rules": (_rule_of("other_rules", OTHER_RULES),),
 }

@@ -7,14 +7,12 @@ from typing import Any, TypeVar
 
 from gradsweep.support.errors import require
 from gradsweep.testing.fuzz.drawing.rows import Row, Type, Variable
-from gradsweep.testing.fuzz.drawing.scope import Block
+from gradsweep.testing.fuzz.drawing.scope import LARGEST, Block
 from gradsweep.testing.fuzz.drawing.torch import arrays, blocks, memory, types
 
 __all__ = ["TorchDialect"]
 
 T = TypeVar("T")
-
-_LARGEST = 1e4
 
 
 class TorchDialect:
@@ -50,7 +48,7 @@ class TorchDialect:
         value = value.detach()
         if not (value.is_floating_point() or value.is_complex()):
             return True
-        return bool((value.abs() <= _LARGEST).all())
+        return bool((value.abs() <= LARGEST).all())
 
     def memory_of(self, value: Any) -> int | None:
         if not isinstance(value, self._torch.Tensor):

@@ -17,9 +17,6 @@ from gradsweep.tracing.torch.recorder.rules.formulas import conj, log
 
 __all__ = ["RULES"]
 
-# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
-_LARGEST_SYSTEM = 16
-
 
 def _bilinear(contract: tuple, batch: tuple = ((), ())) -> Callable:
     def rule(call, a, b) -> Expression:
@@ -95,7 +92,7 @@ def _swap(x: Rows, k: int, pivot: Expression) -> None:
 def _factor(matrix: Expression) -> tuple[Rows, list[Expression]]:
     """Return L below the diagonal and U on and above it, with P A = L U, and the pivots."""
     n = matrix.shape[-1]
-    if matrix.shape != (n, n) or not 0 < n <= _LARGEST_SYSTEM:
+    if matrix.shape != (n, n) or not 0 < n <= elimination.LARGEST_SYSTEM:
         raise NotAProgram(f"it factors a matrix of shape {matrix.shape}")
     rows = _rows(matrix)
     integer = Expression(matrix.builder, np.array(0), "int64")

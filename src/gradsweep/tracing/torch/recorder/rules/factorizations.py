@@ -44,7 +44,7 @@ def _turn(vectors: torch.Tensor, *others: torch.Tensor) -> None:
         leading = torch.where(row.abs() * ABOUT_AS_LARGE > leading.abs(), row, leading)
     signs = torch.ones_like(leading).copysign(leading).unsqueeze(-2)
     for columns in (vectors, *others):
-        columns[..., : signs.shape[-1]] *= signs
+        columns *= signs
 
 
 def _eigen(matrix: Expression, uplo: str) -> tuple[Expression, ...]:

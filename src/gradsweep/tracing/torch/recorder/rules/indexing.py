@@ -25,17 +25,8 @@ from gradsweep.tracing.torch.recorder.rules.moves import (
 
 __all__ = ["RULES", "looked_up", "put"]
 
-# Numbers that are computed at each point are compared one by one.
-_LARGEST_COMPUTED_TABLE = 1024
-
 # Among fewer knots, counting takes no longer than bisection.
 _FEW_KNOTS = 8
-
-
-def _is_fixed(table: Expression) -> bool:
-    """Tell whether no entry of a table is computed: each is a constant or an argument's element."""
-    b = table.builder
-    return all(b.equation(variable) is None for variable in table.variables.ravel().tolist())
 
 
 def looked_up(place: Expression, table: Expression) -> Expression:
@@ -53,7 +44,7 @@ def looked_up(place: Expression, table: Expression) -> Expression:
         return table.of(arrays.joined(table.builder, parts.variables, table.dtype))
     if not n:
         raise NotAProgram("it looks up an entry of an empty table")
-    if n > _LARGEST_COMPUTED_TABLE and not _is_fixed(table):
+    if n > arrays.MOST_COMPUTED and not arrays.is_fixed(table.builder, table.variables):
         raise NotAProgram(f"a traced index selects from {n:,} elements")
     found = arrays.lookup(table.builder, np.asarray(place.variables), table.variables)
     is_inside = (place >= 0) & (place < n)
@@ -257,7 +248,9 @@ def _scatter(call, x, dim, index, source, *, reduce=None) -> Expression:
     dim = dim % len(target.shape)
     if not call.is_traced(index):
         if reduce is None:
-            spread = entries.of(np.broadcast_to(entries.variables, _at_least(entries, index)))
+            spread = entries.of(
+                np.broadcast_to(entries.variables, entries.shape or tuple(index.shape))
+            )
             return placed(
                 target,
                 # The overload is named: torch finds a packet's by trial and error, which can crash.
@@ -281,16 +274,12 @@ def _index_add(call, x, dim, index, source, *, alpha=1) -> Expression:
     return accumulated(target, meant, entries)
 
 
-def _at_least(entries: Expression, index: torch.Tensor) -> tuple[int, ...]:
-    return entries.shape or tuple(index.shape)
-
-
 def _scatter_traced(
     target: Expression, dim: int, index: Expression, entries: Expression, adds: bool
 ) -> Expression:
     """Write to places that depend on the leaves, with a select for every possible place."""
     n = target.shape[dim]
-    if n > _LARGEST_COMPUTED_TABLE:
+    if n > arrays.MOST_COMPUTED:
         raise NotAProgram(f"a traced index scatters over {n:,} elements")
     result = np.array(target.variables)
     source = np.broadcast_to(entries.variables, entries.shape or index.shape)
@@ -336,7 +325,7 @@ def _count_before(knots: Expression, x: Expression, stays: str) -> Expression:
     count = Expression(b, np.full(x.shape, b.constant(0, "int64")), "int64")
     if not n:
         return count
-    if n < _FEW_KNOTS or not _is_fixed(knots):
+    if n < _FEW_KNOTS or not arrays.is_fixed(b, knots.variables):
         before = ~apply(stays, knots, x.expand_dims([-1]))
         return before.cast("int64").reduce("add", [-1])
     step = 1 << (n.bit_length() - 1)

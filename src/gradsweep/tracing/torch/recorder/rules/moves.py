@@ -3,7 +3,7 @@
 torch's own operation is applied to the numbers of the variables in place of their values: reshape,
 flip, concatenate, gather and the like need only a list of the operands that they move. The numbers
 start at 1, so that a 0 was filled in by torch: a structural zero. An index that depends on the
-leaves is read, but by the operations of `indexing`.
+leaves is read here; the operations of `indexing` keep it.
 """
 
 from collections.abc import Callable

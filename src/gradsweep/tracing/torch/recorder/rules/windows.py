@@ -176,7 +176,7 @@ def _avg_pool(
 
 
 def _constant(like: E, values: np.ndarray) -> E:
-    return like.of(like.builder.constants(np.asarray(values), like.dtype))
+    return like.of(like.builder.constants(values, like.dtype))
 
 
 def _avg_pool_backward(
