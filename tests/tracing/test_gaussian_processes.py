@@ -140,3 +140,30 @@ def test_matrices_that_are_not_positive_definite_have_no_likelihood():
     found = gs.gradient(log_determinant, gs.Sweep(noise=[0.5, -2.0]))["dlog_determinant_dnoise"]
     assert found[0] == pytest.approx((3 / 0.5 - 3 / (0.5 * 3.5)) / 2, rel=1e-12)
     assert np.isnan(found[1])
+
+
+@pytest.mark.slow
+def test_the_likelihood_of_32_points_is_a_program_with_its_gradient_by_three_parameters():
+    x = np.linspace(0.0, 1.0, 32) ** 1.3
+    y, squares = np.sin(6 * x), (x[:, None] - x) ** 2
+    data, distances, eye = torch.tensor(y), torch.tensor(squares), torch.eye(32).double()
+
+    def likelihood(length, noise, size):
+        matrix = size**2 * torch.exp(-0.5 * distances / length**2) + noise**2 * eye
+        factor = torch.linalg.cholesky(matrix)
+        weights = torch.cholesky_solve(data[:, None], factor)[:, 0]
+        return -0.5 * (data @ weights) - torch.log(torch.diagonal(factor)).sum()
+
+    values = {"length": (0.2, 0.4), "noise": (0.1, 0.3), "size": (0.9, 1.2)}
+    sweep = gs.Sweep({name: list(numbers) for name, numbers in values.items()})
+    plan = gs.plan(gs.gradient, likelihood, sweep, engine="reference")
+    found = plan.run()
+    for at in np.ndindex(2, 2, 2):
+        length, noise, size = (numbers[i] for numbers, i in zip(values.values(), at))
+        smooth = size**2 * np.exp(-0.5 * squares / length**2)
+        inverse = scipy.linalg.inv(smooth + noise**2 * np.eye(32))
+        inner = np.outer(inverse @ y, inverse @ y) - inverse
+        slopes = (smooth * squares / length**3, 2 * noise * np.eye(32), 2 * smooth / size)
+        for name, slope in zip(values, slopes):
+            here = found[f"dlikelihood_d{name}"].values[at]
+            np.testing.assert_allclose(here, np.sum(inner * slope) / 2, rtol=1e-9)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import warnings
 
 import numpy as np
@@ -329,3 +330,26 @@ def _jacobian_by_rows(f, point):
         torch.autograd.grad(y, x, retain_graph=True, allow_unused=True)[0] for y in f(x).reshape(-1)
     ]
     return [0.0 if row is None else row.item() for row in rows]
+
+
+def test_a_graph_that_was_looked_at_is_freed_node_by_node():
+    """Freed by a call inside a call, 6,000 nodes would not fit into so small a stack."""
+    torch = pytest.importorskip("torch")
+    from gradsweep.tracing.torch.graph import Graph
+
+    def look() -> None:
+        graph, start = Graph(), torch.tensor(1.0, requires_grad=True)
+        y = start
+        for _ in range(3000):
+            y = y.sin() * 1.01
+        found.append(graph.rules_of((y,)))
+
+    found: list = []
+    usual = threading.stack_size(2**19)
+    try:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(usual)
+    assert found and found[0].are_symmetric

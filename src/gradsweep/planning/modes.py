@@ -13,6 +13,7 @@ from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import is_mapped
 from gradsweep.engines.job import Job
 from gradsweep.engines.stages import flops_over, make_stages
+from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
@@ -21,6 +22,10 @@ from gradsweep.support.errors import MissingRule
 from gradsweep.tracing.trace import trace
 
 __all__ = ["trace_cheapest"]
+
+# The other mode may gain by its loops, whose bodies are written once. Of one that is as long as
+# this, most stands outside loops, and writing it takes seconds.
+_MOST_OF_THE_OTHER = 50_000
 
 
 def trace_cheapest(
@@ -35,9 +40,9 @@ def trace_cheapest(
     """
     derivative, leaves = request.derivative, request.leaves
 
-    def in_mode(mode: Mode, outer: Mode = "auto") -> Trace:
+    def in_mode(mode: Mode, outer: Mode = "auto", max_equations: int = MAX_EQUATIONS) -> Trace:
         asked = replace(derivative, mode=mode, outer=outer)
-        return trace(request.bound, asked, point, framework)
+        return trace(request.bound, asked, point, framework, max_equations)
 
     if derivative.quantity == "value":
         return in_mode("auto")
@@ -68,7 +73,7 @@ def trace_cheapest(
     if not is_slow and not _may_gain(first, derivative, n_inputs, n_outputs):
         return first
     try:
-        other = in_mode(modes[1])
+        other = in_mode(modes[1], max_equations=_MOST_OF_THE_OTHER)
     except MissingRule:
         return first
     if first.program is not None or other.program is not None:

@@ -38,7 +38,7 @@ Variables = np.ndarray  # of int64
 MOST_COMPUTED = 2**10
 
 # A larger matrix product takes long to write out, and a framework's own is better.
-_LARGEST_PRODUCT = 2**14
+_LARGEST_PRODUCT = 2**15
 
 # Up to so many multiplications, those by a constant zero are looked for.
 _MOST_LOOKED_AT = 2**18

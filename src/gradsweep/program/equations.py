@@ -21,8 +21,9 @@ from gradsweep.support.errors import NotAProgram
 
 __all__ = ["MAX_EQUATIONS", "PART_DTYPES", "Equations"]
 
-# Beyond this a framework's own array code is the better engine, and tracing takes seconds.
-MAX_EQUATIONS = 50_000
+# Beyond this a framework's own array code is the better engine, and tracing takes seconds. The
+# likelihood of a Gaussian process of 32 points and its gradient stay below.
+MAX_EQUATIONS = 2**17
 
 _NUMBERS = (float, int, bool)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import BoundFunction, candidate_frameworks
@@ -21,12 +22,14 @@ def trace(
     derivative: Derivative,
     point: Mapping[str, np.ndarray],
     framework: str | None = None,
+    max_equations: int = MAX_EQUATIONS,
 ) -> Trace:
     """Trace a derivative at one point, in the framework that the function is written for.
 
     Args:
         point: the value of every leaf, directions included.
         framework: "torch" or "jax"; None to choose by the function and its values.
+        max_equations: how many a Program of it may have.
 
     Raises:
         MissingPackage: when no framework that could trace it is installed.
@@ -48,7 +51,7 @@ def trace(
             missing = missing or error
             continue
         try:
-            traced = frontend.trace(bound, derivative, point)
+            traced = frontend.trace(bound, derivative, point, max_equations)
         except Exception as error:
             if found is None and not _is_of_another(error):
                 _advise(bound, error)

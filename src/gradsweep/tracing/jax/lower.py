@@ -42,7 +42,10 @@ RULES: Mapping[str, Rule] = {
 
 
 def lower(
-    closed: ClosedJaxpr, leaves: Sequence[tuple[str, np.ndarray]], names: Sequence[str]
+    closed: ClosedJaxpr,
+    leaves: Sequence[tuple[str, np.ndarray]],
+    names: Sequence[str],
+    max_equations: int,
 ) -> Program:
     """Write a jaxpr as a Program.
 
@@ -55,7 +58,7 @@ def lower(
     Raises:
         NotAProgram: when it is too large, or uses a primitive outside the tables of rules.
     """
-    builder = Builder()
+    builder = Builder(max_equations)
     lowering = _Lowering(builder)
     inputs = [builder.inputs(key, array.shape, require_dtype(array.dtype)) for key, array in leaves]
     values = lowering.inline(closed, inputs)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
+from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.program import Program
 from gradsweep.program.trace import Trace
 from gradsweep.request import pytree
@@ -48,11 +49,17 @@ Array = Any
 _NUMERIC = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
 
 
-def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.ndarray]) -> Trace:
+def trace(
+    bound: BoundFunction,
+    derivative: Derivative,
+    point: Mapping[str, np.ndarray],
+    max_equations: int,
+) -> Trace:
     """Trace a derivative at one point.
 
     Args:
         point: the value of every leaf, directions included.
+        max_equations: how many its Program may have.
 
     Raises:
         BranchError: when Python code of the function needs the value of a traced number.
@@ -86,7 +93,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Mapping[str, np.n
                     f"(jax.custom_jvp, jax.custom_vjp) uses a traced value that is none of its "
                     f"arguments.\nPass it to the rule as an argument that has a derivative."
                 )
-        program, failure = _program(closed, leaves, len(rows))
+        program, failure = _program(closed, leaves, len(rows), max_equations)
     return Trace(
         framework="jax",
         results=tuple(rows),
@@ -169,11 +176,15 @@ def _jaxpr(function: Callable, leaves: list[tuple[str, np.ndarray]]) -> ClosedJa
 
 
 def _program(
-    closed: ClosedJaxpr, leaves: list[tuple[str, np.ndarray]], n_results: int
+    closed: ClosedJaxpr,
+    leaves: list[tuple[str, np.ndarray]],
+    n_results: int,
+    max_equations: int = MAX_EQUATIONS,
 ) -> tuple[Program | None, Exception | None]:
     """Return the Program, or the error that prevented it."""
     try:
-        return lower(closed, leaves, [f"result {i}" for i in range(n_results)]), None
+        names = [f"result {i}" for i in range(n_results)]
+        return lower(closed, leaves, names, max_equations), None
     except Exception as error:
         return None, error
 

@@ -20,7 +20,7 @@ from torch.autograd import forward_ad
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
 from gradsweep.tracing.compose import RealOutput
-from gradsweep.tracing.torch.graph import Rules, rules_of, takes_logarithms
+from gradsweep.tracing.torch.graph import Graph, Rules
 from gradsweep.tracing.torch.linear import (
     Seeds,
     Tensors,
@@ -186,6 +186,7 @@ class TorchAD(_Arrays):
         super().__init__(dtype, rules or _FRAMEWORKS_OWN)
         self.twice, self._watch = twice, watch
         self._looks_for_rules = rules is None
+        self._graph = Graph()
         # What was pushed starts with choices, and so does what is pulled back through it.
         self._has_pushed = False
 
@@ -193,7 +194,7 @@ class TorchAD(_Arrays):
         twice, self.twice = self.twice, True
         try:
             y, pull = self.vjp(function, x)
-            if self.rules.are_own or takes_logarithms(y):
+            if self.rules.are_own or self.rules.take_logarithms:
                 raise _no_linear_function()
             # The result is the same for every w.
             w = tuple(
@@ -249,7 +250,9 @@ class TorchAD(_Arrays):
             y = tuple(function(*x))
         if self._looks_for_rules:
             is_hooked = self._watch is not None and self._watch.is_hooked
-            self.rules = self.rules.together(rules_of(y)).together(Rules(are_own=is_hooked))
+            self.rules = self.rules.together(self._graph.rules_of(y)).together(
+                Rules(are_own=is_hooked)
+            )
         connected = [i for i, array in enumerate(y) if array.requires_grad]
         wanted = [i for i, array in enumerate(x) if array.requires_grad]
 

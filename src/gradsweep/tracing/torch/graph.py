@@ -3,12 +3,12 @@
 Outputs enter; Rules leave. Nothing is differentiated here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Rules", "rules_of", "takes_logarithms"]
+__all__ = ["Graph", "Rules"]
 
 
 class Rules(NamedTuple):
@@ -19,10 +19,13 @@ class Rules(NamedTuple):
         are_one_sided: some choose a first derivative by an argument's value. That value counts
             as a constant, so that mixed second derivatives depend on the order there: for x ** y
             at y = 0, d/dy of df/dx is 0, and d/dx of df/dy is 1 / x.
+        take_logarithms: some take the logarithm of |w|, for the w that is pulled back. Such a
+            pullback is linear in w, but its derivative in w is 0 / 0 where w is 0.
     """
 
     are_own: bool = False
     are_one_sided: bool = False
+    take_logarithms: bool = False
 
     @property
     def are_symmetric(self) -> bool:
@@ -31,7 +34,7 @@ class Rules(NamedTuple):
 
     def together(self, other: "Rules") -> "Rules":
         """Return what is known of both."""
-        return Rules(self.are_own or other.are_own, self.are_one_sided or other.are_one_sided)
+        return Rules(*(a or b for a, b in zip(self, other)))
 
 
 # Operations of two arguments. With one of them constant, nothing is mixed.
@@ -42,41 +45,60 @@ _ONE_SIDED = frozenset(
 )
 
 
-def rules_of(outputs: tuple[torch.Tensor, ...]) -> Rules:
-    """Return what is known of the rules behind some outputs.
+class Graph:
+    """Looks at the nodes behind outputs, and holds them until it is dropped.
 
-    Raises:
-        NotImplementedError: when a rule must not be differentiated, of which torch says nothing
-            where another way leads to the arguments.
+    Once Python has looked at a node, torch (2.13) frees what it was computed from by a call inside
+    a call, and the stack ends at some 30,000 nodes. Held here, they are freed one by one.
     """
-    found = Rules()
-    for node in _nodes(outputs):
-        name = type(node).__name__
-        if name == "Error":
-            raise NotImplementedError(
-                "an autograd.Function is marked with once_differentiable, and a second derivative "
-                "was asked for."
+
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []  # arguments before what is computed from them
+        self._known: set[int] = set()
+
+    def __del__(self) -> None:
+        while self._nodes:
+            self._nodes.pop()
+
+    def rules_of(self, outputs: tuple[torch.Tensor, ...]) -> Rules:
+        """Return what is known of the rules behind some outputs.
+
+        Raises:
+            NotImplementedError: when a rule must not be differentiated, of which torch says nothing
+                where another way leads to the arguments.
+        """
+        found = Rules()
+        for node in self._behind(outputs):
+            name = type(node).__name__
+            if name == "Error":
+                raise NotImplementedError(
+                    "an autograd.Function is marked with once_differentiable, and a second "
+                    "derivative was asked for."
+                )
+            of_node = Rules(
+                are_own=isinstance(node, torch.autograd.function.BackwardCFunction),
+                are_one_sided=name in _ONE_SIDED and len(_arguments(node)) > 1,
+                take_logarithms=name == "LogcumsumexpBackward0",
             )
-        arguments = [following for following, _ in node.next_functions if following is not None]
-        is_own = isinstance(node, torch.autograd.function.BackwardCFunction)
-        found = found.together(Rules(is_own, name in _ONE_SIDED and len(arguments) > 1))
-    return found
+            found = found.together(of_node)
+        return found
+
+    def _behind(self, outputs: tuple[torch.Tensor, ...]) -> Sequence[Any]:
+        """Return every node of the graph behind some outputs."""
+        found, seen = [], set[int]()
+        waiting = [(array.grad_fn, False) for array in outputs if array.grad_fn is not None]
+        while waiting:
+            node, is_done = waiting.pop()
+            if is_done:
+                found.append(node)
+            elif id(node) not in seen:
+                seen.add(id(node))
+                waiting.append((node, True))
+                waiting += [(argument, False) for argument in _arguments(node)]
+        self._nodes += [node for node in found if id(node) not in self._known]
+        self._known |= seen
+        return found
 
 
-def takes_logarithms(outputs: tuple[torch.Tensor, ...]) -> bool:
-    """Tell whether a pullback lies in the graph that takes the logarithm of |w|.
-
-    It is linear in w, but its derivative in w is 0 / 0 where w is 0. That is logcumsumexp's alone.
-    """
-    return any(type(node).__name__ == "LogcumsumexpBackward0" for node in _nodes(outputs))
-
-
-def _nodes(outputs: tuple[torch.Tensor, ...]) -> Iterator[Any]:
-    """Yield every node of the graph behind some outputs."""
-    waiting, seen = [array.grad_fn for array in outputs], set[Any]()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting += [following for following, _ in node.next_functions]
+def _arguments(node: Any) -> list[Any]:
+    return [argument for argument, _ in node.next_functions if argument is not None]

@@ -106,17 +106,19 @@ def record(
     dtype: torch.dtype,
     point: Point,
     watch: Watch,
+    max_equations: int,
     gathers: bool = True,
 ) -> Recording:
     """Run a derivative on recorded tensors.
 
     Args:
+        max_equations: how many its Program may have.
         gathers: whether indices that are traced numbers stay such; else they are read.
 
     Raises:
         WritesIntoCopy: when the function writes where that needs them to be read.
     """
-    recorder = Recorder(gathers)
+    recorder = Recorder(gathers, max_equations)
     courses: list[Course | None] = []
 
     def follow(outputs: Sequence[Any]) -> None:

@@ -43,11 +43,12 @@ __all__ = ["trace"]
 Call = Callable[[Values], tuple[torch.Tensor, ...]]
 
 
-def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
+def trace(bound: BoundFunction, derivative: Derivative, point: Point, max_equations: int) -> Trace:
     """Trace a derivative at one point.
 
     Args:
         point: the value of every leaf, directions included.
+        max_equations: how many its Program may have.
 
     Raises:
         StatefulFunction: when the function draws random numbers, changes a tensor that it does not
@@ -59,7 +60,7 @@ def trace(bound: BoundFunction, derivative: Derivative, point: Point) -> Trace:
     context = partial(_computing_in, dtype)
     order = QUANTITIES[derivative.quantity].order
     with _with_notes(bound, point), context():
-        run = partial(_run, bound, dtype=dtype, point=point)
+        run = partial(_run, bound, dtype=dtype, point=point, max_equations=max_equations)
         # The value comes first, since a function's first call may do something else.
         first, watch = run(VALUE, Watch()), Watch()
         try:
@@ -132,18 +133,20 @@ def _run(
     watch: Watch,
     dtype: torch.dtype,
     point: Point,
+    max_equations: int,
     gathers: bool = True,
 ) -> Recording:
+    again = partial(_run, bound, derivative, watch, dtype, point, max_equations)
     is_loaded = is_compiler_loaded()
     try:
-        return record(bound, derivative, dtype, point, watch, gathers)
+        return record(bound, derivative, dtype, point, watch, max_equations, gathers)
     except GradsweepError:
         raise
     except WritesIntoCopy:
-        return _run(bound, derivative, watch, dtype, point, gathers=False)
+        return again(gathers=False)
     except Exception as error:
         if is_compiler_loaded() and not is_loaded:  # the function loaded it
-            return _run(bound, derivative, watch, dtype, point, gathers)
+            return again(gathers)
         # Perhaps it fails only on recorded tensors; else it fails here too.
         return evaluate(bound, derivative, dtype, point, error, watch)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from gradsweep.program.builder import Builder
+from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.program import Output
 from gradsweep.support.errors import NotAProgram, StatefulFunction
 from gradsweep.tracing.torch import private
@@ -60,12 +61,12 @@ class Recorder(private.FastDispatchMode):
         gathers: whether an index that is a traced number stays one; else it is read.
     """
 
-    def __init__(self, gathers: bool = True) -> None:
+    def __init__(self, gathers: bool = True, max_equations: int = MAX_EQUATIONS) -> None:
         super().__init__()
         self.gathers = gathers
         # Memory of which entries were gathered, and these, by address.
         self._apart: dict[int, torch.Tensor] = {}
-        self.builder = Builder()
+        self.builder = Builder(max_equations)
         self.reason = ""
         self.has_branches = self.has_cuts = False
         self._guarded: set[int] = set()
