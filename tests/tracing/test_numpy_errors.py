@@ -30,7 +30,7 @@ REFUSED = {
     "unwrap": (lambda x: np.unwrap(np.array([x, 9.0]))[1], "np.unwrap"),
     "ldexp": (lambda x: np.ldexp(x, 2), "np.ldexp"),
     "math.nextafter": (lambda x: math.nextafter(x, 2.0), "math.nextafter"),
-    "an option": (lambda x: np.sum(np.array([x, x]), initial_value=3.0), "initial_value"),
+    "an option": (lambda x: np.array([x, x], ndmax=2).sum(), "ndmax="),
     "arange": (lambda x: np.arange(0.0, x, 0.1).sum(), "length would vary"),
     "linspace": (lambda x: np.linspace(0.0, 1.0, x).sum(), "fixed integer"),
     "integers": (lambda x: _written(np.zeros(3, dtype=int), x), "array of integers"),

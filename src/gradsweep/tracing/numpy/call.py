@@ -1,6 +1,7 @@
 """Call a function of NumPy's on Arrays: by its row, or itself where nothing is traced."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,9 @@ from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Whole
 from gradsweep.tracing.numpy.operations import REDUCED_BY, table
 from gradsweep.tracing.numpy.row import shown, unwrapped
+from gradsweep.tracing.numpy.signatures import read_call
 
 __all__ = ["apply", "apply_method"]
-
-# Options that choose no numbers: how the result lies in memory, and which casts NumPy allows.
-_IGNORED = {"order", "subok", "casting", "like", "copy"}
 
 
 def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
@@ -25,27 +24,35 @@ def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     Raises:
         UntraceableError: when an argument is traced and the function has no counterpart.
     """
-    args = tuple([*value] if isinstance(value, Iterator) else value for value in args)
+    count = read_call(function, args, kwargs)[1].get("count") if function is np.fromiter else None
+    args = tuple([*islice(one, count)] if isinstance(one, Iterator) else one for one in args)
     row = table().get(function)
     library = library_in((args, kwargs))
     if library is None:
         if row is None or not row.is_view or not (args and isinstance(args[0], Array)):
             return _own(function, args, kwargs)
-        return row.call(None, args, dict(kwargs))
+        return row.call(None, *read_call(function, args, kwargs, row.own))
     if row is None:
         raise UntraceableError(
             f"the function calls {shown(function)} with a traced value, at {user_line()}: it has "
             f"no counterpart in {library.name}.{_instead(function)}"
         )
-    options = {k: v for k, v in kwargs.items() if k not in _IGNORED or k in row.takes}
+    operands, options = read_call(function, args, kwargs, row.own)
     out, where = options.pop("out", None), True
     if row.is_ufunc:
         where = options.pop("where", True)
-    dtype = None if "dtype" in row.takes else options.pop("dtype", None)
-    result = row.call(library, args, options)
+    dtype = None if "dtype" in row.own else options.pop("dtype", None)
+    if dtype is not None and not (row.is_ufunc and np.dtype(dtype).kind not in "fc"):
+        operands = tuple(_cast(one, dtype) for one in operands)  # before it computes, as NumPy does
+    result = row.call(library, operands, options)
     if dtype is not None:
-        result = result.astype(dtype)
+        result = _cast(result, dtype)
     return result if out is None and where is True else _into(out, where, result, function)
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    """Return an operand with the dtype that NumPy computes in; what is no array stays."""
+    return value.astype(dtype) if isinstance(value, Array | np.ndarray | np.generic) else value
 
 
 def _into(out: Any, where: Any, result: Any, function: Any) -> Any:
@@ -78,7 +85,8 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
             f"np.cumsum."
         )
     (values, *rest) = inputs
-    return apply(function, (values,), {"axis": rest[0] if rest else 0, **kwargs})
+    named = dict(zip(("axis", "dtype", "out", "keepdims", "initial", "where"), rest))
+    return apply(function, (values,), {"axis": 0} | named | kwargs)
 
 
 def library_in(value: Any) -> Library | None:

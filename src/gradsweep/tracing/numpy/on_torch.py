@@ -54,10 +54,10 @@ def where(condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Te
     return torch.where(condition.to(torch.bool), a, b)
 
 
-def clip(x: torch.Tensor, a_min: Any = None, a_max: Any = None, **named: Any) -> torch.Tensor:
-    low, high = named.pop("min", a_min), named.pop("max", a_max)
-    if named:
-        raise TypeError(f"unexpected keyword {next(iter(named))}")
+def clip(
+    x: torch.Tensor, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None
+) -> torch.Tensor:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
     low, high = (None if end is None else _tensor(end, x) for end in (low, high))
     return x if low is None and high is None else torch.clamp(x, low, high)
 
@@ -65,45 +65,83 @@ def clip(x: torch.Tensor, a_min: Any = None, a_max: Any = None, **named: Any) ->
 # -- over axes
 
 
-def _reduction(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Return a reduction with NumPy's axis and keepdims."""
+def _over(
+    function: Callable[..., torch.Tensor],
+    x: torch.Tensor,
+    axis: Axis,
+    keepdims: bool,
+    **options: Any,
+) -> torch.Tensor:
+    dims = _dims(x, axis)
+    if not dims:
+        return function(x.reshape(1), (0,), keepdim=False, **options)
+    return function(x, dims, keepdim=keepdims, **options)
+
+
+def _reduction(
+    function: Callable[..., torch.Tensor], neutral: Any, join: Any = None
+) -> Callable[..., torch.Tensor]:
+    """Return a reduction with NumPy's options.
+
+    Args:
+        neutral: what counts for nothing, in place of elements that `where` leaves out.
+        join: what takes in `initial`; None where NumPy has no such option.
+    """
 
     def reduced(
-        x: torch.Tensor, axis: Axis = None, keepdims: bool = False, **options: Any
+        x: torch.Tensor,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
     ) -> torch.Tensor:
-        dims = _dims(x, axis)
-        if not dims:
-            return function(x.reshape(1), (0,), False, **options)
-        return function(x, dims, keepdims, **options)
+        if where is not True:
+            x = torch.where(_tensor(where, x).to(torch.bool), x, _tensor(neutral, x))
+        found = _over(function, x, axis, keepdims)
+        return found if initial is None else join(found, _tensor(initial, x))
 
     return reduced
 
 
-def _prod(x: torch.Tensor, dims: Sequence[int], keepdims: bool) -> torch.Tensor:
+def _prod(x: torch.Tensor, dims: Sequence[int], keepdim: bool) -> torch.Tensor:
     for dim in sorted((dim % x.ndim for dim in dims), reverse=True):
-        x = torch.prod(x, dim, keepdim=keepdims)
+        x = torch.prod(x, dim, keepdim=keepdim)
     return x
 
 
-def _spread(name: str) -> Callable[..., torch.Tensor]:
-    function = getattr(torch, name)
+def mean(
+    x: torch.Tensor, axis: Axis = None, keepdims: bool = False, where: Any = True
+) -> torch.Tensor:
+    if where is True:
+        return _over(torch.mean, _floating(x), axis, keepdims)
+    chosen = torch.broadcast_to(_tensor(where, x).to(torch.bool), x.shape)
+    total = sum(_floating(x), axis, keepdims, where=chosen)
+    return total / _over(torch.sum, chosen, axis, keepdims)
 
+
+def _spread(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def spread(
-        x: torch.Tensor, dims: Sequence[int], keepdims: bool, ddof: float = 0
+        x: torch.Tensor,
+        axis: Axis = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        correction: float | None = None,
     ) -> torch.Tensor:
-        return function(_floating(x), dims, correction=ddof, keepdim=keepdims)
+        correction = ddof if correction is None else correction
+        return _over(function, _floating(x), axis, keepdims, correction=correction)
 
     return spread
 
 
-sum = _reduction(lambda x, dims, keepdims: torch.sum(x, dims, keepdim=keepdims))
-mean = _reduction(lambda x, dims, keepdims: torch.mean(_floating(x), dims, keepdim=keepdims))
-prod = _reduction(_prod)
-max = _reduction(lambda x, dims, keepdims: torch.amax(x, dims, keepdim=keepdims))
-min = _reduction(lambda x, dims, keepdims: torch.amin(x, dims, keepdim=keepdims))
-var, std = _reduction(_spread("var")), _reduction(_spread("std"))
-any = _reduction(lambda x, dims, keepdims: torch.any(x != 0, dims, keepdim=keepdims))
-all = _reduction(lambda x, dims, keepdims: torch.all(x != 0, dims, keepdim=keepdims))
+sum = _reduction(torch.sum, 0.0, torch.add)
+prod = _reduction(_prod, 1.0, torch.mul)
+max, min = (
+    _reduction(torch.amax, -torch.inf, torch.maximum),
+    _reduction(torch.amin, torch.inf, torch.minimum),
+)
+var, std = _spread(torch.var), _spread(torch.std)
+any = _reduction(lambda x, dims, keepdim: torch.any(x != 0, dims, keepdim=keepdim), False)
+all = _reduction(lambda x, dims, keepdim: torch.all(x != 0, dims, keepdim=keepdim), True)
 
 
 def _along(
@@ -118,7 +156,19 @@ def _along(
 
 
 cumsum, cumprod = _along(torch.cumsum), _along(torch.cumprod)
-argmax, argmin = _along(torch.argmax), _along(torch.argmin)
+
+
+def _place(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def place(x: torch.Tensor, axis: int | None = None, keepdims: bool = False) -> torch.Tensor:
+        found = function(x.reshape(-1), 0) if axis is None else function(x, axis)
+        if not keepdims:
+            return found
+        return found.reshape((1,) * x.ndim) if axis is None else found.unsqueeze(axis)
+
+    return place
+
+
+argmax, argmin = _place(torch.argmax), _place(torch.argmin)
 sort = _along(lambda x, axis: torch.sort(x, axis).values, -1)
 argsort = _along(lambda x, axis: torch.argsort(x, dim=axis, stable=True), -1)
 
@@ -184,7 +234,7 @@ def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.matmul(*_alike((a, b)))
 
 
-def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> torch.Tensor:
+def einsum(subscripts: str, *operands: Any) -> torch.Tensor:
     tensors = [one for one in operands if isinstance(one, torch.Tensor)]
     return torch.einsum(subscripts, *_alike([_tensor(one, tensors[0]) for one in operands]))
 
@@ -200,6 +250,24 @@ def solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if b.ndim == 1:
         return torch.linalg.solve(a, b[:, None])[..., 0]
     return torch.linalg.solve(a, b)
+
+
+def _hermitian(a: torch.Tensor, is_lower: bool) -> torch.Tensor:
+    """Return the matrix of which NumPy reads one triangle, and torch's derivatives both."""
+    half = torch.tril if is_lower else torch.triu
+    return half(a) + half(a, -1 if is_lower else 1).mH
+
+
+def cholesky(a: torch.Tensor, upper: bool = False) -> torch.Tensor:
+    return torch.linalg.cholesky(_hermitian(a, not upper), upper=upper)
+
+
+def eigvalsh(a: torch.Tensor, UPLO: str = "L") -> torch.Tensor:
+    return torch.linalg.eigvalsh(_hermitian(a, UPLO.upper() == "L"))
+
+
+def eigh(a: torch.Tensor, UPLO: str = "L") -> Any:
+    return torch.linalg.eigh(_hermitian(a, UPLO.upper() == "L"))
 
 
 def norm(

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 
-__all__ = ["Composed", "Native", "Row", "View", "shown", "unwrapped"]
+__all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
 
 
 def shown(function: Any) -> str:
@@ -37,7 +37,8 @@ def unwrapped(value: Any) -> Any:
     return value
 
 
-def _as_array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
+    """Return a list or tuple, whose numbers may be traced, as an Array; anything else as it is."""
     return Array.apply(np.array, (value,), {}) if isinstance(value, list | tuple) else value
 
 
@@ -67,22 +68,41 @@ class Row:
         return isinstance(self.function, np.ufunc)
 
     @property
-    def takes(self) -> frozenset[str]:
-        """The names of the options that it computes itself."""
+    def own(self) -> frozenset[str]:
+        """The names of options that mean something to it and nothing to most others, as dtype."""
         return frozenset()
 
-    def call(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Compute it; without a library nothing is traced."""
+    def takes(self, library: Library | None) -> frozenset[str]:
+        """The names of the options that it computes in a framework, "**" for any."""
         raise NotImplementedError
 
-    def _refused(self, error: TypeError) -> Exception:
-        text = str(error)
-        if "unexpected keyword" not in text and "positional argument" not in text:
-            return error
-        return UntraceableError(
-            f"the function calls {shown(self.function)} with an option that has no counterpart, at "
-            f"{user_line()} ({text}).\nLeave the option out."
-        )
+    def call(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Compute it; without a library nothing is traced.
+
+        Raises:
+            UntraceableError: when an option is none of those that it takes.
+        """
+        takes = self.takes(library)
+        for name in kwargs:
+            if name not in takes and "**" not in takes:
+                raise UntraceableError(
+                    f"the function calls {shown(self.function)} with {name}=, which has no "
+                    f"counterpart, at {user_line()}.\nWrite it without {name}=."
+                )
+        return self.compute(library, args, kwargs)
+
+    def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+@cache
+def _named(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters, "**" for any; none where it tells none."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset("**" if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,29 +113,36 @@ class Native(Row):
         torch, jax: the dotted name of the framework's own, or a function of its arrays.
         n_arrays: how many of the first arguments are arrays; the others choose, as axis does.
         is_sequence: whether the first argument is a list of arrays.
+        names: the named tuple that NumPy returns, where it does.
     """
 
     torch: str | Callable[..., Any]
     jax: str | Callable[..., Any]
     n_arrays: int = 1
     is_sequence: bool = False
+    names: Callable[..., tuple] | None = None
 
-    def call(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _own(self, library: Library | None) -> tuple[str, Callable[..., Any]]:
+        """Return a framework's function, and its name where it has one."""
         assert library is not None
         found = self.torch if library.name == "torch" else self.jax
-        function = resolve(found) if isinstance(found, str) else found
+        return (found, resolve(found)) if isinstance(found, str) else ("", found)
+
+    def takes(self, library: Library | None) -> frozenset[str]:
+        return _named(self._own(library)[1])
+
+    def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
+        assert library is not None
+        name, function = self._own(library)
         given = tuple(map(unwrapped, args))
         arrays, rest = given[: self.n_arrays], given[self.n_arrays :]
         if self.is_sequence:
             arrays = ([library.asarray(part) for part in arrays[0]],)
         else:
-            keeps = found if isinstance(found, str) else ""
-            arrays = _operands(arrays, library, keeps.startswith("operator."))
+            arrays = _operands(arrays, library, name.startswith("operator."))
         options = {name: unwrapped(value) for name, value in kwargs.items()}
-        try:
-            return _wrapped(function(*arrays, *rest, **options))
-        except TypeError as error:
-            raise self._refused(error) from error
+        found = _wrapped(function(*arrays, *rest, **options))
+        return found if self.names is None else self.names(*found)
 
 
 def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
@@ -148,20 +175,16 @@ class Composed(Row):
     written: Callable[..., Any]
     n_arrays: int = 0
 
-    @cached_property
-    def _options(self) -> frozenset[str]:
-        return frozenset(inspect.signature(self.written).parameters)
-
     @property
-    def takes(self) -> frozenset[str]:
-        return self._options
+    def own(self) -> frozenset[str]:
+        return _named(self.written)
 
-    def call(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
-        try:
-            arrays = map(_as_array, args[: self.n_arrays])
-            return _wrapped(self.written(*arrays, *args[self.n_arrays :], **kwargs))
-        except TypeError as error:
-            raise self._refused(error) from error
+    def takes(self, library: Library | None) -> frozenset[str]:
+        return self.own
+
+    def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
+        arrays = map(as_array, args[: self.n_arrays])
+        return _wrapped(self.written(*arrays, *args[self.n_arrays :], **kwargs))
 
 
 @dataclass(frozen=True, eq=False)

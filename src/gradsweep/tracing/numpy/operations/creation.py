@@ -15,16 +15,24 @@ from gradsweep.tracing.numpy.row import Composed, Row, View
 __all__ = ["ROWS"]
 
 
-def _array(object: Any, dtype: Any = None, copy: Any = True, ndmin: int = 0) -> Array:
-    found = _put_together(object)
-    found = found.copy() if found is object else found
-    found = found if dtype is None else found.astype(dtype)
+def _array(object: Any, dtype: Any = None, copy: bool | None = True, ndmin: int = 0) -> Array:
+    found = _asarray(object, dtype, copy)
     return found.reshape((1,) * (ndmin - found.ndim) + found.shape) if ndmin else found
 
 
-def _asarray(a: Any, dtype: Any = None) -> Array:
+def _asarray(a: Any, dtype: Any = None, copy: bool | None = None) -> Array:
     found = _put_together(a)
-    return found if dtype is None or np.dtype(dtype) == found.dtype else found.astype(dtype)
+    if dtype is not None and np.dtype(dtype) != found.dtype:
+        found = found.astype(dtype)
+    if copy is False and found is not a:
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    return found.copy() if copy and found is a else found
+
+
+def _ascontiguousarray(a: Any, dtype: Any = None) -> Array:
+    found = _asarray(a, dtype)
+    found = found if found.memory.layout.flags.c_contiguous else found.copy()
+    return found if found.ndim else found.reshape(1)
 
 
 def _put_together(value: Any) -> Any:
@@ -68,6 +76,7 @@ def _linspace(
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
+    dtype: Any = None,
     axis: int = 0,
 ) -> Any:
     _require_known(np.linspace, num)
@@ -78,6 +87,8 @@ def _linspace(
     if endpoint and num > 1:
         places = np.where(steps == between, stop, places)  # rounding must not move the end
     places = np.moveaxis(places, 0, axis) if axis else places
+    if dtype is not None:
+        places = (np.floor(places) if np.dtype(dtype).kind in "iu" else places).astype(dtype)
     return (places, step) if retstep else places
 
 
@@ -104,6 +115,12 @@ def _require_known(function: Any, value: Any) -> None:
         )
 
 
+def _fromiter(iter: Any, dtype: Any, count: int = -1) -> Array:
+    if count > len(iter):
+        raise ValueError(f"iterator too short: Expected {count} but iterator had only {len(iter)}")
+    return _array(iter if count < 0 else iter[:count], dtype)
+
+
 def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     powers = np.arange(len(x) if N is None else N)
     return np.power(x[:, None], powers if increasing else powers[::-1])
@@ -111,7 +128,9 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 ROWS: tuple[Row, ...] = (
     Composed(np.array, _array),
-    *(View(f, _asarray) for f in (np.asarray, np.asanyarray, np.ascontiguousarray)),
+    View(np.asarray, _asarray),
+    View(np.asanyarray, _asarray),
+    View(np.ascontiguousarray, _ascontiguousarray),
     Composed(np.copy, lambda a: a.copy(), 1),
     Composed(np.full, _full),
     Composed(np.full_like, _full_like),
@@ -123,5 +142,5 @@ ROWS: tuple[Row, ...] = (
     Composed(np.geomspace, _geomspace),
     Composed(np.arange, _arange),
     Composed(np.vander, _vander, 1),
-    Composed(np.fromiter, lambda iter, dtype=float, count=-1: _array(iter, dtype)),
+    Composed(np.fromiter, _fromiter),
 )

@@ -48,14 +48,18 @@ _BINARY = {
 }  # fmt: skip
 
 
-def _clip_in_jax(x: Any, a_min: Any = None, a_max: Any = None, **named: Any) -> Any:
-    named = {"min": a_min, "max": a_max} | named
-    return resolve("jnp.clip")(x, **named)
+def _clip_in_jax(
+    x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None
+) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    return resolve("jnp.clip")(x, min=low, max=high)
 
 
 def _round(a: Any, decimals: int = 0) -> Any:
-    scale = 10.0**decimals
-    return np.rint(a) if decimals == 0 else np.rint(a * scale) / scale
+    scale = 10.0 ** abs(decimals)
+    if decimals < 0:
+        return np.rint(a / scale) * scale
+    return np.rint(a * scale) / scale if decimals else np.rint(a)
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -127,31 +131,45 @@ def _composed() -> dict[Any, Any]:
         np.select: _select,
         np.piecewise: _piecewise,
         np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
-        np.modf: lambda x: (x - np.trunc(x), np.trunc(x)),
+        np.modf: _modf,
         np.real: lambda val: val if val.dtype.kind != "c" else val.value.real,
         np.imag: lambda val: np.zeros(val.shape) if val.dtype.kind != "c" else val.value.imag,
         np.iscomplexobj: lambda x: x.dtype.kind == "c",
         np.isrealobj: lambda x: x.dtype.kind != "c",
         np.nan_to_num: _nan_to_num,
         np.isclose: _isclose,
-        np.allclose: lambda a, b, **options: np.all(_isclose(a, b, **options)),
+        np.allclose: _allclose,
     }
 
 
+def _modf(x: Any) -> Any:
+    whole = np.trunc(x)
+    return np.where(np.isinf(x), np.copysign(0.0, x), x - whole), whole
+
+
 def _nan_to_num(
-    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+    x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
+    if x.dtype.kind in "biu":
+        return x.copy() if copy else x
     limits = np.finfo(x.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
     found = np.where(np.isnan(x), nan, x)
-    return np.where(x == np.inf, high, np.where(x == -np.inf, low, found))
+    found = np.where(x == np.inf, high, np.where(x == -np.inf, low, found))
+    if not copy and x.ndim:
+        x[...] = found
+        return x
+    return found
 
 
-def _isclose(
-    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Any:
-    return (np.abs(a - b) <= atol + rtol * np.abs(b)) | (a == b)
+def _isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    near = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b) | (a == b)
+    return near | (np.isnan(a) & np.isnan(b)) if equal_nan else near
+
+
+def _allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    return np.all(_isclose(a, b, rtol, atol, equal_nan))
 
 
 # Of the functions above, those of two arrays, and those whose lists are cases.

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from gradsweep.tracing.numpy.library import resolve
 from gradsweep.tracing.numpy.row import Composed, Native, Row
 
 __all__ = ["ROWS"]
@@ -32,24 +33,33 @@ def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def _kron(a: Any, b: Any) -> Any:
-    if np.ndim(a) == np.ndim(b) == 1:
-        return np.outer(a, b).reshape(-1)
-    (n, m), (p, q) = np.shape(a), np.shape(b)
-    return np.multiply(a[:, None, :, None], b[None, :, None, :]).reshape(n * p, m * q)
+    n = max(np.ndim(a), np.ndim(b))
+    shape_a, shape_b = ((1,) * (n - np.ndim(one)) + np.shape(one) for one in (a, b))
+    a = np.reshape(a, [size for pair in zip(shape_a, (1,) * n, strict=True) for size in pair])
+    b = np.reshape(b, [size for pair in zip((1,) * n, shape_b, strict=True) for size in pair])
+    return np.multiply(a, b).reshape([i * j for i, j in zip(shape_a, shape_b, strict=True)])
 
 
-def _cross(a: Any, b: Any, axis: int = -1) -> Any:
-    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+def _cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, 0), np.moveaxis(b, axisb, 0)
     if len(a) == 2 == len(b):
         return a[0] * b[1] - a[1] * b[0]
+    if {len(a), len(b)} - {2, 3}:
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
+    # A vector in the plane has no third component.
+    a, b = ([*one, one[0] * 0.0] if len(one) == 2 else one for one in (a, b))
     parts = [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
-    return np.stack(parts, axis=axis)
+    return np.stack(parts, axis=axisc)
 
 
 def _matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
-    found = np.eye(a.shape[-1])
+    found = np.broadcast_to(np.eye(a.shape[-1]), a.shape)
     for _ in range(n):
         found = np.matmul(found, a)
     return found
@@ -62,12 +72,26 @@ def _multi_dot(arrays: Any) -> Any:
     return found
 
 
-def _of_scipy(name: str) -> list[Row]:
-    """Return rows for scipy.linalg's function of the same name as one of numpy.linalg's."""
-    same = getattr(np.linalg, name)
-    return [
-        Composed(getattr(scipy.linalg, name), lambda a, *rest, **options: same(a, *rest, **options))
-    ]
+def _hermitian(a: Any, is_lower: bool) -> Any:
+    """Return the matrix of which NumPy reads one triangle, and a framework both."""
+    half = resolve("jnp.tril" if is_lower else "jnp.triu")
+    return half(a) + half(a, -1 if is_lower else 1).swapaxes(-1, -2).conj()
+
+
+def _cholesky_in_jax(a: Any, upper: bool = False) -> Any:
+    return resolve("jnp.linalg.cholesky")(_hermitian(a, not upper), upper=upper)
+
+
+def _eigvalsh_in_jax(a: Any, UPLO: str = "L") -> Any:
+    return resolve("jnp.linalg.eigvalsh")(_hermitian(a, UPLO.upper() == "L"))
+
+
+def _eigh_in_jax(a: Any, UPLO: str = "L") -> Any:
+    return resolve("jnp.linalg.eigh")(_hermitian(a, UPLO.upper() == "L"))
+
+
+# Results that have names as well as places.
+_Slogdet, _Eigh = (type(function(np.eye(1))) for function in (np.linalg.slogdet, np.linalg.eigh))
 
 
 ROWS: tuple[Row, ...] = (
@@ -84,12 +108,19 @@ ROWS: tuple[Row, ...] = (
     Native(np.linalg.solve, "own.solve", "jnp.linalg.solve", n_arrays=2),
     Native(np.linalg.inv, "torch.linalg.inv", "jnp.linalg.inv"),
     Native(np.linalg.det, "torch.linalg.det", "jnp.linalg.det"),
-    Native(np.linalg.slogdet, "torch.linalg.slogdet", "jnp.linalg.slogdet"),
+    Native(np.linalg.slogdet, "torch.linalg.slogdet", "jnp.linalg.slogdet", names=_Slogdet),
     Native(np.linalg.norm, "own.norm", "jnp.linalg.norm"),
-    Native(np.linalg.cholesky, "torch.linalg.cholesky", "jnp.linalg.cholesky"),
-    Native(np.linalg.eigvalsh, "torch.linalg.eigvalsh", "jnp.linalg.eigvalsh"),
-    Native(np.linalg.eigh, "torch.linalg.eigh", "jnp.linalg.eigh"),
+    Native(np.linalg.cholesky, "own.cholesky", _cholesky_in_jax),
+    Native(np.linalg.eigvalsh, "own.eigvalsh", _eigvalsh_in_jax),
+    Native(np.linalg.eigh, "own.eigh", _eigh_in_jax, names=_Eigh),
     Composed(np.linalg.matrix_power, _matrix_power, 1),
     Composed(np.linalg.multi_dot, _multi_dot),
-    *(row for name in ("solve", "inv", "det", "norm") for row in _of_scipy(name)),
+    Composed(scipy.linalg.solve, lambda a, b: np.linalg.solve(a, b), 2),
+    Composed(scipy.linalg.inv, lambda a: np.linalg.inv(a), 1),
+    Composed(scipy.linalg.det, lambda a: np.linalg.det(a), 1),
+    Composed(
+        scipy.linalg.norm,
+        lambda a, ord=None, axis=None, keepdims=False: np.linalg.norm(a, ord, axis, keepdims),
+        1,
+    ),
 )

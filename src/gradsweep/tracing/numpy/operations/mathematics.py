@@ -26,6 +26,10 @@ _SAME: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _as(same: Any) -> Any:
+    return lambda *values: same(*values)
+
+
 def _log(x: Any, base: Any = None) -> Any:
     return np.log(x) if base is None else np.log(x) / np.log(base)
 
@@ -39,6 +43,8 @@ def _hypot(*coordinates: Any) -> Any:
 
 
 def _dist(p: Any, q: Any) -> Any:
+    if len(p) != len(q):
+        raise ValueError("both points must have the same number of dimensions")
     return _hypot(*(a - b for a, b in zip(p, q)))
 
 
@@ -50,14 +56,16 @@ def _fsum(seq: Any) -> Any:
 
 
 def _sumprod(p: Any, q: Any) -> Any:
-    return _fsum(a * b for a, b in zip(p, q))
+    return _fsum(a * b for a, b in zip(p, q, strict=True))
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    nearest = x - y * np.rint(x / y)
+    return np.where(np.isinf(y) & np.isfinite(x), x, nearest)
 
 
 def _rows() -> dict[Any, Any]:
-    found: dict[Any, Any] = {
-        getattr(math, name): lambda *values, same=same: same(*values)
-        for name, same in _SAME.items()
-    }
+    found: dict[Any, Any] = {getattr(math, name): _as(same) for name, same in _SAME.items()}
     found |= {
         math.log: _log,
         math.hypot: _hypot,
@@ -69,7 +77,7 @@ def _rows() -> dict[Any, Any]:
         math.ceil: math.ceil,
         math.trunc: math.trunc,
         math.modf: lambda x: np.modf(x),
-        math.remainder: lambda x, y: x - y * np.rint(x / y),
+        math.remainder: _remainder,
     }
     found.pop(None, None)
     return found

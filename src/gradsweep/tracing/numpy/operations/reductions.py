@@ -4,46 +4,67 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.row import Composed, Native, Row
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
 
 __all__ = ["ROWS"]
 
 _NAMES = "sum prod mean var std max min any all cumsum cumprod sort argsort argmax argmin".split()
 
 
-def _average(a: Any, axis: Any = None, weights: Any = None) -> Any:
-    if weights is None:
-        return np.mean(a, axis=axis)
-    weights = weights if hasattr(weights, "ndim") else np.asarray(weights)
-    if weights.ndim == 1 and axis is not None and len(a.shape) > 1:
-        weights = weights.reshape(
-            [-1 if i == axis % len(a.shape) else 1 for i in range(len(a.shape))]
-        )
-    total = np.sum(weights * np.ones(a.shape), axis=axis)
-    return np.sum(a * weights, axis=axis) / total
+def _average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
+) -> Any:
+    weights = np.ones(a.shape) if weights is None else Array.apply(np.asarray, (weights,), {})
+    if weights.shape != a.shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        if weights.ndim != 1 or not isinstance(axis, int):
+            raise ValueError("Shape of weights must be consistent with shape of a along axis.")
+        weights = weights.reshape([-1 if i == axis % a.ndim else 1 for i in range(a.ndim)])
+        weights = weights * np.ones(a.shape)
+    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    found = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (found, np.broadcast_to(total, np.shape(found))) if returned else found
 
 
-def _median(a: Any, axis: int | None = None) -> Any:
-    ordered = np.sort(a, axis=axis)
-    axis = 0 if axis is None else axis
-    n = ordered.shape[axis]
-    ahead = (slice(None),) * (axis % len(ordered.shape))
-    return (ordered[(*ahead, (n - 1) // 2)] + ordered[(*ahead, n // 2)]) / 2
+def _median(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    ordered: Any = np.sort(a, axis=axis)
+    n = ordered.shape[axis or 0]
+    ahead = (slice(None),) * (0 if axis is None else axis % a.ndim)
+    middle = (ordered[(*ahead, (n - 1) // 2)] + ordered[(*ahead, n // 2)]) / 2
+    last = ordered[(*ahead, -1)]  # NaN, where there is one
+    found = np.where(np.isnan(last), last, middle)
+    if not keepdims:
+        return found
+    return found.reshape((1,) * a.ndim) if axis is None else np.expand_dims(found, axis)
 
 
 def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
-def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    ahead = (slice(None),) * (axis % len(a.shape))
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    axis = axis % a.ndim
+    ahead = (slice(None),) * axis
+
+    def placed(value: Any) -> list[Any]:
+        if value is None:
+            return []
+        value, shape = as_array(value), (*a.shape[:axis], 1, *a.shape[axis + 1 :])
+        return [np.broadcast_to(value, shape) if np.ndim(value) == 0 else value]
+
+    parts = [*placed(prepend), a, *placed(append)]
+    a = np.concatenate(parts, axis=axis) if len(parts) > 1 else a
     for _ in range(n):
-        a = a[(*ahead, slice(1, None))] - a[(*ahead, slice(None, -1))]
+        after, before = a[(*ahead, slice(1, None))], a[(*ahead, slice(None, -1))]
+        a = np.not_equal(after, before) if a.dtype.kind == "b" else after - before
     return a
 
 
-def _ediff1d(ary: Any) -> Any:
-    return _diff(np.ravel(ary))
+def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    parts = [part for part in (to_begin, _diff(np.ravel(ary)), to_end) if part is not None]
+    return np.concatenate([np.ravel(as_array(part)) for part in parts])
 
 
 ROWS: tuple[Row, ...] = (

@@ -4,33 +4,38 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.array import Array
-from gradsweep.tracing.numpy.row import Composed, Row
+from gradsweep.tracing.numpy.row import Composed, Row, as_array
 
 __all__ = ["ROWS"]
 
 
-def _array(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return Array.apply(np.array, (value,), {})
-    return value
-
-
-def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+def _interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
     """NumPy's own formula on the segment that x lies in, chosen by comparisons."""
+    if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp):
+        raise ValueError("fp and xp are not of the same length.")
+    if period is not None:
+        left = right = None
+        x, xp = np.remainder(x, period), np.remainder(xp, period)
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
     slopes = (fp[1:] - fp[:-1]) / (xp[1:] - xp[:-1])
     found = fp[0] if left is None else left
     for i in range(len(xp) - 1):
         found = np.where(x >= xp[i], slopes[i] * (x - xp[i]) + fp[i], found)
     found = np.where(x == xp[-1], fp[-1], found)
-    return np.where(x > xp[-1], fp[-1] if right is None else right, found)
+    found = np.where(x > xp[-1], fp[-1] if right is None else right, found)
+    return np.where(np.isnan(x), x, found)
 
 
 def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = _array(y)
+    y = as_array(y)
     ahead = (slice(None),) * (axis % len(y.shape))
     if x is not None:
-        x = _array(x)
+        x = as_array(x)
         dx = np.diff(x) if len(x.shape) == 1 else np.diff(x, axis=axis)
         if len(x.shape) == 1:
             dx = dx.reshape([-1 if i == axis % len(y.shape) else 1 for i in range(len(y.shape))])
@@ -39,32 +44,76 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def _simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = np.moveaxis(_array(y), axis, -1)
+    """Parabolas through three samples each; Cartwright's correction for an even number of them."""
+    y = np.moveaxis(as_array(y), axis, -1)
     n = y.shape[-1]
-    if x is not None or n % 2 == 0:
-        raise TypeError("unexpected keyword x, or an even number of samples")
-    return dx / 3.0 * (
-        y[..., 0] + 4.0 * np.sum(y[..., 1:-1:2], axis=-1) + 2.0 * np.sum(y[..., 2:-1:2], axis=-1)
-        + y[..., -1]
+    if x is None:
+        h = dx * np.ones(n - 1)
+    else:
+        x = as_array(x)
+        h = np.diff(np.moveaxis(x, axis, -1) if x.ndim > 1 else x)
+    if n < 3:
+        return np.sum(h * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+    last = n - 1 - (n - 1) % 2  # the end of the parabolas
+    a, b = h[..., 0:last:2], h[..., 1:last:2]
+    found = np.sum(
+        (a + b) / 6.0 * (
+            y[..., 0:last:2] * (2.0 - b / a)
+            + y[..., 1:last:2] * (a + b) * ((a + b) / (a * b))
+            + y[..., 2 : last + 1 : 2] * (2.0 - a / b)
+        ),
+        axis=-1,
     )  # fmt: skip
+    if last == n - 1:
+        return found
+    a, b = h[..., -2], h[..., -1]
+    return (
+        found
+        + y[..., -1] * (2.0 * b * b + 3.0 * a * b) / (6.0 * (a + b))
+        + y[..., -2] * (b * b + 3.0 * a * b) / (6.0 * a)
+        - y[..., -3] * b * b * b / (6.0 * a * (a + b))
+    )
 
 
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """The differences of samples along one axis, at uniform or given places."""
-    if len(f.shape) != 1 or edge_order != 1 or len(varargs) > 1:
-        raise TypeError("unexpected keyword axis or edge_order, or several axes")
-    h = varargs[0] if varargs else 1.0
-    if np.ndim(h) == 0:
-        inner = (f[2:] - f[:-2]) / (2.0 * h)
-        first, last = (f[1] - f[0]) / h, (f[-1] - f[-2]) / h
+    """The differences of samples along each axis, at uniform or given places."""
+    axes = range(f.ndim) if axis is None else np.atleast_1d(axis) % f.ndim
+    steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(steps) != len(axes):
+        raise TypeError("invalid number of arguments")
+    found = [
+        _slopes(f, as_array(step), int(i), edge_order) for i, step in zip(axes, steps, strict=True)
+    ]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _slopes(f: Any, step: Any, axis: int, edge_order: int) -> Any:
+    """Return derivatives along one axis, by parabolas; at the ends by lines or parabolas."""
+    f = np.moveaxis(f, axis, 0)
+    n = f.shape[0]
+    if n < edge_order + 1:
+        raise ValueError("Shape of array too small to calculate a numerical gradient")
+    if np.ndim(step) == 0:
+        inner = (f[2:] - f[:-2]) / (2.0 * step)
+        d = [step] * (n - 1)
     else:
-        d = np.diff(h)
-        a, b = d[:-1], d[1:]
+        if np.shape(step) != (n,):
+            raise ValueError("when 1d, distances must match the length of the dimension")
+        d = np.diff(step)
+        a, b = (part.reshape([-1] + [1] * (f.ndim - 1)) for part in (d[:-1], d[1:]))
         inner = (
             -b / (a * (a + b)) * f[:-2] + (b - a) / (a * b) * f[1:-1] + a / (b * (a + b)) * f[2:]
         )
+    if edge_order == 1:
         first, last = (f[1] - f[0]) / d[0], (f[-1] - f[-2]) / d[-1]
-    return np.concatenate([np.ravel(first), inner, np.ravel(last)])
+    else:
+        first = _at_the_end(f[0], f[1], f[2], d[0], d[1])
+        last = -1.0 * _at_the_end(f[-1], f[-2], f[-3], d[-1], d[-2])
+    return np.moveaxis(np.concatenate([first[None], inner, last[None]]), 0, axis)
+
+
+def _at_the_end(f0: Any, f1: Any, f2: Any, a: Any, b: Any) -> Any:
+    return -(2.0 * a + b) / (a * (a + b)) * f0 + (a + b) / (a * b) * f1 - a / (b * (a + b)) * f2
 
 
 def _polyval(p: Any, x: Any) -> Any:
@@ -98,10 +147,13 @@ def _polyder(p: Any, m: int = 1) -> Any:
 
 
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    if k is not None:
-        raise TypeError("unexpected keyword k")
-    for _ in range(m):
-        p = np.append(p / np.arange(len(p), 0, -1), 0.0)
+    constants = [0.0] * m if k is None else [k] * m if np.ndim(as_array(k)) == 0 else list(k)
+    if len(constants) == 1:
+        constants = constants * m
+    if len(constants) < m:
+        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    for i in range(m):
+        p = np.append(p / np.arange(len(p), 0, -1), constants[i])
     return p
 
 

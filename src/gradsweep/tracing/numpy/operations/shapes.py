@@ -1,12 +1,13 @@
 """Functions that arrange elements: views, as NumPy makes them, and arrays put together."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Index, Permuted, Reshaped
 from gradsweep.tracing.numpy.row import Composed, Native, Row, View
 
@@ -23,8 +24,33 @@ def _reshaped(a: Any, shape: tuple[int, ...]) -> Array:
     return a.view(Reshaped(shape), a.memory.layout.reshape(shape))
 
 
-def _reshape(a: Any, shape: Any, order: str = "C") -> Array:
+def _order(a: Array, order: str) -> str:
+    """Return the order, "C" or "F", that "A" stands for.
+
+    Raises:
+        UntraceableError: where elements come as they lie in memory, which is not known.
+    """
+    flags = a.memory.layout.flags
+    if order == "A":
+        return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+    if order == "K" and not flags.c_contiguous:
+        raise UntraceableError(
+            f"the function takes elements in the order in which they lie in memory, order='K', at "
+            f"{user_line()}.\nWrite order='C' or order='F'."
+        )
+    return "F" if order == "F" else "C"
+
+
+def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Array:
     a = _as_array(a)
+    found = _in_order(a, shape, _order(a, order))
+    shares = found.memory.root is a.memory.root
+    if copy is False and not shares:
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return found.copy() if copy and shares else found
+
+
+def _in_order(a: Array, shape: Any, order: str) -> Array:
     wanted = a.memory.layout.reshape(shape).shape
     if order == "F":
         reversed_ = _permuted(a, tuple(range(a.ndim))[::-1])
@@ -35,7 +61,8 @@ def _reshape(a: Any, shape: Any, order: str = "C") -> Array:
 
 def _ravel(a: Any, order: str = "C") -> Array:
     a = _as_array(a)
-    found, flags = _reshape(a, (-1,), order), a.memory.layout.flags
+    order = _order(a, order)
+    found, flags = _in_order(a, (-1,), order), a.memory.layout.flags
     return found if (flags.f_contiguous if order == "F" else flags.c_contiguous) else found.copy()
 
 
@@ -84,8 +111,11 @@ def _split(function: Any) -> Any:
         axis = axis % ary.ndim
         ahead = (slice(None),) * axis
         pieces = function(np.arange(ary.shape[axis]), indices_or_sections)
-        starts = np.cumsum([0, *(len(piece) for piece in pieces)]).tolist()
-        return [ary[(*ahead, slice(i, j))] for i, j in pairwise(starts)]
+        starts = (int(piece[0]) if len(piece) else 0 for piece in pieces)
+        return [
+            ary[(*ahead, slice(start, start + len(piece)))]
+            for start, piece in zip(starts, pieces, strict=True)
+        ]
 
     return split
 
@@ -132,24 +162,31 @@ def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
     return np.concatenate([arr, values], axis=axis)
 
 
-def _meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple:
+def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple:
     n = len(xi)
     grids: list[Any] = [
         _as_array(x).reshape(tuple(-1 if j == i else 1 for j in range(n))) for i, x in enumerate(xi)
     ]
     if indexing == "xy" and n > 1:
         grids = [np.swapaxes(grid, 0, 1) for grid in grids]
-    return tuple(grids) if sparse else _broadcast_arrays(*grids)
+    found = tuple(grids) if sparse else _broadcast_arrays(*grids)
+    return tuple(grid.copy() for grid in found) if copy else found
 
 
-def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
+def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     a = np.ravel(a) if axis is None else _as_array(a)
+    n = a.shape[axis or 0]
+    if mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    elif mode == "wrap":
+        indices = np.remainder(indices, n)
     return a[(*(slice(None),) * ((axis or 0) % a.ndim), _as_array(indices))]
 
 
 def _fill_diagonal(a: Any, val: Any) -> None:
-    rows = np.arange(min(a.shape))
-    a[rows, rows] = val
+    if a.ndim != 2 and len({*a.shape}) != 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    a[(np.arange(min(a.shape)),) * a.ndim] = val
 
 
 ROWS: tuple[Row, ...] = (
