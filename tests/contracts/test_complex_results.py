@@ -142,7 +142,6 @@ def test_one_kind_of_number_must_come_back_from_every_branch():
 @pytest.mark.parametrize(
     ("what", "use"),
     [
-        ("vjp", lambda f, s: gs.vjp(f, s, 1.0)),
         ("gs.compile", lambda f, s: gs.compile(gs.gradient, f, s)),
         ("gs.check", lambda f, s: gs.check(f, s)),
         ("gs.compare", lambda f, s: gs.compare(f, s, budget_seconds=1)),

@@ -125,6 +125,7 @@ class Problem:
             not kinds
             or kinds - by_name
             or not all(a.is_single or a.is_static for a in bound.arguments)
+            or any(leaf.is_complex for leaf in bound.sweep.leaves)
         ):
             return bound
         function = bound.call

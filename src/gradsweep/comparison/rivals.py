@@ -18,6 +18,7 @@ from gradsweep.comparison.problem import Problem, Unavailable
 from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
+from gradsweep.request.lazy import load
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.names import variable_name
 
@@ -62,10 +63,11 @@ def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool =
     options = replace(problem.options, engine=engine, compile=compile)
     kernel = CompiledQuantity(problem.request, options)
     values: dict[str, Any] = {
-        argument.name: leaf.whole() if leaf.dims or leaf.shape else float(leaf.whole())
+        argument.name: numbers if numbers.ndim else numbers.item()
         for argument in problem.request.bound.arguments
         if argument.is_single and not argument.leaves[0].parts
         for leaf in [problem.request.leaves[argument.name]]
+        for numbers in [load(leaf.numbers)]
         if leaf.is_floating
     }
     held: dict[str, Any] | None = None

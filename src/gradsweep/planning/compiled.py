@@ -22,6 +22,7 @@ from gradsweep.planning.traces import holds_elsewhere
 from gradsweep.program.trace import Trace
 from gradsweep.request.argument import Argument
 from gradsweep.request.identity import Unknown, identity
+from gradsweep.request.lazy import parts_of
 from gradsweep.request.parsing import origin_of
 from gradsweep.request.partition import Points
 from gradsweep.request.request import Request, Selection, selections
@@ -61,6 +62,11 @@ class CompiledQuantity:
         self._options = options
         self._arguments = {argument.name: argument for argument in request.bound.arguments}
         self._takes_out = "out" not in self._arguments
+        self._complex = {
+            argument.name
+            for argument in request.bound.arguments
+            if any(leaf.is_complex for leaf in argument.leaves)
+        }
         self._traces: Known = {}
         # Those of every category are kept, also where the plan needs one of them alone.
         is_categorical = bool(request.categorical)
@@ -127,7 +133,10 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        found = None if self._origin or self._direct is None else self._direct(values, out)
+        found = None
+        if self._direct is not None and not self._origin:
+            real = values if self._complex.isdisjoint(values) else self._in_parts(values)
+            found = None if real is None else self._direct(real, out)
         kind = ""
         if found is None:
             found = self._filled(out, values)
@@ -139,6 +148,17 @@ class CompiledQuantity:
                 if out[name] is not found[name]:
                     found[name] = _written(out, name, found[name])
         return _of_kind(kind, found)
+
+    def _in_parts(self, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return values with the parts of complex ones, or None where a real one becomes such."""
+        real = dict(values)
+        for name in self._complex.intersection(values):
+            value = values[name]
+            is_array = type(value) is np.ndarray and value.dtype.kind == "c"
+            if not is_array and type(value) is not complex:
+                return None
+            real[name] = parts_of(value)
+        return real
 
     def _filled(
         self, out: Mapping[str, Any] | None, values: Mapping[str, Any]

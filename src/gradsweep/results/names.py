@@ -16,6 +16,7 @@ from gradsweep.results.layout import Variable
 from gradsweep.support.errors import OutputError
 
 __all__ = [
+    "PARTS",
     "Labels",
     "flat",
     "named_parts",
@@ -127,10 +128,11 @@ def variables(
     for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
         n_before = len(swept) + len(result.output_shape)
         for view, order in views(result, len(swept)):
+            own, part_dims = _own_dims(labels, view, axes)
             found.append(
                 Variable(
                     name=variable_name(labels, view),
-                    dims=(*swept, *_own_dims(labels, view, axes)),
+                    dims=(*swept, *own),
                     n_swept=len(swept),
                     shape=(*(axes[dim] for dim in swept), *view.numbers_shape),
                     dtype=_COMPLEX[dtype] if result.is_complex else dtype,
@@ -138,6 +140,7 @@ def variables(
                     result=number,
                     order=None if order is None else tuple(order),
                     parts=n_before - 1 if result.is_complex else None,
+                    part_dims=part_dims,
                 )
             )
     return found
@@ -230,22 +233,37 @@ def symmetric(
         yield view, array if order is None else array.transpose(order)
 
 
-def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
-    """Name the dims that belong to the output and to the arguments, not to the sweep."""
-    owners = [(labels.output(result), result.output_numbers_shape)]
-    owners += [(flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
+def _own_dims(
+    labels: Labels, result: Result, axes: Mapping[str, int]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Name the dims that belong to the output and to the arguments, not to the sweep.
+
+    Returns:
+        All of them, and those along which the parts of a complex argument lie.
+    """
+    owners = [(labels.output(result), len(result.output_numbers_shape), False)]
+    owners += [
+        (flat(key), len(shape), key in result.complex_wrt)
+        for key, shape in zip(result.wrt, result.wrt_shapes)
+    ]
     taken = set(axes)
-    names = []
-    for owner, shape in owners:
-        for position in range(len(shape)):
-            base = name = f"{owner}_{position}"
+    names, part_dims = [], []
+    for owner, n_dims, is_complex in owners:
+        for position in range(n_dims):
+            is_part = is_complex and position == n_dims - 1
+            base = name = f"{owner}_{'part' if is_part else position}"
             copy = 2
             while name in taken:  # the second q of d2f_dq_dq, or an axis of that name
                 name = f"{base}_{copy}"
                 copy += 1
             taken.add(name)
             names.append(name)
-    return names
+            part_dims += [name] if is_part else []
+    return names, tuple(part_dims)
+
+
+# The labels of the dims along which the parts of a complex argument lie.
+PARTS = ("real", "imag")
 
 
 def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
