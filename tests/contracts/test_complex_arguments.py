@@ -399,6 +399,8 @@ def test_check_takes_complex_arguments(framework):
     found = gs.check(size, gs.Sweep(z=Z, a=2.0), framework=framework)
     assert found.ok and "z=1+2j" in str(found)
     assert {note.name for note in found.estimates if not note.reason} >= {"mpmath", "scipy"}
+    assert {row.name for row in found.rows} == {"dsize_dz[real]", "dsize_dz[imag]", "dsize_da"}
+    assert found.to_dataset().z.dtype == np.complex128 and '"z_imag": 2.0' in found.to_json()
 
 
 def test_check_finds_a_part_that_was_cut_off():

@@ -18,7 +18,7 @@ from gradsweep.comparison.problem import Problem, Unavailable
 from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
-from gradsweep.request.lazy import load
+from gradsweep.request.lazy import load, parts_of
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.names import variable_name
 
@@ -95,6 +95,8 @@ def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
     axes, whole = plan.axes, []
     for dims, result in zip(plan.dims, plan.results):
         array = np.asarray(found[variable_name(plan.labels, result)])
+        if result.is_complex:
+            array = np.moveaxis(parts_of(array), -1, len(dims) + len(result.output_shape) - 1)
         place = tuple(slice(None) if axis in dims else np.newaxis for axis in axes)
         whole.append(np.broadcast_to(array[place], (*axes.values(), *result.shape)))
     return whole

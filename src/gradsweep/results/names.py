@@ -23,7 +23,6 @@ __all__ = [
     "real_variables",
     "require_distinct_names",
     "require_names_of_their_own",
-    "require_real",
     "symmetric",
     "variable_name",
     "variables",
@@ -191,19 +190,6 @@ def require_names_of_their_own(names: Sequence[str]) -> None:
                 f"{name!r} would be the name of two variables: one is a part of complex numbers.\n"
                 f"Rename an output."
             )
-
-
-def require_real(function: str, results: Sequence[Result], what: str) -> None:
-    """Check that results are real numbers, where complex ones are of no use.
-
-    Raises:
-        OutputError: when some are complex.
-    """
-    if any(result.is_complex for result in results):
-        raise OutputError(
-            f"{what} takes functions with real results; {function} returns complex numbers.\n"
-            f"Return their parts, such as {{'re': z.real, 'im': z.imag}}."
-        )
 
 
 def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
