@@ -79,7 +79,8 @@ def gradient(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) ->
 
     Returns:
         A Dataset with a partial derivative `df_dx` for each argument x. Each has only the dims
-        that it depends on, then the argument's own (`x_0`, ...).
+        that it depends on, then the argument's own (`x_0`, ...). A complex argument has both
+        partial derivatives, by its real and by its imaginary part, along a last dim `x_part`.
 
     Raises:
         ArgumentError: when names do not match the function's.
@@ -117,7 +118,8 @@ def jvp(
         f: a function, as for `value`.
         sweep: its arguments.
         tangent: v, by argument: a number, an array of the argument's own shape, or values
-            swept like an argument's, `("quote", v)`. It is zero for arguments left out.
+            swept like an argument's, `("quote", v)`. It is zero for arguments left out. Of a
+            complex argument it is a complex number.
         options: see `DerivativeOptions`.
 
     Returns:
@@ -164,15 +166,19 @@ def vjp(
         f: a function, as for `value`.
         sweep: its arguments.
         cotangent: w: a number, an array of the output's own shape, or values swept like an
-            argument's; by output name when the function returns a container.
+            argument's; by output name when the function returns a container. Of a complex output
+            it is complex, or real and taken for w + 0j.
         options: see `DerivativeOptions`.
 
     Returns:
         A Dataset with `vjp_x` for each argument x. Its dims are the swept ones that it depends
-        on, then the argument's (`x_0`, ...).
+        on, then the argument's (`x_0`, ...). A complex output counts as a pair of real ones, so
+        that w J is the gradient of Re(conj(w) y), as torch has it. JAX's own vjp of w is that of
+        Re(w y): give conj(w) for the same numbers.
 
     Raises:
-        SweepError: when the cotangent has another shape than the output.
+        SweepError: when the cotangent has another shape than the output, or is complex where the
+            output is real.
     """
     return plan("vjp", f, sweep, cotangent, **options).run()
 

@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 import gradsweep as gs
-from gradsweep.errors import OutputError
+from gradsweep.errors import OutputError, SweepError
 from gradsweep.testing import array_namespace
 
 BOTH = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("jax", marks=pytest.mark.jax)]
@@ -139,21 +139,122 @@ def test_one_kind_of_number_must_come_back_from_every_branch():
         gs.value(f, gs.Sweep(x=[0.5, 2.0]), framework="torch")
 
 
+def test_a_figure_needs_real_numbers_and_says_so():
+    pytest.importorskip("matplotlib")
+    with pytest.raises(OutputError, match="plot draws real numbers"):
+        gs.plot(gs.value(response, sweep()))
+
+
+# -- compile, check, compare
+
+
+def test_a_compiled_kernel_returns_complex_numbers(framework):
+    kernel = gs.compile(gs.gradient, response, sweep(), framework=framework, with_value=True)
+    value, first, _ = exact()
+    assert kernel.dims["response"] == ("w", "zeta")
+    found = kernel()
+    for name, expected in {"response": value, **first}.items():
+        assert found[name].dtype == np.complex128
+        np.testing.assert_allclose(found[name], expected, rtol=1e-12)
+    w = np.array([0.3, 4.0, 1.0, 0.1])
+    found = kernel(w=w, zeta=ZETA)
+    again = kernel(w=w + 1, out=found)
+    assert all(again[name] is found[name] for name in found)
+    np.testing.assert_allclose(found["response"], response(w[:, None] + 1, ZETA), rtol=1e-12)
+
+
+def test_a_compiled_hessian_of_many_points_writes_into_what_it_is_given(framework):
+    def f(w, zeta):
+        return {"h": response(w, zeta), "size": w * zeta}
+
+    kernel = gs.compile(gs.hessian, f, sweep(), framework=framework)
+    w = np.linspace(0.2, 2.0, 3000)
+    found = kernel(w=w)
+    names = ["d2h_dw_dw", "d2h_dw_dzeta", "d2h_dzeta_dw", "d2size_dw_dzeta", "d2size_dzeta_dw"]
+    p, q, h = -2 * w[:, None] + 2j * ZETA, 2j * w[:, None], response(w[:, None], ZETA)
+    mixed = 2 * p * q * h**3 - 2j * h**2
+    for wanted in (None, {name: np.full_like(found[name], np.nan) for name in found}):
+        out = kernel(w=w, out=wanted)
+        assert set(names) <= set(out)
+        np.testing.assert_allclose(out["d2h_dw_dzeta"], mixed, rtol=1e-11)
+        np.testing.assert_allclose(out["d2h_dzeta_dw"], mixed, rtol=1e-11)
+        np.testing.assert_array_equal(out["d2size_dw_dzeta"], 1.0)
+        np.testing.assert_array_equal(out["d2size_dzeta_dw"], 1.0)
+
+
 @pytest.mark.parametrize(
-    ("what", "use"),
+    ("given", "words"),
+    [(np.empty(3), "complex numbers"), (np.empty(4, complex), r"shape \(4, 2\)")],
+)
+def test_arrays_that_cannot_take_complex_results_are_refused(given, words):
+    kernel = gs.compile(gs.value, response, gs.Sweep(w=W, zeta=0.5))
+    with pytest.raises(SweepError, match=words):
+        kernel(out={"response": given})
+
+
+@pytest.mark.torch
+def test_a_compiled_kernel_returns_tensors_to_tensors():
+    torch = pytest.importorskip("torch")
+    kernel = gs.compile(gs.value, response, gs.Sweep(w=torch.tensor(W), zeta=0.5))
+    found = kernel(w=torch.tensor(2 * W))["response"]
+    assert found.dtype is torch.complex128
+    held = {"response": found}
+    assert kernel(w=torch.tensor(W), out=held)["response"].data_ptr() == found.data_ptr()
+    np.testing.assert_allclose(found.numpy(), response(W, 0.5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("quantity", [gs.gradient, gs.hessian])
+def test_check_looks_at_both_parts(framework, quantity):
+    found = gs.check(response, sweep(), quantity=quantity, framework=framework, n_points=3)
+    assert found.ok
+    assert {row.index for row in found.rows} == {("real",), ("imag",)}
+    assert len([note for note in found.estimates if not note.reason]) == 3
+    assert "d" in found.to_json() and found.to_dataset().sizes["row"] == len(found.rows)
+
+
+@pytest.mark.parametrize("w", [2.0, 1 - 3j])
+def test_check_takes_cotangents_of_complex_results(w):
+    assert gs.check(response, sweep(), w, quantity="vjp", n_points=3).ok
+
+
+@pytest.mark.torch
+def test_check_finds_a_wrong_imaginary_part():
+    torch = pytest.importorskip("torch")
+
+    def f(w, zeta):
+        h = response(w, zeta)
+        return torch.complex(h.real, h.imag.detach() + 0 * w)
+
+    found = gs.check(f, sweep(), n_points=3)
+    assert {row.index for row in found.suspicious} == {("imag",)}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("quantity", "directions", "rivals"),
     [
-        ("vjp", lambda f, s: gs.vjp(f, s, 1.0)),
-        ("gs.compile", lambda f, s: gs.compile(gs.gradient, f, s)),
-        ("gs.check", lambda f, s: gs.check(f, s)),
-        ("gs.compare", lambda f, s: gs.compare(f, s, budget_seconds=1)),
-        ("plot", lambda f, s: gs.plot(gs.value(f, s))),
+        ("gradient", (), ["fused", "labelled call", "vmap(jacrev)", "vmap(jacfwd)"]),
+        ("vjp", (1 - 2j,), ["fused", "vmap(vjp)", "loop of autograd.functional"]),
     ],
 )
-def test_what_needs_real_numbers_says_so(what, use):
-    if what == "plot":
-        pytest.importorskip("matplotlib")
-    with pytest.raises(OutputError, match=f"{what} .*real"):
-        use(response, sweep())
+def test_compare_races_complex_results(quantity, directions, rivals):
+    pytest.importorskip("torch")
+    options = {"quantity": quantity, "rivals": rivals, "framework": "torch", "budget_seconds": 1}
+    found = gs.compare(response, sweep(), *directions, **options)
+    assert [row.reason for row in found.rows] == [""] * len(rivals)
+
+
+@pytest.mark.torch
+def test_ways_that_need_real_results_do_not_take_part():
+    pytest.importorskip("torch")
+    ways = ["vmap(grad)", "grad of the sum"]
+    found = gs.compare(response, sweep(), rivals=ways, framework="torch", budget_seconds=1)
+    assert [row.reason for row in found.rows] == [
+        "grad is for a function that returns a number",
+        "the function returns complex numbers",
+    ]
+    found = gs.compare(response, sweep(), 2.0, quantity="vjp", rivals="vmap(vjp)", budget_seconds=1)
+    assert "the cotangent is real" in found.rows[0].reason
 
 
 # -- stores and files

@@ -23,10 +23,10 @@ from gradsweep.checks.sampling import draw, thin
 from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
+from gradsweep.request.lazy import numbers_of
 from gradsweep.request.quantities import QUANTITIES, Derivative
 from gradsweep.request.request import refuse_categories
 from gradsweep.request.sweep import Sweep
-from gradsweep.results.names import require_real
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.tracing.trace import trace
 
@@ -66,7 +66,8 @@ def check(
     There are three estimates: `"mpmath"` evaluates the function in 60 digits or more and takes
     differences; `"scipy"` applies `scipy.differentiate` to the function, called by its own
     framework; `"other"` differentiates a torch function with JAX, and a JAX function with torch.
-    None uses a rule of differentiation that the computed derivative used.
+    None uses a rule of differentiation that the computed derivative used. Of complex numbers each
+    part is checked.
 
     Args:
         f: a function.
@@ -101,11 +102,16 @@ def check(
     n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))
     few = thin(request.leaves, request.axes, n_points, generator)
     plan = make_plan(request.with_leaves(few), asked.computing)
-    require_real(plan.bound.name, plan.results, "gs.check")
     positions = draw(plan.axes, n_points, generator)
     problem, notes = _pose(plan, positions, generator)
     described = tuple(_describe(plan, point) for point in problem.points)
-    arguments = [{k: p.values[k] for k in problem.function_keys} for p in problem.points]
+    arguments = [
+        {
+            leaf.key: numbers_of(p.values[leaf.key]) if leaf.is_complex else p.values[leaf.key]
+            for leaf in plan.bound.sweep.leaves
+        }
+        for p in problem.points
+    ]
     notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
     made = {_title(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
     return Check(
@@ -154,7 +160,10 @@ def _pose(
     )
     arguments = {leaf.key: points[0].values[leaf.key] for leaf in plan.bound.sweep.leaves}
     value = trace(plan.bound, Derivative("value", ()), arguments, plan.framework)
-    outputs = tuple(OutputArray(result.output, result.output_shape) for result in value.results)
+    outputs = tuple(
+        OutputArray(result.output, result.output_shape, result.is_complex)
+        for result in value.results
+    )
     starts, n_elements = {}, 0
     for key in derivative.wrt:
         starts[key] = n_elements

@@ -39,7 +39,8 @@ class Row:
 
     Attributes:
         variable: the derivative's name in a Dataset.
-        index: the number's place in the derivative's own dims.
+        index: the number's place in the derivative's own dims; for a part of a complex number or
+            argument the word "real" or "imag".
         point: the number of its point in `Findings.points`.
         estimate: which estimate; "" when none could be made.
         error: the estimate's own error.
@@ -48,7 +49,7 @@ class Row:
     """
 
     variable: str
-    index: tuple[int, ...]
+    index: tuple[int | str, ...]
     point: int
     estimate: str
     computed: float

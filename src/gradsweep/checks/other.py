@@ -20,7 +20,7 @@ from gradsweep.interpreters import evaluate
 from gradsweep.planning.branches import holds_at
 from gradsweep.program.program import Program
 from gradsweep.program.trace import Trace
-from gradsweep.request.framework import FRAMEWORKS
+from gradsweep.request.framework import FRAMEWORKS, join_parts
 from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import MissingPackage
@@ -129,8 +129,8 @@ class _Transcribed(BoundFunction):
     def __call__(self, values: Mapping[str, Any]) -> Any:
         inputs = [values[leaf].reshape(-1)[element] for leaf, element, _ in self.program.inputs]
         found = evaluate(self.program, self.table.OPERATIONS, inputs, self.table.constant)
-        outputs = {
-            path: offered_by(self.framework).stack(scalars).reshape(shape)
-            for (path, shape), scalars in zip(self.problem.outputs, found)
-        }
+        outputs = {}
+        for (path, shape, is_complex), scalars in zip(self.problem.outputs, found):
+            array = offered_by(self.framework).stack(scalars).reshape(shape)
+            outputs[path] = join_parts(array) if is_complex else array
         return outputs[""] if outputs.keys() == {""} else outputs

@@ -32,10 +32,15 @@ class Step(NamedTuple):
 
 
 class OutputArray(NamedTuple):
-    """One output of the function; the outputs lie end to end in y."""
+    """One output of the function; the outputs lie end to end in y.
+
+    Attributes:
+        shape: its own; of complex numbers with a last dim for their parts.
+    """
 
     path: str
     shape: tuple[int, ...]
+    is_complex: bool = False
 
 
 class Entry(NamedTuple):
@@ -143,9 +148,12 @@ class Problem:
     def cotangent(self, point: Point) -> np.ndarray:
         """Return the cotangent at a point, laid end to end as y is."""
         parts = []
-        for path, shape in self.outputs:
-            key = direction_key("cotangent", path or self.bound.name)
-            parts.append(np.broadcast_to(point.values.get(key, np.zeros(())), shape).ravel())
+        for path, shape, is_complex in self.outputs:
+            name = path or self.bound.name
+            given = point.values.get(direction_key("cotangent", name), np.zeros(()))
+            if is_complex and name not in self.derivative.complex_along:
+                given = np.stack([given, np.zeros_like(given)], -1)
+            parts.append(np.broadcast_to(given, shape).ravel())
         return np.concatenate(parts).astype(np.float64)
 
     @cached_property
@@ -154,7 +162,7 @@ class Problem:
 
     @cached_property
     def n_outputs(self) -> int:
-        return sum(int(np.prod(shape, dtype=np.int64)) for _, shape in self.outputs)
+        return sum(int(np.prod(output.shape, dtype=np.int64)) for output in self.outputs)
 
     @cached_property
     def _typical(self) -> np.ndarray:
@@ -196,9 +204,9 @@ def entries_of(
     """
     first: dict[str, int] = {}
     position = 0
-    for path, shape in outputs:
-        first[path] = position
-        position += int(np.prod(shape, dtype=np.int64))
+    for output_array in outputs:
+        first[output_array.path] = position
+        position += int(np.prod(output_array.shape, dtype=np.int64))
     for number, result in enumerate(results):
         for index in np.ndindex(*result.shape):
             n_output = len(result.output_shape)

@@ -5,6 +5,7 @@ Findings enter; text, JSON and a Dataset leave.
 
 import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class Check(Findings):
             "estimates": [vars(note) for note in self.estimates],
             "notes": list(self.notes),
             "points": [
-                {name: _plain(value) for name, value in point.items()} for point in self.points
+                {name: _plain(value) for name, value in _real(point)} for point in self.points
             ],
             "rows": [
                 {
@@ -86,6 +87,15 @@ class Check(Findings):
 
     def __str__(self) -> str:
         return describe(self)
+
+
+def _real(point: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the values of a point by name; of complex ones both parts."""
+    for name, value in point.items():
+        if value.dtype.kind == "c":
+            yield from ((f"{name}_real", value.real), (f"{name}_imag", value.imag))
+        else:
+            yield name, value
 
 
 def _cell(value: Any) -> Any:

@@ -12,7 +12,8 @@ from gradsweep.checks.judgement import Finding, Tolerance, judge
 from gradsweep.checks.problem import Entry, Problem
 from gradsweep.checks.reading import Estimated, Reading, Unavailable
 from gradsweep.planning.plan import Plan
-from gradsweep.results.names import variable_name
+from gradsweep.request.quantities import Result
+from gradsweep.results.names import PARTS, variable_name
 
 __all__ = ["rows_of"]
 
@@ -55,7 +56,7 @@ def rows_of(
                     finding = finding._replace(verdict="kink", reason=kink.reason)
                 yield Row(
                     variable=names[entry.result],
-                    index=entry.place,
+                    index=_labelled(problem.results[entry.result], entry.place),
                     point=number,
                     estimate=name,
                     computed=computed,
@@ -65,6 +66,19 @@ def rows_of(
                     verdict=finding.verdict,
                     reason=finding.reason,
                 )
+
+
+def _labelled(result: Result, place: tuple[int, ...]) -> tuple[int | str, ...]:
+    """Return the place of a number, with words for the parts of complex numbers."""
+    groups = [(len(result.output_shape), result.is_complex)]
+    groups += [(len(s), key in result.complex_wrt) for key, s in zip(result.wrt, result.wrt_shapes)]
+    index: list[int | str] = list(place)
+    end = 0
+    for n_dims, is_complex in groups:
+        end += n_dims
+        if is_complex:
+            index[end - 1] = PARTS[place[end - 1]]
+    return tuple(index)
 
 
 def _judge(

@@ -83,7 +83,7 @@ class Values:
             more = (1 << (n_rows - 1).bit_length()) - n_rows
             x, which = (np.concatenate([a, np.repeat(a[:1], more, axis=0)]) for a in (x, which))
         leaves = self._leaves(x, which)
-        arrays = [np.empty((len(x), *shape)) for _, shape in self._problem.outputs]
+        arrays = [np.empty((len(x), *output.shape)) for output in self._problem.outputs]
         try:
             with np.errstate(all="ignore"):
                 self._kernel(leaves, arrays)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.cli.values import is_complex
 from gradsweep.request.function import parameters_of
 from gradsweep.support.errors import SweepError, require
 
@@ -46,6 +47,7 @@ def read_columns(written: str) -> dict[str, Any]:
     # A column without rows has no type; as float it may be any argument.
     frame = frame if len(frame) else frame.astype(float)
     columns = {str(name).strip(): column.to_numpy() for name, column in frame.items()}
+    columns = {name: c if name == dim else _as_complex(c) for name, c in columns.items()}
     labels = columns.get(dim, frame.index)
     return {name: (dim, pandas.Series(c, index=labels)) for name, c in columns.items()}
 
@@ -84,6 +86,19 @@ def choose_columns(
     return arguments, [name for name in columns if name not in used]
 
 
+def _as_complex(column: np.ndarray) -> np.ndarray:
+    """Return a column of texts such as 1+2j as complex numbers, any other as it is.
+
+    A real number among them, or a missing one, is complex too.
+    """
+    if column.dtype.kind != "O":
+        return column
+    texts = [str(value).replace(" ", "") for value in column]
+    if not any(map(is_complex, texts)) or not all(is_complex(t) or _is_number(t) for t in texts):
+        return column
+    return np.array([complex(text) for text in texts])
+
+
 def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     """Return a column as a Sweep takes it: of numbers, of words, or of truth values.
 
@@ -93,7 +108,7 @@ def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     values = np.asarray(column)
     if values.dtype.kind == "b":
         return dim, values.tolist()
-    if values.dtype.kind in "fiu":
+    if values.dtype.kind in "fiuc":
         return dim, column
     words = [value for value in values if isinstance(value, str)]
     if words and not any(map(_is_number, set(words))):

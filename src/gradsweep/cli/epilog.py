@@ -97,6 +97,7 @@ values:
                              a dim are swept together, others give every
                              combination
   --over kind=call,put       these words, each passed as it is; true,false too
+  --over z=1+2j,0.5-1j       complex numbers, as --at z=1+2j; 0:1j:5 is a line
   --over n=each:10,20,50     the same for integers that count a loop, and for
                              anything that --at takes
   --over q[2]=0:1:11         one element of an array argument; --at q=[0,0,0]

@@ -140,7 +140,7 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="hold an argument fixed: a number, a JSON array, a word (repeat)",
+        help="hold an argument fixed: a number, 100.0 or 1+2j, a JSON array, a word (repeat)",
     )
     group.add_argument(
         "--from",

@@ -3,6 +3,7 @@
 Text enters, values for a `Sweep` leave. Knows neither files nor how results are shown.
 """
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,15 +17,24 @@ from gradsweep.request.function import parameters_of
 from gradsweep.request.lazy import Values, geomspace, linspace
 from gradsweep.support.errors import SweepError
 
-__all__ = ["annotations_of", "read_direction", "read_fixed", "read_ranges", "read_swept"]
+__all__ = [
+    "annotations_of",
+    "is_complex",
+    "read_direction",
+    "read_fixed",
+    "read_ranges",
+    "read_swept",
+]
 
 _NAME = re.compile(r"(?P<name>\w+(\.\w+)*)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
 # How a word is read where its parameter is annotated; any other is a number if it can be, as Python
-# reads it: 100 is an integer, 100.0 and 1e2 are floats.
+# reads it: 100 is an integer, 100.0 and 1e2 are floats, 1+2j is complex.
 _BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {
     int: int,
     "int": int,
+    complex: complex,
+    "complex": complex,
     str: str,
     "str": str,
 }
@@ -101,7 +111,7 @@ def read_ranges(options: Iterable[str]) -> dict[str, tuple[float, float]]:
     for option in options:
         name, text = _split(option, "--range", "NAME=LOW:HIGH, such as --range S=50:150")
         _once(name, ranges, "--range")
-        bounds = [_number(f"--range {option}", bound) for bound in text.split(":")]
+        bounds = [_real(f"--range {option}", bound) for bound in text.split(":")]
         if len(bounds) != 2:
             raise SweepError(f"--range {option} needs two bounds: --range {name}=LOW:HIGH.")
         ranges[name] = (bounds[0], bounds[1])
@@ -139,7 +149,7 @@ def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
     if text in columns:
         return columns[text]
     if _is_number(text):
-        return float(text)
+        return _number(option, text)
     if text.startswith(("[", "{")):
         return _from_json(f"--along {option}", text)
     return _read_values(f"--along {option}", text)
@@ -172,7 +182,10 @@ def _read_values(option: str, text: str) -> Values:
         raise SweepError(
             f"{option}: write start:stop:count, as in 50:150:101, log:start:stop:count, or a,b,c."
         )
-    start, stop, n_values = _number(option, parts[0]), _number(option, parts[1]), int(parts[2])
+    n_values = int(parts[2])
+    if not is_log and any(map(is_complex, parts[:2])):
+        return np.linspace(_number(option, parts[0]), _number(option, parts[1]), n_values)
+    start, stop = _real(option, parts[0]), _real(option, parts[1])
     if not is_log:
         return linspace(start, stop, n_values)
     if start * stop <= 0:
@@ -185,7 +198,10 @@ def _read_value(option: str, text: str, annotation: Any) -> Any:
         try:
             return _BY_ANNOTATION[annotation](text)
         except ValueError:
-            raise SweepError(f"{option}: the parameter is an int, and {text!r} is none.") from None
+            kind = "complex" if annotation in (complex, "complex") else "an int"
+            raise SweepError(
+                f"{option}: the parameter is {kind}, and {text!r} is no such number."
+            ) from None
     if _is_number(text):
         return _as_python_reads(text)
     if text.lower() in _WORDS:
@@ -201,7 +217,11 @@ def _from_json(option: str, text: str) -> Any:
     try:
         return _with_arrays(json.loads(text))
     except json.JSONDecodeError as error:
-        raise SweepError(f"{option}: this is no JSON: {error}.") from None
+        failure = error
+    try:  # JSON has no complex numbers, and Python has
+        return _with_arrays(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        raise SweepError(f"{option}: this is no JSON: {failure}.") from None
 
 
 def _with_arrays(value: Any) -> Any:
@@ -214,7 +234,7 @@ def _with_arrays(value: Any) -> Any:
         array = np.array(value)
     except ValueError:  # rows of several lengths
         array = np.array(None)
-    return array if array.dtype.kind in "fi" else [_with_arrays(child) for child in value]
+    return array if array.dtype.kind in "fic" else [_with_arrays(child) for child in value]
 
 
 def _put_together(name: str, parts: Mapping[int, Any], fixed: Any) -> Any:
@@ -243,21 +263,35 @@ def _once(name: Any, given: Mapping[Any, Any], flag: str) -> None:
 
 
 def _is_number(text: str) -> bool:
+    return _is_read_by(float, text) or is_complex(text)
+
+
+def is_complex(text: str) -> bool:
+    """Tell whether a text is a complex number, such as 1+2j; j and infj are words."""
+    has_digit = any(map(str.isdigit, text))
+    return has_digit and _is_read_by(complex, text) and not _is_read_by(float, text)
+
+
+def _is_read_by(kind: Callable[[str], Any], text: str) -> bool:
     try:
-        float(text)
+        kind(text)
     except ValueError:
         return False
     return True
 
 
-def _as_python_reads(text: str) -> float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+def _as_python_reads(text: str) -> complex:
+    return int(text) if _is_read_by(int, text) else _number("", text)
 
 
-def _number(option: str, text: str) -> float:
+def _number(option: str, text: str) -> complex:
+    """Return a number; a float where it is real."""
+    return complex(text) if is_complex(text) else _real(option, text)
+
+
+def _real(option: str, text: str) -> float:
+    if is_complex(text):
+        raise SweepError(f"{option}: {text.strip()!r} is complex; give a real number.")
     if not _is_number(text):
         raise SweepError(f"{option}: {text.strip()!r} is not a number.")
     return float(text)

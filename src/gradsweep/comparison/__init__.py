@@ -24,7 +24,6 @@ from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.request.partition import n_points
 from gradsweep.request.request import Request, refuse_categories
 from gradsweep.request.sweep import Sweep
-from gradsweep.results.names import require_real
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
 __all__ = ["RIVALS", "Comparison", "Rival", "Row", "compare"]
@@ -86,7 +85,6 @@ def compare(
     n_steps = len(problems) * (len(chosen) + 1)
     with alike(families, computing.threads), Meter(n_steps, progress) as meter:
         warm_up(chosen)
-        require_real(request.bound.name, problems[0].plan.results, "gs.compare")
         rows = run_race(problems, chosen, budget_seconds, meter.advance, rtol)
     plan = problems[0].plan
     return Comparison(

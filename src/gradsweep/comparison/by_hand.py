@@ -167,6 +167,8 @@ def sum_trick(problem: Problem, framework: str) -> Work:
         raise Unavailable("the sum trick is for gradients alone")
     if any(leaf.shape for leaf in problem.request.leaves.values()):
         raise Unavailable("the function takes arrays, and is not elementwise")
+    if problem.is_complex:
+        raise Unavailable("the function returns complex numbers")
     return _SUM_TRICKS[framework](problem, _on_every_point(problem))
 
 

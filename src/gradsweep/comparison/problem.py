@@ -87,18 +87,33 @@ class Problem:
         """Return the function of one point, for a framework's own arrays by key.
 
         A function of the other framework becomes the Program of its value, unless it consists of
-        operators alone.
+        operators alone. Complex numbers enter and leave as their parts.
 
         Raises:
             Unavailable: when the framework cannot run the function.
         """
+        derivative = self.request.derivative
+        if self.is_complex and derivative.direction == "cotangent" and not derivative.complex_along:
+            raise Unavailable("the function returns complex numbers, and the cotangent is real")
         try:
             import_module(f"gradsweep.tracing.{framework}")
         except MissingPackage:
             raise Unavailable(f"{framework} is not installed") from None
-        if framework == self.framework or self._is_traced_by(framework):
-            return self._as_written()
-        return self._transcribed(framework)
+        if framework != self.framework and not self._is_traced_by(framework):
+            return self._transcribed(framework)
+        function = self._as_written()
+        if not self.is_complex:
+            return function
+        parts = offered_by(framework).parts
+        return lambda values: parts(function(values))
+
+    @cached_property
+    def is_complex(self) -> bool:
+        """Whether the function returns complex numbers."""
+        if self.quantity != "vjp":
+            return any(result.is_complex for result in self.plan.results)
+        value = trace(self.request.bound, _VALUE, self._first_point, self.framework)
+        return any(result.is_complex for result in value.results)
 
     def _is_traced_by(self, framework: str) -> bool:
         """Tell whether another framework traces the function as it is, by its operators alone."""
@@ -125,6 +140,7 @@ class Problem:
             not kinds
             or kinds - by_name
             or not all(a.is_single or a.is_static for a in bound.arguments)
+            or any(leaf.is_complex for leaf in bound.sweep.leaves)
         ):
             return bound
         function = bound.call

@@ -18,6 +18,7 @@ from gradsweep.comparison.problem import Problem, Unavailable
 from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
+from gradsweep.request.lazy import load, parts_of
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.names import variable_name
 
@@ -62,10 +63,11 @@ def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool =
     options = replace(problem.options, engine=engine, compile=compile)
     kernel = CompiledQuantity(problem.request, options)
     values: dict[str, Any] = {
-        argument.name: leaf.whole() if leaf.dims or leaf.shape else float(leaf.whole())
+        argument.name: numbers if numbers.ndim else numbers.item()
         for argument in problem.request.bound.arguments
         if argument.is_single and not argument.leaves[0].parts
         for leaf in [problem.request.leaves[argument.name]]
+        for numbers in [load(leaf.numbers)]
         if leaf.is_floating
     }
     held: dict[str, Any] | None = None
@@ -93,6 +95,8 @@ def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
     axes, whole = plan.axes, []
     for dims, result in zip(plan.dims, plan.results):
         array = np.asarray(found[variable_name(plan.labels, result)])
+        if result.is_complex:
+            array = np.moveaxis(parts_of(array), -1, len(dims) + len(result.output_shape) - 1)
         place = tuple(slice(None) if axis in dims else np.newaxis for axis in axes)
         whole.append(np.broadcast_to(array[place], (*axes.values(), *result.shape)))
     return whole

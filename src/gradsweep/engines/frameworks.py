@@ -2,8 +2,9 @@
 
 A name enters, a Framework leaves. Nothing is imported before it is used.
 
-Uses torch's as_tensor, from_numpy, func, stack and zeros_like, and jax.numpy's asarray, stack and
-zeros_like, in the caller's context, which decides whether 64-bit numbers keep their bits.
+Uses torch's as_tensor, from_numpy, func, stack, view_as_real and zeros_like, and jax.numpy's
+asarray, stack and zeros_like, in the caller's context, which decides whether 64-bit numbers keep
+their bits.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ class Framework(Protocol):
         """Return an array of scalars, some of which may be plain numbers."""
 
     def zeros_like(self, array: Any) -> Any: ...
+
+    def parts(self, array: Any) -> Any:
+        """Return complex numbers as their parts, along a last dim."""
 
     def to_numpy(self, array: Any) -> np.ndarray: ...
 
@@ -61,6 +65,11 @@ class _Torch:
 
         return torch.zeros_like(array)
 
+    def parts(self, array: Any) -> Any:
+        import torch
+
+        return torch.view_as_real(array.resolve_conj())
+
     def to_numpy(self, array: Any) -> np.ndarray:
         return array.detach().numpy()
 
@@ -89,6 +98,11 @@ class _Jax:
         from jax import numpy as jnp
 
         return jnp.zeros_like(array)
+
+    def parts(self, array: Any) -> Any:
+        from jax import numpy as jnp
+
+        return jnp.stack([array.real, array.imag], axis=-1)
 
     def to_numpy(self, array: Any) -> np.ndarray:
         return np.asarray(array)

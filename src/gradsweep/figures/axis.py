@@ -122,9 +122,11 @@ def held_fixed(ds: "xarray.Dataset") -> str:
     """Write the arguments that have one value: "K = 100, T = 1 year"; at most ten of them."""
     shown = []
     for name, coordinate in ds.coords.items():
-        if coordinate.ndim == 0 and coordinate.dtype.kind in "fiu":
+        if coordinate.ndim == 0 and coordinate.dtype.kind in "fiuc":
             units = str(coordinate.attrs.get("units", ""))
-            text = f"{Element(str(name)).label} = {number(float(coordinate))}"
+            value = coordinate.values[()]
+            written = f"{value:.4g}" if value.dtype.kind == "c" else number(float(value))
+            text = f"{Element(str(name)).label} = {written}"
             shown.append(f"{text} {plain(units)}" if units else text)
     more = len(shown) - _MOST_HELD
     return ", ".join([*shown[:_MOST_HELD], *([f"and {more} more"] if more > 0 else [])])

@@ -149,7 +149,7 @@ def _own_dims(ds: "xarray.Dataset", variable: "xarray.DataArray") -> list[str]:
     return [
         dim
         for dim in dims
-        if (found := re.fullmatch(r"(.+?)_\d+(_\d+)?", dim)) and found[1] in owners
+        if (found := re.fullmatch(r"(.+?)_(?:\d+|part)(_\d+)?", dim)) and found[1] in owners
     ]
 
 
@@ -187,10 +187,14 @@ def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry
         )
 
 
-def _label(variable: "xarray.DataArray", dim: str, position: int) -> int:
-    """Return the label of an element where that is an integer, else its position."""
-    if dim in variable.coords and variable.coords[dim].dtype.kind in "iu":
-        return int(variable.coords[dim].values[position])
+def _label(variable: "xarray.DataArray", dim: str, position: int) -> int | str:
+    """Return the label of an element where that is an integer or a word, else its position."""
+    if dim in variable.coords:
+        label = variable.coords[dim].values[position]
+        if isinstance(label, str):
+            return str(label)
+        if isinstance(label, np.integer):
+            return int(label)
     return position
 
 

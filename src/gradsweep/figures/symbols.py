@@ -27,11 +27,12 @@ class Element:
 
     Attributes:
         name: as the function has it, with the keys of containers: `params_weight`.
-        index: the element's index; () for a whole array and for a scalar.
+        index: the element's index; () for a whole array and for a scalar. A part of a complex
+            argument has a word for it.
     """
 
     name: str
-    index: tuple[int, ...] = ()
+    index: tuple[int | str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -41,7 +42,7 @@ class Element:
     @property
     def symbol(self) -> str:
         """The element in the language of mathtext, without the dollar signs."""
-        below = [str(number) for number in self.index]
+        below = [_upright(i) if isinstance(i, str) else str(i) for i in self.index]
         found = _NAME.fullmatch(self.name)
         base, digits, words = found.groups() if found else (self.name, None, None)
         if words and not _is_letter(base):

@@ -22,11 +22,12 @@ from gradsweep.planning.traces import holds_elsewhere
 from gradsweep.program.trace import Trace
 from gradsweep.request.argument import Argument
 from gradsweep.request.identity import Unknown, identity
+from gradsweep.request.lazy import numbers_of, parts_of
 from gradsweep.request.parsing import origin_of
 from gradsweep.request.partition import Points
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep, renewed
-from gradsweep.results.names import require_real, symmetric, variable_name
+from gradsweep.results.names import symmetric, variable_name, views
 from gradsweep.running.chunks import scatter
 from gradsweep.support.addresses import overlap
 from gradsweep.support.errors import ArgumentError, StatefulFunction, SweepError, nearest
@@ -61,11 +62,15 @@ class CompiledQuantity:
         self._options = options
         self._arguments = {argument.name: argument for argument in request.bound.arguments}
         self._takes_out = "out" not in self._arguments
+        self._complex = {
+            argument.name
+            for argument in request.bound.arguments
+            if any(leaf.is_complex for leaf in argument.leaves)
+        }
         self._traces: Known = {}
         # Those of every category are kept, also where the plan needs one of them alone.
         is_categorical = bool(request.categorical)
         self.plan = make_plan(request, options, known=self._traces if is_categorical else None)
-        require_real(request.bound.name, self.plan.results, "gs.compile")
         branches: dict[Hashable, list[PlannedBranch]] = {}
         for planned in self.plan.branches:
             branches.setdefault(planned.branch.chosen, []).append(planned)
@@ -75,6 +80,13 @@ class CompiledQuantity:
         untouched = self.plan.allocate(np.empty)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
         self._transposes = self.dims.keys() - {*_names(self.plan)}
+        # Of complex results, the axis of their parts in the array of real numbers.
+        self._parts = {
+            variable_name(self.plan.labels, view): -1 - sum(map(len, view.wrt_shapes))
+            for result in self.plan.results
+            for view, _ in views(result, 0)
+            if result.is_complex
+        }
         self._origin = next(filter(None, (a.origin for a in self._arguments.values())), "")
         self._direct = self._directly()
 
@@ -127,7 +139,14 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        found = None if self._origin or self._direct is None else self._direct(values, out)
+        whole = {}  # the caller's arrays of complex numbers, which are written as real ones
+        if out is not None and self._parts:
+            whole = {n: _complex_buffer(out, n) for n in self._parts if n in out}
+            out = {**out, **{n: _in_parts(a, self._parts[n]) for n, a in whole.items()}}
+        found = None
+        if self._direct is not None and not self._origin:
+            real = values if self._complex.isdisjoint(values) else self._in_parts(values)
+            found = None if real is None else self._direct(real, out)
         kind = ""
         if found is None:
             found = self._filled(out, values)
@@ -138,7 +157,21 @@ class CompiledQuantity:
                 # Derivatives by two numbers are one array, which an earlier call returned twice.
                 if out[name] is not found[name]:
                     found[name] = _written(out, name, found[name])
+        for name, axis in self._parts.items():
+            made = whole.get(name)
+            found[name] = numbers_of(np.moveaxis(found[name], axis, -1)) if made is None else made
         return _of_kind(kind, found)
+
+    def _in_parts(self, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return values with the parts of complex ones, or None where a real one becomes such."""
+        real = dict(values)
+        for name in self._complex.intersection(values):
+            value = values[name]
+            is_array = type(value) is np.ndarray and value.dtype.kind == "c"
+            if not is_array and type(value) is not complex:
+                return None
+            real[name] = parts_of(value)
+        return real
 
     def _filled(
         self, out: Mapping[str, Any] | None, values: Mapping[str, Any]
@@ -292,8 +325,7 @@ def _named(plan: Plan, arrays: Sequence[np.ndarray]):
 
 def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
     given: Any = out.get(name)
-    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
-    array = given.numpy() if is_plain else given
+    array = _as_numpy(given)
     if not isinstance(array, np.ndarray) or not array.flags.writeable:
         raise SweepError(
             f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "
@@ -305,6 +337,28 @@ def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
             f"{like.shape} and {like.dtype}."
         )
     return array
+
+
+def _as_numpy(given: Any) -> Any:
+    """Return a plain tensor as NumPy's array in the same memory; anything else as it is."""
+    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
+    return given.numpy() if is_plain else given
+
+
+def _complex_buffer(out: Mapping[str, Any], name: str) -> np.ndarray:
+    array = _as_numpy(out[name])
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "c":
+        raise SweepError(
+            f"out[{name!r}] is to take complex numbers; give an array of them, such as an earlier "
+            f"call returned."
+        )
+    return array
+
+
+def _in_parts(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return the same memory as real numbers, with both parts along a new axis."""
+    shape, strides = (*array.shape, 2), (*array.strides, array.itemsize // 2)
+    return np.moveaxis(np.lib.stride_tricks.as_strided(array.real, shape, strides), -1, axis)
 
 
 def _written(out: Mapping[str, Any], name: str, values: np.ndarray) -> np.ndarray:

@@ -148,9 +148,12 @@ def _notes(decision: Decision) -> Iterator[str]:
     for key, leaf in decision.leaves.items():
         values = [values for _, values in leaf.parts] if leaf.parts else [leaf.values]
         arrays = [array for array in values if isinstance(array, np.ndarray)]  # none is loaded
-        n_bad = (
-            sum(int(np.count_nonzero(~np.isfinite(v))) for v in arrays) if leaf.is_floating else 0
-        )
+        n_bad = 0
+        for array in arrays if leaf.is_floating else ():
+            bad = np.asarray(~np.isfinite(array))
+            # A number counts once, though both of its parts are here.
+            of_numbers = bad.any(-1) if leaf.is_complex and not leaf.parts else bad
+            n_bad += int(np.count_nonzero(of_numbers))
         if n_bad:
             values_are = "values of {} are" if n_bad > 1 else "value of {} is"
             yield f"{n_bad:,} {values_are.format(key)} NaN or infinite"

@@ -47,7 +47,10 @@ def _kept(request: Request, options: ComputeOptions) -> list[Trace]:
             identity(request.bound.function),
             tuple((a.name, a.is_single, a.origin) for a in request.bound.arguments),
             identity([a.form for a in request.bound.arguments if not a.is_single]),
-            tuple((k, leaf.dims, leaf.shape, leaf.dtype) for k, leaf in request.leaves.items()),
+            tuple(
+                (key, leaf.dims, leaf.shape, leaf.dtype, leaf.is_complex)
+                for key, leaf in request.leaves.items()
+            ),
             request.derivative,
             options.framework,
         )

@@ -184,7 +184,8 @@ def held_fixed(arguments: Iterable[Argument], wrt: Collection[str]) -> Iterator[
             if leaf.dtype == "int64":
                 yield HeldFixed(leaf.key, "integer", f"{leaf.key} as floats")
             elif argument.is_default and leaf.is_floating:
-                value = f"={float(leaf.whole())!r}" if not leaf.shape else " in the Sweep"
+                number = load(leaf.numbers)
+                value = f"={number.item()!r}" if not number.ndim else " in the Sweep"
                 yield HeldFixed(leaf.key, "default", f"{leaf.key}{value}")
         if argument.is_single or (argument.is_default and not isinstance(argument.form, int)):
             continue  # what is a container by default is static: a shape, say

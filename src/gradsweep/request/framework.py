@@ -1,6 +1,7 @@
 """Tell which framework an object, or a function's code, belongs to.
 
-No framework is imported: modules are recognised by their names.
+No framework is imported: modules are recognised by their names. Complex numbers are put together
+here too, by the framework that their parts belong to.
 """
 
 import dis
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from gradsweep.request.identity import is_filled, names_in
+from gradsweep.request.lazy import numbers_of
+from gradsweep.support.imported import imported
 
 __all__ = [
     "FRAMEWORKS",
@@ -25,6 +28,7 @@ __all__ = [
     "is_users",
     "is_users_class",
     "is_users_module",
+    "join_parts",
     "names_numpy",
 ]
 
@@ -50,6 +54,22 @@ _KNOWN = frozenset({*_LIBRARIES, *_NUMPY_LIBRARIES, *sys.stdlib_module_names, "g
 def framework_of(value: Any) -> str:
     """Return the framework that a value belongs to, by its module or its type's; "" for none."""
     return next(filter(None, (_LIBRARIES.get(name, "") for name in _packages_of(value))), "")
+
+
+def join_parts(parts: Any) -> Any:
+    """Return the complex numbers whose parts lie along the last dim of any framework's array.
+
+    Not as x + 1j * y, where an infinite y makes x NaN.
+    """
+    match framework_of(parts):
+        case "torch":
+            torch: Any = imported("torch")
+            return torch.complex(*parts.unbind(-1))
+        case "jax":
+            jax: Any = imported("jax")
+            real, imag = (jax.lax.index_in_dim(parts, i, -1, keepdims=False) for i in (0, 1))
+            return jax.lax.complex(real, imag)
+    return numbers_of(parts)
 
 
 def is_numpy(value: Any) -> bool:

@@ -16,8 +16,9 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.argument import Argument, HeldFixed, LeafMark, held_fixed
-from gradsweep.request.framework import FRAMEWORKS, frameworks_named
+from gradsweep.request.framework import FRAMEWORKS, frameworks_named, join_parts
 from gradsweep.request.identity import Same
+from gradsweep.request.lazy import numbers_of
 from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.support.cache import Cache
@@ -70,15 +71,21 @@ class BoundFunction:
         """Call the function at one point.
 
         Args:
-            values: for each leaf of the sweep, by key, an array of the leaf's own shape.
+            values: for each leaf of the sweep, by key, an array of the leaf's own shape: complex
+                numbers as their parts, which the function itself gets put together.
         """
 
         for argument in self.sweep.arguments.values():
             if argument.categories is not None:  # a number stands for it
                 raise AssertionError(f"{argument.name!r} has no category yet")
 
+        in_parts = {leaf.key for leaf in self.sweep.leaves if leaf.is_complex}
+
         def place(_: pytree.Path, leaf: Any) -> Any:
-            return values[leaf.key] if isinstance(leaf, LeafMark) else leaf
+            if not isinstance(leaf, LeafMark):
+                return leaf
+            value = values[leaf.key]
+            return join_parts(value) if leaf.key in in_parts else value
 
         given = {
             name: pytree.map_leaves(place, argument.form)
@@ -114,12 +121,15 @@ class BoundFunction:
         """Write a point as the arguments of a call, for messages: "S=50, K=100"."""
         written = []
         for argument in self.sweep.arguments.values():
-            keys = [leaf.key for leaf in argument.leaves]
-            if (named := argument.categories) is not None:
-                written += [f"{k}={named.shown(int(point[k]))}" for k in keys if k in point]
-                continue
-            written += [f"{key}={_short(point[key])}" for key in keys if key in point]
-            if not keys and len(argument.written) <= _LONGEST_STATIC:
+            leaves = [leaf for leaf in argument.leaves if leaf.key in point]
+            for leaf in leaves:
+                value = point[leaf.key]
+                if (named := argument.categories) is not None:
+                    text = named.shown(int(value))
+                else:
+                    text = _short(numbers_of(value) if leaf.is_complex else value)
+                written.append(f"{leaf.key}={text}")
+            if not argument.leaves and len(argument.written) <= _LONGEST_STATIC:
                 written.append(f"{argument.name}={argument.written}")
         return ", ".join(written)
 
@@ -265,7 +275,7 @@ def _require_several(name: str, argument: Argument) -> None:
 def _default(name: str, value: Any) -> Argument:
     # A default is a fixed value, never an axis: an array default is one argument, held fixed.
     argument = Argument(name, value, (), shown=f"{value!r}, its default")
-    if isinstance(value, float):
+    if isinstance(value, float | complex):
         argument = parse_argument(name, value)
     elif hasattr(value, "__array__"):
         argument = parse_argument(name, ((), value))

@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Lazy", "Range", "Values", "as_lazy", "geomspace", "is_lazy", "linspace", "load"]
+__all__ = [
+    "Lazy",
+    "Range",
+    "Values",
+    "as_lazy",
+    "geomspace",
+    "is_lazy",
+    "linspace",
+    "load",
+    "numbers_of",
+    "parts_of",
+]
 
 _SOURCES = ("dask", "zarr", "h5py")
 
@@ -153,7 +164,40 @@ class _Converted(Lazy):
         return np.asarray(self._source).astype(dtype or self.dtype, copy=False)
 
 
+class _Parts(Lazy):
+    """The parts of the complex numbers of another lazy array, along a last dim."""
+
+    def __init__(self, source: Lazy):
+        self.source, self.shape = source, (*source.shape, 2)
+        self.dtype = np.dtype(f"float{4 * source.dtype.itemsize}")
+        self.written = f"parts of {source.written}"
+
+    def __getitem__(self, index: Any) -> Any:
+        return parts_of(self.source[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return parts_of(np.asarray(self.source)).astype(dtype or self.dtype, copy=False)
+
+
 Values = np.ndarray | Lazy
+
+
+def parts_of(values: Any) -> Any:
+    """Return the real and imaginary parts of complex numbers, along a last dim."""
+    if isinstance(values, Lazy):
+        return _Parts(values)
+    array = np.asarray(values)
+    return np.stack([array.real, array.imag], axis=-1)
+
+
+def numbers_of(parts: Any) -> Any:
+    """Return the complex numbers whose parts lie along a last dim."""
+    if isinstance(parts, _Parts):
+        return parts.source
+    array = np.asarray(parts)
+    numbers = np.empty(array.shape[:-1], np.result_type(array.dtype, np.complex64))
+    numbers.real, numbers.imag = np.moveaxis(array, -1, 0)
+    return numbers
 
 
 def linspace(start: float, stop: float, num: int) -> Range:

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from gradsweep.request.lazy import Lazy, Values, load
+from gradsweep.request.lazy import Lazy, Values, load, numbers_of, parts_of
 from gradsweep.support.errors import SweepError
 
 __all__ = ["Leaf", "axes_of", "dtype_name", "union", "working_dtype"]
@@ -24,10 +24,12 @@ class Leaf:
     Attributes:
         key: its name: the argument's name, then its path inside a pytree, such as "params.w1".
         dims: the axes it is swept along, which lead the shape of `values`.
-        shape: its own shape, which its value has at one point.
+        shape: its own shape, which its value has at one point; complex numbers have one more dim
+            at its end, for their real and imaginary parts.
         values: an array of shape (length of each axis in dims..., *shape), which may be lazy.
         parts: for an argument put together from components, the dims and values of each
             element, in order; `dims` is then their union and `values` is not broadcast yet.
+        is_complex: whether it holds the parts of complex numbers.
     """
 
     key: str
@@ -35,6 +37,15 @@ class Leaf:
     shape: tuple[int, ...]
     values: Values | None
     parts: tuple[tuple[tuple[str, ...], Values], ...] = ()
+    is_complex: bool = False
+
+    @classmethod
+    def of(cls, key: str, dims: tuple[str, ...], array: Values) -> "Leaf":
+        """Return the leaf of an array whose leading axes are `dims`; it may be complex."""
+        own = array.shape[len(dims) :]
+        if array.dtype.kind != "c":
+            return cls(key, dims, own, array)
+        return cls(key, dims, (*own, 2), parts_of(array), is_complex=True)
 
     @cached_property
     def dtype(self) -> str:
@@ -44,6 +55,47 @@ class Leaf:
     @cached_property
     def is_floating(self) -> bool:
         return self.dtype.startswith("float")
+
+    @property
+    def numbers_shape(self) -> tuple[int, ...]:
+        """Its own shape as the function sees it, where a complex number is one."""
+        return self.shape[:-1] if self.is_complex else self.shape
+
+    @property
+    def numbers(self) -> Values:
+        """The values as the function sees them, not loaded: complex numbers are whole."""
+        values = self.whole() if self.values is None else self.values
+        return numbers_of(values) if self.is_complex else values
+
+    @property
+    def components(self) -> tuple[tuple[tuple[str, ...], Values], ...]:
+        """The dims and values of each component that it was put together from, as numbers."""
+        if not self.is_complex:
+            return self.parts
+        return tuple(
+            # One that was given as real has a constant imaginary part.
+            (dims, numbers_of(np.stack([real, imag], -1)) if of == dims else real)
+            for (dims, real), (of, imag) in zip(self.parts[::2], self.parts[1::2])
+        )
+
+    @property
+    def span(self) -> str:
+        """Its values as text: how many, from where to where."""
+        values = self.values
+        assert values is not None
+        if isinstance(values, Lazy):
+            return values.written
+        counts = " x ".join(f"{n:,}" for n in values.shape[: len(self.dims)])
+        if values.size == 0:
+            return f"{counts} values"
+        if self.is_complex:
+            return f"{counts} complex values"
+        if values.dtype.kind == "b":
+            return f"{counts} bools"
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            return f"{counts} values, none finite"
+        return f"{counts} values from {finite.min():g} to {finite.max():g}"
 
     @property
     def n_elements(self) -> int:
@@ -85,12 +137,14 @@ class Leaf:
         for dims, values in self.parts:
             placed = _spread(load(values), dims, self.dims)
             columns.append(np.broadcast_to(placed, [sizes[dim] for dim in self.dims]))
-        return np.stack(columns, axis=-1)
+        stacked = np.stack(columns, axis=-1)
+        return stacked.reshape(*stacked.shape[:-1], *self.shape)
 
     def at(self, position: Mapping[str, int]) -> np.ndarray:
         """Return the value at one point, given its index along each axis."""
         if self.parts:
-            return np.array([v[tuple(position[d] for d in dims)] for dims, v in self.parts])
+            found = [v[tuple(position[d] for d in dims)] for dims, v in self.parts]
+            return np.array(found).reshape(self.shape)
         assert self.values is not None
         return self.values[tuple(position[dim] for dim in self.dims)]
 
@@ -125,7 +179,7 @@ class Leaf:
                 found = f"{array.dtype.name} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
             shape = "" if values is None else f" of shape {values.shape}"
             texts.append(f"{found}{shape}{f' along {dims}' if dims else ''}")
-        return "; ".join(texts)
+        return "; ".join(texts) + (", complex" if self.is_complex else "")
 
     def loaded(self) -> "Leaf":
         """Return the leaf with its values in memory."""
@@ -171,6 +225,18 @@ class Leaf:
         dims, values = pick(self.dims, self.values)
         return replace(self, dims=dims, values=values)
 
+    def as_complex(self) -> "Leaf":
+        """Return the leaf as complex numbers, whose imaginary parts are zero if it is real."""
+        if self.is_complex:
+            return self
+        if not self.parts:
+            dtype = "complex64" if self.dtype == "float32" else "complex128"
+            assert self.values is not None
+            return Leaf.of(self.key, self.dims, self.values.astype(dtype))
+        pairs = [[own, ((), np.zeros((), own[1].dtype))] for own in self.parts]
+        shape, parts = (*self.shape, 2), tuple(part for pair in pairs for part in pair)
+        return replace(self, shape=shape, parts=parts, is_complex=True)
+
     def astype(self, dtype: str) -> "Leaf":
         if dtype == self.dtype and not self.parts:
             return self
@@ -208,7 +274,7 @@ def working_dtype(leaves: Iterable[Leaf]) -> str:
     Single numbers decide only when there are no arrays.
     """
     floating = [leaf for leaf in leaves if leaf.is_floating]
-    arrays = [leaf for leaf in floating if leaf.dims or leaf.shape]
+    arrays = [leaf for leaf in floating if leaf.dims or leaf.numbers_shape]
     dtypes = {leaf.dtype for leaf in arrays or floating}
     return "float32" if dtypes == {"float32"} else "float64"
 

@@ -33,6 +33,9 @@ __all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argume
 
 _LARGEST_INTEGER = np.iinfo(np.int64).max
 
+# The imaginary part of a real component among complex ones, and the axes that it varies along.
+_ZERO: tuple[tuple[str, ...], Values] = ((), np.zeros(()))
+
 
 def parse_argument(name: str, value: Any) -> Argument:
     """Read one value of a Sweep.
@@ -85,7 +88,7 @@ def _parse(name: str, value: Any) -> Argument:
 
 
 def as_array(name: str, value: Any) -> Values | None:
-    """Return a value as an array of float64, float32, int64 or bool; None if it is no array.
+    """Return a value as an array of floats, complex numbers, int64 or bool; None if it is none.
 
     Raises:
         SweepError: when it is an array of something else.
@@ -97,10 +100,6 @@ def as_array(name: str, value: Any) -> Values | None:
     if array is not None:
         return array
     dtype = read.dtype
-    if dtype.kind == "c":
-        raise SweepError(
-            f"{name!r} is complex. Pass its real and imaginary parts as two arguments."
-        )
     if isinstance(value, list):
         items = "objects" if dtype.kind == "O" else dtype.name
         raise SweepError(
@@ -133,7 +132,7 @@ def _read_tensor(name: str, value: Any) -> np.ndarray:
     if value.dtype.itemsize == 2 and value.is_floating_point():
         value = value.float()
     try:
-        return value.numpy()
+        return value.resolve_conj().resolve_neg().numpy()
     except RuntimeError:  # inside torch.func
         raise _has_no_values(name) from None
 
@@ -167,6 +166,9 @@ def _converted(array: Values) -> Values | None:
                 isinstance(array, Lazy) or np.any(array > _LARGEST_INTEGER)
             )
             return array.astype("float64" if is_large else "int64", copy=False)
+        case "c":
+            dtype = "complex64" if array.dtype.itemsize == 8 else "complex128"
+            return array.astype(dtype, copy=False)
         case "b":
             return array
         case "V" if array.dtype.name.startswith(("bfloat", "float8")):
@@ -177,7 +179,7 @@ def _converted(array: Values) -> Values | None:
 def _parse_fixed(name: str, array: np.ndarray) -> Argument:
     if array.dtype.kind == "b":
         return Argument(name, bool(array), (), shown=repr(bool(array)))
-    leaf = Leaf(name, (), (), array)
+    leaf = Leaf.of(name, (), array)
     return Argument(name, LeafMark(name), (leaf,), shown=f"{array[()]:g}")
 
 
@@ -192,15 +194,15 @@ def _parse_swept(name: str, dims: tuple[str, ...], array: Values) -> Argument:
 
 
 def _shown_swept(leaf: Leaf) -> str:
-    shape = f", shape {leaf.shape}" if leaf.shape else ""
-    return f"{_span(leaf)} along {' x '.join(leaf.dims)}{shape}" if leaf.dims else f"fixed{shape}"
+    shape = f", shape {leaf.numbers_shape}" if leaf.numbers_shape else ""
+    return f"{leaf.span} along {' x '.join(leaf.dims)}{shape}" if leaf.dims else f"fixed{shape}"
 
 
 def _swept_leaf(key: str, dims: tuple[str, ...], array: Values) -> Leaf:
     # Swept integers are values like any other; a fixed integer array may be a table of indices.
     if array.dtype.kind == "i" and dims:
         array = array.astype(np.float64)
-    return Leaf(key, dims, array.shape[len(dims) :], array)
+    return Leaf.of(key, dims, array)
 
 
 def _parse_with_dims(name: str, value: tuple) -> Argument:
@@ -297,13 +299,13 @@ def names_dims(entry: Any) -> bool:
 
 
 def _parse_components(name: str, value: Components) -> Argument:
-    parts = []
+    leaves = []
     for index, part in enumerate(value.parts):
         label = f"{name}[{index}]"
         if isinstance(part, numbers.Integral) and not isinstance(part, bool):
             part = float(part)
         argument = parse_argument(label, part)
-        if len(argument.leaves) != 1 or argument.leaves[0].shape or argument.categories:
+        if len(argument.leaves) != 1 or argument.leaves[0].numbers_shape or argument.categories:
             raise SweepError(
                 f"{label} is a component and must be a number or a swept scalar, "
                 f'such as ("{name}{index}", values)'
@@ -311,23 +313,31 @@ def _parse_components(name: str, value: Components) -> Argument:
         leaf = argument.leaves[0]
         if leaf.dims == (label,):
             raise SweepError(f'{label} is a bare array. Name its dim: ("{name}{index}", values)')
+        leaves.append(leaf)
+    is_complex = any(leaf.is_complex for leaf in leaves)
+    parts = []
+    for leaf in leaves:
         assert leaf.values is not None
-        parts.append((leaf.dims, leaf.values))
+        if leaf.is_complex:
+            parts += [(leaf.dims, part) for part in np.moveaxis(leaf.whole(), -1, 0)]
+        else:
+            parts += [(leaf.dims, leaf.values), *([_ZERO] if is_complex else [])]
     dtype = np.result_type(*(values for _, values in parts))
     leaf = Leaf(
         key=name,
         dims=union(dims for dims, _ in parts),
-        shape=(len(parts),),
+        shape=(len(leaves), 2) if is_complex else (len(leaves),),
         values=None,
         parts=tuple((dims, values.astype(dtype, copy=False)) for dims, values in parts),
+        is_complex=is_complex,
     )
     return Argument(name, LeafMark(name), (leaf,), shown=partial(_shown_components, leaf))
 
 
 def _shown_components(leaf: Leaf) -> str:
     each = (
-        _shown_swept(Leaf(leaf.key, dims, (), values)) if dims else f"{values[()]:g}"
-        for dims, values in leaf.parts
+        _shown_swept(Leaf.of(leaf.key, dims, values)) if dims else f"{values[()]:g}"
+        for dims, values in leaf.components
     )
     return f"({', '.join(each)})"
 
@@ -379,22 +389,6 @@ def _is_container(value: Any) -> bool:
 
 def _is_numeric(value: list) -> bool:
     try:
-        return np.asarray(value).dtype.kind in "fiub"
+        return np.asarray(value).dtype.kind in "fiubc"
     except (ValueError, TypeError, RuntimeError):
         return False
-
-
-def _span(leaf: Leaf) -> str:
-    values = leaf.values
-    assert values is not None
-    if isinstance(values, Lazy):
-        return values.written
-    counts = " x ".join(f"{n:,}" for n in values.shape[: len(leaf.dims)])
-    if values.size == 0:
-        return f"{counts} values"
-    if values.dtype.kind == "b":
-        return f"{counts} bools"
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return f"{counts} values, none finite"
-    return f"{counts} values from {finite.min():g} to {finite.max():g}"

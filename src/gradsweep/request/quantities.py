@@ -57,6 +57,7 @@ class Derivative:
         outer: the mode that differentiates a gradient; "auto" for the framework's usual way.
         along: the keys of the leaves, or the names of the outputs, that have a direction; all
             others have zero. `direction_key` names the leaf that holds a direction.
+        complex_along: those whose direction is complex, and has both parts along a last dim.
     """
 
     quantity: str
@@ -65,6 +66,7 @@ class Derivative:
     mode: Mode = "auto"
     outer: Mode = "auto"
     along: tuple[str, ...] = ()
+    complex_along: frozenset[str] = frozenset()
 
     @property
     def direction(self) -> str:
@@ -87,10 +89,12 @@ class Result:
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex
             numbers have one more dim at its end, for their real and imaginary parts.
-        wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's.
+        wrt_shapes: for each key in `wrt`, the dims it adds, which follow the output's; the last one
+            of a complex argument is for its parts.
         is_bool: whether it is a truth value; every other result is a floating number.
         is_symmetric: whether it is a block of a Hessian that serves both orders of two arguments.
         is_complex: whether its numbers are complex.
+        complex_wrt: those keys in `wrt` that are complex arguments.
     """
 
     kind: str
@@ -101,6 +105,7 @@ class Result:
     is_bool: bool = False
     is_symmetric: bool = False
     is_complex: bool = False
+    complex_wrt: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> tuple[int, ...]:

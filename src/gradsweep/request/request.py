@@ -167,8 +167,7 @@ def make_request(
 
     Raises:
         ArgumentError: when a name is not one of the function's.
-        SweepError: when a tangent or cotangent has the wrong form.
-        SweepError: when an axis is called SELECTED.
+        SweepError: when a direction has the wrong form, or an axis is called SELECTED.
     """
     bound = bind(f, sweep)
     kind = QUANTITIES[quantity].direction
@@ -202,14 +201,16 @@ def make_request(
         for name in directions:
             if name not in keys:
                 raise ArgumentError(f"the tangent has {name!r}, which is not in wrt={names}.")
-    arguments = tuple(bound.sweep.arguments.values())
-    leaves = [leaf for argument in arguments for leaf in argument.leaves] + [*directions.values()]
+    complex_along = frozenset(name for name, leaf in directions.items() if leaf.is_complex)
+    leaves = [*bound.sweep.leaves, *directions.values()]
     dtype, axes = working_dtype(leaves), axes_of(leaves)
     if SELECTED in axes:
         raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     return Request(
         bound=bound,
-        derivative=Derivative(quantity, keys, with_value, mode, along=tuple(directions)),
+        derivative=Derivative(
+            quantity, keys, with_value, mode, along=tuple(directions), complex_along=complex_along
+        ),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes,
         dtype=dtype,
@@ -238,10 +239,8 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
         parts = pytree.flatten(whole, (), lambda path, part: path != () and not _is_record(part))
         return {"_".join(path): part for path, part in parts}  # as outputs are named
     if not isinstance(direction, Mapping):
-        raise SweepError(
-            f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; "
-            f"it is a {type(direction).__name__}."
-        )
+        it_is = f"it is a {type(direction).__name__}."
+        raise SweepError(f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; {it_is}")
     for name in direction:
         _require_argument(bound, name, "the tangent names")
     return direction
@@ -368,6 +367,15 @@ def _are_dims(value: Any) -> bool:
 
 def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
     """Read one tangent or cotangent: a number, an array of its leaf's shape, or swept values."""
+    leaf = _read_direction(kind, name, value, like)
+    if like is None:
+        return leaf
+    if leaf.is_complex and not like.is_complex:
+        raise SweepError(f"the {kind} of {name!r} is complex, and {name} is real.")
+    return leaf.as_complex() if like.is_complex else leaf
+
+
+def _read_direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
     key = direction_key(kind, name)
     if isinstance(value, tuple | Components) or is_data_array(value):
         argument = parse_argument(key, value)
@@ -381,12 +389,12 @@ def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
         raise SweepError(f"the {key} is {value!r}; give a number, an array, or (dims, values).")
     if array.dtype.kind == "i":
         array = array.astype("float64")
-    if like is not None and not like.shape and array.ndim:
+    if like is not None and not like.numbers_shape and array.ndim:
         # A bare array for a swept scalar can only mean one value for each of its points.
         if tuple(like.sizes.values()) != array.shape:
             raise SweepError(
                 f"the {key} has shape {array.shape}, and {name} is a number at each point.\n"
                 f'Name the dims it is swept along: ("dim", values).'
             )
-        return Leaf(key, like.dims, (), array)
-    return Leaf(key, (), array.shape, array)
+        return Leaf.of(key, like.dims, array)
+    return Leaf.of(key, (), array)

@@ -28,7 +28,7 @@ class Sweep:
     =====================================  ====================================================
     written                                means
     =====================================  ====================================================
-    ``K=100.0``                            held fixed
+    ``K=100.0``, ``z=1+2j``                held fixed
     ``S=array_1d``                         swept along an axis named ``S``
     ``S=("quote", a), K=("quote", b)``     the same dim: swept together
     ``S=..., sigma=...``                   different dims: every combination
@@ -43,7 +43,8 @@ class Sweep:
     =====================================  ====================================================
 
     Values may be numbers, lists, NumPy, torch or JAX arrays, or pandas Series. A fixed Python
-    integer is passed as it is, unless it is named in `wrt`; swept integers become floats.
+    integer is passed as it is, unless it is named in `wrt`; swept integers become floats. Complex
+    numbers are differentiated as real pairs: derivatives by z have a last dim, `z_part`.
 
     Args:
         arguments: arguments in a mapping, for names that are known only when it runs.
@@ -233,10 +234,13 @@ def _entry(key: str, value: Any, old: Leaf) -> Argument:
     """Read a new value of one leaf, with the dims that the old one has."""
     if isinstance(value, int):
         value = float(value)
-    is_array = (old.dims or old.shape) and not old.parts
+    is_array = (old.dims or old.numbers_shape) and not old.parts
     if is_array and (is_data_array(value) or not names_dims(value)):
         value = (old.dims, _in_order(key, value, old))
-    return parse_argument(key, value)
+    read = parse_argument(key, value)
+    if old.is_complex and read.is_single and read.categories is None:
+        return read.with_leaves(leaf.as_complex() for leaf in read.leaves)
+    return read
 
 
 def _are_same(one: Any, other: Any) -> bool:
@@ -252,16 +256,16 @@ def _in_order(name: str, value: Any, old: Leaf) -> Any:
     if not is_data_array(value):
         return value
     leading = tuple(map(str, value.dims))[: len(old.dims)]
-    if set(leading) != set(old.dims) or (old.shape and leading != old.dims):
+    if set(leading) != set(old.dims) or (old.numbers_shape and leading != old.dims):
         raise SweepError(
             f"{name!r} was compiled along {', '.join(old.dims) or 'no axis'}, and the new value "
             f"has the dims {', '.join(map(str, value.dims)) or 'none'}. Compile again to change it."
         )
-    return value if old.shape else value.transpose(*old.dims)
+    return value if old.numbers_shape else value.transpose(*old.dims)
 
 
 def _form(leaf: Leaf) -> tuple:
-    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool"
+    return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool", leaf.is_complex
 
 
 def require_sweep(value: Any) -> None:

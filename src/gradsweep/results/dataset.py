@@ -15,8 +15,9 @@ from gradsweep.request.argument import Argument, Coordinate
 from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import dtype_name
 from gradsweep.request.quantities import Result
-from gradsweep.results.layout import Variable
+from gradsweep.results.layout import Coordinates, Variable
 from gradsweep.results.names import (
+    PARTS,
     Labels,
     flat,
     named_parts,
@@ -28,7 +29,7 @@ from gradsweep.support.cache import Cache
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["coordinates", "dataset", "in_real_numbers"]
+__all__ = ["coordinates", "dataset", "in_real_numbers", "real_coordinates"]
 
 # Coordinates that take more are compared with those of a frame, and not looked up by their bytes.
 _LARGE_BYTES = 2**17
@@ -52,8 +53,6 @@ _LARGE_FRAMES: Cache[_Frame] = Cache(size=2)
 
 # What is passed as it is and can be a coordinate.
 _LABELS = (bool, np.bool_, int, str)
-
-_Coordinates = Mapping[str, tuple[tuple[str, ...], Values, Mapping[str, Any]]]
 
 
 def dataset(
@@ -80,21 +79,39 @@ def dataset(
 def in_real_numbers(dataset: "xarray.Dataset") -> "xarray.Dataset":
     """Return a Dataset with `name_real` and `name_imag` in place of complex variables.
 
+    So are coordinates; the axis of a swept complex argument has none of its own name then.
+
     Raises:
         OutputError: when a name is another variable's already.
     """
-    found = []
-    for name, variable in dataset.data_vars.items():
-        if variable.dtype.kind != "c":
-            found.append((str(name), variable))
-            continue
-        both = named_parts(str(name), variable.attrs)
-        for (own, attrs), part in zip(both, (variable.real, variable.imag)):
-            found.append((own, part.assign_attrs(attrs)))
-    if len(found) == len(dataset.data_vars):
+    import xarray
+
+    if all(variable.dtype.kind != "c" for variable in dataset.variables.values()):
         return dataset
-    require_names_of_their_own([*(name for name, _ in found), *map(str, dataset.coords)])
-    return dataset.drop_vars(list(dataset.data_vars)).assign(dict(found))
+    found: dict[bool, list] = {True: [], False: []}
+    for name, whole in dataset.variables.items():
+        own = found[name in dataset.coords]
+        if whole.dtype.kind != "c":
+            own.append((str(name), whole))
+            continue
+        both = named_parts(str(name), whole.attrs)
+        for (part_name, attrs), part in zip(both, (whole.values.real, whole.values.imag)):
+            own.append((part_name, (whole.dims, part, attrs)))
+    require_names_of_their_own([name for own in found.values() for name, _ in own])
+    return xarray.Dataset(dict(found[False]), dict(found[True]), dataset.attrs)
+
+
+def real_coordinates(found: Coordinates) -> Coordinates:
+    """Return coordinates of real numbers: of complex ones `name_real` and `name_imag`."""
+    real = {}
+    for name, (dims, values, attrs) in found.items():
+        if values.dtype.kind != "c":
+            real[name] = (dims, values, attrs)
+            continue
+        loaded = load(values)
+        for (own, own_attrs), part in zip(named_parts(name, attrs), (loaded.real, loaded.imag)):
+            real[own] = (dims, part, own_attrs)
+    return real
 
 
 def _frame(
@@ -122,16 +139,21 @@ def _frame(
     return frame
 
 
-def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> _Coordinates:
-    """Return the coordinates of a sweep: the dims, the values (not loaded) and attrs of each."""
+def coordinates(labels: Labels, found: Sequence[Variable], axes: Mapping[str, int]) -> Coordinates:
+    """Return the coordinates of a sweep: the dims, the values (not loaded) and attrs of each.
+
+    Those of dims along which the parts of a complex argument lie are "real" and "imag".
+    """
     names = {variable.name for variable in found}
     taken = {dim for variable in found for dim in variable.dims} | axes.keys()
-    return {
+    of_sweep = {
         name: (c.dims, c.values, c.attrs)
         for name, c in _coordinates(labels.arguments, axes)
         # A coordinate with the name of a dim must be that dim's own.
         if name not in names and (name not in taken or c.dims == (name,))
     }
+    part_dims = dict.fromkeys(dim for variable in found for dim in variable.part_dims)
+    return of_sweep | {dim: ((dim,), np.array(PARTS), {}) for dim in part_dims}
 
 
 def _make_frame(
@@ -202,13 +224,13 @@ def _coordinates(
         if argument.is_static and isinstance(argument.form, _LABELS):
             yield argument.name, Coordinate((), _static(argument.form), attrs)
         for leaf in argument.leaves:
-            if not leaf.parts and (leaf.dims or (not leaf.shape and leaf.key == argument.name)):
+            is_whole = not leaf.numbers_shape and leaf.key == argument.name
+            if not leaf.parts and (leaf.dims or is_whole):
                 # A fixed array, or a fixed leaf of a pytree, is no coordinate: it may be large.
                 name = flat(leaf.key)
-                own = [f"{name}_{position}" for position in range(len(leaf.shape))]
+                own = [f"{name}_{position}" for position in range(len(leaf.numbers_shape))]
                 if not set(own) & axes.keys():
-                    values = leaf.whole() if leaf.values is None else leaf.values
-                    yield name, Coordinate((*leaf.dims, *own), values, attrs)
+                    yield name, Coordinate((*leaf.dims, *own), leaf.numbers, attrs)
 
 
 def _of_parts(arguments: Sequence[Argument]) -> Iterator[tuple[str, Coordinate]]:
@@ -220,12 +242,12 @@ def _of_parts(arguments: Sequence[Argument]) -> Iterator[tuple[str, Coordinate]]
     entries: dict[str, list[Coordinate]] = {}
     for argument in arguments:
         for leaf in argument.leaves:
-            for dims, values in leaf.parts:
+            for dims, values in leaf.components:
                 if len(dims) == 1:
                     yield dims[0], Coordinate(dims, values, argument.attrs)
             name = leaf.key.rpartition(".")[2]
-            if leaf.dims == (name,) and leaf.values is not None and not leaf.shape:
-                entries.setdefault(name, []).append(Coordinate(leaf.dims, leaf.values))
+            if leaf.dims == (name,) and leaf.values is not None and not leaf.numbers_shape:
+                entries.setdefault(name, []).append(Coordinate(leaf.dims, leaf.numbers))
     yield from ((name, own[0]) for name, own in entries.items() if len(own) == 1)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayBytes",
+    "Coordinates",
     "Layout",
     "Store",
     "Variable",
@@ -30,6 +31,10 @@ __all__ = [
 
 # The swept dims of a result, and its bytes at one point.
 ArrayBytes = tuple[tuple[str, ...], int]
+
+# Of each coordinate its dims, its values (an array, or something lazy with a `shape` and a `dtype`
+# that gives arrays when sliced along every dim) and its attributes.
+Coordinates = Mapping[str, tuple[tuple[str, ...], Any, Mapping[str, Any]]]
 
 
 def bytes_of_arrays(
@@ -67,6 +72,7 @@ class Variable:
         order: the order of that array's axes that shows it; None for the array as it is.
         parts: the axis, in this order, of the real and imaginary parts of complex numbers.
         part: which of them it shows; None for the complex numbers themselves.
+        part_dims: those dims along which the parts of a complex argument lie.
     """
 
     name: str
@@ -79,6 +85,7 @@ class Variable:
     order: tuple[int, ...] | None = None
     parts: int | None = None
     part: int | None = None
+    part_dims: tuple[str, ...] = ()
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -108,8 +115,7 @@ class Layout:
     """Everything that will be stored, before any of it is computed.
 
     Attributes:
-        coordinates: for each, its dims, its values (an array, or something lazy with a `shape`
-            and a `dtype` that gives arrays when sliced along every dim) and its attributes.
+        coordinates: by name.
         attrs: attributes of the Dataset.
         fingerprint: plain texts that identify the run, by readable names: "function", "program",
             "quantity", "dtype", "gradsweep" and the like.
@@ -117,7 +123,7 @@ class Layout:
 
     partition: Partition
     variables: tuple[Variable, ...]
-    coordinates: Mapping[str, tuple[tuple[str, ...], Any, Mapping[str, Any]]]
+    coordinates: Coordinates
     attrs: Mapping[str, Any]
     fingerprint: Mapping[str, str]
 

@@ -16,13 +16,13 @@ from gradsweep.results.layout import Variable
 from gradsweep.support.errors import OutputError
 
 __all__ = [
+    "PARTS",
     "Labels",
     "flat",
     "named_parts",
     "real_variables",
     "require_distinct_names",
     "require_names_of_their_own",
-    "require_real",
     "symmetric",
     "variable_name",
     "variables",
@@ -127,10 +127,11 @@ def variables(
     for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
         n_before = len(swept) + len(result.output_shape)
         for view, order in views(result, len(swept)):
+            own, part_dims = _own_dims(labels, view, axes)
             found.append(
                 Variable(
                     name=variable_name(labels, view),
-                    dims=(*swept, *_own_dims(labels, view, axes)),
+                    dims=(*swept, *own),
                     n_swept=len(swept),
                     shape=(*(axes[dim] for dim in swept), *view.numbers_shape),
                     dtype=_COMPLEX[dtype] if result.is_complex else dtype,
@@ -138,6 +139,7 @@ def variables(
                     result=number,
                     order=None if order is None else tuple(order),
                     parts=n_before - 1 if result.is_complex else None,
+                    part_dims=part_dims,
                 )
             )
     return found
@@ -190,19 +192,6 @@ def require_names_of_their_own(names: Sequence[str]) -> None:
             )
 
 
-def require_real(function: str, results: Sequence[Result], what: str) -> None:
-    """Check that results are real numbers, where complex ones are of no use.
-
-    Raises:
-        OutputError: when some are complex.
-    """
-    if any(result.is_complex for result in results):
-        raise OutputError(
-            f"{what} takes functions with real results; {function} returns complex numbers.\n"
-            f"Return their parts, such as {{'re': z.real, 'im': z.imag}}."
-        )
-
-
 def views(result: Result, n_swept: int) -> Iterator[tuple[Result, list[int] | None]]:
     """Yield a result, and for an off-diagonal block of a Hessian its transpose.
 
@@ -230,22 +219,37 @@ def symmetric(
         yield view, array if order is None else array.transpose(order)
 
 
-def _own_dims(labels: Labels, result: Result, axes: Mapping[str, int]) -> list[str]:
-    """Name the dims that belong to the output and to the arguments, not to the sweep."""
-    owners = [(labels.output(result), result.output_numbers_shape)]
-    owners += [(flat(key), shape) for key, shape in zip(result.wrt, result.wrt_shapes)]
+def _own_dims(
+    labels: Labels, result: Result, axes: Mapping[str, int]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Name the dims that belong to the output and to the arguments, not to the sweep.
+
+    Returns:
+        All of them, and those along which the parts of a complex argument lie.
+    """
+    owners = [(labels.output(result), len(result.output_numbers_shape), False)]
+    owners += [
+        (flat(key), len(shape), key in result.complex_wrt)
+        for key, shape in zip(result.wrt, result.wrt_shapes)
+    ]
     taken = set(axes)
-    names = []
-    for owner, shape in owners:
-        for position in range(len(shape)):
-            base = name = f"{owner}_{position}"
+    names, part_dims = [], []
+    for owner, n_dims, is_complex in owners:
+        for position in range(n_dims):
+            is_part = is_complex and position == n_dims - 1
+            base = name = f"{owner}_{'part' if is_part else position}"
             copy = 2
             while name in taken:  # the second q of d2f_dq_dq, or an axis of that name
                 name = f"{base}_{copy}"
                 copy += 1
             taken.add(name)
             names.append(name)
-    return names
+            part_dims += [name] if is_part else []
+    return names, tuple(part_dims)
+
+
+# The labels of the dims along which the parts of a complex argument lie.
+PARTS = ("real", "imag")
 
 
 def _attributes(labels: Labels, result: Result) -> dict[str, Any]:

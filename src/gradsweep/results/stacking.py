@@ -4,9 +4,8 @@ Knows a result only by its labels and the attributes that `names` wrote.
 """
 
 from collections.abc import Hashable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gradsweep.support.errors import OutputError
 
@@ -121,10 +120,9 @@ def _flatten_own(
     )
     for key, count, name in zip(keys, counts, names):
         mine, own = own[:count], own[count:]
-        sizes = [variable.sizes[dim] for dim in mine]
-        labels = [
-            f"{key}[{', '.join(map(str, index))}]" if index else key for index in np.ndindex(*sizes)
-        ]
+        # The parts of a complex argument have words for labels.
+        along = [ds[dim].values if dim in ds.coords else range(ds.sizes[dim]) for dim in mine]
+        labels = [f"{key}[{', '.join(map(str, i))}]" if i else key for i in product(*along)]
         block = block.stack({name: mine}, create_index=False) if mine else block.expand_dims(name)
         block = block.assign_coords({name: labels})
     return block

@@ -66,6 +66,9 @@ class AD(Protocol):
     def as_output(self, path: str, value: Any) -> RealOutput:
         """Return one output of the user's function as an array of real numbers."""
 
+    def paired(self, array: Array) -> Array:
+        """Return real numbers as the parts of complex ones, along a last dim."""
+
     def zeros_like(self, array: Array) -> Array: ...
 
     def nothing_like(self, array: Array) -> Array | None:
@@ -104,6 +107,7 @@ class _Point:
         x: the arrays that the function is differentiated with respect to.
         y, paths: the outputs and their paths, once the function was called.
         are_complex: for each output, whether its last dim holds the parts of complex numbers.
+        complex_wrt: the keys of `x` whose last dim holds the parts of complex numbers.
     """
 
     def __init__(
@@ -111,6 +115,9 @@ class _Point:
     ):
         self.derivative, self.function, self.ad, self.values = derivative, function, ad, values
         self.x = tuple(values[key] for key in derivative.wrt)
+        self.complex_wrt = frozenset(
+            leaf.key for leaf in function.sweep.leaves if leaf.is_complex
+        ).intersection(derivative.wrt)
         self.y: Arrays = ()
         self.paths: list[str] = []
         self.are_complex: list[bool] = []
@@ -193,29 +200,31 @@ class _Point:
 
     @property
     def tangent(self) -> Arrays:
-        return self.direction(self.derivative.wrt, self.x)
+        wrt = self.derivative.wrt
+        return self.direction(wrt, self.x, [key in self.complex_wrt for key in wrt])
 
     def cotangent(self) -> Arrays:
-        if any(self.are_complex):
-            raise OutputError(
-                f"vjp takes cotangents of real numbers, and {self.function.name} returns complex "
-                f"ones.\nReturn their parts, such as {{'re': z.real, 'im': z.imag}}."
-            )
         names = _output_names(self.function.name, self.paths, self.derivative.along)
-        return self.direction(names, self.y)
+        return self.direction(names, self.y, self.are_complex)
 
-    def direction(self, names: Sequence[str], like: Arrays) -> Arrays:
+    def direction(self, names: Sequence[str], like: Arrays, are_complex: Sequence[bool]) -> Arrays:
         """Return the tangent or cotangent of each array; a number stands for every element."""
         kind, chosen = self.derivative.direction, []
-        for name, array in zip(names, like):
+        for name, array, is_complex in zip(names, like, are_complex):
             if name not in self.derivative.along:
                 chosen.append(self.ad.nothing_like(array))
                 continue
             given = self.values[direction_key(kind, name)]
-            if tuple(given.shape) not in ((), tuple(array.shape)):
+            if name not in self.derivative.complex_along:
+                given = self.ad.paired(given) if is_complex else given
+            elif not is_complex:
+                raise SweepError(f"the {kind} of {name!r} is complex, and {name} is real.")
+            parts = (2,) if is_complex else ()
+            if tuple(given.shape) not in (parts, tuple(array.shape)):
+                n = len(parts)
                 raise SweepError(
-                    f"the {kind} of {name!r} has shape {tuple(given.shape)}; "
-                    f"{name} has shape {tuple(array.shape)}."
+                    f"the {kind} of {name!r} has shape {tuple(given.shape)[: given.ndim - n]}; "
+                    f"{name} has shape {tuple(array.shape)[: array.ndim - n]}."
                 )
             chosen.append(self.ad.zeros_like(array) + given)
         return tuple(chosen)
@@ -239,6 +248,7 @@ class _Point:
             wrt_shapes=tuple(tuple(self.x[i].shape) for i in keys),
             is_bool=str(array.dtype).endswith("bool"),
             is_complex=o is not None and self.are_complex[o],
+            complex_wrt=self.complex_wrt.intersection(self.derivative.wrt[i] for i in keys),
         )
 
     @property

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradsweep.results.dataset import real_coordinates
 from gradsweep.results.layout import Layout
-from gradsweep.results.names import real_variables
+from gradsweep.results.names import real_variables, require_names_of_their_own
 from gradsweep.results.stores.memory import MemoryStore
 from gradsweep.support.errors import StoreError, require
 
@@ -53,7 +54,10 @@ class NetCDFStore(MemoryStore):
         except OSError as error:
             raise self._failed(error) from error
         # netCDF has no complex numbers.
-        return super().begin(replace(layout, variables=tuple(real_variables(layout.variables))))
+        variables = tuple(real_variables(layout.variables))
+        coordinates = real_coordinates(layout.coordinates)
+        require_names_of_their_own([*(variable.name for variable in variables), *coordinates])
+        return super().begin(replace(layout, variables=variables, coordinates=coordinates))
 
     def abandon(self) -> None:
         """Forget everything; no file is left."""

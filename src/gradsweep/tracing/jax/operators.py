@@ -96,6 +96,9 @@ class JaxAD:
             raise OutputError(_not_a_number(what, value))
         return RealOutput(array.astype(self.dtype))
 
+    def paired(self, array: Array) -> Array:
+        return jnp.stack([array, self.zeros_like(array)], axis=-1)
+
     def total(self, array: Array, axes: Sequence[int]) -> Array:
         return jnp.sum(array, tuple(axes)) if axes else array
 

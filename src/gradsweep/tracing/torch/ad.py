@@ -144,6 +144,9 @@ class _Arrays:
             array = array.to(self.dtype)
         return RealOutput(array, is_complex)
 
+    def paired(self, array: torch.Tensor) -> torch.Tensor:
+        return torch.stack([array, torch.zeros_like(array)], -1)
+
     def zeros_like(self, array: torch.Tensor) -> torch.Tensor:
         return torch.zeros_like(array)
 
