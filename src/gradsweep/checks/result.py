@@ -40,6 +40,7 @@ class Check(Findings):
             "not_finite_points": list(self.not_finite),
             "estimates": [vars(note) for note in self.estimates],
             "notes": list(self.notes),
+            "categories": list(self.categories),
             "points": [
                 {name: _plain(value) for name, value in point.items()} for point in self.points
             ],

@@ -5,7 +5,7 @@ Nothing is traced here.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, get_args
 
@@ -21,7 +21,7 @@ from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
-__all__ = ["Request", "Selection", "make_request", "refuse_categories", "selections"]
+__all__ = ["Request", "Selection", "make_request", "selections"]
 
 # Every combination of categories is traced, and compiled.
 _MOST_SELECTIONS = 1000
@@ -83,12 +83,14 @@ class Selection:
         request: the request with these categories, as static arguments, over the whole sweep.
         places: the points, with the numbers of the categories that are yet to be chosen.
         numbers: of the category of each argument.
+        labels: what stands for each in results, by the argument's name.
         shown: the same in words, such as "kind='call'".
     """
 
     request: Request
     places: Subset
     numbers: tuple[int, ...] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
     shown: str = ""
 
     @property
@@ -101,6 +103,20 @@ class Selection:
     def dims(self) -> frozenset[str]:
         """The axes along which the categories vary."""
         return frozenset(() if self.places.points is None else self.places.points.index)
+
+    @property
+    def alone(self) -> Request:
+        """The request over these points and no others.
+
+        They lie along the first of `dims`, which stands for all of these; there is none where no
+        number varies along them.
+        """
+        if self.places.points is None:
+            return self.request
+        index = self.places.points.index
+        first = next(iter(index))
+        gathered = {key: leaf.gather(index, first) for key, leaf in self.request.leaves.items()}
+        return self.request.with_leaves(gathered)
 
     def by(self, argument: Argument) -> Iterator["Selection"]:
         """Yield the points that have each category of one more argument."""
@@ -115,6 +131,7 @@ class Selection:
                 self.request.at(argument, number),
                 places.where(codes == number, leaf.dims),
                 (*self.numbers, number),
+                {**self.labels, argument.name: categories.labels[number]},
                 f"{self.shown}, {name}" if self.shown else name,
             )
 
@@ -138,20 +155,6 @@ def selections(request: Request) -> list[Selection]:
                 f"Sweep fewer of them at a time."
             )
     return found
-
-
-def refuse_categories(caller: str, request: Request) -> None:
-    """Refuse arguments that are swept as categories, for what takes one of them at a time.
-
-    Raises:
-        ArgumentError: when there is one.
-    """
-    for argument in request.categorical:
-        assert argument.categories is not None
-        raise ArgumentError(
-            f"{caller} takes one category at a time, and {argument.name!r} has several: "
-            f"{argument.categories}.\nFix one, {argument.name}={argument.categories.shown(0)} say."
-        )
 
 
 def make_request(
