@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsweep import api
-from gradsweep.cli.columns import choose_columns, read_columns
+from gradsweep.cli.columns import choose_columns, missing_numbers, read_columns
 from gradsweep.cli.containers import put_together
 from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
@@ -162,14 +162,15 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     along = getattr(options, "along", [])
     kind = QUANTITIES[quantity].direction or "tangent"
     directions = (read_direction(along, kind, columns),) if along else ()
+    shares = [share.rpartition("=")[2].strip() for share in along]
     used, unused = choose_columns(
-        columns,
-        function,
-        given=given.keys() | ranges.keys(),
-        directions=[share.rpartition("=")[2].strip() for share in along],
+        columns, function, given=given.keys() | ranges.keys(), directions=shares
     )
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)
+    moved = {name: columns[name] for name in shares if name in columns}
+    for said in missing_numbers(options.table, used | moved):
+        print(f"gradsweep: warning: {said}", file=sys.stderr)
     drawn = _draw(given | used, ranges, options.sample, options.seed)
     sweep = Sweep(put_together({**given, **used, **drawn}, annotations))
     return _Request(quantity, function, sweep, directions, _options(options))
