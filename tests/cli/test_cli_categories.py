@@ -86,6 +86,49 @@ def test_columns_of_words_are_arguments(suffix, options, run):
     np.testing.assert_array_equal(variables(out)["dsigned_dx"], [-6.0, 6.0, -6.0])
 
 
+def test_a_column_of_truth_values_keeps_the_labels(options, run):
+    Path("book.csv").write_text("trade,negative\nb,true\na,false\nc,true\n")
+    words = ["--from", "book.csv:trade", "--at", "x=3.0", "--json"]
+    out = run("gradient", "options.py:signed", *words)
+    np.testing.assert_array_equal(variables(out)["dsigned_dx"], [-6.0, 6.0, -6.0])
+    coords = json.loads(out)["coords"]
+    assert coords["trade"]["data"] == ["b", "a", "c"]
+    assert coords["negative"]["data"] == [True, False, True]
+
+
+EMPTY = "S,K,kind\n90,100,put\n,95,call\n110,,put\n,,call\n"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_empty_numbers_are_nan_and_a_line_says_where(suffix, options, capsys):
+    if suffix == ".csv":
+        Path("book.csv").write_text(EMPTY)
+    else:
+        pytest.importorskip("pyarrow")
+        pandas.read_csv(io.StringIO(EMPTY)).to_parquet("book.parquet")
+    words = ["gradient", "options.py:profit", "--from", f"book{suffix}:trade", "--json"]
+    assert main([*words, "--at", "K=100"]) == 0
+    printed = capsys.readouterr()
+    assert (
+        f"gradsweep: warning: book{suffix}: column 'S' has no number in 2 of 4 rows, the "
+        "first of them row 2; what depends on it is NaN there\n"
+    ) in printed.err
+    assert "column 'K'" not in printed.err  # which --at gives
+    assert json.loads(printed.out)["variables"]["dprofit_dS"]["data"] == [-180, "NaN", -220, "NaN"]
+    Path("whole.csv").write_text(BOOK)
+    assert main(["gradient", "options.py:profit", "--from", "whole.csv"]) == 0
+    assert "no number" not in capsys.readouterr().err
+
+
+def test_empty_numbers_of_a_tangent_are_told_too(options, capsys):
+    Path("moves.csv").write_text("S,K,move\n90,100,1\n95,100,\n")
+    words = ["--from", "moves.csv", "--at", "kind=put", "--along", "S=move", "--json"]
+    assert main(["jvp", "options.py:profit", *words]) == 0
+    printed = capsys.readouterr()
+    assert "moves.csv: column 'move' has no number in row 2;" in printed.err
+    assert variables(printed.out)["jvp"].tolist()[0] == "-180.0"  # NaN makes them words
+
+
 @pytest.mark.parametrize("suffix", [".nc", ".zarr", ".csv", ".parquet", ".json"])
 def test_files_keep_the_words(suffix, options, run):
     for needed in {".nc": ["netCDF4"], ".zarr": ["zarr"], ".parquet": ["pyarrow"]}.get(suffix, []):
@@ -137,6 +180,10 @@ def test_what_are_no_words_is_refused(words, message, options, refuse):
             "column 'kind' is an argument, and has no word in row 2",
         ),
         ("S,K,kind\n90,100,put\n100,95,7\n", "column 'kind' is an argument, and does not hold"),
+        (
+            "S,K,kind\n90,100,true\n100,95,\n105,95,false\n",
+            "column 'kind' is an argument, and has no truth value in row 2",
+        ),
     ],
 )
 def test_columns_with_holes_are_refused(content, message, options, refuse):

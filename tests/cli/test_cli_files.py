@@ -326,3 +326,46 @@ def test_arguments_may_have_greek_names(tmp_path, run):
     (tmp_path / "model.py").write_text("def f(σ, μ):\n    return σ * μ**2\n")
     found = run("gradient", f"{tmp_path}/model.py:f", "--over", "σ=1,2", "--at", "μ=3.0", "--json")
     assert variables(found)["df_dμ"].tolist() == [6.0, 12.0]
+
+
+# -- what the function itself prints
+
+TALKING = """
+print("on import")
+
+def area(width, height):
+    print("in the function")
+    return width * height
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["gradient", "--json"],
+        ["gradient", "--csv"],
+        ["value", "--output", "out.csv", "--json"],
+        ["check", "--json", "--estimates", "scipy"],
+        ["compare", "--json", "--rivals", "reference,fused", "--budget", "0.1"],
+    ],
+)
+def test_what_the_function_prints_does_not_come_between(words, model, capsys):
+    (model / "talking.py").write_text(TALKING)
+    command, *more = words
+    area = ["talking.py:area", "--over", "width=1,2", "--at", "height=3.0"]
+    assert main([command, *area, *more]) == 0
+    printed = capsys.readouterr()
+    assert {"on import", "in the function"} <= {*printed.err.splitlines()}
+    if "--csv" in words:
+        assert [*csv.DictReader(io.StringIO(printed.out))][1]["darea_dwidth"] == "3.0"
+    else:
+        json.loads(printed.out)
+    assert "function\n" not in printed.out
+
+
+def test_beside_a_table_the_function_prints_where_it_always_does(model, capsys):
+    (model / "talking.py").write_text(TALKING)
+    area = ["talking.py:area", "--over", "width=1,2", "--at", "height=3.0"]
+    assert main(["value", *area]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("on import\nin the function\n") and not printed.err

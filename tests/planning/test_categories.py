@@ -383,18 +383,6 @@ def test_what_cannot_be_categories_is_refused_in_words(call, kind, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda s: gs.check(power, s),
-        lambda s: gs.compare(power, s),
-    ],
-)
-def test_what_takes_one_category_at_a_time_says_so(call):
-    with pytest.raises(ArgumentError, match="one category at a time, and 'n' has several: 2, 3"):
-        call(gs.Sweep(x=[1.0, 2.0], n=gs.each([2, 3])))
-
-
 # -- around it
 
 

@@ -1,11 +1,13 @@
 """Check derivatives against independent estimates, at points drawn from a sweep.
 
 A function, a sweep and a quantity enter; a Check leaves. Each estimate has a file of its own and
-a row of `ESTIMATES` below.
+a row of `ESTIMATES` below. Where arguments are swept as categories, each combination of them is a
+case of its own.
 Never sees how an engine computes: it runs the Plan that it checks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,18 @@ from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, thin
+from gradsweep.engines.choice import ComputeOptions
+from gradsweep.planning.branches import require_same_results
 from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.lazy import numbers_of
+from gradsweep.request.partition import n_points as count_points
 from gradsweep.request.quantities import QUANTITIES, Derivative
-from gradsweep.request.request import refuse_categories
+from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
+from gradsweep.support.words import listed
 from gradsweep.tracing.trace import trace
 
 __all__ = ["ESTIMATES", "Check", "EstimateNote", "Row", "check"]
@@ -43,6 +49,9 @@ ESTIMATES: dict[str, Estimate] = {
 # a derivative at one point. Where there are more, they are drawn at random.
 _MOST_ELEMENTS = {1: 64, 2: 16}
 _MOST_ENTRIES = 1000
+
+# The most categories that a note names.
+_MOST_NAMED = 4
 
 # Relative tolerances: the rounding error that a derivative of well-conditioned code may have.
 _RELATIVE = {"float64": 1e-9, "float32": 1e-4}
@@ -74,7 +83,8 @@ def check(
         sweep: its arguments.
         directions: the tangent or cotangent, for the quantities that take one.
         quantity: `gs.gradient`, say, or its name.
-        n_points: how many points of the sweep are drawn.
+        n_points: how many points of the sweep are drawn; of each category its share, and at
+            least one.
         rng: a seed or a numpy.random.Generator; the same seed draws the same points.
         rtol: the relative difference that is allowed; by default 1e-9, or 1e-4 in float32.
         atol: the absolute difference that is allowed; by default the rounding error of the
@@ -88,6 +98,7 @@ def check(
 
     Raises:
         ArgumentError: when an estimate's name is unknown, or as the quantity raises it.
+        OutputError: when results have another shape for another category.
         SweepError: when the sweep has no points, or `n_points` is less than 1.
     """
     chosen = _chosen_estimates(estimates)
@@ -96,15 +107,81 @@ def check(
     generator = np.random.default_rng(rng)
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = api.requested(quantity, f, sweep, directions, options)
-    refuse_categories("check", request)
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
-    n_sweep_points = int(np.prod(list(request.axes.values()), dtype=object))
-    few = thin(request.leaves, request.axes, n_points, generator)
-    plan = make_plan(request.with_leaves(few), asked.computing)
-    positions = draw(plan.axes, n_points, generator)
-    problem, notes = _pose(plan, positions, generator)
-    described = tuple(_describe(plan, point) for point in problem.points)
+    found = selections(request)
+    shares = _shares(n_points, [_n_points(selection.alone) for selection in found])
+    cases = [_pose(s, asked.computing, n, generator) for s, n in zip(found, shares)]
+    _require_same_results([case.plan for case in cases])
+    made = [_all(chosen, case.problem) for case in cases]
+    made_notes, unavailable = _notes(cases, made)
+    notes = [*dict.fromkeys(note for case in cases for note in case.notes), *unavailable]
+    first = cases[0].plan
+    return Check(
+        function=first.bound.name,
+        quantity=first.derivative.quantity,
+        framework=first.framework,
+        engine=first.engine,
+        n_sweep_points=_n_points(request),
+        points=tuple({**values, **case.labels} for case in cases for values in case.arguments),
+        described=tuple(text for case in cases for text in case.described),
+        categories=tuple(case.category for case in cases for _ in case.described),
+        estimates=made_notes,
+        rows=tuple(_rows(cases, made, rtol, atol)),
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """The points that are checked of one category of each argument, or of a sweep without any.
+
+    Attributes:
+        positions: the index of each point along the axes of the plan.
+        described: each point as text.
+        arguments: the value of every argument at each point, and `labels` those of the categories.
+        category: the categories in words, "" for none.
+        notes: what is left out, and what else a reader should know.
+    """
+
+    plan: Plan
+    problem: Problem
+    positions: Sequence[dict[str, int]]
+    described: Sequence[str]
+    arguments: Sequence[Mapping[str, np.ndarray]]
+    labels: Mapping[str, np.ndarray]
+    category: str
+    notes: Sequence[str]
+
+
+def _n_points(request: Request) -> int:
+    return count_points(request.axes, request.axes)
+
+
+def _shares(n: int, sizes: Sequence[int]) -> list[int]:
+    """Return how many of n points come from each case: the same number, and at least one.
+
+    Args:
+        sizes: how many each case has; what small ones leave goes to the larger ones.
+    """
+    shares = [0] * len(sizes)
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for n_left, case in zip(range(len(sizes), 0, -1), order):
+        shares[case] = min(sizes[case], max(1, n // n_left))
+        n -= shares[case]
+    return shares
+
+
+def _pose(
+    selection: Selection, options: ComputeOptions, n_points: int, rng: np.random.Generator
+) -> _Case:
+    """Draw points of a selection, and pose the problem there."""
+    request = selection.alone
+    few = thin(request.leaves, request.axes, n_points, rng)
+    plan = make_plan(request.with_leaves(few), options)
+    positions = draw(plan.axes, n_points, rng)
+    problem, notes = _problem(plan, positions, rng)
+    described = [_describe(plan, point) for point in problem.points]
     arguments = [
         {
             leaf.key: numbers_of(p.values[leaf.key]) if leaf.is_complex else p.values[leaf.key]
@@ -113,19 +190,71 @@ def check(
         for p in problem.points
     ]
     notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
-    made = {_title(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
-    return Check(
-        function=plan.bound.name,
-        quantity=plan.derivative.quantity,
-        framework=plan.framework,
-        engine=plan.engine,
-        n_sweep_points=n_sweep_points,
-        points=tuple(arguments),
-        described=described,
-        estimates=tuple(_note(name, found) for name, found in made.items()),
-        rows=tuple(rows_of(plan, problem, positions, made, _tolerance(plan.dtype, rtol, atol))),
-        notes=notes,
-    )
+    labels = {name: np.asarray(label) for name, label in selection.labels.items()}
+    return _Case(plan, problem, positions, described, arguments, labels, selection.shown, notes)
+
+
+def _require_same_results(plans: Sequence[Plan]) -> None:
+    """Check that every category has the same results, as the quantity itself does."""
+    first = plans[0]
+    for plan in plans[1:]:
+        require_same_results(
+            first.branches[0].branch,
+            plan.branches[0].branch,
+            first.bound.describe,
+            plan.bound.describe,
+        )
+
+
+def _rows(
+    cases: Sequence[_Case],
+    made: Sequence[Mapping[str, Estimated | Unavailable]],
+    rtol: float | None,
+    atol: float | None,
+) -> Iterator[Row]:
+    """Yield every comparison, case by case."""
+    n_before = 0
+    for case, estimates in zip(cases, made):
+        tolerance = _tolerance(case.plan.dtype, rtol, atol)
+        for row in rows_of(case.plan, case.problem, case.positions, estimates, tolerance):
+            yield replace(row, point=n_before + row.point)
+        n_before += len(case.positions)
+
+
+def _notes(
+    cases: Sequence[_Case], made: Sequence[Mapping[str, Estimated | Unavailable]]
+) -> tuple[tuple[EstimateNote, ...], list[str]]:
+    """Return a note on each estimate, and one for each that only some cases have."""
+    by_case = [{name: _note(name, e) for name, e in estimates.items()} for estimates in made]
+    notes, unavailable = [], []
+    for name in dict.fromkeys(name for own in by_case for name in own):
+        every = [(case.category, own[name]) for case, own in zip(cases, by_case) if name in own]
+        n_points = sum(note.n_points for _, note in every)
+        reasons = _grouped((note.reason, category) for category, note in every)
+        suspicions = _grouped((note.suspicion, category) for category, note in every)
+        if n_points:
+            unavailable += [f"{name} is unavailable for {why}" for why in _told(reasons)]
+        reason = "" if n_points else "; ".join(_told(reasons, len(every)))
+        suspicion = "; ".join(_told(suspicions, len(every)))
+        notes.append(EstimateNote(name, n_points, reason=reason, suspicion=suspicion))
+    return tuple(notes), unavailable
+
+
+def _grouped(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the categories for which each text that is not empty was said."""
+    groups: dict[str, list[str]] = {}
+    for text, category in found:
+        if text:
+            groups.setdefault(text, []).append(category)
+    return groups
+
+
+def _told(groups: Mapping[str, list[str]], n_all: int = 0) -> list[str]:
+    """Write each text with its categories before it, unless it is said of all of them."""
+    return [
+        text if len(categories) == n_all else f"{listed(categories, _MOST_NAMED)}: {text}"
+        for text, categories in groups.items()
+    ]
 
 
 def _chosen_estimates(names: str | Iterable[str] | None) -> dict[str, Estimate]:
@@ -144,7 +273,7 @@ def _chosen_estimates(names: str | Iterable[str] | None) -> dict[str, Estimate]:
     return {name: ESTIMATES[name] for name in chosen}
 
 
-def _pose(
+def _problem(
     plan: Plan, positions: Sequence[dict[str, int]], rng: np.random.Generator
 ) -> tuple[Problem, tuple[str, ...]]:
     """Return the Problem at the drawn points, and notes on what it leaves out."""
@@ -205,6 +334,10 @@ def _few(n: int, most: int, rng: np.random.Generator) -> list[int]:
 def _title(name: str, problem: Problem) -> str:
     """Return an estimate's name in the rows: "other" is called after its framework."""
     return other.framework(problem) if ESTIMATES[name] is other.estimate else name
+
+
+def _all(chosen: Mapping[str, Estimate], problem: Problem) -> dict[str, Estimated | Unavailable]:
+    return {_title(name, problem): _make(estimate, problem) for name, estimate in chosen.items()}
 
 
 def _make(estimate: Estimate, problem: Problem) -> Estimated | Unavailable:

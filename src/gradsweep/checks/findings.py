@@ -16,6 +16,9 @@ from gradsweep.support.words import listed
 
 __all__ = ["EstimateNote", "Findings", "Row"]
 
+# The most entries of a list in the sentence.
+_MOST_NAMED = 4
+
 
 @dataclass(frozen=True)
 class EstimateNote:
@@ -91,6 +94,7 @@ class Findings:
         n_sweep_points: how many points the sweep has.
         points: for each checked point, the value of every argument there.
         described: the same points as text: the swept arguments, as in a call.
+        categories: the categories of each point in words, such as "kind='call'"; "" for none.
         estimates: every estimate, also those that could not be made.
         rows: every comparison.
         notes: anything else that a reader should know.
@@ -103,6 +107,7 @@ class Findings:
     n_sweep_points: int
     points: tuple[Mapping[str, np.ndarray], ...]
     described: tuple[str, ...]
+    categories: tuple[str, ...]
     estimates: tuple[EstimateNote, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
@@ -127,6 +132,9 @@ class Findings:
         """The verdict."""
         what = f"the {self.quantity} of {self.function}"
         where = f"{len(self.points)} of {_count(self.n_sweep_points, 'point')}"
+        categories = {*self.categories}
+        if len(categories) > 1:
+            where += f" of {_count(len(categories), 'category')}"
         numbers = {(row.name, row.point) for row in self.rows}
         wrong = {(row.name, row.point) for row in self.suspicious}
         names = [note.name for note in self.estimates if not note.reason]
@@ -138,25 +146,28 @@ class Findings:
             said = f"{len(agreed):,} of {len(numbers):,} numbers agree" if rest else "agrees"
             subject = f"{what[0].upper()}{what[1:]}"
             if rest:
-                return f"{subject}: {said} with {_listed(names)} at {where}, and none differs."
-            return f"{subject} {said} with {_listed(names)} at {where}."
+                return f"{subject}: {said} with {listed(names)} at {where}, and none differs."
+            return f"{subject} {said} with {listed(names)} at {where}."
         reasons = Counter(row.reason.partition(":")[0] for row in self.suspicious)
         (most, _), *_ = reasons.most_common(1)
         float32 = " float32 arithmetic inside the function is probable."
         likely = float32 if any("float32" in reason for reason in reasons) else ""
-        variables = _listed(list(dict.fromkeys(row.variable for row in self.suspicious)))
+        variables = listed([*dict.fromkeys(row.variable for row in self.suspicious)], _MOST_NAMED)
+        among = dict.fromkeys(self.categories[row.point] for row in self.suspicious)
+        # Where they are among all categories, none is to blame.
+        alone = f", all with {_either([*among])}" if len(among) < len(categories) else ""
         return (
             f"Suspicious: {len(wrong):,} of {len(numbers):,} numbers of {what}, at {where}: "
-            f"{variables}, {most}.{likely}"
+            f"{variables}, {most}{alone}.{likely}"
         )
 
 
 def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+    if n == 1:
+        return f"{n:,} {noun}"
+    return f"{n:,} {noun[:-1]}ies" if noun.endswith("y") else f"{n:,} {noun}s"
 
 
-def _listed(names: list[str]) -> str:
-    """Write names as an English list, with the first three alone of more than four."""
-    if len(names) > 4:
-        names = [*names[:3], f"{len(names) - 3} more"]
-    return listed(names)
+def _either(categories: list[str]) -> str:
+    apart = [f"({text})" if ", " in text else text for text in categories]
+    return listed(apart, _MOST_NAMED, "or")

@@ -41,6 +41,7 @@ class Check(Findings):
             "not_finite_points": list(self.not_finite),
             "estimates": [vars(note) for note in self.estimates],
             "notes": list(self.notes),
+            "categories": list(self.categories),
             "points": [
                 {name: _plain(value) for name, value in _real(point)} for point in self.points
             ],

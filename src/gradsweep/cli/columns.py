@@ -3,7 +3,7 @@
 A .csv or .parquet file and a function enter; values for a Sweep, zipped along one dim, leave.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gradsweep.cli.values import is_complex
 from gradsweep.request.function import parameters_of
 from gradsweep.support.errors import SweepError, require
 
-__all__ = ["choose_columns", "read_columns"]
+__all__ = ["choose_columns", "missing_numbers", "read_columns"]
 
 _SUFFIXES = (".csv", ".parquet")
 
@@ -28,10 +28,7 @@ def read_columns(written: str) -> dict[str, Any]:
     Raises:
         SweepError: when the file is missing, of another kind or not readable.
     """
-    file, dim = written, "row"
-    # A colon may also belong to the file's own name.
-    if not Path(written).exists() and ":" in written:
-        file, _, dim = written.rpartition(":")
+    file, dim = _parted(written)
     path = Path(file)
     if path.suffix not in _SUFFIXES:
         raise SweepError(f"--from {written}: {file!r} is neither {' nor '.join(_SUFFIXES)}.")
@@ -99,6 +96,33 @@ def _as_complex(column: np.ndarray) -> np.ndarray:
     return np.array([complex(text) for text in texts])
 
 
+def _parted(written: str) -> tuple[str, str]:
+    """Return FILE and DIM of FILE[:DIM]."""
+    # A colon may also belong to the file's own name.
+    if Path(written).exists() or ":" not in written:
+        return written, "row"
+    file, _, dim = written.rpartition(":")
+    return file, dim
+
+
+def missing_numbers(written: str, columns: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each column of numbers that lacks some, whose results are NaN.
+
+    Args:
+        written: FILE[:DIM], where the columns come from.
+    """
+    for name, (_, column) in columns.items():
+        rows = np.flatnonzero(column.isna())
+        if column.dtype.kind in "fc" and len(rows):
+            where = f"row {rows[0] + 1}"
+            if len(rows) > 1:
+                where = f"{len(rows):,} of {len(column):,} rows, the first of them {where}"
+            yield (
+                f"{_parted(written)[0]}: column {name!r} has no number in {where}; what depends on "
+                f"it is NaN there"
+            )
+
+
 def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     """Return a column as a Sweep takes it: of numbers, of words, or of truth values.
 
@@ -106,18 +130,20 @@ def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
         SweepError: when it holds something else, or several of these.
     """
     values = np.asarray(column)
-    if values.dtype.kind == "b":
-        return dim, values.tolist()
     if values.dtype.kind in "fiuc":
         return dim, column
     words = [value for value in values if isinstance(value, str)]
-    if words and not any(map(_is_number, set(words))):
-        if len(words) == len(values):
-            return dim, column
+    truths = [value for value in values if isinstance(value, bool | np.bool_)]
+    found = words or truths
+    if found and not any(map(_is_number, set(words))):
+        if len(found) == len(values):
+            # As objects, truth values are swept one by one; as an array they would be numbers.
+            return dim, column.astype(object) if truths else column
         missing = np.flatnonzero(column.isna())
-        if len(missing) == len(values) - len(words):
+        if len(missing) == len(values) - len(found):
             raise SweepError(
-                f"column {name!r} is an argument, and has no word in row {missing[0] + 1}."
+                f"column {name!r} is an argument, and has no {'word' if words else 'truth value'} "
+                f"in row {missing[0] + 1}."
             )
     # A column of mixed values may hold numbers too; the message shows one that is none.
     wrong = next((v for v in values if not _is_number(v)), values[0])

@@ -1,13 +1,14 @@
 """Run one command: options enter, printed text and saved files leave."""
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from gradsweep import api
-from gradsweep.cli.columns import choose_columns, read_columns
+from gradsweep.cli.columns import choose_columns, missing_numbers, read_columns
 from gradsweep.cli.containers import put_together
 from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
@@ -35,11 +36,24 @@ def run(options: argparse.Namespace) -> int:
         ArgumentError, SweepError: when its words do not fit the function.
         GradsweepError: when the quantity cannot be computed.
     """
-    with search_path(options.function):
-        return _TOOLS.get(options.command, _compute)(options)
+    with search_path(options.function), _own_output(options) as out:
+        return _TOOLS.get(options.command, _compute)(options, out)
 
 
-def _compute(options: argparse.Namespace) -> int:
+@contextlib.contextmanager
+def _own_output(options: argparse.Namespace) -> Iterator[TextIO]:
+    """Yield where results are printed; what the function prints does not come between JSON or CSV.
+
+    It goes to stderr then.
+    """
+    out = sys.stdout
+    is_read_by_programs = getattr(options, "json", False) or getattr(options, "csv", False)
+    elsewhere = sys.stderr if is_read_by_programs else out
+    with contextlib.redirect_stdout(elsewhere):
+        yield out
+
+
+def _compute(options: argparse.Namespace, out: TextIO) -> int:
     """Compute the quantity that the command names."""
     if options.output:
         check_output(options.output, options.overwrite)
@@ -55,9 +69,9 @@ def _compute(options: argparse.Namespace) -> int:
         save(dataset, options.output)
         print(f"gradsweep: saved {options.output}", file=sys.stderr)
     if options.json:
-        print(to_json(dataset))
+        print(to_json(dataset), file=out)
     elif options.csv:
-        print(to_csv(dataset), end="")
+        print(to_csv(dataset), end="", file=out)
     else:
         print_tables(dataset, options.rows)
     # The figure comes last, so that no result is lost where drawing fails.
@@ -67,13 +81,13 @@ def _compute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace) -> int:
+def _plan(options: argparse.Namespace, out: TextIO) -> int:
     request = _read_request(options, options.quantity)
-    print(api.plan(*request.positional, **request.options))
+    print(api.plan(*request.positional, **request.options), file=out)
     return 0
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace, out: TextIO) -> int:
     """Print a check; the exit code says whether it found something."""
     from gradsweep.checks import check
 
@@ -90,11 +104,11 @@ def _check(options: argparse.Namespace) -> int:
         estimates=_names(options.estimates) if options.estimates else None,
         **request.options,
     )
-    print(found.to_json() if options.json else found)
+    print(found.to_json() if options.json else found, file=out)
     return 0 if found.ok else 1
 
 
-def _compare(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace, out: TextIO) -> int:
     """Print a comparison; the exit code says whether anything could be compared."""
     from gradsweep.comparison import compare
 
@@ -114,7 +128,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.plot:
         found.plot().savefig(options.plot, dpi=200)
         print(f"gradsweep: saved {options.plot}", file=sys.stderr)
-    print(found.to_json() if options.json else found)
+    print(found.to_json() if options.json else found, file=out)
     return 0 if found.winner else 1
 
 
@@ -129,7 +143,7 @@ def _sizes(written: str | None) -> list[int] | None:
 
 
 # The commands that are no quantities.
-_TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
+_TOOLS: dict[str, Callable[[argparse.Namespace, TextIO], int]] = {
     "plan": _plan,
     "check": _check,
     "compare": _compare,
@@ -162,14 +176,15 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     along = getattr(options, "along", [])
     kind = QUANTITIES[quantity].direction or "tangent"
     directions = (read_direction(along, kind, columns),) if along else ()
+    shares = [share.rpartition("=")[2].strip() for share in along]
     used, unused = choose_columns(
-        columns,
-        function,
-        given=given.keys() | ranges.keys(),
-        directions=[share.rpartition("=")[2].strip() for share in along],
+        columns, function, given=given.keys() | ranges.keys(), directions=shares
     )
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)
+    moved = {name: columns[name] for name in shares if name in columns}
+    for said in missing_numbers(options.table, used | moved):
+        print(f"gradsweep: warning: {said}", file=sys.stderr)
     drawn = _draw(given | used, ranges, options.sample, options.seed)
     sweep = Sweep(put_together({**given, **used, **drawn}, annotations))
     return _Request(quantity, function, sweep, directions, _options(options))

@@ -116,7 +116,7 @@ _NUMBERS = """\
 numbers:
   Tables show 6 significant digits; --json, --csv and --output keep every digit.
   JSON has no NaN or infinity: they are the strings "NaN", "Infinity" and
-  "-Infinity".
+  "-Infinity". With --json and --csv, what the function prints goes to stderr.
 """
 
 _EXIT_CODES = """\

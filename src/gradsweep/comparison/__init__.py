@@ -22,7 +22,7 @@ from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.request.partition import n_points
-from gradsweep.request.request import Request, refuse_categories
+from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
@@ -45,9 +45,10 @@ def compare(
     """Race the ways to compute a quantity of f over a sweep.
 
     The rivals are gradsweep's engines, and the ways that people write by hand in torch and in JAX.
-    A torch function races in JAX too, and a JAX function in torch, as the Program of its value. A
-    rival must agree with the reference before it is timed. Calls are timed in turns, all with the
-    same number of threads.
+    A torch function races in JAX too, and a JAX function in torch, as the Program of its value.
+    Over categories, what is written by hand takes one after another, in a plain loop. A rival must
+    agree with the reference before it is timed. Calls are timed in turns, all with the same number
+    of threads.
 
     Args:
         f: a function.
@@ -56,7 +57,7 @@ def compare(
         quantity: `gs.gradient`, say, or its name.
         rivals: names of rivals, or Rivals of your own; by default every rival for the quantity.
         points: numbers of points; the swept axes are stretched or thinned to each of them by
-            interpolation. By default the sweep as it is.
+            interpolation, but for axes of categories alone. By default the sweep as it is.
         budget_seconds: about how long it may take.
         progress: whether to show the progress; by default in a terminal.
         rtol: how far results may differ, relative to the largest value of each; by default 1e-9,
@@ -75,7 +76,6 @@ def compare(
     require_in_memory("compare", options, "it computes in memory alone")
     _refuse(options, budget_seconds)
     request, asked = api.requested(quantity, f, sweep, directions, options)
-    refuse_categories("compare", request)
     computing = asked.computing
     chosen = _chosen(rivals, request.derivative.quantity)
     if 0 in request.axes.values():

@@ -4,7 +4,7 @@ A Problem enters; a call leaves, and a function that reads from its return value
 result of the plan, with all swept axes leading.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,19 @@ from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
 from gradsweep.engines.frameworks import offered_by
 from gradsweep.engines.torch import with_code_of_its_own
 from gradsweep.request.quantities import direction_key
+from gradsweep.request.request import Selection
 from gradsweep.support.errors import require
 
-__all__ = ["LOOPS", "Work", "compiled_vmap", "jitted_vmap", "loop", "sum_trick", "vmapped"]
+__all__ = [
+    "LOOPS",
+    "Work",
+    "compiled_vmap",
+    "jitted_vmap",
+    "loop",
+    "over_categories",
+    "sum_trick",
+    "vmapped",
+]
 
 Call = Callable[[], Any]
 Read = Callable[[Any], Sequence[np.ndarray]]
@@ -249,6 +259,47 @@ def _awaited(jax: Any, context: Callable, compute: Call) -> Call:
             return jax.block_until_ready(compute())
 
     return call
+
+
+def over_categories(prepare: Callable[[Problem], Work], problem: Problem) -> Work:
+    """One category after another, as the points of each are computed without the others."""
+    works = [prepare(own) for _, own in problem.by_category]
+    calls = [call for call, _ in works]
+
+    def read(found: Sequence[Any]) -> Sequence[np.ndarray]:
+        whole: list[np.ndarray] = []
+        for (selection, own), (_, read_own), results in zip(problem.by_category, works, found):
+            arrays = [np.asarray(array) for array in read_own(results)]
+            if not whole:
+                axes, n = problem.request.axes, len(own.request.axes)
+                whole = [np.empty((*axes.values(), *a.shape[n:]), a.dtype) for a in arrays]
+            for array, place in zip(arrays, whole):
+                _put(array, own.request.axes, place, problem.request.axes, selection)
+        return whole
+
+    return lambda: [call() for call in calls], read
+
+
+def _put(
+    array: np.ndarray,
+    own: Mapping[str, int],
+    whole: np.ndarray,
+    axes: Mapping[str, int],
+    selection: Selection,
+) -> None:
+    """Write the results of a category, along its own axes, to their points among all."""
+    assert selection.places.points is not None
+    index = selection.places.points.index
+    first, rest = next(iter(index)), [axis for axis in axes if axis not in index]
+    if first not in own:  # no number varies from one of these points to another
+        array, own = array[np.newaxis], {first: 1, **own}
+    _leading(whole, axes, index)[(*index.values(),)] = _leading(array, own, (first, *rest))
+
+
+def _leading(array: np.ndarray, axes: Iterable[str], wanted: Collection[str]) -> np.ndarray:
+    """Return a view of an array along some axes, with the wanted ones before the others."""
+    placed = [*axes]
+    return np.moveaxis(array, [placed.index(axis) for axis in wanted], range(len(wanted)))
 
 
 def _reader(framework: str) -> Read:

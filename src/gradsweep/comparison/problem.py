@@ -23,7 +23,7 @@ from gradsweep.request.function import candidate_frameworks
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import n_points
 from gradsweep.request.quantities import Derivative
-from gradsweep.request.request import Request
+from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import MissingPackage
 from gradsweep.tracing.numpy import in_dialect
@@ -64,6 +64,12 @@ class Problem:
     @property
     def n_points(self) -> int:
         return n_points(self.request.axes, self.request.axes)
+
+    @cached_property
+    def by_category(self) -> tuple[tuple[Selection, "Problem"], ...]:
+        """The points of each category of its arguments, and the Problem of these alone."""
+        found = selections(self.request)
+        return tuple((selection, replace(self, request=selection.alone)) for selection in found)
 
     @property
     def quantity(self) -> str:
@@ -191,13 +197,15 @@ class Problem:
 def resized(request: Request, wanted: int) -> Request:
     """Return the request over about `wanted` points: its axes are stretched by one factor.
 
-    Floats are interpolated; other values, such as truth values, are those of the nearest point.
+    An axis of categories alone remains as it is, unless there are no others. Floats are
+    interpolated; other values, such as truth values, are those of the nearest point.
     """
     axes = request.axes
     present = n_points(axes, axes)
     if wanted == present or not axes:
         return request
-    longer = [axis for axis, size in axes.items() if size > 1] or list(axes)
+    able = [axis for axis in axes if axis not in request.category_axes] or list(axes)
+    longer = [axis for axis in able if axes[axis] > 1] or able
     factor = (wanted / max(1, present)) ** (1 / len(longer))
     sizes = {a: max(1, round(n * factor)) if a in longer else n for a, n in axes.items()}
     leaves = {key: _stretched(leaf, sizes) for key, leaf in request.leaves.items()}

@@ -138,7 +138,7 @@ def _warm_up(rival: Rival) -> None:
         make_request("gradient", lambda x: x * x, Sweep(x=np.array([1.0, 2.0]))), ComputeOptions()
     )
     with _silence(), suppress(Exception):  # the race will say why
-        call, _ = rival.prepare(square)
+        call, _ = rival.work(square)
         call()
 
 
@@ -183,7 +183,7 @@ def _seconds_a_point(rival: Rival, problem: Problem) -> float:
     few = Problem(resized(problem.request, _FEW_POINTS), problem.options)
     with _silence():
         try:
-            call, _ = rival.prepare(few)
+            call, _ = rival.work(few)
             call()
             return seconds_of(call) / few.n_points
         except Exception:
@@ -206,7 +206,7 @@ def _enter(
         try:
             with set_all_aside():
                 started = time.perf_counter()
-                call, read = rival.prepare(problem)
+                call, read = rival.work(problem)
                 results = call()
                 first = time.perf_counter() - started
             reason = disagreement(expected, read(results), problem.request.dtype, rtol)

@@ -43,6 +43,8 @@ class Rival:
         reuses_buffers: whether it writes into the arrays of its call before, where the others
             allocate new ones: it is shown, and cannot win.
         timed: what a call of it is, where there may be a doubt: "compiled kernel".
+        sweeps_categories: whether it sweeps categories itself; any other is prepared for each, and
+            takes one after another.
         quantities: the quantities that it races for; for any other it must be named.
     """
 
@@ -53,7 +55,14 @@ class Rival:
     loops: bool = False
     reuses_buffers: bool = False
     timed: str = ""
+    sweeps_categories: bool = False
     quantities: tuple[str, ...] = tuple(QUANTITIES)
+
+    def work(self, problem: Problem) -> Work:
+        """Prepare it for a problem; see `prepare`."""
+        if self.sweeps_categories or not problem.request.categorical:
+            return self.prepare(problem)
+        return by_hand.over_categories(self.prepare, problem)
 
 
 def _engine(problem: Problem, engine: str, compile: bool = False, reuses: bool = False) -> Work:
@@ -105,7 +114,7 @@ def _broadcast(plan: Plan, found: Any) -> Sequence[np.ndarray]:
 def _ours(name: str, engine: str, **more: Any) -> Rival:
     settings = {key: more.pop(key) for key in ("compile", "reuses") if key in more}
     prepare = partial(_engine, engine=engine, **settings)
-    return Rival(name, "gradsweep", prepare, timed=_KERNEL, **more)
+    return Rival(name, "gradsweep", prepare, timed=_KERNEL, sweeps_categories=True, **more)
 
 
 _TRANSFORMS = tuple(dict.fromkeys(derive for ways in WAYS.values() for derive in ways))
@@ -136,7 +145,7 @@ def _by_transform(
 RIVALS: tuple[Rival, ...] = (
     _ours("fused", "fused"),
     _ours("fused (out=)", "fused", reuses=True, reuses_buffers=True),
-    Rival(LABELLED, "gradsweep", _labelled, timed=LABELLED),
+    Rival(LABELLED, "gradsweep", _labelled, timed=LABELLED, sweeps_categories=True),
     _ours("reference", "reference"),
     _ours("xla", "xla"),
     _ours("torch", "torch"),

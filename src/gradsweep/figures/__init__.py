@@ -75,6 +75,7 @@ def plot(
     nothing                           bars; for many outputs and inputs a coloured matrix
     ================================  =========================================================
 
+    Words, and points in no order, have a mark each, which no line joins.
     Contributions become a tornado, averaged over the sweep; more than 36 derivatives an image.
     Results are averaged over all other axes, and the title says so; to see one value instead,
     select it with `ds.sel`. Numbers that are not finite are gaps, counted below the figure.

@@ -118,7 +118,10 @@ class _Swept:
     def longest(self, *taken: str) -> str | None:
         """Return the longest axis that is left; one of a few words only where there is no other."""
         left = [dim for dim in self.ordered if dim not in taken]
-        return max(left, key=lambda d: (not self.has_few_words(d), self.size(d)), default=None)
+        return max(left, key=self._length, default=None)
+
+    def _length(self, dim: str) -> tuple[bool, bool, int]:
+        return self.size(dim) > 1, not self.has_few_words(dim), self.size(dim)
 
     def has_few_words(self, dim: str) -> bool:
         """Tell whether an axis is of few words: they are drawn as lines, not averaged."""
@@ -142,8 +145,9 @@ def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> st
         return "image"
     if not swept.dims:
         return "image" if is_matrix else "bars"
-    if swept.x is not None and swept.x.dim in swept.sampled and not swept.x.is_ordered:
-        return "scatter"
+    if swept.x is not None and swept.x.dim in swept.sampled and not swept.x.is_numbered:
+        if not swept.x.is_ordered:
+            return "scatter"
     if is_grid and not (wants_map and len(entries) <= _MOST_MAPS):
         return "matrix"
     if not swept.ordered:

@@ -4,7 +4,7 @@ Takes a Dataset's dim or coordinate; says whether it is sampled, few-valued or e
 its logarithm. Knows nothing of derivatives.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,7 @@ class Axis:
         words: the word at each position, where the coordinate is not numeric.
         symbol: its short name.
         units: the units of its values.
+        is_numbered: whether the values are but the numbers of points that have no order.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Axis:
     words: tuple[str, ...] = ()
     symbol: str = ""
     units: str = ""
+    is_numbered: bool = False
 
     @property
     def is_log(self) -> bool:
@@ -57,10 +59,24 @@ class Axis:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the values only rise, or only fall."""
+        """Whether the values only rise, or only fall; words and mere numbers of points do not."""
+        if self.words or self.is_numbered:
+            return False
         steps = np.diff(self.values)
         zero = np.zeros((), steps.dtype)
         return bool((steps > zero).all() or (steps < zero).all())
+
+    def distinct(self) -> tuple["Axis", np.ndarray]:
+        """Return the axis of the distinct words, and the place of each on it; others as they are.
+
+        Numbers and times have the place of their value.
+        """
+        if not self.words:
+            return self, self.values
+        words = tuple(dict.fromkeys(self.words))
+        place = {word: float(position) for position, word in enumerate(words)}
+        at = np.array([place[word] for word in self.words])
+        return replace(self, values=np.arange(float(len(words))), words=words), at
 
     def value(self, position: int) -> str:
         """Write one value of the axis."""
@@ -102,7 +118,12 @@ def axis_of(ds: "xarray.Dataset", dim: str) -> Axis:
     if axis is not None:
         return axis
     return Axis(
-        dim, dim, plain(f"{dim} (number)"), np.arange(float(ds.sizes[dim])), symbol=plain(dim)
+        dim,
+        dim,
+        plain(f"{dim} (number)"),
+        np.arange(float(ds.sizes[dim])),
+        symbol=plain(dim),
+        is_numbered=True,
     )
 
 

@@ -15,7 +15,6 @@ from gradsweep.figures.panels import (
     draw_lines,
     draw_map,
     draw_points,
-    dress,
 )
 from gradsweep.figures.symbols import with_units
 
@@ -28,6 +27,9 @@ __all__ = ["draw_heatmap", "draw_histograms", "draw_ladder", "draw_scatter"]
 
 Notes = list[str]
 
+# Longer words may have no room beside each other.
+_SHORT_WORD = 6
+
 
 def draw_ladder(
     ds: "xarray.Dataset", entries: Sequence[Entry], plan: Arrangement, width: float
@@ -35,7 +37,9 @@ def draw_ladder(
     """Draw every entry over x in a panel of its own; a single value on top, across the page."""
     x = plan.x
     assert x is not None
-    panels = _Panels(entries, width, height=1.35, on_top=True)
+    # Long words stand aslant, below the panel on top and below the others.
+    aslant = 0.35 if any(len(word) > _SHORT_WORD for word in x.words) else 0.0
+    panels = _Panels(entries, width, height=1.35, on_top=True, room_below=aslant)
     notes: Notes = []
     for axes, entry, is_lowest in panels:
         notes += draw_lines(axes, entry, x, plan.by)
@@ -99,9 +103,8 @@ def draw_scatter(
         )
     panels = _Panels([entry for entry, _ in drawn], width, height=1.5, on_top=False)
     notes: Notes = []
-    for (axes, entry, is_lowest), (_, (name, axis)) in zip(panels, drawn):
-        notes += draw_points(axes, entry, ds[name], plan.sampled)
-        dress(axes, "x", axis, label=False)
+    for (axes, entry, is_lowest), (_, axis) in zip(panels, drawn):
+        notes += draw_points(axes, entry, axis)
         if plan.x is None:
             axes.set_xlabel(axis.label)  # each panel has an axis of its own
         else:
@@ -112,15 +115,15 @@ def draw_scatter(
     return panels.figure, notes
 
 
-def _across(ds: "xarray.Dataset", entry: Entry, x: Axis | None) -> tuple[str, Axis] | None:
-    """Return the coordinate that an entry is drawn over, by name, and its axis."""
+def _across(ds: "xarray.Dataset", entry: Entry, x: Axis | None) -> Axis | None:
+    """Return the axis that an entry is drawn over; None where there is none."""
     from gradsweep.figures.axis import find_axis
 
     if x is not None:
-        return x.name, x
+        return x
     name = entry.wrt[-1].name if entry.wrt else ""
     if name in ds.coords and ds[name].ndim == 1:
-        return name, find_axis(ds, name)
+        return find_axis(ds, name)
     return None
 
 
@@ -144,7 +147,14 @@ def add_legend(figure: "Figure", by: Axis | None) -> None:
 class _Panels:
     """Panels in rows; iteration yields each with its entry, and whether none is below it."""
 
-    def __init__(self, entries: Sequence[Entry], width: float, height: float, on_top: bool):
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        width: float,
+        height: float,
+        on_top: bool,
+        room_below: float = 0.0,
+    ):
         self.entries = entries
         values = [entry for entry in entries if not entry.wrt]
         self.has_top = on_top and len(values) == 1 and len(entries) > 2
@@ -159,7 +169,8 @@ class _Panels:
         self.top_rows = int(self.has_top)
         scale = {1: 1.9, 2: 1.35}.get(self.n_columns if n_rows < 2 else 3, 1.0)
         heights = [1.25] * self.top_rows + [scale] * n_rows
-        self.figure = theme.new_figure(height * sum(heights) + 0.75, width)
+        below = room_below * (1 + self.has_top)
+        self.figure = theme.new_figure(height * sum(heights) + 0.75 + below, width)
         self.grid = self.figure.add_gridspec(len(heights), self.n_columns, height_ratios=heights)
 
     def __iter__(self):
@@ -177,12 +188,16 @@ class _Panels:
             yield axes, entry, is_lowest
 
     def name_x(self, axes: "Axes", x: Axis, is_lowest: bool) -> None:
-        """Write the name of x below the lowest panel of each column."""
-        axes.tick_params(labelbottom=is_lowest)
+        """Write the name of x below the lowest panel of each column.
+
+        The panel on top is wider than those below it, and has labels of its own.
+        """
+        subplot = axes.get_subplotspec()
+        is_top = self.has_top and subplot is not None and subplot.rowspan.start == 0
+        axes.tick_params(labelbottom=is_lowest or is_top)
         if not is_lowest:
             return
         axes.set_xlabel(x.label)
-        subplot = axes.get_subplotspec()
         if subplot is not None and not subplot.is_last_row():
             # The last row is shorter and leaves room below, so the layout need not make any.
             axes.xaxis.set_in_layout(False)

@@ -11,11 +11,10 @@ import numpy as np
 from gradsweep.figures import theme
 from gradsweep.figures.axis import Axis
 from gradsweep.figures.entries import Entry
-from gradsweep.figures.symbols import number
+from gradsweep.figures.symbols import number, plain
 from gradsweep.figures.thinning import FINEST_LINE, FINEST_MAP, envelope, farthest_in_blocks
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -32,6 +31,14 @@ __all__ = [
 # With fewer points than this each has a mark, so that a line between two of them is not taken for
 # a curve.
 _FEW_POINTS = 16
+
+# Words beside each other: the most of them, the letters of one, and those that one takes aslant.
+_MOST_WORDS = 12
+_LONGEST_WORD = 14
+_LETTERS_ASLANT = 3.0
+
+# The values at one word, a colour each, are spread over this share of the room between two words.
+_BESIDE = 0.4
 
 # More points than this hide each other; their density is drawn instead.
 _MOST_POINTS = 10_000
@@ -52,21 +59,38 @@ def dress(axes: "Axes", side: str, axis: Axis, *, label: bool = True) -> None:
         drawn.set_major_locator(locator)
         drawn.set_major_formatter(ConciseDateFormatter(locator))
         drawn.get_offset_text().set_fontsize(theme.SMALL)
+    if axis.is_numbered:
+        drawn.get_major_locator().set_params(integer=True)
     if axis.words:
-        # At most twelve words fit beside each other.
-        step = -(-len(axis.words) // 12)
-        drawn.set_ticks(axis.values[::step], axis.words[::step])
+        _show_words(axes, side, axis)
     if label:
         drawn.set_label_text(axis.label)
 
 
-def positions(axis: Axis) -> np.ndarray:
-    """Return the values of an axis as numbers."""
-    if axis.values.dtype.kind != "M":
-        return axis.values
+def _show_words(axes: "Axes", side: str, axis: Axis) -> None:
+    """Write the words of an axis at their places, aslant where they are too long for the panel."""
+    n, longest = len(axis.words), max(map(len, axis.words))
+    room = theme.panel_inches(axes) / theme.LETTER_INCHES
+    is_aslant = side == "x" and (longest + 1) * min(n, _MOST_WORDS) > room
+    most = min(_MOST_WORDS, max(2, int(room / _LETTERS_ASLANT))) if is_aslant else _MOST_WORDS
+    step = -(-n // most)
+    words = [plain(_shortened(word)) for word in axis.words]
+    how = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_aslant else {}
+    getattr(axes, f"{side}axis").set_ticks(axis.values[::step], words[::step], **how)
+
+
+def _shortened(word: str) -> str:
+    return f"{word[:_LONGEST_WORD]}…" if len(word) > _LONGEST_WORD + 1 else word
+
+
+def positions(axis: Axis, values: np.ndarray | None = None) -> np.ndarray:
+    """Return the values of an axis as numbers, or others along it."""
+    values = axis.values if values is None else values
+    if values.dtype.kind != "M":
+        return values
     from matplotlib.dates import date2num
 
-    return np.asarray(date2num(axis.values))
+    return np.asarray(date2num(values))
 
 
 def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str]:
@@ -92,14 +116,19 @@ def draw_lines(axes: "Axes", entry: Entry, x: Axis, by: Axis | None) -> list[str
         if len(shown_y) != len(y):
             n_together = -(-len(y) // FINEST_LINE)
             notes = [f"Lines: least and greatest of every {n_together:,} of {len(y):,} points."]
+        if x.words and by is not None:
+            shown_x = shown_x + _BESIDE * (line - (n_lines - 1) / 2) / n_lines
+        # Between words, and between points without an order, there is nothing to be joined.
         drawn_as = ("-" if x.is_ordered else "") + _mark(x, shown_y)
         axes.plot(shown_x, shown_y, drawn_as, color=_or_grey(colour, entry, by))
     if not varies:
         _say_constant(axes, entry, values.ravel())
     _show_zero(axes, np.asarray(values))
     dress(axes, "x", x, label=False)
-    margin = 0.0 if len(at) > _FEW_POINTS and x.is_ordered else 0.04
-    axes.margins(x=margin)
+    if x.words:
+        axes.set_xlim(-0.5, len(at) - 0.5)
+    else:
+        axes.margins(x=0.0 if len(at) > _FEW_POINTS and x.is_ordered else 0.04)
     return notes
 
 
@@ -274,17 +303,17 @@ def _say_one_number(axes: "Axes", entry: Entry) -> None:
     )
 
 
-def draw_points(axes: "Axes", entry: Entry, coordinate: "xarray.DataArray", dims) -> list[str]:
+def draw_points(axes: "Axes", entry: Entry, over: Axis) -> list[str]:
     """Draw an entry at every point of a sample, over one of the sampled arguments."""
-    sizes = dict(zip(entry.dims, entry.values.shape))
-    own = tuple(dict.fromkeys([*entry.dims, *map(str, coordinate.dims)]))
-    sizes |= dict(zip(map(str, coordinate.dims), coordinate.shape))
+    axis, place = over.distinct()
+    dress(axes, "x", axis, label=False)
+    if axis.words:
+        axes.set_xlim(-0.5, len(axis.words) - 0.5)
+    own = tuple(dict.fromkeys([*entry.dims, over.dim]))
+    sizes = dict(zip(entry.dims, entry.values.shape)) | {over.dim: len(place)}
     shape = tuple(sizes[dim] for dim in own)
-    across = [own.index(str(dim)) for dim in coordinate.dims]
-    x_shape = [1] * len(own)
-    for axis, n in zip(across, coordinate.shape):
-        x_shape[axis] = n
-    x = np.broadcast_to(coordinate.values.astype(float).reshape(x_shape), shape).ravel()
+    at = positions(axis, place).reshape([-1 if dim == over.dim else 1 for dim in own])
+    x = np.broadcast_to(at, shape).ravel()
     y = np.broadcast_to(entry.along(own), shape).ravel()
     here = np.isfinite(x) & np.isfinite(y)
     x, y = x[here], y[here]

@@ -33,6 +33,7 @@ __all__ = [
     "line_colours",
     "mark_gaps",
     "new_figure",
+    "panel_inches",
     "settings",
     "style",
     "visible_length",
@@ -169,3 +170,11 @@ def visible_length(text: str) -> int:
     letters = re.sub(r"\\mathrm|\\times 10", "", text)
     letters = re.sub(r"\\[a-zA-Z]+ ?", "x", letters)  # one sign each: \\partial, \\sigma
     return len(re.sub(r"[${}\\_^]", "", letters))
+
+
+def panel_inches(axes: "Axes") -> float:
+    """Return about how wide a panel is, without the labels on its left."""
+    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
+    width = WIDTH_INCHES if figure is None else figure.get_figwidth()
+    share = 1.0 if place is None else len(place.colspan) / place.get_gridspec().ncols
+    return max(0.5, width * share - 0.45)

@@ -22,6 +22,8 @@ __all__ = ["Each", "each", "parse_categories"]
 # A value whose text is longer is labelled by its number.
 _LONGEST_LABEL = 40
 
+_TRUTHS = (bool, np.bool_)
+
 
 class Each:
     """The values that `each` was given."""
@@ -141,15 +143,16 @@ def _text(value: Any) -> str:
 def _words_in(value: Any) -> np.ndarray | None:
     """Return the words of a list, an array or a Series of them, or the truth values of a list.
 
-    None when there are none, or anything else among them.
+    An array of Python's objects may hold truth values as a list does. None when there are none, or
+    anything else among them.
     """
     if isinstance(value, list):
         first: Any = value
         while isinstance(first, list) and first:
             first = first[0]
-        if not isinstance(first, str | bool | np.bool_):
+        if not isinstance(first, (str, *_TRUTHS)):
             return None
-        allowed: tuple[type, ...] = (str,) if isinstance(first, str) else (bool, np.bool_)
+        allowed: tuple[type, ...] = (str,) if isinstance(first, str) else _TRUTHS
         if not all(isinstance(entry, allowed) for entry in _entries(value)):
             return None
         try:
@@ -162,8 +165,9 @@ def _words_in(value: Any) -> np.ndarray | None:
     array = np.asarray(value)
     if not array.ndim or not array.size:
         return None
-    are_words = array.dtype.kind != "O" or all(isinstance(entry, str) for entry in array.flat)
-    return array if are_words else None
+    if array.dtype.kind != "O" or all(isinstance(entry, str) for entry in array.flat):
+        return array
+    return array.astype(bool) if all(isinstance(e, _TRUTHS) for e in array.flat) else None
 
 
 def _entries(value: list) -> Iterable[Any]:

@@ -46,8 +46,8 @@ _PARAMETERS: Cache[tuple[inspect.Parameter, ...] | None] = Cache(size=256)
 # By code and what was told of: each function is spoken of once.
 _NOTED: Cache[bool] = Cache(size=1024)
 
-# How many arguments a note names.
-_MOST_NAMED = 6
+# The most entries of a list in a note.
+_MOST_NAMED = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,23 +296,16 @@ def note_held_fixed(bound: BoundFunction, wrt: Collection[str]) -> None:
 
 def _tell(name: str, held: list[HeldFixed]) -> bool:
     said = [
-        f"the {reason if len(keys) == 1 else f'{reason}s'} {_listed(keys)}"
+        f"the {reason if len(keys) == 1 else f'{reason}s'} {listed(keys, _MOST_NAMED)}"
         for reason in ("integer", "default")
         if (keys := [each.key for each in held if each.reason == reason])
     ]
     them = "them" if len(held) > 1 else "it"
     warn(
         f"{name} is not differentiated with respect to {', nor to '.join(said)}. To do so, write "
-        f"{_listed([each.as_float for each in held])}, or name {them} in wrt."
+        f"{listed([each.as_float for each in held], _MOST_NAMED)}, or name {them} in wrt."
     )
     return True
-
-
-def _listed(words: list[str]) -> str:
-    """Write some words as a sentence has them: "a, b and c"; at most so many."""
-    if len(words) > _MOST_NAMED:
-        words = [*words[:_MOST_NAMED], f"{len(words) - _MOST_NAMED} more"]
-    return listed(words)
 
 
 def _code_of(function: Callable[..., Any]) -> Hashable:

@@ -5,7 +5,7 @@ Nothing is traced here.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, get_args
 
@@ -21,7 +21,7 @@ from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 
-__all__ = ["Request", "Selection", "make_request", "refuse_categories", "selections"]
+__all__ = ["Request", "Selection", "make_request", "selections"]
 
 # Every combination of categories is traced, and compiled.
 _MOST_SELECTIONS = 1000
@@ -83,12 +83,14 @@ class Selection:
         request: the request with these categories, as static arguments, over the whole sweep.
         places: the points, with the numbers of the categories that are yet to be chosen.
         numbers: of the category of each argument.
+        labels: what stands for each in results, by the argument's name.
         shown: the same in words, such as "kind='call'".
     """
 
     request: Request
     places: Subset
     numbers: tuple[int, ...] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
     shown: str = ""
 
     @property
@@ -101,6 +103,20 @@ class Selection:
     def dims(self) -> frozenset[str]:
         """The axes along which the categories vary."""
         return frozenset(() if self.places.points is None else self.places.points.index)
+
+    @property
+    def alone(self) -> Request:
+        """The request over these points and no others.
+
+        They lie along the first of `dims`, which stands for all of these; there is none where no
+        number varies along them.
+        """
+        if self.places.points is None:
+            return self.request
+        index = self.places.points.index
+        first = next(iter(index))
+        gathered = {key: leaf.gather(index, first) for key, leaf in self.request.leaves.items()}
+        return self.request.with_leaves(gathered)
 
     def by(self, argument: Argument) -> Iterator["Selection"]:
         """Yield the points that have each category of one more argument."""
@@ -115,6 +131,7 @@ class Selection:
                 self.request.at(argument, number),
                 places.where(codes == number, leaf.dims),
                 (*self.numbers, number),
+                {**self.labels, argument.name: categories.labels[number]},
                 f"{self.shown}, {name}" if self.shown else name,
             )
 
@@ -138,20 +155,6 @@ def selections(request: Request) -> list[Selection]:
                 f"Sweep fewer of them at a time."
             )
     return found
-
-
-def refuse_categories(caller: str, request: Request) -> None:
-    """Refuse arguments that are swept as categories, for what takes one of them at a time.
-
-    Raises:
-        ArgumentError: when there is one.
-    """
-    for argument in request.categorical:
-        assert argument.categories is not None
-        raise ArgumentError(
-            f"{caller} takes one category at a time, and {argument.name!r} has several: "
-            f"{argument.categories}.\nFix one, {argument.name}={argument.categories.shown(0)} say."
-        )
 
 
 def make_request(
@@ -305,8 +308,7 @@ def _resolve(
         arguments[held] = argument.with_leaves(leaves)
         keys += floating
     # Named twice, by an argument and by an entry of it, it is differentiated once.
-    keys = [*dict.fromkeys(keys)]
-    return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(keys)
+    return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(dict.fromkeys(keys))
 
 
 def _not_a_number(argument: Argument, name: str) -> ArgumentError:
@@ -317,10 +319,8 @@ def _not_a_number(argument: Argument, name: str) -> ArgumentError:
             f"{', '.join(keys) or 'none'}.{nearest(name, keys)}"
         )
     what = "a bool" if argument.leaves or isinstance(argument.form, bool) else "static"
-    return ArgumentError(
-        f"{name!r} is {what} ({argument.written}) and cannot be differentiated; "
-        f"leave it out of wrt."
-    )
+    it_is = f"{name!r} is {what} ({argument.written}) and cannot be differentiated"
+    return ArgumentError(f"{it_is}; leave it out of wrt.")
 
 
 def _directions(
@@ -382,7 +382,7 @@ def _read_direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf
         is_number = argument.categories is None and len(argument.leaves) == 1
         if not is_number or argument.leaves[0].dtype == "bool":
             raise SweepError(f"the {key} is not an array of numbers: {argument.written}")
-        leaf = argument.leaves[0]
+        (leaf,) = argument.leaves
         return leaf.astype("float64") if leaf.dtype == "int64" else leaf
     array = as_array(key, value)
     if array is None or array.dtype.kind == "b":
