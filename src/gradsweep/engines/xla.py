@@ -4,7 +4,8 @@ Results that vary with the same axes share one compiled function, vectorised ove
 axes. They are never stacked: XLA would compute the whole function again for each row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,27 @@ from gradsweep.engines.job import (
 from gradsweep.support.errors import require
 
 __all__ = ["XlaEngine"]
+
+# XLA's usual way of fusing operations for a CPU fails for some selects among selects (jaxlib
+# 0.10.2): "Unknown MLIR failure". The way that it had before takes them.
+_FUSED_AS_BEFORE = {"xla_cpu_use_fusion_emitters": False}
+
+
+def _compiled(jax: Any, function: Callable) -> Callable:
+    """Return a jitted function, which is compiled in another way where XLA fails in the usual."""
+    run = jax.jit(function)
+
+    def call(values: Mapping[str, np.ndarray]) -> Sequence[Any]:
+        nonlocal run
+        try:
+            return run(values)
+        except jax.errors.JaxRuntimeError as error:
+            if "MLIR" not in str(error):
+                raise
+        run = jax.jit(function, compiler_options=_FUSED_AS_BEFORE)
+        return run(values)
+
+    return call
 
 
 class XlaEngine:
@@ -48,7 +70,7 @@ class XlaEngine:
     def prepare(self, job: Job) -> Kernel:
         jax = require("jax", "the xla engine")
         compiled = [
-            (dims, positions, jax.jit(vectorised(job, dims, positions, jax.vmap)))
+            (dims, positions, _compiled(jax, vectorised(job, dims, positions, jax.vmap)))
             for dims, positions in groups_by_dims(job)
         ]
 
