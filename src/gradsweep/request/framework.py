@@ -10,6 +10,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from gradsweep.request.identity import is_filled, names_in
@@ -30,6 +31,7 @@ __all__ = [
     "is_users_module",
     "join_parts",
     "names_numpy",
+    "works_on_numbers",
 ]
 
 FrameworkName = Literal["torch", "jax"]
@@ -44,6 +46,10 @@ _LIBRARIES = {
 # The dialect of functions that compute with NumPy and with Python's own mathematics.
 _NUMPY = "numpy"
 _NUMPY_LIBRARIES = frozenset({"numpy", "math", "scipy"})
+
+# What code names that does to Python's numbers what no framework does to its arrays.
+_PYTHON = "python"
+_OF_NUMBERS = frozenset({"isinstance", "type", "hasattr", "round", "divmod"})
 
 # Packages whose code is not the user's own.
 _KNOWN = frozenset({*_LIBRARIES, *_NUMPY_LIBRARIES, *sys.stdlib_module_names, "gradsweep"}) - {
@@ -96,12 +102,33 @@ def frameworks_named(function: Any) -> tuple[str, ...]:
 
     The user's own functions and objects that the code refers to are followed.
     """
-    return tuple(name for name in dict.fromkeys(_named(function, set())) if name != _NUMPY)
+    return tuple(name for name in dict.fromkeys(_named(function, set())) if name in FRAMEWORKS)
 
 
 def names_numpy(function: Any) -> bool:
     """Tell whether a function is written with NumPy, math or SciPy, and with no framework."""
-    return {*_named(function, set())} == {_NUMPY}
+    return {*_named(function, set())} - {_PYTHON} == {_NUMPY}
+
+
+def works_on_numbers(function: Any) -> bool:
+    """Tell whether a function of operators alone does what Python's numbers alone would do.
+
+    It works in place, computes with truth values, rounds, or asks for a type.
+    """
+    return {*_named(function, set())} == {_PYTHON}
+
+
+@functools.lru_cache(1024)
+def _is_of_numbers(code: types.CodeType) -> bool:
+    steps = [*instructions_of(code), None]
+    return any(
+        (step.opname == "BINARY_OP" and step.argrepr.endswith("="))
+        or (step.opname == "UNARY_INVERT")
+        or (step.opname == "LOAD_GLOBAL" and step.argval in _OF_NUMBERS)
+        or (step.opname == "COMPARE_OP" and after is not None and "JUMP" not in after.opname)
+        for step, after in pairwise(steps)
+        if step is not None
+    )
 
 
 def _named(value: Any, seen: set[int]) -> Iterator[str]:
@@ -133,6 +160,8 @@ def _named(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _named_in_code(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
+    if _is_of_numbers(function.__code__):
+        yield _PYTHON
     names = names_in(function.__code__)
     held = [function.__globals__[name] for name in names if name in function.__globals__]
     held += [cell.cell_contents for cell in function.__closure__ or () if is_filled(cell)]

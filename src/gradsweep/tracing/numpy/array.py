@@ -4,7 +4,7 @@ An Array holds a framework's array, or NumPy's where nothing depends on an argum
 methods and NumPy's own functions on it are looked up in the tables of operations/.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,68 +21,13 @@ from gradsweep.tracing.numpy.memory import (
     library_in_index,
     write,
 )
+from gradsweep.tracing.numpy.operators import Number, Operators
 
 __all__ = ["Array"]
-
-_OPERANDS = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
 
 
 def _call(function: Any, *args: Any, **kwargs: Any) -> Any:
     return Array.apply(function, args, kwargs)
-
-
-def _forward(ufunc: np.ufunc) -> Callable:
-    """Return the method of an operator with the Array on its left."""
-
-    def method(self: "Array", other: Any) -> Any:
-        return _call(ufunc, self, other) if _is_operand(other) else NotImplemented
-
-    return method
-
-
-def _operators(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
-    """Return the methods of a binary operator: forward, reflected and in place."""
-
-    def reflected(self: "Array", other: Any) -> Any:
-        return _call(ufunc, other, self) if _is_operand(other) else NotImplemented
-
-    def in_place(self: "Array", other: Any) -> Any:
-        if not _is_operand(other):
-            return NotImplemented
-        new = _call(ufunc, self, other)
-        if self.ndim == 0:  # a number of NumPy's: y = x; y += 1 leaves x as it is
-            return new
-        kinds = "biufc"
-        if kinds.index(self.dtype.kind) < 3 <= kinds.index(new.dtype.kind):
-            raise TypeError(
-                f"Cannot cast the output of {ufunc.__name__} from {new.dtype} to {self.dtype}: "
-                f"the array that is written into holds integers"
-            )
-        self[...] = new
-        return self
-
-    return _forward(ufunc), reflected, in_place
-
-
-def _powers() -> tuple[Callable, Callable, Callable]:
-    """Return the methods of `**`: an integer to a traced integer is a float, as of Python's.
-
-    10 ** n is 0.01 where n is -2, and what n is differs from point to point.
-    """
-    forward, reflected, in_place = _operators(np.power)
-
-    def is_traced_integer(value: Any) -> bool:
-        return isinstance(value, Array) and value.is_traced and value.dtype.kind in "iu"
-
-    def power(self: "Array", other: Any) -> Any:
-        is_whole = self.dtype.kind in "iu" and is_traced_integer(other)
-        return forward(self.astype(float) if is_whole else self, other)
-
-    def of_other(self: "Array", other: Any) -> Any:
-        is_whole = type(other) is int and is_traced_integer(self)
-        return reflected(self, float(other) if is_whole else other)
-
-    return power, of_other, in_place
 
 
 def _unary(function: Any) -> Callable:
@@ -92,25 +37,32 @@ def _unary(function: Any) -> Callable:
     return method
 
 
-def _is_operand(value: Any) -> bool:
-    return isinstance(value, (Array, *_OPERANDS)) or library_of(value) is not None
-
-
-class Array:
+class Array(Operators):
     """A framework's array, as NumPy's.
 
     Args:
         memory: where its numbers lie, or the array itself.
+        number: whose number a framework's array without dims is.
+
+    Attributes:
+        number: "" for an array, which may have no dims too.
     """
 
-    __slots__ = ("memory",)
+    __slots__ = ("memory", "number")
 
-    # `call` sets them: calls of a function of NumPy's, and of a method of a ufunc.
-    apply: ClassVar[Callable[[Any, tuple, Mapping[str, Any]], Any]]
+    # `call` sets it: the call of a method of a ufunc.
     apply_method: ClassVar[Callable[[np.ufunc, str, tuple, dict], Any]]
 
-    def __init__(self, memory: Any):
+    def __init__(self, memory: Any, number: Number = "numpy"):
         self.memory: Memory = memory if isinstance(memory, Whole | Part) else Whole(memory)
+        is_value = self.memory is not memory and not isinstance(memory, np.ndarray)
+        self.number: Number = number if is_value and not memory.shape else ""
+
+    def as_number(self, number: Number) -> "Array":
+        """Return the same number as Python's or NumPy's, or as an array of its own for ""."""
+        if self.number == number or self.ndim:
+            return self
+        return Array(self.value if number else Whole(self.value), number)
 
     # -- what it is
 
@@ -136,7 +88,7 @@ class Array:
         return int(np.prod(self.shape))
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype:  # type: ignore[override]
         value = self.value
         library = library_of(value)
         return value.dtype if library is None else library.dtype(value)
@@ -150,9 +102,6 @@ class Array:
         if not self.ndim:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
-
-    def __hash__(self) -> int:
-        return id(self)
 
     def __repr__(self) -> str:
         return repr(self.value)
@@ -195,39 +144,6 @@ class Array:
     def __index__(self) -> int:
         return self.value.__index__()
 
-    # -- operators
-
-    __add__, __radd__, __iadd__ = _operators(np.add)
-    __sub__, __rsub__, __isub__ = _operators(np.subtract)
-    __mul__, __rmul__, __imul__ = _operators(np.multiply)
-    __truediv__, __rtruediv__, __itruediv__ = _operators(np.true_divide)
-    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators(np.floor_divide)
-    __mod__, __rmod__, __imod__ = _operators(np.remainder)
-    __pow__, __rpow__, __ipow__ = _powers()
-    __matmul__, __rmatmul__, __imatmul__ = _operators(np.matmul)
-    __and__, __rand__, __iand__ = _operators(np.bitwise_and)
-    __or__, __ror__, __ior__ = _operators(np.bitwise_or)
-    __xor__, __rxor__, __ixor__ = _operators(np.bitwise_xor)
-    __divmod__, __rdivmod__, _ = _operators(np.divmod)
-    __lt__, __le__ = _forward(np.less), _forward(np.less_equal)
-    __gt__, __ge__ = _forward(np.greater), _forward(np.greater_equal)
-    __eq__, __ne__ = _forward(np.equal), _forward(np.not_equal)  # type: ignore[assignment]
-    __neg__, __pos__, __abs__ = _unary(np.negative), _unary(np.positive), _unary(np.absolute)
-    __invert__ = _unary(np.invert)
-    del _
-
-    def __round__(self, ndigits: int | None = None) -> Any:
-        return _call(np.round, self, ndigits or 0)
-
-    def __floor__(self) -> Any:
-        return _call(np.floor, self).astype(np.int64)
-
-    def __ceil__(self) -> Any:
-        return _call(np.ceil, self).astype(np.int64)
-
-    def __trunc__(self) -> Any:
-        return _call(np.trunc, self).astype(np.int64)
-
     # -- elements
 
     def __getitem__(self, index: Any) -> Any:
@@ -266,10 +182,12 @@ class Array:
 
     def view(self, step: Step, layout: np.ndarray) -> "Array":
         """Return an Array over the same memory, and one of its own where NumPy would copy."""
+        if self.number:
+            return self.as_number("").view(step, layout)
         memory = Part(self.memory, step, layout)
         if np.may_share_memory(layout, self.memory.layout) or isinstance(self.memory, Whole):
             return Array(memory)
-        return Array(memory.read())
+        return Array(Whole(memory.read()))
 
     # -- methods
 
@@ -296,15 +214,26 @@ class Array:
 
     def copy(self, order: str = "C") -> "Array":
         value = self.value
-        return Array(value.copy() if library_of(value) is None else value)
+        if self.number:
+            return self.as_number("numpy")
+        return Array(Whole(value.copy() if library_of(value) is None else value))
+
+    def __copy__(self) -> "Array":
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict) -> "Array":
+        return self.copy()
 
     def flatten(self, order: str = "C") -> "Array":
         return self.copy().reshape(-1, order=order)
 
-    def astype(self, dtype: Any, **_: Any) -> "Array":
+    def astype(self, dtype: Any, *_: Any, copy: bool = True, **__: Any) -> "Array":
         value = self.value
+        if not copy and np.dtype(dtype) == self.dtype:
+            return self
         library = library_of(value)
-        return Array(np.array(value, dtype) if library is None else library.cast(value, dtype))
+        found = np.array(value, dtype) if library is None else library.cast(value, dtype)
+        return Array(found if self.number else Whole(found), self.number)
 
     @property
     def flat(self) -> "Array":

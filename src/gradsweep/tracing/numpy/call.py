@@ -12,6 +12,7 @@ from gradsweep.tracing.numpy.library import Library, library_of
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Whole
 from gradsweep.tracing.numpy.operations import REDUCED_BY, table
+from gradsweep.tracing.numpy.operators import Operators
 from gradsweep.tracing.numpy.row import shown, unwrapped
 from gradsweep.tracing.numpy.signatures import read_call
 
@@ -137,4 +138,4 @@ def _instead(function: Any) -> str:
     return f"{nearest(name, names)}\nWrite it with functions that have one, or with operators."
 
 
-Array.apply, Array.apply_method = staticmethod(apply), staticmethod(apply_method)
+Operators.apply, Array.apply_method = staticmethod(apply), staticmethod(apply_method)

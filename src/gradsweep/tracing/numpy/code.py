@@ -24,6 +24,7 @@ from gradsweep.request.framework import (
 from gradsweep.request.identity import is_filled
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.call import apply, apply_method
+from gradsweep.tracing.numpy.kinds import BUILTINS, NumpyArray
 from gradsweep.tracing.numpy.operations.special import Normal
 
 __all__ = ["Code"]
@@ -55,22 +56,6 @@ class Function:
 
     def __repr__(self) -> str:
         return repr(self._own)
-
-
-class _ArrayMeta(type):
-    """The type of what stands for np.ndarray, so that isinstance knows an Array."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, np.ndarray) or (
-            isinstance(instance, Array) and instance.ndim > 0
-        )
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return np.ndarray(*args, **kwargs)
-
-
-class _NumpyArray(metaclass=_ArrayMeta):
-    """What stands for np.ndarray."""
 
 
 class Vectorized:
@@ -121,14 +106,14 @@ class _Globals(dict):
 
 
 def _builtins(own: dict[str, Any], code: "Code") -> dict[str, Any]:
-    """Return Python's builtins, with an import statement that imports replaced modules."""
+    """Return Python's builtins, of which some ask for types, and one imports modules."""
 
     def imported(
         name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
     ) -> Any:
         return code.replaced(builtins.__import__(name, own, locals, fromlist, level))
 
-    return {**vars(builtins), "__import__": imported}
+    return {**vars(builtins), **BUILTINS, "__import__": imported}
 
 
 class Code:
@@ -153,7 +138,7 @@ class Code:
         if isinstance(value, types.ModuleType):
             return Module(value, self) if is_numpy(value) or is_users_module(value) else value
         if value is np.ndarray:
-            return _NumpyArray
+            return NumpyArray
         if value is np.vectorize:
             return Vectorized
         if isinstance(value, np.vectorize):

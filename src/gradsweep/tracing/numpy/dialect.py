@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.framework import frameworks_named, instructions_of, names_numpy
+from gradsweep.request.framework import names_numpy, works_on_numbers
 from gradsweep.request.function import BoundFunction
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.code import Code
@@ -23,26 +23,18 @@ __all__ = ["in_dialect"]
 def in_dialect(bound: BoundFunction) -> BoundFunction:
     """Return a function that frameworks can trace, where it is written with NumPy or math.
 
-    Or with operators alone, some of them in place: after `y = x; y += 1` of numbers x is what it
-    was, and a framework's tensor would have been written into.
+    Or with operators alone that mean something else to Python's numbers than to a framework's
+    arrays: after `y = x; y += 1` x is what it was, and a tensor would have been written into.
     """
     if bound.call is not bound.function:
         return bound
-    if names_numpy(bound.function) or _works_in_place(bound):
+    if names_numpy(bound.function) or (
+        # With tensors or JAX's arrays it may ask them for what is theirs alone.
+        works_on_numbers(bound.function)
+        and not any(argument.origin for argument in bound.arguments)
+    ):
         return replace(bound, call=_InDialect(bound.function))
     return bound
-
-
-def _works_in_place(bound: BoundFunction) -> bool:
-    """Tell whether a function of operators alone has one in place, such as `+=`."""
-    code = getattr(bound.function, "__code__", None)
-    if code is None or frameworks_named(bound.function):
-        return False
-    if any(argument.origin for argument in bound.arguments):
-        return False  # it gets tensors or JAX's arrays, and may ask them for what is theirs alone
-    return any(
-        step.opname == "BINARY_OP" and step.argrepr.endswith("=") for step in instructions_of(code)
-    )
 
 
 class _InDialect:
@@ -60,7 +52,7 @@ class _InDialect:
             if library is None:
                 return value
             libraries.append(library)
-            return Array(value)
+            return Array(value, "python")
 
         args = tuple(pytree.map_leaves(wrapped, value) for value in args)
         kwargs = {name: pytree.map_leaves(wrapped, value) for name, value in kwargs.items()}

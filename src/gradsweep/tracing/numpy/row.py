@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
+from gradsweep.tracing.numpy.operators import Number
 
 __all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
 
@@ -56,9 +57,11 @@ class Row:
 
     Attributes:
         function: NumPy's own, or that of math or scipy.special.
+        number: whose number a result without dims is; "" where NumPy makes an array of it.
     """
 
     function: Any
+    number: Number = field(default="numpy", kw_only=True)
 
     # Whether the result may share memory with the first argument, as a view does.
     is_view: ClassVar[bool] = False
@@ -89,7 +92,16 @@ class Row:
                     f"the function calls {shown(self.function)} with {name}=, which has no "
                     f"counterpart, at {user_line()}.\nWrite it without {name}=."
                 )
-        return self.compute(library, args, kwargs)
+        return self._as_numbers(self.compute(library, args, kwargs))
+
+    def _as_numbers(self, result: Any) -> Any:
+        if isinstance(result, Array):
+            return result.as_number(self.number)
+        if isinstance(result, tuple) and hasattr(result, "_fields"):
+            return type(result)(*map(self._as_numbers, result))
+        if isinstance(result, tuple):
+            return tuple(map(self._as_numbers, result))
+        return result
 
     def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -192,3 +204,4 @@ class View(Composed):
     """A Composed row that NumPy makes a view for: what is written into it is seen in its base."""
 
     is_view: ClassVar[bool] = True
+    number: Number = field(default="", kw_only=True)

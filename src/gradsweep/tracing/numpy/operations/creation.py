@@ -38,7 +38,7 @@ def _ascontiguousarray(a: Any, dtype: Any = None) -> Array:
 def _put_together(value: Any) -> Any:
     """Return nested lists, some of whose numbers are traced, as one array."""
     if isinstance(value, Array):
-        return value
+        return value.as_number("")
     if isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value):
         return np.stack([_put_together(item) for item in value])
     return np.asarray(value)
@@ -127,16 +127,16 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 ROWS: tuple[Row, ...] = (
-    Composed(np.array, _array),
+    Composed(np.array, _array, number=""),
     View(np.asarray, _asarray),
     View(np.asanyarray, _asarray),
     View(np.ascontiguousarray, _ascontiguousarray),
-    Composed(np.copy, lambda a: a.copy(), 1),
-    Composed(np.full, _full),
-    Composed(np.full_like, _full_like),
-    Composed(np.zeros_like, _constant_like(np.zeros)),
-    Composed(np.empty_like, _constant_like(np.zeros)),
-    Composed(np.ones_like, _constant_like(np.ones)),
+    Composed(np.copy, lambda a: a.copy(), 1, number=""),
+    Composed(np.full, _full, number=""),
+    Composed(np.full_like, _full_like, number=""),
+    Composed(np.zeros_like, _constant_like(np.zeros), number=""),
+    Composed(np.empty_like, _constant_like(np.zeros), number=""),
+    Composed(np.ones_like, _constant_like(np.ones), number=""),
     Composed(np.linspace, _linspace),
     Composed(np.logspace, _logspace),
     Composed(np.geomspace, _geomspace),

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.operators import Number
 from gradsweep.tracing.numpy.row import Composed, Native, Row
 
 __all__ = ["ROWS"]
@@ -133,7 +134,7 @@ def _composed() -> dict[Any, Any]:
         np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
         np.modf: _modf,
         np.real: lambda val: val if val.dtype.kind != "c" else val.value.real,
-        np.imag: lambda val: np.zeros(val.shape) if val.dtype.kind != "c" else val.value.imag,
+        np.imag: lambda val: np.zeros(val.shape)[()] if val.dtype.kind != "c" else val.value.imag,
         np.iscomplexobj: lambda x: x.dtype.kind == "c",
         np.isrealobj: lambda x: x.dtype.kind != "c",
         np.nan_to_num: _nan_to_num,
@@ -178,14 +179,19 @@ _N_ARRAYS = {
     np.select: 0,
 }
 
+# Of them, those that give an array where another would give a number.
+_NUMBERS: dict[Any, Number] = {np.select: "", np.piecewise: ""}
+
 ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), f"torch.{name}", f"jnp.{name}") for name in _SAME),
     *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
     *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
-    Native(np.where, "own.where", "jnp.where", n_arrays=3),
+    Native(np.where, "own.where", "jnp.where", n_arrays=3, number=""),
     Native(np.clip, "own.clip", _clip_in_jax),
     *(
-        Composed(function, written, _N_ARRAYS.get(function, 1))
+        Composed(
+            function, written, _N_ARRAYS.get(function, 1), number=_NUMBERS.get(function, "numpy")
+        )
         for function, written in _composed().items()
     ),
 )

@@ -96,7 +96,7 @@ _Slogdet, _Eigh = (type(function(np.eye(1))) for function in (np.linalg.slogdet,
 
 ROWS: tuple[Row, ...] = (
     Native(np.matmul, "own.matmul", "jnp.matmul", n_arrays=2),
-    Native(np.tensordot, "own.tensordot", "jnp.tensordot", n_arrays=2),
+    Native(np.tensordot, "own.tensordot", "jnp.tensordot", n_arrays=2, number=""),
     Native(np.einsum, "own.einsum", "jnp.einsum", n_arrays=0),
     Composed(np.dot, _dot, 2),
     Composed(np.vdot, lambda a, b: np.matmul(np.conj(np.ravel(a)), np.ravel(b)), 2),

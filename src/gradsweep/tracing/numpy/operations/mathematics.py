@@ -83,4 +83,6 @@ def _rows() -> dict[Any, Any]:
     return found
 
 
-ROWS: tuple[Row, ...] = tuple(Composed(function, written) for function, written in _rows().items())
+ROWS: tuple[Row, ...] = tuple(
+    Composed(function, written, number="python") for function, written in _rows().items()
+)

@@ -201,8 +201,8 @@ ROWS: tuple[Row, ...] = (
     View(np.fliplr, lambda m: _flip(m, 1), 1),
     View(np.rot90, _rot90, 1),
     *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
-    Composed(np.broadcast_to, _broadcast_to),
-    Composed(np.broadcast_arrays, _broadcast_arrays),
+    Composed(np.broadcast_to, _broadcast_to, number=""),
+    Composed(np.broadcast_arrays, _broadcast_arrays, number=""),
     Composed(np.meshgrid, _meshgrid),
     Composed(np.take, _take),
     Composed(np.append, _append),
@@ -213,10 +213,12 @@ ROWS: tuple[Row, ...] = (
     Composed(np.shape, lambda a: a.shape if isinstance(a, Array) else _as_array(a).shape),
     Composed(np.ndim, lambda a: _as_array(a).ndim),
     Composed(np.size, lambda a, axis=None: _as_array(a).size if axis is None else a.shape[axis]),
+    Composed(np.isscalar, lambda element: isinstance(element, Array) and bool(element.number)),
+    Composed(np.iterable, lambda y: not isinstance(y, Array) or y.ndim > 0),
     Native(np.stack, "own.stack", "jnp.stack", is_sequence=True),
     Native(np.concatenate, "own.concatenate", "jnp.concatenate", is_sequence=True),
     *(
-        Native(getattr(np, name), f"own.{name}", f"jnp.{name}")
+        Native(getattr(np, name), f"own.{name}", f"jnp.{name}", number="")
         for name in "roll tile repeat diag diagonal tril triu".split()
     ),
 )
