@@ -10,7 +10,7 @@ from tests.support.command_line import variables
 
 MODEL = """
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 @dataclass
 class Rates:
@@ -31,7 +31,21 @@ def of_rates(p: Rates, x):
 def of_name(p: "Rates", x):
     return of_rates(p, x)
 
+def of_optional(p: Optional[Rates], x):
+    return of_rates(p, x)
+
+def of_union(p: "Rates | None", x, n: "int | None" = None, name: str | None = None):
+    assert n is None and name in (None, "7")
+    return of_rates(p, x)
+
 def of_pair(p: Pair):
+    return p.first * p.rates.beta
+
+class Named(NamedTuple):
+    first: float
+    rates: "Optional[Rates]"
+
+def of_named(p: Named):
     return p.first * p.rates.beta
 
 def chain(links):
@@ -49,7 +63,7 @@ def rates(model):
     return model
 
 
-@pytest.mark.parametrize("name", ["growth", "of_rates", "of_name"])
+@pytest.mark.parametrize("name", ["growth", "of_rates", "of_name", "of_optional", "of_union"])
 @pytest.mark.parametrize("fixed", [["p.gamma=3.0"], ['p={"gamma": 3.0, "beta": 7.0}']])
 def test_an_entry_is_swept_and_the_others_are_fixed(name, fixed, rates, run):
     at = [word for text in [*fixed, "x=2.0"] for word in ("--at", text)]
@@ -69,8 +83,12 @@ def test_entries_along_one_dim_are_zipped_and_named_in_options(rates, run):
 
 def test_nested_entries_lists_and_elements_have_paths(rates, run):
     words = ["--over", "p.rates.beta=1,2", "--at", "p.rates.gamma=0.5", "--at", "p.first=3.0"]
-    out = run("gradient", "rates.py:of_pair", *words, "--json")
-    assert variables(out)["dof_pair_dp_first"].tolist() == [1, 2]
+    for name in ("of_pair", "of_named"):
+        out = run("gradient", f"rates.py:{name}", *words, "--json")
+        assert variables(out)[f"d{name}_dp_first"].tolist() == [1, 2]
+    rest = ["--at", "p.gamma=3.0", "--at", "p.beta=1.0", "--at", "x=2.0", "--at", "n=none"]
+    out = run("value", "rates.py:of_union", *rest, "--at", "name=7", "--json")
+    assert variables(out)["of_union"] == 6
     links = 'links=[{"k": 2.0}, {"k": 4.0}]'
     out = run("gradient", "rates.py:chain", "--at", links, "--over", "links.1.k=1,5", "--json")
     assert variables(out)["dchain_dlinks_0_k"] == 4.0
@@ -98,6 +116,11 @@ def test_entries_are_drawn_and_read_from_columns(rates, run):
         ("of_rates", ["p.beta=1.0"], "p: Rates cannot be made of beta: "),
         ("of_rates", ["p.beta=1.0", "p.delta=1.0"], "p: Rates cannot be made of beta, delta: "),
         ("growth", ["p.gamma=1.0", "p.gamma=2.0"], "twice"),
+        (
+            "growth",
+            ["p.bta=1.0", "p.gamma=2.0"],
+            "growth reads the entry 'beta' of p, which has 'bta', 'gamma'. Did you mean 'bta'?",
+        ),
     ],
 )
 def test_entries_that_do_not_fit_are_refused(name, words, message, rates, capsys):

@@ -8,19 +8,14 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from gradsweep import api
+from gradsweep.cli.annotations import annotations_of
 from gradsweep.cli.columns import choose_columns, missing_numbers, read_columns
 from gradsweep.cli.containers import put_together
 from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
 from gradsweep.cli.source import load_function, search_path
 from gradsweep.cli.table import print_tables
-from gradsweep.cli.values import (
-    annotations_of,
-    read_direction,
-    read_fixed,
-    read_ranges,
-    read_swept,
-)
+from gradsweep.cli.values import read_direction, read_fixed, read_ranges, read_swept
 from gradsweep.planning.options import DerivativeOptions
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.sweep import Sweep

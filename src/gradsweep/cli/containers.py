@@ -5,10 +5,10 @@ dataclass or a named tuple is given one.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from gradsweep.cli.annotations import fields_of, without_none
 from gradsweep.support.errors import SweepError
 
 __all__ = ["put_together"]
@@ -70,12 +70,12 @@ def _copied(container: Any) -> Any:
     return [*map(_copied, container)] if isinstance(container, list) else container
 
 
-def _made(name: str, entries: Any, kind: Any) -> Any:
+def _made(name: str, entries: Any, annotation: Any) -> Any:
     """Return a dict of entries as the dataclass or named tuple that the function takes."""
+    kind, _ = without_none(annotation)
     if not (isinstance(entries, dict) and isinstance(kind, type) and _is_record(kind)):
         return entries
-    bases = reversed(kind.__mro__)
-    inner = {n: t for base in bases for n, t in inspect.get_annotations(base).items()}
+    inner = fields_of(kind)
     try:
         return kind(**{n: _made(f"{name}.{n}", e, inner.get(n)) for n, e in entries.items()})
     except SweepError:

@@ -11,47 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.cli.annotations import without_none
 from gradsweep.request.argument import components
 from gradsweep.request.categories import each
-from gradsweep.request.function import parameters_of
 from gradsweep.request.lazy import Values, geomspace, linspace
 from gradsweep.support.errors import SweepError
 
-__all__ = [
-    "annotations_of",
-    "is_complex",
-    "read_direction",
-    "read_fixed",
-    "read_ranges",
-    "read_swept",
-]
+__all__ = ["is_complex", "read_direction", "read_fixed", "read_ranges", "read_swept"]
 
 _NAME = re.compile(r"(?P<name>\w+(\.\w+)*)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
 # How a word is read where its parameter is annotated; any other is a number if it can be, as Python
 # reads it: 100 is an integer, 100.0 and 1e2 are floats, 1+2j is complex.
-_BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {
-    int: int,
-    "int": int,
-    complex: complex,
-    "complex": complex,
-    str: str,
-    "str": str,
-}
+_BY_ANNOTATION: dict[Any, Callable[[str], Any]] = {int: int, complex: complex, str: str}
 _WORDS = {"true": True, "false": False, "none": None}
-
-
-def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotation of each parameter that has one; the class itself, where it is named."""
-    parameters = parameters_of(function) or ()
-    named = getattr(function, "__globals__", {})
-    return {
-        p.name: named.get(p.annotation, p.annotation)
-        if isinstance(p.annotation, str)
-        else p.annotation
-        for p in parameters
-        if p.annotation is not p.empty
-    }
 
 
 def read_fixed(options: Iterable[str], annotations: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,13 +167,16 @@ def _read_values(option: str, text: str) -> Values:
 
 
 def _read_value(option: str, text: str, annotation: Any) -> Any:
-    if annotation in _BY_ANNOTATION:
+    kind, is_optional = without_none(annotation)
+    if is_optional and text.lower() == "none":
+        return None
+    if isinstance(kind, type) and kind in _BY_ANNOTATION:
         try:
-            return _BY_ANNOTATION[annotation](text)
+            return _BY_ANNOTATION[kind](text)
         except ValueError:
-            kind = "complex" if annotation in (complex, "complex") else "an int"
+            what = "complex" if kind is complex else "an int"
             raise SweepError(
-                f"{option}: the parameter is {kind}, and {text!r} is no such number."
+                f"{option}: the parameter is {what}, and {text!r} is no such number."
             ) from None
     if _is_number(text):
         return _as_python_reads(text)

@@ -73,8 +73,45 @@ class BoundFunction:
         Args:
             values: for each leaf of the sweep, by key, an array of the leaf's own shape: complex
                 numbers as their parts, which the function itself gets put together.
-        """
 
+        Raises:
+            ArgumentError: when it reads an entry that a container of the sweep does not have.
+        """
+        try:
+            return self._call_with(values)
+        except KeyError as error:
+            if (told := self._missing_entry(values)) is not None:
+                raise told from error
+            raise
+
+    def _missing_entry(self, values: Mapping[str, Any]) -> ArgumentError | None:
+        """Return the error of an entry that is not there; None where that is not what went wrong.
+
+        The function is called once more, with containers that tell what is read of them.
+        """
+        try:
+            self._call_with(values, _Told.of)
+        except _MissingEntry as missing:
+            path, key, there = missing.args
+            whole, keys = ".".join(path), ", ".join(map(repr, there)) or "none"
+            close = nearest(key, there) if isinstance(key, str) else ""
+            return ArgumentError(
+                f"{self.name} reads the entry {key!r} of {whole}, which has {keys}.{close}"
+            )
+        except Exception:
+            return None
+        return None
+
+    def _call_with(
+        self,
+        values: Mapping[str, Any],
+        seen: Callable[[Any, pytree.Path], Any] = lambda value, _: value,
+    ) -> Any:
+        """Call the function with values in place of marks.
+
+        Args:
+            seen: what becomes of each argument, given its name.
+        """
         for argument in self.sweep.arguments.values():
             if argument.categories is not None:  # a number stands for it
                 raise AssertionError(f"{argument.name!r} has no category yet")
@@ -88,7 +125,7 @@ class BoundFunction:
             return join_parts(value) if leaf.key in in_parts else value
 
         given = {
-            name: pytree.map_leaves(place, argument.form)
+            name: seen(pytree.map_leaves(place, argument.form), (name,))
             for name, argument in self.sweep.arguments.items()
         }
         if self.parameters is None:
@@ -132,6 +169,30 @@ class BoundFunction:
             if not argument.leaves and len(argument.written) <= _LONGEST_STATIC:
                 written.append(f"{argument.name}={argument.written}")
         return ", ".join(written)
+
+
+class _MissingEntry(KeyError):
+    """The path of a dict, a key that it does not have, and those that it has."""
+
+
+class _Told(dict):
+    """A dict that tells its path where it has no such key."""
+
+    path: pytree.Path = ()
+
+    @classmethod
+    def of(cls, value: Any, path: pytree.Path) -> Any:
+        """Return a value with such dicts in place of Python's own, in lists and tuples too."""
+        if type(value) is dict:
+            told = cls({key: cls.of(entry, (*path, str(key))) for key, entry in value.items()})
+            told.path = path
+            return told
+        if type(value) in (list, tuple):
+            return type(value)(cls.of(entry, (*path, str(i))) for i, entry in enumerate(value))
+        return value
+
+    def __missing__(self, key: Any) -> Any:
+        raise _MissingEntry(self.path, key, [*self])
 
 
 def _short(value: Any) -> str:

@@ -22,14 +22,13 @@ from gradsweep.request.argument import (
     LeafMark,
     require_same_coordinates,
 )
-from gradsweep.request.categories import Each, parse_categories
+from gradsweep.request.categories import Each, are_categories, in_container, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
 
 __all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argument"]
-
 
 _LARGEST_INTEGER = np.iinfo(np.int64).max
 
@@ -59,7 +58,7 @@ def _parse(name: str, value: Any) -> Argument:
     if is_data_array(value):
         return _parse_data_array(name, value)
     if pytree.is_record(value):  # a named tuple's names are no dims
-        return _parse_with_dims(name, ((), value))
+        return _parse_tree(name, (), value, is_held=False)
     if isinstance(value, tuple):
         return _parse_with_dims(name, value)
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
@@ -243,7 +242,8 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     return replace(_parse_swept(name, dims, array), attrs=attrs).labelled(dims, inner)
 
 
-def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
+def _parse_tree(name: str, dims: tuple[str, ...], value: Any, is_held: bool = True) -> Argument:
+    """Read a container; in one that is written with dims, ((), value), words are static."""
     entries: list[Argument] = []
 
     def read(path: pytree.Path, entry: Any) -> Any:
@@ -253,14 +253,12 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
         if names_dims(entry):
             own = _parse(key, entry)
             if own.categories is not None:
-                raise SweepError(
-                    f"{key!r} is swept one by one, which only a whole argument can be: take it out "
-                    f"of its container."
-                )
+                raise in_container(key)
             entries.append(own)
             return own.form
-        array = as_array(key, entry)
-        if array is None:
+        if not is_held and are_categories(entry):
+            raise in_container(key)
+        if (array := as_array(key, entry)) is None:
             return entry
         if array.ndim < len(dims):
             raise SweepError(
@@ -272,9 +270,11 @@ def _parse_tree(name: str, dims: tuple[str, ...], value: Any) -> Argument:
         entries.append(Argument(key, mark, (leaf,)).labelled(dims, entry))
         return mark
 
-    # The whole is no entry: of p=((), ("a", x)), "a" is no dim.
-    root = (name,)
-    form = pytree.mark_leaves(read, value, root, lambda p, entry: p != root and names_dims(entry))
+    def is_entry(path: pytree.Path, entry: Any) -> bool:
+        # The whole is no entry: of p=((), ("a", x)), "a" is no dim.
+        return path != (name,) and (names_dims(entry) or (not is_held and are_categories(entry)))
+
+    form = pytree.mark_leaves(read, value, (name,), is_entry)
     require_same_coordinates(entries)
     leaves = tuple(leaf for own in entries for leaf in own.leaves)
     coordinates = {n: c for own in entries for n, c in own.coordinates.items()}

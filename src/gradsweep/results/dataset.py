@@ -5,13 +5,15 @@ first is made.
 Knows nothing of engines or Programs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradsweep.request.argument import Argument, Coordinate
+from gradsweep.request import pytree
+from gradsweep.request.argument import Argument, Coordinate, LeafMark
 from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import dtype_name
 from gradsweep.request.quantities import Result
@@ -53,6 +55,8 @@ _LARGE_FRAMES: Cache[_Frame] = Cache(size=2)
 
 # What is passed as it is and can be a coordinate.
 _LABELS = (bool, np.bool_, int, str)
+# The most entries of a container that are.
+_MOST_HELD = 64
 
 
 def dataset(
@@ -216,6 +220,10 @@ def _coordinates(
 ) -> Iterator[tuple[str, Coordinate]]:
     """Yield the coordinates that a sweep gives: its values, and the labels of DataArrays."""
     yield from _of_parts(arguments)
+    # An argument of the same name comes after them and takes their place.
+    held = [entry for argument in arguments for entry in _held_entries(argument)]
+    n_called = Counter(name for name, _ in held)
+    yield from ((name, coordinate) for name, coordinate in held if n_called[name] == 1)
     for argument in arguments:
         yield from argument.coordinates.items()
         attrs = argument.attrs
@@ -226,7 +234,7 @@ def _coordinates(
         for leaf in argument.leaves:
             is_whole = not leaf.numbers_shape and leaf.key == argument.name
             if not leaf.parts and (leaf.dims or is_whole):
-                # A fixed array, or a fixed leaf of a pytree, is no coordinate: it may be large.
+                # A fixed array is no coordinate: it may be large.
                 name = flat(leaf.key)
                 own = [f"{name}_{position}" for position in range(len(leaf.numbers_shape))]
                 if not set(own) & axes.keys():
@@ -249,6 +257,29 @@ def _of_parts(arguments: Sequence[Argument]) -> Iterator[tuple[str, Coordinate]]
             if leaf.dims == (name,) and leaf.values is not None and not leaf.numbers_shape:
                 entries.setdefault(name, []).append(Coordinate(leaf.dims, leaf.numbers))
     yield from ((name, own[0]) for name, own in entries.items() if len(own) == 1)
+
+
+def _held_entries(argument: Argument) -> Iterator[tuple[str, Coordinate]]:
+    """Yield what a container holds fixed, by its path: numbers, words and truth values.
+
+    None where there are too many of them, such as the weights of a network.
+    """
+    if argument.is_single or argument.is_default or isinstance(argument.form, _LABELS):
+        return
+    leaves, found = {leaf.key: leaf for leaf in argument.leaves}, []
+    for path, part in pytree.flatten(argument.form, (argument.name,)):
+        values = part
+        if isinstance(part, LeafMark):
+            leaf = leaves[part.key]
+            if leaf.dims or leaf.numbers_shape:
+                continue
+            values = load(leaf.numbers)
+        elif not isinstance(part, _LABELS):
+            continue
+        found.append((flat(".".join(path)), Coordinate((), _static(values))))
+        if len(found) > _MOST_HELD:
+            return
+    yield from found
 
 
 def _static(value: Any) -> np.ndarray:
