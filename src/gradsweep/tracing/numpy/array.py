@@ -37,6 +37,15 @@ def _unary(function: Any) -> Callable:
     return method
 
 
+def _setter(name: str) -> Callable:
+    def write_part(self: "Array", new: Any) -> None:
+        if self.number:
+            raise AttributeError(f"the part {name!r} of a number cannot be written")
+        getattr(self, name)[...] = new
+
+    return write_part
+
+
 class Array(Operators):
     """A framework's array, as NumPy's.
 
@@ -192,8 +201,8 @@ class Array(Operators):
     # -- methods
 
     T = property(_unary(np.transpose))
-    real = property(_unary(np.real))
-    imag = property(_unary(np.imag))
+    real = property(_unary(np.real), _setter("real"))
+    imag = property(_unary(np.imag), _setter("imag"))
     sum, prod, mean = _unary(np.sum), _unary(np.prod), _unary(np.mean)
     var, std, max, min = _unary(np.var), _unary(np.std), _unary(np.max), _unary(np.min)
     any, all = _unary(np.any), _unary(np.all)

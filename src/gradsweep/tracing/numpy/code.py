@@ -1,7 +1,8 @@
 """Run a function's own code with NumPy's functions replaced, where NumPy would ask no array.
 
 A function enters; one of the same code leaves, over globals and closures in which the modules and
-functions of NumPy, math and scipy are replaced, and the user's own helpers are treated likewise.
+functions of NumPy, math, cmath and scipy are replaced, and the user's own helpers are treated
+likewise.
 The user's modules are only read: what the code writes into a global stays here.
 """
 

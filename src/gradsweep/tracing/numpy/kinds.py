@@ -1,4 +1,4 @@
-"""What code is told that asks for a type: isinstance, type, hasattr and np.ndarray.
+"""What code is told that asks for a type: isinstance, type, hasattr, complex and np.ndarray.
 
 An Array stands for a number of Python's, a number of NumPy's or an array; each answers as what it
 stands for.
@@ -65,7 +65,7 @@ class _OfTypes(_Named):
         if len(args) != 1 or kwargs:
             return type(*args, **kwargs)
         found = kind_of(args[0])
-        return NumpyArray if found is np.ndarray else found
+        return _STANDING.get(found, found)
 
 
 class _Type(metaclass=_OfTypes):
@@ -74,4 +74,19 @@ class _Type(metaclass=_OfTypes):
     own = type
 
 
-BUILTINS = {"isinstance": _isinstance, "hasattr": _hasattr, "type": _Type}
+class _OfComplex(_Named):
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return Array.apply(complex, args, kwargs)
+
+
+class _Complex(metaclass=_OfComplex):
+    """What stands for `complex`, which makes a number of traced parts."""
+
+    own = complex
+    dtype = np.dtype(complex)  # so that NumPy takes it for a dtype
+
+
+# By class, what stands for it.
+_STANDING: dict[type, type] = {np.ndarray: NumpyArray, complex: _Complex}
+
+BUILTINS = {"isinstance": _isinstance, "hasattr": _hasattr, "type": _Type, "complex": _Complex}

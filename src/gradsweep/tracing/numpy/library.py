@@ -38,6 +38,9 @@ class Library(Protocol):
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any: ...
 
+    def join(self, real: Any, imag: Any) -> Any:
+        """Return complex numbers of their parts, of one shape and dtype."""
+
 
 class _Jax:
     name: FrameworkName = "jax"
@@ -64,6 +67,9 @@ class _Jax:
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.transpose(axes)
+
+    def join(self, real: Any, imag: Any) -> Any:
+        return resolve("jax.lax.complex")(real, imag)
 
 
 class _Torch:
@@ -117,6 +123,9 @@ class _Torch:
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.permute(axes)
+
+    def join(self, real: Any, imag: Any) -> Any:
+        return resolve("torch.complex")(real, imag)
 
     def _index(self, index: Any) -> Any:
         """Return an index with torch's arrays in place of NumPy's and of lists."""

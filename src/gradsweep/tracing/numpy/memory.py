@@ -7,7 +7,7 @@ traced value is written among them.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ __all__ = [
     "Index",
     "Memory",
     "Part",
+    "PartOfComplex",
     "Permuted",
     "Reshaped",
     "Step",
@@ -63,7 +64,21 @@ class Reshaped:
         return part.reshape(tuple(whole.shape))
 
 
-Step = Index | Permuted | Reshaped
+@dataclass(frozen=True)
+class PartOfComplex:
+    """The real or the imaginary parts of complex numbers."""
+
+    name: Literal["real", "imag"]
+
+    def get(self, value: Any, library: Library | None) -> Any:
+        return getattr(value, self.name)
+
+    def put(self, whole: Any, part: Any, library: Library) -> Any:
+        is_real = self.name == "real"
+        return library.join(part, whole.imag) if is_real else library.join(whole.real, part)
+
+
+Step = Index | Permuted | Reshaped | PartOfComplex
 
 
 @dataclass(eq=False)
@@ -146,7 +161,8 @@ def write(memory: Memory, index: Any, new: Any) -> None:
         return
     if library_of(root.value) is None:
         root.replace(library.asarray(root.value))
-    kind = library.dtype(root.value).kind
+    value = memory.read()
+    kind = library.dtype(value).kind
     given = library.dtype(library.asarray(new)).kind
     if kind in "biuf" and given == "c":
         raise UntraceableError(
@@ -159,7 +175,6 @@ def write(memory: Memory, index: Any, new: Any) -> None:
             f"NumPy cuts its fraction off.\nMake the array of floats: np.zeros(3), or "
             f"np.array([1, 2], dtype=float)."
         )
-    value = memory.read()
     memory.replace(library.put(value, index, library.cast(new, library.dtype(value))))
 
 

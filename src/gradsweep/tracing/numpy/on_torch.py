@@ -43,6 +43,10 @@ def cbrt(x: torch.Tensor) -> torch.Tensor:
     return torch.where(is_zero, torch.sqrt(torch.where(is_zero, x, 1.0)), root)
 
 
+def sign(x: torch.Tensor) -> torch.Tensor:
+    return torch.sgn(x) if x.is_complex() else torch.sign(x)
+
+
 def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch.floor_divide(a, b)
@@ -225,6 +229,23 @@ def tril(x: torch.Tensor, k: int = 0) -> torch.Tensor:
 
 def triu(x: torch.Tensor, k: int = 0) -> torch.Tensor:
     return torch.triu(x, k)
+
+
+# -- Fourier transforms
+
+
+def _transform(name: str) -> Callable[..., torch.Tensor]:
+    function = getattr(torch.fft, name)
+
+    def transform(
+        a: torch.Tensor, n: int | None = None, axis: int = -1, norm: str | None = None
+    ) -> torch.Tensor:
+        return function(a, n, axis, norm)
+
+    return transform
+
+
+fft, ifft, rfft, irfft = map(_transform, ("fft", "ifft", "rfft", "irfft"))
 
 
 # -- linear algebra

@@ -14,7 +14,7 @@ from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.operators import Number
 
-__all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
+__all__ = ["Composed", "Native", "PartView", "Row", "View", "as_array", "shown", "unwrapped"]
 
 
 def shown(function: Any) -> str:
@@ -205,3 +205,11 @@ class View(Composed):
 
     is_view: ClassVar[bool] = True
     number: Number = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class PartView(View):
+    """A View whose result is a number where its argument is one, and whose that is."""
+
+    def _as_numbers(self, result: Any) -> Any:
+        return result

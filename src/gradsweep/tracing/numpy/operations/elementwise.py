@@ -13,14 +13,38 @@ __all__ = ["ROWS"]
 
 # The same name in NumPy, torch and jax.numpy.
 _SAME = (
-    "exp expm1 exp2 log log1p log2 log10 sqrt square reciprocal negative positive absolute sign "
-    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
+    "exp expm1 exp2 log log1p log2 log10 sqrt square reciprocal negative positive absolute "
+    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arctanh "
     "floor ceil trunc isnan isinf isfinite signbit sinc deg2rad rad2deg logical_not conj"
 ).split()
 
-# By NumPy's name, the name in torch and jax.numpy.
-_UNARY = {
+
+def _arccosh_in_jax(z: Any) -> Any:
+    """Return it by Kahan's formulas: JAX's own rule (0.10) has the other sign left of 0.
+
+    Reference: Kahan (1987), "Branch cuts for complex elementary functions".
+    """
+    jnp: Any = resolve("jax.numpy")
+    if not jnp.iscomplexobj(z):
+        return jnp.arccosh(z)
+    below, above = jnp.sqrt(z - 1), jnp.sqrt(z + 1)
+    real = jnp.arcsinh((jnp.conj(below) * above).real)
+    return resolve("jax.lax.complex")(real, 2 * jnp.arctan2(below.imag, above.real))
+
+
+def _sign_in_jax(z: Any) -> Any:
+    jnp: Any = resolve("jax.numpy")
+    if not jnp.iscomplexobj(z):
+        return jnp.sign(z)
+    safe = jnp.where(z == 0, 1, z)  # JAX's own rule (0.10) is zero
+    return jnp.where(z == 0, 0, safe / jnp.abs(safe))
+
+
+# By NumPy's name, what computes it in torch and in JAX.
+_UNARY: dict[str, tuple[Any, Any]] = {
     "rint": ("torch.round", "jnp.rint"),
+    "sign": ("own.sign", _sign_in_jax),
+    "arccosh": ("torch.arccosh", _arccosh_in_jax),
     "fabs": ("torch.abs", "jnp.abs"),
     "radians": ("torch.deg2rad", "jnp.deg2rad"),
     "degrees": ("torch.rad2deg", "jnp.rad2deg"),
@@ -133,8 +157,9 @@ def _composed() -> dict[Any, Any]:
         np.piecewise: _piecewise,
         np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
         np.modf: _modf,
-        np.real: lambda val: val if val.dtype.kind != "c" else val.value.real,
-        np.imag: lambda val: np.zeros(val.shape)[()] if val.dtype.kind != "c" else val.value.imag,
+        np.angle: _angle,
+        np.iscomplex: lambda x: np.imag(x) != 0,
+        np.isreal: lambda x: np.imag(x) == 0,
         np.iscomplexobj: lambda x: x.dtype.kind == "c",
         np.isrealobj: lambda x: x.dtype.kind != "c",
         np.nan_to_num: _nan_to_num,
@@ -146,6 +171,11 @@ def _composed() -> dict[Any, Any]:
 def _modf(x: Any) -> Any:
     whole = np.trunc(x)
     return np.where(np.isinf(x), np.copysign(0.0, x), x - whole), whole
+
+
+def _angle(z: Any, deg: bool = False) -> Any:
+    found = np.arctan2(np.imag(z), np.real(z))
+    return np.degrees(found) if deg else found
 
 
 def _nan_to_num(

@@ -1,4 +1,7 @@
-"""Linear algebra: products, numpy.linalg and scipy.linalg's functions of the same meaning."""
+"""Linear algebra: products, numpy.linalg and scipy.linalg's functions of the same meaning.
+
+Fourier transforms are here too.
+"""
 
 from typing import Any
 
@@ -95,6 +98,10 @@ _Slogdet, _Eigh = (type(function(np.eye(1))) for function in (np.linalg.slogdet,
 
 
 ROWS: tuple[Row, ...] = (
+    *(
+        Native(getattr(np.fft, name), f"own.{name}", f"jnp.fft.{name}")
+        for name in ("fft", "ifft", "rfft", "irfft")
+    ),
     Native(np.matmul, "own.matmul", "jnp.matmul", n_arrays=2),
     Native(np.tensordot, "own.tensordot", "jnp.tensordot", n_arrays=2, number=""),
     Native(np.einsum, "own.einsum", "jnp.einsum", n_arrays=0),

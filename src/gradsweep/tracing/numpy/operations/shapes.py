@@ -8,8 +8,8 @@ import numpy as np
 from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.lines import user_line
-from gradsweep.tracing.numpy.memory import Index, Permuted, Reshaped
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View
+from gradsweep.tracing.numpy.memory import Index, Part, PartOfComplex, Permuted, Reshaped
+from gradsweep.tracing.numpy.row import Composed, Native, PartView, Row, View
 
 __all__ = ["ROWS"]
 
@@ -189,7 +189,29 @@ def _fill_diagonal(a: Any, val: Any) -> None:
     a[(np.arange(min(a.shape)),) * a.ndim] = val
 
 
+def _real(val: Any) -> Array:
+    a = val if isinstance(val, Array) else _as_array(val)
+    return _part(a, PartOfComplex("real")) if a.dtype.kind == "c" else a
+
+
+def _imag(val: Any) -> Any:
+    a = val if isinstance(val, Array) else _as_array(val)
+    if a.dtype.kind == "c":
+        return _part(a, PartOfComplex("imag"))
+    return np.zeros(a.shape, a.dtype)[()]
+
+
+def _part(a: Array, step: PartOfComplex) -> Array:
+    if a.number:
+        return Array(step.get(a.value, None), a.number)
+    # In NumPy's memory the parts of a number stand side by side.
+    layout = np.empty((*a.shape, 2), dtype=bool)[..., 0]
+    return Array(Part(a.memory, step, layout))
+
+
 ROWS: tuple[Row, ...] = (
+    PartView(np.real, _real),
+    PartView(np.imag, _imag),
     View(np.reshape, _reshape),
     View(np.ravel, _ravel),
     *(View(f, _like(f)) for f in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis)),
