@@ -38,6 +38,10 @@ class Library(Protocol):
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any: ...
 
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any: ...
+
+    def complex(self, real: Any, imag: Any) -> Any: ...
+
 
 class _Jax:
     name: FrameworkName = "jax"
@@ -64,6 +68,12 @@ class _Jax:
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.transpose(axes)
+
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any:
+        return resolve("jnp.broadcast_to")(value, shape)
+
+    def complex(self, real: Any, imag: Any) -> Any:
+        return resolve("jax.lax.complex")(real, imag)
 
 
 class _Torch:
@@ -117,6 +127,12 @@ class _Torch:
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.permute(axes)
+
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any:
+        return value.expand(shape)
+
+    def complex(self, real: Any, imag: Any) -> Any:
+        return resolve("torch.complex")(real, imag)
 
     def _index(self, index: Any) -> Any:
         """Return an index with torch's arrays in place of NumPy's and of lists."""

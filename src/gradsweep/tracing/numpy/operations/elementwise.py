@@ -6,8 +6,9 @@ import numpy as np
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.memory import PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, Row
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View
 
 __all__ = ["ROWS"]
 
@@ -133,14 +134,23 @@ def _composed() -> dict[Any, Any]:
         np.piecewise: _piecewise,
         np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
         np.modf: _modf,
-        np.real: lambda val: val if val.dtype.kind != "c" else val.value.real,
-        np.imag: lambda val: np.zeros(val.shape)[()] if val.dtype.kind != "c" else val.value.imag,
         np.iscomplexobj: lambda x: x.dtype.kind == "c",
         np.isrealobj: lambda x: x.dtype.kind != "c",
         np.nan_to_num: _nan_to_num,
         np.isclose: _isclose,
         np.allclose: _allclose,
     }
+
+
+def _real(val: Any) -> Any:
+    is_real = val.dtype.kind != "c"
+    return val if is_real else val.seen(PartOfComplex("real"), val.memory.layout)
+
+
+def _imag(val: Any) -> Any:
+    if val.dtype.kind != "c":
+        return np.zeros(val.shape)[()]
+    return val.seen(PartOfComplex("imag"), val.memory.layout)
 
 
 def _modf(x: Any) -> Any:
@@ -187,6 +197,8 @@ ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
     *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
     Native(np.where, "own.where", "jnp.where", n_arrays=3, number=""),
+    View(np.real, _real, 1, number="numpy"),
+    View(np.imag, _imag, 1, number="numpy"),
     Native(np.clip, "own.clip", _clip_in_jax),
     *(
         Composed(
