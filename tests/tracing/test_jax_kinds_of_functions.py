@@ -258,7 +258,7 @@ def test_a_function_of_operators_that_is_no_program_is_compiled_by_xla():
     def total(x, a):
         return ((x * a) @ (x * a)).sum()
 
-    a = np.random.default_rng(0).normal(size=(30, 30))  # 27,000 multiplications
+    a = np.random.default_rng(0).normal(size=(36, 36))  # 46,656 multiplications
     found = gs.gradient(total, gs.Sweep(x=np.linspace(1.0, 2.0, 5), a=((), a)), wrt="x")
     assert found.attrs["framework"] == "jax" and found.attrs["engine"] == "xla"
     np.testing.assert_allclose(found.dtotal_dx, 2 * found.x * (a @ a).sum(), rtol=1e-11)

@@ -35,17 +35,19 @@ REFUSED = {
     "linspace": (lambda x: np.linspace(0.0, 1.0, x).sum(), "fixed integer"),
     "integers": (lambda x: _written(np.zeros(3, dtype=int), x), "array of integers"),
     "an outside array": (lambda x: _written(np.asarray(RATES), x), "exists outside"),
-    "a view that is not followed": (lambda x: _diagonal(x), "shares memory"),
+    "a view that is not followed": (lambda x: _columns(x), "shares memory"),
+    "a view as another type": (lambda x: np.full(2, x).view(np.int64).sum(), "another type"),
+    "einsum by lists": (lambda x: np.einsum(np.full(2, x), [0], [0])[0], "as letters"),
     "scipy": (through_scipy, "traced|NumPy array|Python float"),
     "polyfit": (lambda x: np.polyfit(np.arange(3.0), np.array([x, 1.0, 2.0]), 1)[0], "np.polyfit"),
 }
 
 
-def _diagonal(x):
+def _columns(x):
     a = np.ones((2, 2))
-    d = np.diagonal(a)
+    column = np.hsplit(a, 2)[0]
     a[0, 0] = x
-    return d.sum()
+    return column.sum()
 
 
 def _written(a, x):
@@ -64,8 +66,13 @@ def test_what_has_no_counterpart_is_an_error_that_names_it(name, framework):
 
 def test_a_number_that_is_written_into_an_array_of_the_users_is_no_constant():
     outside = np.ones(3)
-    with pytest.raises(DerivativeError, match=r"a Python float .* a\[0\] = x"):
+    with pytest.raises(UntraceableError, match=r"exists outside .* a\[0\] = x"):
         gs.gradient(lambda x: _written(outside, np.exp(x)), gs.Sweep(x=X), framework="torch")
+    held = {"of an object": np.ones(3)}
+    with pytest.raises(DerivativeError, match=r"a Python float .* a\[0\] = x"):
+        gs.gradient(
+            lambda x: _written(held["of an object"], np.exp(x)), gs.Sweep(x=X), framework="torch"
+        )
 
 
 def test_the_error_names_the_users_line_and_a_near_name():

@@ -157,6 +157,15 @@ def test_operators_alone_work_on_pythons_numbers(f, framework):
     np.testing.assert_allclose(derivative, slopes, rtol=1e-8)
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_inverted_comparison_is_the_other_as_for_arrays(framework):
+    def f(x):
+        return np.where((x > 0.5) & ~(x > 1.0), x, -x)
+
+    found = gs.value(f, gs.Sweep(x=X), framework=framework).f
+    np.testing.assert_allclose(found, f(X))
+
+
 def test_control_operators_that_mean_the_same_to_tensors_stay_theirs():
     assert works_on_numbers(signs) and works_on_numbers(helper_in_place)
     assert not works_on_numbers(lambda x: x**2 if 0 < x < 1 else x.sin())

@@ -124,7 +124,6 @@ def _is_of_numbers(code: types.CodeType) -> bool:
     steps = [*instructions_of(code), None]
     return any(
         (step.opname == "BINARY_OP" and step.argrepr.endswith("="))
-        or (step.opname == "UNARY_INVERT")
         or (step.opname == "LOAD_GLOBAL" and step.argval in _OF_NUMBERS)
         or (step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval == "conjugate")
         or (step.opname == "COMPARE_OP" and after is not None and "JUMP" not in after.opname)

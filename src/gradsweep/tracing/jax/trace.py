@@ -53,7 +53,7 @@ def trace(
     bound: BoundFunction,
     derivative: Derivative,
     point: Mapping[str, np.ndarray],
-    max_equations: int,
+    max_equations: int = MAX_EQUATIONS,
 ) -> Trace:
     """Trace a derivative at one point.
 

@@ -88,6 +88,10 @@ class Array(Operators):
     def shape(self) -> tuple[int, ...]:
         return tuple(self.value.shape)
 
+    @shape.setter
+    def shape(self, new: Any) -> None:
+        self.memory = self.reshape(new, copy=False).memory
+
     @property
     def ndim(self) -> int:
         return len(self.value.shape)
@@ -160,7 +164,7 @@ class Array(Operators):
         if is_basic(index):
             layout = self.memory.layout[index]
             if isinstance(layout, np.ndarray):
-                return self.view(Index(index), layout)
+                return self.seen(Index(index), layout)
         value = self.value
         library = library_of(value) or library_in_index(index)
         found = value[index] if library is None else library.get(library.asarray(value), index)
@@ -189,12 +193,15 @@ class Array(Operators):
             self.memory.layout[tuple(found)]
         return tuple(found) if isinstance(index, tuple) else found[0]
 
-    def view(self, step: Step, layout: np.ndarray) -> "Array":
+    def seen(self, step: Step, layout: np.ndarray, is_read_only: bool = False) -> "Array":
         """Return an Array over the same memory, and one of its own where NumPy would copy."""
         if self.number:
-            return self.as_number("").view(step, layout)
-        memory = Part(self.memory, step, layout)
-        if np.may_share_memory(layout, self.memory.layout) or isinstance(self.memory, Whole):
+            return self.as_number("").seen(step, layout, is_read_only)
+        is_read_only = is_read_only or self.memory.is_read_only
+        memory = Part(self.memory, step, layout, is_read_only)
+        # A block of memory in C's order has a view for every step.
+        is_block = isinstance(self.memory, Whole) and self.memory.model is None
+        if is_block or np.may_share_memory(layout, self.memory.layout):
             return Array(memory)
         return Array(Whole(memory.read()))
 
@@ -213,19 +220,36 @@ class Array(Operators):
     take, clip, round, conj = _unary(np.take), _unary(np.clip), _unary(np.round), _unary(np.conj)
     conjugate = _unary(np.conj)
 
-    def reshape(self, *shape: Any, order: str = "C") -> "Array":
-        return _call(np.reshape, self, shape[0] if len(shape) == 1 else shape, order=order)
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> "Array":
+        wanted = shape[0] if len(shape) == 1 else shape
+        return _call(np.reshape, self, wanted, order=order, copy=copy)
+
+    def view(self, *kinds: Any, **named: Any) -> "Array":
+        """Return an Array over the same memory.
+
+        Raises:
+            UntraceableError: when it is to be seen as another dtype or type.
+        """
+        if kinds not in ((), (self.dtype,), (self.dtype.type,)) or named:
+            raise UntraceableError(
+                f"the function takes a view of an array as another type, at {user_line()}: traced "
+                f"numbers have no bytes.\nWrite a.astype(dtype)."
+            )
+        return self[...]
 
     def transpose(self, *axes: Any) -> "Array":
         if not axes or axes == (None,):
             return _call(np.transpose, self)
         return _call(np.transpose, self, axes[0] if len(axes) == 1 else axes)
 
-    def copy(self, order: str = "C") -> "Array":
+    def copy(self, order: Any = "C") -> "Array":
         value = self.value
         if self.number:
             return self.as_number("numpy")
-        return Array(Whole(value.copy() if library_of(value) is None else value))
+        if library_of(value) is None:
+            return Array(Whole(value.copy(order)))
+        model = np.empty_like(self.memory.layout, order=order) if self.ndim > 1 else None
+        return Array(Whole(value, model=model))
 
     def __copy__(self) -> "Array":
         return self.copy()
@@ -241,8 +265,10 @@ class Array(Operators):
         if not copy and np.dtype(dtype) == self.dtype:
             return self
         library = library_of(value)
+        if self.number:
+            return Array(library_of(value).cast(value, dtype), self.number)  # type: ignore[union-attr]
         found = np.array(value, dtype) if library is None else library.cast(value, dtype)
-        return Array(found if self.number else Whole(found), self.number)
+        return Array(Whole(found, model=np.empty_like(self.memory.layout)))
 
     @property
     def flat(self) -> "Array":

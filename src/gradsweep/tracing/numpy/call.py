@@ -30,7 +30,7 @@ def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     row = table().get(function)
     library = library_in((args, kwargs))
     if library is None:
-        if row is None or not row.is_view or not (args and isinstance(args[0], Array)):
+        if row is None or not row.is_view or not any(isinstance(one, Array) for one in args):
             return _own(function, args, kwargs)
         return row.call(None, *read_call(function, args, kwargs, row.own))
     if row is None:

@@ -26,17 +26,13 @@ from gradsweep.request.identity import is_filled
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.call import apply, apply_method
 from gradsweep.tracing.numpy.kinds import BUILTINS, NumpyArray
+from gradsweep.tracing.numpy.memory import Whole
 from gradsweep.tracing.numpy.operations.special import Normal
 
 __all__ = ["Code"]
 
 # What functions of NumPy's, of math and of scipy's are.
-_FUNCTIONS = (
-    np.ufunc,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    type(np.sum),
-)
+_FUNCTIONS = np.ufunc | types.FunctionType | types.BuiltinFunctionType | type(np.sum)
 
 
 class Function:
@@ -146,6 +142,9 @@ class Code:
             return Vectorized(self.replaced(value.pyfunc))
         if isinstance(value, _FUNCTIONS) and is_numpy(value):
             return Function(value)
+        if type(value) is np.ndarray and value.dtype.kind in "biufc":
+            # What is computed from it and copied of it is the function's own, and written into.
+            return Array(Whole(value, is_fixed=True))
         if type(value).__name__ == "norm_gen" and is_numpy(value):
             return Normal(value)
         if isinstance(value, types.FunctionType):
@@ -153,7 +152,10 @@ class Code:
         if isinstance(value, types.MethodType) and isinstance(value.__func__, types.FunctionType):
             return types.MethodType(self.replaced(value.__func__), self.replaced(value.__self__))
         if type(value) is functools.partial:
-            return functools.partial(self.replaced(value.func), *value.args, **value.keywords)
+            named = {name: self.replaced(one) for name, one in value.keywords.items()}
+            return functools.partial(
+                self.replaced(value.func), *map(self.replaced, value.args), **named
+            )
         if is_table(value):
             held = {key: self.replaced(one) for key, one in entries_of(value)}
             return held if isinstance(value, dict) else type(value)(held.values())
@@ -169,9 +171,16 @@ class Code:
             for name, member in vars(base).items()
         }
         seen = {name: member for name, member in methods.items() if member is not None}
-        found: Any = object.__new__(
-            type(kind.__name__, (kind,), {"__module__": kind.__module__, **seen})
-        )
+
+        own: Any = kind.__getattribute__
+
+        def attribute(self: Any, name: str) -> Any:
+            held = own(self, name)
+            return code.replaced(held) if isinstance(held, np.ndarray | _FUNCTIONS) else held
+
+        code = self
+        seen |= {"__module__": kind.__module__, "__getattribute__": attribute}
+        found: Any = object.__new__(type(kind.__name__, (kind,), seen))
         object.__setattr__(found, "__dict__", value.__dict__)
         return found
 
@@ -198,10 +207,11 @@ class Code:
             function.__code__,
             self._globals_of(function.__globals__),
             function.__name__,
-            function.__defaults__,
+            function.__defaults__ and tuple(map(self.replaced, function.__defaults__)),
             cells if function.__closure__ is not None else None,
         )
-        found.__kwdefaults__ = function.__kwdefaults__
+        named = function.__kwdefaults__ or {}
+        found.__kwdefaults__ = {name: self.replaced(one) for name, one in named.items()}
         found.__dict__.update(function.__dict__)
         found.__qualname__, found.__module__ = function.__qualname__, function.__module__
         # Known before its closure is read, which may hold the function itself.
@@ -217,7 +227,7 @@ class Code:
         return self._globals[id(own)]
 
 
-_DATA = int | float | complex | str | bytes | list | tuple | dict | set | np.ndarray | np.generic
+_DATA = int | float | complex | str | bytes | list | tuple | dict | set | np.generic
 
 
 def _is_data(cell: types.CellType) -> bool:

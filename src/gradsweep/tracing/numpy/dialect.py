@@ -42,15 +42,16 @@ class _InDialect:
 
     def __init__(self, function: Callable[..., Any]):
         self._function = function
-        self._code = Code().replaced(function)
+        self._own = Code()
+        self._code = self._own.replaced(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         libraries: list[Library] = []
 
         def wrapped(_: pytree.Path, value: Any) -> Any:
             library = library_of(value)
-            if library is None:
-                return value
+            if library is None:  # a function, or an array of integers
+                return self._own.replaced(value)
             libraries.append(library)
             return Array(value, "python")
 

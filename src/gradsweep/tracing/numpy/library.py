@@ -38,8 +38,9 @@ class Library(Protocol):
 
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any: ...
 
-    def join(self, real: Any, imag: Any) -> Any:
-        """Return complex numbers of their parts, of one shape and dtype."""
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any: ...
+
+    def complex(self, real: Any, imag: Any) -> Any: ...
 
 
 class _Jax:
@@ -68,7 +69,10 @@ class _Jax:
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.transpose(axes)
 
-    def join(self, real: Any, imag: Any) -> Any:
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any:
+        return resolve("jnp.broadcast_to")(value, shape)
+
+    def complex(self, real: Any, imag: Any) -> Any:
         return resolve("jax.lax.complex")(real, imag)
 
 
@@ -124,7 +128,10 @@ class _Torch:
     def permute(self, value: Any, axes: tuple[int, ...]) -> Any:
         return value.permute(axes)
 
-    def join(self, real: Any, imag: Any) -> Any:
+    def broadcast(self, value: Any, shape: tuple[int, ...]) -> Any:
+        return value.expand(shape)
+
+    def complex(self, real: Any, imag: Any) -> Any:
         return resolve("torch.complex")(real, imag)
 
     def _index(self, index: Any) -> Any:

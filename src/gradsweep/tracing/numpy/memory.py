@@ -7,7 +7,7 @@ traced value is written among them.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from gradsweep.tracing.numpy.library import Library, library_of
 from gradsweep.tracing.numpy.lines import user_line
 
 __all__ = [
+    "Broadcast",
     "Index",
     "Memory",
     "Part",
     "PartOfComplex",
     "Permuted",
+    "Places",
     "Reshaped",
     "Step",
     "Whole",
@@ -64,9 +66,39 @@ class Reshaped:
         return part.reshape(tuple(whole.shape))
 
 
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Some of the elements, by their numbers in a row: a diagonal."""
+
+    places: np.ndarray
+
+    def get(self, value: Any, library: Library | None) -> Any:
+        row = value.reshape((-1,))
+        return row[self.places] if library is None else library.get(row, self.places)
+
+    def put(self, whole: Any, part: Any, library: Library) -> Any:
+        row = library.put(whole.reshape((-1,)), self.places, part)
+        return row.reshape(tuple(whole.shape))
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """Elements seen again and again, which NumPy does not write into."""
+
+    shape: tuple[int, ...]
+
+    def get(self, value: Any, library: Library | None) -> Any:
+        if library is None:
+            return np.broadcast_to(value, self.shape)
+        return library.broadcast(value, self.shape)
+
+    def put(self, whole: Any, part: Any, library: Library) -> Any:
+        raise ValueError("assignment destination is read-only")
+
+
 @dataclass(frozen=True)
 class PartOfComplex:
-    """The real or the imaginary parts of complex numbers."""
+    """The real part of complex numbers, or the imaginary one."""
 
     name: Literal["real", "imag"]
 
@@ -74,11 +106,11 @@ class PartOfComplex:
         return getattr(value, self.name)
 
     def put(self, whole: Any, part: Any, library: Library) -> Any:
-        is_real = self.name == "real"
-        return library.join(part, whole.imag) if is_real else library.join(whole.real, part)
+        parts = {"real": whole.real, "imag": whole.imag, self.name: part}
+        return library.complex(parts["real"], parts["imag"])
 
 
-Step = Index | Permuted | Reshaped | PartOfComplex
+Step = Index | Permuted | Reshaped | Places | Broadcast | PartOfComplex
 
 
 @dataclass(eq=False)
@@ -87,14 +119,23 @@ class Whole:
 
     Attributes:
         value: NumPy's array, or the framework's.
-        is_fixed: whether it may not be written into: it exists outside the function, or shares
-            memory with an Array in a way that is not followed.
+        is_fixed: whether no traced value may be written into it: it exists outside the function, or
+            shares memory with an Array in a way that is not followed.
         version: how often it was written into.
+        model: an array whose axes lie in memory as NumPy's would; None where in C's order.
     """
 
     value: Any
     is_fixed: bool = False
     version: int = 0
+    model: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        value = self.value
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+            self.model = np.empty_like(value, dtype=bool)
+
+    is_read_only: ClassVar[bool] = False
 
     @property
     def root(self) -> "Whole":
@@ -106,7 +147,7 @@ class Whole:
     @property
     def layout(self) -> np.ndarray:
         """An array of the same shape and strides, whose numbers mean nothing."""
-        return np.empty(tuple(self.value.shape), dtype=bool)
+        return np.empty(tuple(self.value.shape), dtype=bool) if self.model is None else self.model
 
     def replace(self, new: Any) -> None:
         self.value = new
@@ -120,6 +161,7 @@ class Part:
     base: "Memory"
     step: Step
     layout: np.ndarray
+    is_read_only: bool = False
     _seen: tuple[int, Any] | None = field(default=None, init=False)
 
     @property
@@ -148,17 +190,20 @@ def write(memory: Memory, index: Any, new: Any) -> None:
 
     Raises:
         UntraceableError: when the memory is not the function's own, or its dtype cannot hold `new`.
+        ValueError: as NumPy does, when it is read-only.
     """
     root = memory.root
+    if memory.is_read_only:
+        raise ValueError("assignment destination is read-only")
+    library = library_of(root.value) or library_of(new) or library_in_index(index)
+    if library is None:
+        memory.read()[index] = new
+        return
     if root.is_fixed:
         raise UntraceableError(
             f"the function writes into an array that exists outside it, or that shares memory with "
             f"another, at {user_line()}.\nCopy it first, inside the function: a = np.array(a)."
         )
-    library = library_of(root.value) or library_of(new) or library_in_index(index)
-    if library is None:
-        memory.read()[index] = new
-        return
     if library_of(root.value) is None:
         root.replace(library.asarray(root.value))
     value = memory.read()

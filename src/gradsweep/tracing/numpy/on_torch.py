@@ -215,14 +215,6 @@ def _counts(repeats: Any) -> Any:
     return int(repeats) if np.ndim(repeats) == 0 else torch.from_numpy(np.array(repeats))
 
 
-def diag(x: torch.Tensor, k: int = 0) -> torch.Tensor:
-    return torch.diag(x, k)
-
-
-def diagonal(x: torch.Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> torch.Tensor:
-    return torch.diagonal(x, offset, axis1, axis2)
-
-
 def tril(x: torch.Tensor, k: int = 0) -> torch.Tensor:
     return torch.tril(x, k)
 

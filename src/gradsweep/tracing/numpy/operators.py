@@ -20,10 +20,11 @@ Number = Literal["python", "numpy", ""]
 _PYTHONS = (bool, int, float, complex)
 _OPERANDS = (*_PYTHONS, np.ndarray, np.generic, list, tuple)
 
-# What takes Python's truth values as integers.
+# What takes Python's truth values as integers. ~True is left to mean "not", as for NumPy's: that it
+# is -2 is a mistake of Python's, which has it no more from 3.16 on.
 _ARITHMETIC = {
     np.add, np.subtract, np.multiply, np.true_divide, np.floor_divide, np.remainder, np.power,
-    np.divmod, np.negative, np.positive, np.absolute, np.invert,
+    np.divmod, np.negative, np.positive, np.absolute,
 }  # fmt: skip
 
 

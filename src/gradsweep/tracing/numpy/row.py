@@ -154,7 +154,21 @@ class Native(Row):
             arrays = _operands(arrays, library, name.startswith("operator."))
         options = {name: unwrapped(value) for name, value in kwargs.items()}
         found = _wrapped(function(*arrays, *rest, **options))
+        if self.is_ufunc and self.function.signature is None:  # it works element by element
+            _lay_out(found, args[: self.n_arrays])
         return found if self.names is None else self.names(*found)
+
+
+def _lay_out(result: Array, operands: tuple) -> None:
+    """Let the axes of a result lie in memory as NumPy's would, which keeps the order of operands.
+
+    Whether a later change of its shape is a view depends on it.
+    """
+    layouts = [one.memory.layout for one in operands if isinstance(one, Array)]
+    if not all(layout.flags.c_contiguous for layout in layouts):
+        model = np.empty_like(sum(layouts, start=np.bool_(False)), dtype=bool)
+        if model.shape == result.shape:
+            result.memory.root.model = model
 
 
 def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:

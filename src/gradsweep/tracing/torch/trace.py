@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import QUANTITIES, Derivative
@@ -43,7 +44,12 @@ __all__ = ["trace"]
 Call = Callable[[Values], tuple[torch.Tensor, ...]]
 
 
-def trace(bound: BoundFunction, derivative: Derivative, point: Point, max_equations: int) -> Trace:
+def trace(
+    bound: BoundFunction,
+    derivative: Derivative,
+    point: Point,
+    max_equations: int = MAX_EQUATIONS,
+) -> Trace:
     """Trace a derivative at one point.
 
     Args:

@@ -15,23 +15,28 @@ from gradsweep.tracing.numpy.row import Composed, Row, View
 __all__ = ["ROWS"]
 
 
-def _array(object: Any, dtype: Any = None, copy: bool | None = True, ndmin: int = 0) -> Array:
-    found = _asarray(object, dtype, copy)
+def _array(
+    object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", ndmin: int = 0
+) -> Array:
+    found = _asarray(object, dtype, order, copy)
     return found.reshape((1,) * (ndmin - found.ndim) + found.shape) if ndmin else found
 
 
-def _asarray(a: Any, dtype: Any = None, copy: bool | None = None) -> Array:
+def _asarray(
+    a: Any, dtype: Any = None, order: str | None = None, copy: bool | None = None
+) -> Array:
     found = _put_together(a)
     if dtype is not None and np.dtype(dtype) != found.dtype:
         found = found.astype(dtype)
+    if order in ("C", "F") and not found.memory.layout.flags[f"{order}_CONTIGUOUS"]:
+        found = found.copy(order)
     if copy is False and found is not a:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
-    return found.copy() if copy and found is a else found
+    return found.copy(order or "K") if copy and found is a else found
 
 
 def _ascontiguousarray(a: Any, dtype: Any = None) -> Array:
-    found = _asarray(a, dtype)
-    found = found if found.memory.layout.flags.c_contiguous else found.copy()
+    found = _asarray(a, dtype, "C")
     return found if found.ndim else found.reshape(1)
 
 
@@ -41,7 +46,7 @@ def _put_together(value: Any) -> Any:
         return value.as_number("")
     if isinstance(value, list | tuple) and any(_holds_arrays(item) for item in value):
         return np.stack([_put_together(item) for item in value])
-    return np.asarray(value)
+    return Array(np.asarray(value))
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -131,7 +136,7 @@ ROWS: tuple[Row, ...] = (
     View(np.asarray, _asarray),
     View(np.asanyarray, _asarray),
     View(np.ascontiguousarray, _ascontiguousarray),
-    Composed(np.copy, lambda a: a.copy(), 1, number=""),
+    Composed(np.copy, lambda a, order="K": a.copy(order), 1, number=""),
     Composed(np.full, _full, number=""),
     Composed(np.full_like, _full_like, number=""),
     Composed(np.zeros_like, _constant_like(np.zeros), number=""),

@@ -6,8 +6,9 @@ import numpy as np
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.memory import Part, PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, Row
+from gradsweep.tracing.numpy.row import Composed, Native, PartView, Row
 
 __all__ = ["ROWS"]
 
@@ -168,6 +169,24 @@ def _composed() -> dict[Any, Any]:
     }
 
 
+def _real(val: Any) -> Any:
+    return val if val.dtype.kind != "c" else _part(val, PartOfComplex("real"))
+
+
+def _imag(val: Any) -> Any:
+    if val.dtype.kind != "c":
+        return np.zeros(val.shape)[()]
+    return _part(val, PartOfComplex("imag"))
+
+
+def _part(z: Array, step: PartOfComplex) -> Array:
+    if z.number:
+        return Array(step.get(z.value, None), z.number)
+    # In NumPy's memory the parts of a number stand side by side.
+    layout = np.empty((*z.shape, 2), dtype=bool)[..., 0]
+    return Array(Part(z.memory, step, layout, z.memory.is_read_only))
+
+
 def _modf(x: Any) -> Any:
     whole = np.trunc(x)
     return np.where(np.isinf(x), np.copysign(0.0, x), x - whole), whole
@@ -217,6 +236,8 @@ ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
     *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
     Native(np.where, "own.where", "jnp.where", n_arrays=3, number=""),
+    PartView(np.real, _real, 1),
+    PartView(np.imag, _imag, 1),
     Native(np.clip, "own.clip", _clip_in_jax),
     *(
         Composed(

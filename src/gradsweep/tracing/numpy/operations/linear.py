@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from gradsweep.tracing.numpy.library import resolve
-from gradsweep.tracing.numpy.row import Composed, Native, Row
+from gradsweep.support.errors import UntraceableError
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.lines import user_line
+from gradsweep.tracing.numpy.memory import Places
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View
 
 __all__ = ["ROWS"]
 
@@ -75,6 +79,29 @@ def _multi_dot(arrays: Any) -> Any:
     return found
 
 
+def _einsum(*operands: Any) -> Any:
+    """Return a sum of products; axes of one array that are only named anew are a view of it."""
+    if not isinstance(operands[0], str):
+        raise UntraceableError(
+            f"the function calls np.einsum with lists of axes, at {user_line()}.\n"
+            f"Write them as letters: np.einsum('ij,j->i', a, b)."
+        )
+    subscripts, *given = operands
+    arrays: list[Any] = [Array.apply(np.asarray, (one,), {}) for one in given]
+    if len(arrays) == 1:
+        (a,) = arrays
+        numbers = np.arange(a.size).reshape(a.shape)
+        seen = np.einsum(subscripts, numbers)
+        if np.may_share_memory(seen, numbers):
+            layout = np.einsum(subscripts, a.memory.layout)
+            return a.seen(Places(seen), layout)
+    values = [one.value for one in arrays]
+    library = next(filter(None, map(library_of, values)), None)
+    if library is None:
+        return np.einsum(subscripts, *values)
+    return resolve("own.einsum" if library.name == "torch" else "jnp.einsum")(subscripts, *values)
+
+
 def _hermitian(a: Any, is_lower: bool) -> Any:
     """Return the matrix of which NumPy reads one triangle, and a framework both."""
     half = resolve("jnp.tril" if is_lower else "jnp.triu")
@@ -104,7 +131,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Native(np.matmul, "own.matmul", "jnp.matmul", n_arrays=2),
     Native(np.tensordot, "own.tensordot", "jnp.tensordot", n_arrays=2, number=""),
-    Native(np.einsum, "own.einsum", "jnp.einsum", n_arrays=0),
+    View(np.einsum, _einsum, number="numpy"),
     Composed(np.dot, _dot, 2),
     Composed(np.vdot, lambda a, b: np.matmul(np.conj(np.ravel(a)), np.ravel(b)), 2),
     Composed(np.inner, _inner, 2),

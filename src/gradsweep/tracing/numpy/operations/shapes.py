@@ -7,9 +7,10 @@ import numpy as np
 
 from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
-from gradsweep.tracing.numpy.memory import Index, Part, PartOfComplex, Permuted, Reshaped
-from gradsweep.tracing.numpy.row import Composed, Native, PartView, Row, View
+from gradsweep.tracing.numpy.memory import Broadcast, Index, Permuted, Places, Reshaped
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View
 
 __all__ = ["ROWS"]
 
@@ -21,7 +22,7 @@ def _as_array(value: Any) -> Array:
 
 def _reshaped(a: Any, shape: tuple[int, ...]) -> Array:
     a = _as_array(a)
-    return a.view(Reshaped(shape), a.memory.layout.reshape(shape))
+    return a.seen(Reshaped(shape), a.memory.layout.reshape(shape))
 
 
 def _order(a: Array, order: str) -> str:
@@ -67,7 +68,7 @@ def _ravel(a: Any, order: str = "C") -> Array:
 
 
 def _permuted(a: Any, axes: tuple[int, ...]) -> Array:
-    return a.view(Permuted(axes), a.memory.layout.transpose(axes))
+    return a.seen(Permuted(axes), a.memory.layout.transpose(axes))
 
 
 def _like(function: Any) -> Any:
@@ -95,7 +96,7 @@ def _in_the_shape_of(function: Any) -> Any:
 def _flip(m: Any, axis: Any = None) -> Array:
     axes = range(m.ndim) if axis is None else np.atleast_1d(axis) % m.ndim
     index = tuple(slice(None, None, -1 if i in axes else None) for i in range(m.ndim))
-    return m.view(Index(index), m.memory.layout[index])
+    return m.seen(Index(index), m.memory.layout[index])
 
 
 def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
@@ -120,15 +121,31 @@ def _split(function: Any) -> Any:
     return split
 
 
-def _broadcast_to(array: Any, shape: Any) -> Any:
+def _broadcast_to(array: Any, shape: Any) -> Array:
     array = _as_array(array)
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    return np.where(np.ones(shape, dtype=bool), array, array)
+    shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+    layout = np.broadcast_to(array.memory.layout, shape)
+    return array.seen(Broadcast(shape), layout, is_read_only=True)
 
 
 def _broadcast_arrays(*args: Any) -> tuple:
     shape = np.broadcast_shapes(*(np.shape(value) for value in args))
     return tuple(_broadcast_to(value, shape) for value in args)
+
+
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    layout = np.diagonal(a.memory.layout, offset, axis1, axis2)
+    places = np.diagonal(np.arange(a.size).reshape(a.shape), offset, axis1, axis2)
+    return a.seen(Places(places), layout, is_read_only=True)
+
+
+def _diag(v: Any, k: int = 0) -> Any:
+    if v.ndim != 1:
+        return _diagonal(v, k)
+    library = library_of(v.value)
+    if library is None:
+        return np.diag(v.value, k)
+    return resolve("torch.diag" if library.name == "torch" else "jnp.diag")(v.value, k)
 
 
 def _at_least(n: int) -> Any:
@@ -189,29 +206,7 @@ def _fill_diagonal(a: Any, val: Any) -> None:
     a[(np.arange(min(a.shape)),) * a.ndim] = val
 
 
-def _real(val: Any) -> Array:
-    a = val if isinstance(val, Array) else _as_array(val)
-    return _part(a, PartOfComplex("real")) if a.dtype.kind == "c" else a
-
-
-def _imag(val: Any) -> Any:
-    a = val if isinstance(val, Array) else _as_array(val)
-    if a.dtype.kind == "c":
-        return _part(a, PartOfComplex("imag"))
-    return np.zeros(a.shape, a.dtype)[()]
-
-
-def _part(a: Array, step: PartOfComplex) -> Array:
-    if a.number:
-        return Array(step.get(a.value, None), a.number)
-    # In NumPy's memory the parts of a number stand side by side.
-    layout = np.empty((*a.shape, 2), dtype=bool)[..., 0]
-    return Array(Part(a.memory, step, layout))
-
-
 ROWS: tuple[Row, ...] = (
-    PartView(np.real, _real),
-    PartView(np.imag, _imag),
     View(np.reshape, _reshape),
     View(np.ravel, _ravel),
     *(View(f, _like(f)) for f in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis)),
@@ -223,8 +218,10 @@ ROWS: tuple[Row, ...] = (
     View(np.fliplr, lambda m: _flip(m, 1), 1),
     View(np.rot90, _rot90, 1),
     *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
-    Composed(np.broadcast_to, _broadcast_to, number=""),
-    Composed(np.broadcast_arrays, _broadcast_arrays, number=""),
+    View(np.broadcast_to, _broadcast_to),
+    View(np.broadcast_arrays, _broadcast_arrays),
+    View(np.diagonal, _diagonal, 1),
+    View(np.diag, _diag, 1),
     Composed(np.meshgrid, _meshgrid),
     Composed(np.take, _take),
     Composed(np.append, _append),
@@ -241,6 +238,6 @@ ROWS: tuple[Row, ...] = (
     Native(np.concatenate, "own.concatenate", "jnp.concatenate", is_sequence=True),
     *(
         Native(getattr(np, name), f"own.{name}", f"jnp.{name}", number="")
-        for name in "roll tile repeat diag diagonal tril triu".split()
+        for name in "roll tile repeat tril triu".split()
     ),
 )
