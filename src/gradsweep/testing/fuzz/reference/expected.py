@@ -40,7 +40,9 @@ def expected_at(
             for path in at.y:
                 found |= {f"d{_output(path)}_d{called(n)}": at.J[path, n] for n in wrt}
         case "contributions":
-            named = [name for name in wrt if combination.wrt or name in v]
+            # A tangent that names a container names all that is in it.
+            held = set(arguments.paths) if {*arguments.paths} & {*v} else set()
+            named = [name for name in wrt if combination.wrt or name in {*v, *held}]
             for path, y in at.y.items():
                 for name in named:
                     J = at.J[path, name]
