@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from gradsweep.testing.fuzz import Campaign, chosen
+from gradsweep.testing.fuzz import __main__ as command
+from gradsweep.testing.fuzz import campaign as campaigns
+from gradsweep.testing.fuzz.drawing.numpy.dialect import NumpyDialect
 from gradsweep.testing.fuzz.reference.choice import make_reference
 from tests.support.random_functions import drawn_function
 
@@ -83,3 +86,14 @@ def test_a_sign_changed_in_a_rule_is_found_and_can_be_pasted(monkeypatch, capsys
         assert "Data variables" in capsys.readouterr().out
     finally:
         describe.cache_clear()
+
+
+def test_the_framework_that_computes_is_prepared_and_forgets(monkeypatch):
+    done = []
+    monkeypatch.setattr(campaigns, "_forget", lambda framework: done.append(framework))
+    monkeypatch.setattr(command, "_use_one_thread", lambda: done.append("one thread"))
+    for computes in ("torch", "jax"):
+        monkeypatch.setattr(NumpyDialect, "computed_by", computes)
+        words = ["--framework", "numpy", "--functions", "1", "--only", "arithmetic"]
+        assert command.main([*words, "--without", "second_order,mpmath"]) == 0
+    assert done == ["one thread", "torch", "jax"]

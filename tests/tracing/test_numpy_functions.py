@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 import gradsweep as gs
 from gradsweep.tracing.numpy.operations import table
+from tests.support.differences import by_difference
 
 FRAMEWORKS = [
     pytest.param("torch", marks=pytest.mark.torch),
@@ -196,12 +197,6 @@ NUMBERS = {
 # Rows whose last digits are the frameworks' own, or cost more than a few roundings.
 LOOSE = {"erfinv": 2e-14, "ndtri": 2e-14, "norm.ppf": 2e-14, "gamma": 2e-14, "beta": 4e-14}
 LOOSE |= {"gamma below 0": 2e-14, "gamma that is large": 2e-14, "betaln": 4e-14, "logit": 1e-14}
-
-
-def by_difference(f, x, h=2e-3):
-    """Differentiate by central differences of eighth order."""
-    weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
-    return sum(w * (f(x + k * h) - f(x - k * h)) for k, w in weights.items()) / h
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -12,6 +12,7 @@ from scipy.special import erf, gamma
 from scipy.stats import norm
 
 import gradsweep as gs
+from tests.support.differences import by_difference
 
 pytestmark = pytest.mark.slow
 
@@ -236,12 +237,6 @@ CLOSED = {
 }
 
 
-def by_difference(f, x, step=2e-3):
-    h = step * abs(x)
-    weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
-    return sum(w * (f(x + k * h) - f(x - k * h)) for k, w in weights.items()) / h
-
-
 def test_there_are_twenty():
     assert len(CASES) == 20
 
@@ -261,7 +256,7 @@ def test_a_textbook_function_runs_as_it_is(f, framework):
     derivative = found[f"d{f.__name__}_d{name}"]
     assert derivative.dims == (name,)
     step = 1e-6 if f is binomial_tree else 2e-3  # its kinks lie near
-    wanted = [by_difference(plain, v, step) for v in values]
+    wanted = [by_difference(plain, v, step * abs(v)) for v in values]
     np.testing.assert_allclose(derivative, wanted, rtol=2e-8)
     if f in CLOSED:
         np.testing.assert_allclose(derivative, CLOSED[f](values), rtol=1e-12)
@@ -280,5 +275,5 @@ def test_it_is_a_program_and_its_second_derivatives_are_those_of_the_first(f):
         return gs.gradient(f, one, wrt=name, framework="jax")[f"d{f.__name__}_d{name}"].item()
 
     if f not in (binomial_tree, second_order_step):  # kinks lie near
-        wanted = [by_difference(first, v) for v in values]
+        wanted = [by_difference(first, v, 2e-3 * abs(v)) for v in values]
         np.testing.assert_allclose(found, wanted, rtol=2e-7, atol=1e-9 * np.abs(wanted).max())

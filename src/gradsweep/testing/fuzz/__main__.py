@@ -13,6 +13,7 @@ from itertools import pairwise
 from gradsweep.support.errors import ArgumentError
 from gradsweep.testing.fuzz.campaign import Campaign, Failure
 from gradsweep.testing.fuzz.counts import Counts
+from gradsweep.testing.fuzz.drawing.dialects import dialect_of
 from gradsweep.testing.fuzz.drawing.features import FEATURES, chosen
 from gradsweep.testing.fuzz.trial import Limits
 
@@ -36,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     is_wrong = False
     for framework in frameworks:
-        if framework == "torch":
+        if dialect_of(framework).computed_by == "torch":
             _use_one_thread()
         campaign = Campaign(
             framework,

@@ -17,6 +17,7 @@ from hypothesis.errors import HypothesisException
 from gradsweep.testing.fuzz.combinations import Combination, combinations, draw_combination
 from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.dialects import dialect_of
 from gradsweep.testing.fuzz.drawing.functions import DrawnFunction, draw_function
 from gradsweep.testing.fuzz.growth import check_body, check_growth
 from gradsweep.testing.fuzz.reduction import reduced
@@ -97,7 +98,7 @@ class Campaign:
                     return
             batch += 1
             self.report(self.counts)
-            _forget(self.framework)
+            _forget(dialect_of(self.framework).computed_by)
 
     def _is_over(self) -> bool:
         n = self.n_functions
@@ -203,7 +204,7 @@ def _is_smaller(a: Wrong, b: Wrong) -> bool:
 
 
 def _forget(framework: str) -> None:
-    """Drop what frameworks keep of functions that are gone."""
+    """Drop what the framework that computes keeps of functions that are gone."""
     if framework == "jax":
         import jax
 

@@ -35,6 +35,7 @@ class Combination:
     Attributes:
         wrt: the names of the arguments that are differentiated; None to leave the option out.
         direction: dims and values, of the tangent by argument or of the cotangent by output.
+        paths: the path to each argument that stands in a container, by its name.
     """
 
     quantity: str
@@ -43,6 +44,7 @@ class Combination:
     with_value: bool = False
     wrt: tuple[str, ...] | None = None
     direction: Mapping[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order(self) -> int:
@@ -55,7 +57,7 @@ class Combination:
         if self.quantity != "value":
             options |= {"mode": self.mode, "with_value": self.with_value}
             if self.wrt is not None:
-                options["wrt"] = list(self.wrt)
+                options["wrt"] = [self.paths.get(name, name) for name in self.wrt]
         return {k: v for k, v in options.items() if v not in ("auto", False)}
 
     @property
@@ -67,7 +69,11 @@ class Combination:
             name: (dims, values) if dims else values
             for name, (dims, values) in self.direction.items()
         }
-        return (given[""],) if set(given) == {""} else (given,)
+        if set(given) == {""}:
+            return (given[""],)
+        if QUANTITIES[self.quantity].direction == "tangent":
+            return (_in_containers({self.paths.get(n, n): v for n, v in given.items()}),)
+        return (given,)
 
     @property
     def text(self) -> str:
@@ -77,6 +83,18 @@ class Combination:
             words.append(_text(directions[0]))
         words += [f"{key}={value!r}" for key, value in self.options.items()]
         return f"gs.{self.quantity}({', '.join(words)})"
+
+
+def _in_containers(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given by paths as containers, which a tangent has too."""
+    found: dict[str, Any] = {}
+    for path, value in given.items():
+        *outer, last = path.split(".")
+        inner = found
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return found
 
 
 def _text(direction: Any) -> str:
@@ -132,6 +150,7 @@ def draw_combination(
         with_value=quantity != "value" and choices.rarely(3),
         wrt=wrt,
         direction=_direction(quantity, arguments, outputs, wrt or names, choices.between(0, 5)),
+        paths=arguments.paths,
     )
 
 
@@ -152,8 +171,9 @@ def combinations(
                 wrt = (None, tuple(names), tuple(names[-1:]))[turn % 3]
                 wrt = None if quantity == "value" else wrt
                 direction = _direction(quantity, arguments, outputs, wrt or names, turn % 6)
+                with_value = quantity != "value" and turn % 4 == 0
                 yield Combination(
-                    quantity, engine, mode, quantity != "value" and turn % 4 == 0, wrt, direction
+                    quantity, engine, mode, with_value, wrt, direction, arguments.paths
                 )
 
 

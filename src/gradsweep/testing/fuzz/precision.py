@@ -72,10 +72,12 @@ def check_programs(
 
 
 def _differs(result: Result, found: np.ndarray, judge: Judge, drawn: DrawnFunction) -> str:
+    name_of = {path: name for name, path in drawn.arguments.paths.items()}
+
     def of(at: At) -> np.ndarray:
         if result.kind == "value":
             return np.asarray(at.y[result.output]).astype(np.float64)
-        return at.J[result.output, result.wrt[0]]
+        return at.J[result.output, name_of.get(result.wrt[0], result.wrt[0])]
 
     expected = of(judge.at(0, 1))
     with np.errstate(all="ignore"):

@@ -35,6 +35,7 @@ def reduced(
 
 
 def _smaller(drawn: DrawnFunction) -> Iterator[DrawnFunction]:
+    yield from drawn.unpacked()
     for position in reversed(range(len(drawn.statements))):
         yield drawn.without(position)
     for position in reversed(range(len(drawn.statements))):

@@ -55,7 +55,8 @@ class Trial:
         self.drawn, self.counts, self.limits = drawn, counts, limits
         self.function = drawn.make()
         names = [argument.name for argument in drawn.arguments.differentiated]
-        reference = make_reference(drawn.framework, self.function, names, drawn.dtype)
+        flat = drawn.make(is_flat=True)
+        reference = make_reference(drawn.framework, flat, names, drawn.dtype)
         self.judge = Judge(
             drawn.arguments,
             reference,
@@ -182,7 +183,8 @@ def refuses_too(drawn: DrawnFunction, counts: Counts, limits: Limits) -> None:
             counts.excluded["under no_grad, which the framework's forward mode ignores"] += 1
             return
         names = [argument.name for argument in drawn.arguments.differentiated]
-        forward = ByForwardMode(make_reference(drawn.framework, function, names, drawn.dtype))
+        flat = drawn.make(is_flat=True)
+        forward = ByForwardMode(make_reference(drawn.framework, flat, names, drawn.dtype))
         judge = Judge(drawn.arguments, forward, drawn.n_bytes, counts)
         try:
             told = judge.disagreement(combination, ds)

@@ -1,17 +1,19 @@
 """Draw the arguments of a function and their sweep.
 
 Choices enter; Arguments leave, each of which knows its text in a Sweep and its value at a point.
+Some may stand in a container there, as the entries of one argument.
 Knows nothing of what the function does with them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradsweep.request.sweep import Sweep
 from gradsweep.testing.fuzz.drawing.choices import Choices
+from gradsweep.testing.fuzz.drawing.containers import Container, draw_container
 
 __all__ = ["CATEGORY", "WORDS", "Arguments", "Drawn", "draw_arguments"]
 
@@ -54,15 +56,17 @@ class Drawn:
         # Swept integers become floats.
         return np.asarray(value, np.float64) if value.dtype.kind == "i" and self.dims else value
 
-    @property
-    def written(self) -> Any:
-        """Return the argument as a Sweep takes it."""
-        if isinstance(self.values, int) or (not self.dims and not np.ndim(self.values)):
+    def written(self, is_entry: bool = False) -> Any:
+        """Return the argument as a Sweep takes it.
+
+        Args:
+            is_entry: whether it stands in a container, where an array is held fixed as it is.
+        """
+        if not self.dims and (is_entry or isinstance(self.values, int) or not np.ndim(self.values)):
             return self.values
         return (self.dims, self.values)
 
-    @property
-    def text(self) -> str:
+    def text(self, is_entry: bool = False) -> str:
         """Return the argument as source, for a Sweep."""
         if isinstance(self.values, int):
             return repr(self.values)
@@ -75,15 +79,41 @@ class Drawn:
             written = f"np.array({array.tolist()!r}, {array.dtype.name!r})"
         if not self.dims and not array.ndim:
             return written if array.dtype == np.float64 else f"np.{array.dtype.name}({array!s})"
+        if not self.dims and is_entry:
+            return written
         dims = repr(self.dims[0]) if len(self.dims) == 1 else repr(self.dims)
         return f"({dims}, {written})"
 
 
 @dataclass(frozen=True, eq=False)
 class Arguments:
-    """All arguments, and the points of their sweep."""
+    """All arguments, and the points of their sweep.
+
+    Attributes:
+        container: what holds some of them in the Sweep, if anything does.
+    """
 
     every: tuple[Drawn, ...]
+    container: Container | None = None
+
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """The path to each argument that stands in the container, by its name."""
+        return {} if self.container is None else self.container.paths
+
+    def called(self, name: str) -> str:
+        """Return what an argument is called in the names of results."""
+        return self.paths.get(name, name).replace(".", "_")
+
+    @property
+    def alone(self) -> tuple[Drawn, ...]:
+        """The arguments that stand in no container."""
+        return tuple(argument for argument in self.every if argument.name not in self.paths)
+
+    @property
+    def unpacked(self) -> "Arguments":
+        """The same arguments without a container."""
+        return replace(self, container=None)
 
     @property
     def axes(self) -> dict[str, int]:
@@ -111,11 +141,19 @@ class Arguments:
 
     @property
     def sweep(self) -> Sweep:
-        return Sweep(**{argument.name: argument.written for argument in self.every})
+        given = {argument.name: argument.written() for argument in self.alone}
+        if self.container is not None:
+            entries = {argument.name: argument.written(is_entry=True) for argument in self.every}
+            given[self.container.name] = self.container.value(entries)
+        return Sweep(given)
 
     @property
     def text(self) -> str:
-        return ", ".join(f"{argument.name}={argument.text}" for argument in self.every)
+        given = {argument.name: argument.text() for argument in self.alone}
+        if self.container is not None:
+            entries = {argument.name: argument.text(is_entry=True) for argument in self.every}
+            given[self.container.name] = self.container.text(entries)
+        return ", ".join(f"{name}={text}" for name, text in given.items())
 
     def points(self) -> list[dict[str, int]]:
         """Return the index along every axis of every point."""
@@ -159,7 +197,17 @@ def draw_arguments(choices: Choices, features: frozenset[str]) -> Arguments:
         arguments.append(_other(choices, n_points))
     if "categories" in features and choices.rarely(6):
         arguments.append(_category(choices, n_points))
-    return Arguments(tuple(arguments))
+    return Arguments(tuple(arguments), _container(choices, features, arguments))
+
+
+def _container(
+    choices: Choices, features: frozenset[str], arguments: Sequence[Drawn]
+) -> Container | None:
+    """Draw what holds some of the arguments; words stand alone."""
+    names = [argument.name for argument in arguments if argument.name != CATEGORY]
+    if "containers" not in features or not choices.rarely(4):
+        return None
+    return draw_container(choices, choices.distinct(names, choices.between(1, len(names))))
 
 
 def _floats(choices: Choices, n: int, n_special: int) -> np.ndarray:

@@ -25,6 +25,10 @@ __all__ = ["REPEATED", "DrawnFunction", "draw_function", "draw_repeated", "funct
 
 T = TypeVar("T")
 
+# What a function that takes a container calls, and what makes the classes of containers.
+_FLAT = "flat"
+_OF_CLASSES = "from collections import namedtuple\nfrom dataclasses import make_dataclass"
+
 # The first line of a loop whose length can be chosen.
 REPEATED = "for _ in range({}):"
 
@@ -54,7 +58,10 @@ class DrawnFunction:
 
     @property
     def imports(self) -> str:
-        return "\n".join([*dialect_of(self.framework).imports, "", "import gradsweep as gs"])
+        lines = [*dialect_of(self.framework).imports, "", "import gradsweep as gs"]
+        if self.arguments.container is not None:
+            lines = [_OF_CLASSES, *lines]
+        return "\n".join(lines)
 
     @property
     def computed_by(self) -> str:
@@ -84,15 +91,31 @@ class DrawnFunction:
 
     @property
     def definition(self) -> str:
-        """Return the source of the function and of what stands above it."""
+        """Return the source of the function and of what stands above it.
+
+        One that takes a container calls one that takes each argument by itself.
+        """
         names = ", ".join(argument.name for argument in self.arguments.every)
         lines = [line for statement in self.statements for line in statement.lines]
         head = "".join(f"{line}\n\n\n" for line in self.module)
         body = "\n".join(indented([*lines, f"return {self.result}"]))
-        return f"{head}def f({names}):\n{body}\n"
+        container = self.arguments.container
+        if container is None:
+            return f"{head}def f({names}):\n{body}\n"
+        classes = "".join(f"{line}\n" for line in container.definitions)
+        alone = [argument.name for argument in self.arguments.alone]
+        given = ", ".join(container.reads.get(a.name, a.name) for a in self.arguments.every)
+        return (
+            f"{head}{classes}\n\ndef {_FLAT}({names}):\n{body}\n\n\n"
+            f"def f({', '.join([*alone, container.name])}):\n    return {_FLAT}({given})\n"
+        )
 
-    def make(self) -> Callable[..., Any]:
-        """Return the function itself."""
+    def make(self, is_flat: bool = False) -> Callable[..., Any]:
+        """Return the function itself.
+
+        Args:
+            is_flat: whether to return the one that takes each argument by itself.
+        """
         text = f"{self.imports}\n\n\n{self.definition}"
         file = f"<drawn {abs(hash(text)):x}>"
         # As for a module that was imported: errors show the line.
@@ -100,7 +123,7 @@ class DrawnFunction:
         namespace: dict[str, Any] = {"__name__": "drawn"}
         with dialect_of(self.framework, self.dtype).running():
             exec(compile(text, file, "exec"), namespace)
-        return namespace["f"]
+        return namespace[_FLAT if is_flat and self.arguments.container else "f"]
 
     @property
     def dtype(self) -> str:
@@ -133,6 +156,11 @@ class DrawnFunction:
             for statement in self.statements
         )
         return replace(self, statements=statements, result=changed(self.result))
+
+    def unpacked(self) -> Iterator["DrawnFunction"]:
+        """Yield the function of each argument by itself, where it takes a container."""
+        if self.arguments.container is not None:
+            yield replace(self, arguments=self.arguments.unpacked)
 
     def without_module(self, position: int) -> "DrawnFunction":
         """Return the function without one of the things that stand above it."""
@@ -171,7 +199,7 @@ def draw_repeated(
     Returns:
         A function of one statement, the loop; None where no value has the type of x.
     """
-    arguments = draw_arguments(choices, features - {"special_points", "float32"})
+    arguments = draw_arguments(choices, features - {"special_points", "float32", "containers"})
 
     def draw(scope: Scope) -> DrawnFunction | None:
         start = scope.variables[0]
@@ -217,7 +245,7 @@ def _drawn(scope: Scope, arguments: Arguments, result: str) -> DrawnFunction:
         module=tuple(line.rstrip() for line in scope.module),
         statements=tuple(scope.statements),
         result=result,
-        features=frozenset(scope.used),
+        features=frozenset({*scope.used, *(["containers"] if arguments.container else [])}),
     )
 
 

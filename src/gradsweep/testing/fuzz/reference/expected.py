@@ -25,6 +25,7 @@ def expected_at(
     """
     every = [argument.name for argument in arguments.differentiated]
     wrt = list(combination.wrt or every)
+    called = arguments.called
     v = {
         name: values[tuple(where[dim] for dim in dims)]
         for name, (dims, values) in combination.direction.items()
@@ -37,14 +38,16 @@ def expected_at(
             pass
         case "gradient" | "jacobian":
             for path in at.y:
-                found |= {f"d{_output(path)}_d{name}": at.J[path, name] for name in wrt}
+                found |= {f"d{_output(path)}_d{called(n)}": at.J[path, n] for n in wrt}
         case "contributions":
-            named = [name for name in wrt if combination.wrt or name in v]
+            # A tangent that names a container names all that is in it.
+            held = set(arguments.paths) if {*arguments.paths} & {*v} else set()
+            named = [name for name in wrt if combination.wrt or name in {*v, *held}]
             for path, y in at.y.items():
                 for name in named:
                     J = at.J[path, name]
                     tangent = np.broadcast_to(v.get(name, 0.0), J.shape[y.ndim :])
-                    found[_joined("contribution", path, name)] = J * tangent
+                    found[_joined("contribution", path, called(name))] = J * tangent
         case "jvp":
             for path, y in at.y.items():
                 terms = [_times(at.J[path, name], v[name], y.ndim) for name in v]
@@ -55,19 +58,19 @@ def expected_at(
                     np.tensordot(w, at.J[path, name], w.ndim)
                     for path, w in ((path, np.asarray(w)) for path, w in v.items())
                 ]
-                found[f"vjp_{name}"] = np.sum(terms, axis=0)
+                found[f"vjp_{called(name)}"] = np.sum(terms, axis=0)
         case "hessian":
             for path in at.y:
                 for first in wrt:
                     for second in wrt:
-                        name = f"d2{_output(path)}_d{first}_d{second}"
+                        name = f"d2{_output(path)}_d{called(first)}_d{called(second)}"
                         found[name] = at.H[path, first, second]
         case "hvp":
             for path in at.y:
                 for first in wrt:
                     n = at.J[path, first].ndim
                     terms = [_times(at.H[path, first, second], v[second], n) for second in v]
-                    found[_joined("hvp", path, first)] = np.sum(terms, axis=0)
+                    found[_joined("hvp", path, called(first))] = np.sum(terms, axis=0)
     return found
 
 
