@@ -25,7 +25,7 @@ def covariance(exp, eye, length, noise, size):
     return size**2 * exp(-SQUARES_OF[exp] / (2 * length**2)) + noise**2 * eye
 
 
-SQUARES_OF = {torch.exp: torch.tensor(SQUARES), jax.numpy.exp: SQUARES, np.exp: SQUARES}
+SQUARES_OF = {torch.exp: torch.tensor(SQUARES), jax.numpy.exp: SQUARES}
 
 
 def in_torch(length, noise, size):
@@ -50,15 +50,16 @@ def in_jax(length, noise, size):
     return -Y @ weights / 2 - log_det - N / 2 * np.log(2 * np.pi)
 
 
-def expected(length, noise):
-    """Return the likelihood, and its derivatives by length, noise and size."""
-    matrix = covariance(np.exp, np.eye(N), length, noise, SIZE)
-    smooth = matrix - noise**2 * np.eye(N)
-    slopes = (smooth * SQUARES / length**3, 2 * noise * np.eye(N), 2 * smooth / SIZE)
+def expected(length, noise, n=N):
+    """Return the likelihood of n points, and its derivatives by length, noise and size."""
+    squares, y = SQUARES[:n, :n], Y[:n]
+    matrix = SIZE**2 * np.exp(-squares / (2 * length**2)) + noise**2 * np.eye(n)
+    smooth = matrix - noise**2 * np.eye(n)
+    slopes = (smooth * squares / length**3, 2 * noise * np.eye(n), 2 * smooth / SIZE)
     inverse = scipy.linalg.inv(matrix)
-    weights = inverse @ Y
+    weights = inverse @ y
     inner = np.outer(weights, weights) - inverse
-    value = scipy.stats.multivariate_normal(np.zeros(N), matrix).logpdf(Y)
+    value = scipy.stats.multivariate_normal(np.zeros(n), matrix).logpdf(y)
     return [value, *(np.sum(inner * slope) / 2 for slope in slopes)]
 
 
@@ -167,3 +168,56 @@ def test_the_likelihood_of_32_points_is_a_program_with_its_gradient_by_three_par
         for name, slope in zip(values, slopes):
             here = found[f"dlikelihood_d{name}"].values[at]
             np.testing.assert_allclose(here, np.sum(inner * slope) / 2, rtol=1e-9)
+
+
+FEW = 20
+
+
+def by_solving_in_torch(length, noise, size):
+    squares, y = torch.tensor(SQUARES[:FEW, :FEW]), torch.tensor(Y[:FEW])
+    matrix = size**2 * torch.exp(-squares / (2 * length**2)) + noise**2 * torch.eye(FEW).double()
+    return -0.5 * y @ torch.linalg.solve(matrix, y) - torch.linalg.slogdet(matrix)[1] / 2
+
+
+def by_solving_in_numpy(length, noise, size):
+    squares, y = SQUARES[:FEW, :FEW], Y[:FEW]
+    matrix = size**2 * np.exp(-squares / (2 * length**2)) + noise**2 * np.eye(FEW)
+    return -0.5 * y @ np.linalg.solve(matrix, y) - np.linalg.slogdet(matrix)[1] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "f, framework",
+    [
+        (by_solving_in_torch, "torch"),
+        (by_solving_in_numpy, "jax"),
+        (by_solving_in_numpy, "torch"),
+    ],
+)
+def test_a_likelihood_by_elimination_is_a_program_too(f, framework):
+    sweep = gs.Sweep(length=LENGTHS[:2], noise=NOISES[:2], size=SIZE)
+    found = gs.gradient(f, sweep, engine="reference", framework=framework)
+    for i, length in enumerate(LENGTHS[:2]):
+        for j, noise in enumerate(NOISES[:2]):
+            slopes = [variable.isel(length=i, noise=j).item() for variable in found.values()]
+            np.testing.assert_allclose(slopes, expected(length, noise, FEW)[1:], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_elimination_takes_the_largest_pivot_in_a_large_system(framework):
+    """The rows of a matrix with a strong diagonal, in another order: its own pivots are small."""
+    rng = np.random.default_rng(5)
+    matrix = np.roll(np.eye(28) + 1e-9 * rng.normal(size=(28, 28)), 9, axis=0)
+    right = rng.normal(size=28)
+
+    def by_torch(x):
+        return torch.linalg.solve(torch.tensor(matrix) * x, torch.tensor(right)).sum()
+
+    def by_jax(x):
+        return jax.numpy.linalg.solve(matrix * x, right).sum()
+
+    f = by_torch if framework == "torch" else by_jax
+    found = gs.gradient(f, gs.Sweep(x=[1.0, 2.0]), engine="reference")
+    exact = -scipy.linalg.solve(matrix, right).sum() / np.array([1.0, 4.0])
+    np.testing.assert_allclose(found[f"d{f.__name__}_dx"], exact, rtol=1e-12)

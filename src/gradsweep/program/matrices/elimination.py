@@ -12,8 +12,8 @@ from gradsweep.program.rolled_loops import MOST_UNROLLED, Operands, Step, find_b
 
 __all__ = ["LARGEST_SYSTEM", "LARGEST_TRIANGLE", "cholesky", "substitute"]
 
-# Pivoting by selects takes many equations, and beyond this LAPACK is the better engine.
-LARGEST_SYSTEM = 16
+# Equations grow with n**3, pivoting by selects among them: beyond this LAPACK is the better engine.
+LARGEST_SYSTEM = 32
 
 # Equations grow with n**3, and beyond this the framework's LAPACK is the better engine.
 LARGEST_TRIANGLE = 32
