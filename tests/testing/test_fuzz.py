@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,8 +193,6 @@ def test_every_quantity_of_a_function_in_full_depth_is_right(framework):
         y=1.25,
     )
     w = Drawn("w", ("i",), np.array([[0.5, -1.0], [2.0, 0.3], [0.1, 0.7]]))
-    from dataclasses import replace
-
     drawn = replace(drawn, arguments=Arguments((*drawn.arguments.every, w)))
     counts = Counts()
     trial = Trial(drawn, counts, Limits())
@@ -204,6 +203,46 @@ def test_every_quantity_of_a_function_in_full_depth_is_right(framework):
     assert counts.n_combinations == len(asked)
     assert counts.n_programs == 2
     assert not counts.excluded
+
+
+def drawn_with_complex_arguments(framework):
+    conjugate = "c.conj()" if framework == "torch" else "jnp.conj(c)"
+    z = Drawn("c", ("i",), np.array([0.5 - 1j, 0.3 + 0.2j, 1.1 + 0.9j]))
+    d = Drawn("d", (), np.array([1 + 2j, 0.5j]))
+    lines = [f"v = c * c * d + {conjugate} * x", "u = v[0] * v[1]"]
+    drawn = drawn_function(framework, lines, "{'p': u.real, 'q': v.imag}", x=np.array([0.3, 1, 2]))
+    return replace(drawn, arguments=Arguments((*drawn.arguments.every, z, d)))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_quantity_of_complex_arguments_is_right(framework):
+    drawn, counts = drawn_with_complex_arguments(framework), Counts()
+    trial = Trial(drawn, counts, Limits())
+    for combination in combinations(framework, drawn.arguments, trial.outputs, chosen(framework)):
+        if combination.engine in ("reference", "fused") and combination.mode == "auto":
+            trial.run(combination)
+    trial.check_precisely()
+    assert counts.n_combinations >= 12 and counts.n_programs == 2
+    assert not counts.excluded
+
+
+@pytest.mark.torch
+def test_a_complex_argument_that_comes_conjugated_is_found(monkeypatch):
+    from gradsweep.request import function
+
+    join = function.join_parts
+    monkeypatch.setattr(function, "join_parts", lambda parts: join(parts).conj())
+    trial = Trial(drawn_with_complex_arguments("torch"), Counts(), Limits())
+    with pytest.raises(Wrong, match="d[pq]_dc at"):
+        trial.run(Combination("jacobian", wrt=("c",)))
+
+
+def test_complex_arguments_are_drawn_and_can_be_pasted():
+    drawn = drawn_with_complex_arguments("torch")
+    sweep = eval(f"gs.Sweep({drawn.arguments.text})", {"gs": gs, "np": np})
+    for one, other in zip(sweep.leaves, drawn.arguments.sweep.leaves):
+        np.testing.assert_array_equal(one.values, other.values)
+    assert "complex_arguments" in chosen("torch") and "complex_arguments" in chosen("jax")
 
 
 @pytest.mark.torch
@@ -294,8 +333,6 @@ def test_calls_are_counted_the_same_each_time():
 
 def _loop(framework, lines):
     drawn = drawn_function(framework, [], "x", x=np.array([0.5, 0.7, 1.1]), y=0.9)
-    from dataclasses import replace
-
     loop = ("for _ in range(1):", *(f"    {line}" for line in lines))
     return replace(drawn, statements=(Statement("loops", loop),))
 

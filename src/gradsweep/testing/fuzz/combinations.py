@@ -103,8 +103,8 @@ def _text(direction: Any) -> str:
     if isinstance(direction, tuple):
         return f"({direction[0]!r}, {_text(direction[1])})"
     array = np.asarray(direction)
-    if array.dtype == np.float32:
-        return f"np.array({array.tolist()}, 'float32')"
+    if array.dtype.itemsize == 4 * (1 + (array.dtype.kind == "c")):
+        return f"np.array({array.tolist()}, {array.dtype.name!r})"
     return repr(array.item()) if not array.ndim else f"np.array({array.tolist()})"
 
 
@@ -192,6 +192,7 @@ def _direction(
     # A direction of double precision would make the whole sweep double.
     precision = np.float32 if arguments.is_single else np.float64
     shapes: list[tuple[str, tuple[str, ...], tuple[int, ...]]]
+    complex_names = {a.name for a in arguments.every if np.asarray(a.values).dtype.kind == "c"}
     if kind == "cotangent":
         shapes = [(path, (), shape) for path, shape in outputs.items()]
     else:
@@ -199,7 +200,12 @@ def _direction(
         shapes = [(name, every[name].dims if turn % 2 else (), every[name].shape) for name in wrt]
     if turn > 3 and len(shapes) > 1:
         shapes = shapes[:-1]
-    return {
-        name: (dims, _vector([*(sizes[dim] for dim in dims), *shape], turn + i).astype(precision))
-        for i, (name, dims, shape) in enumerate(shapes)
-    }
+    found = {}
+    for i, (name, dims, shape) in enumerate(shapes):
+        full = (*(sizes[dim] for dim in dims), *shape)
+        vector = _vector(full, turn + i).astype(precision)
+        if kind == "tangent" and name in complex_names:
+            imaginary = _vector(full, turn + i + 1).astype(precision)
+            vector = vector + np.multiply(1j, imaginary)
+        found[name] = dims, vector
+    return found

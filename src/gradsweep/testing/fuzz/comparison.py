@@ -196,13 +196,17 @@ class Judge:
             moved = dict(values)
             for name, value in values.items():
                 array = np.asarray(value)
-                if isinstance(value, int) or array.dtype.kind != "f":
+                if isinstance(value, int) or array.dtype.kind not in "fc":
                     continue
-                step = rng.choice([-4.0, -1.0, 0.0, 1.0, 4.0], array.shape) * by
-                size = np.maximum(np.abs(array), 1e-3)
+                is_complex = array.dtype.kind == "c"
+                parts = np.array([array.real, array.imag]) if is_complex else array
+                step = rng.choice([-4.0, -1.0, 0.0, 1.0, 4.0], parts.shape) * by
+                size = np.maximum(np.abs(parts), 1e-3)
                 if keeps_special:
-                    step = np.where(array * 4 == np.round(array * 4), 0.0, step)
-                moved[name] = np.asarray(array + step * size, array.dtype)
+                    step = np.where(parts * 4 == np.round(parts * 4), 0.0, step)
+                parts = parts + step * size
+                found = parts[0] + 1j * parts[1] if is_complex else parts
+                moved[name] = np.asarray(found, array.dtype)
             yield moved
 
     def _forward(self, n: int, order: int) -> At | None:

@@ -71,14 +71,15 @@ class Drawn:
         if isinstance(self.values, int):
             return repr(self.values)
         array = np.asarray(self.values)
-        if array.dtype == np.float64 or array.dtype.kind == "U":
+        if array.dtype in (np.float64, np.complex128) or array.dtype.kind == "U":
             written = repr(array.tolist())
             if array.ndim > len(self.dims) or not self.dims:
                 written = f"np.array({written})" if array.ndim else written
         else:
             written = f"np.array({array.tolist()!r}, {array.dtype.name!r})"
         if not self.dims and not array.ndim:
-            return written if array.dtype == np.float64 else f"np.{array.dtype.name}({array!s})"
+            is_plain = array.dtype in (np.float64, np.complex128)
+            return written if is_plain else f"np.{array.dtype.name}({array!s})"
         if not self.dims and is_entry:
             return written
         dims = repr(self.dims[0]) if len(self.dims) == 1 else repr(self.dims)
@@ -134,7 +135,9 @@ class Arguments:
     def is_single(self) -> bool:
         """Whether a sweep of them is computed in single precision: swept integers are doubles."""
         arrays = [(bool(a.dims), np.asarray(a.values)) for a in self.every]
-        floats = {v.dtype.name for swept, v in arrays if v.dtype.kind == "f" and (swept or v.ndim)}
+        floats = {
+            v.real.dtype.name for swept, v in arrays if v.dtype.kind in "fc" and (swept or v.ndim)
+        }
         return floats == {"float32"} and not any(
             swept and v.dtype.kind == "i" for swept, v in arrays
         )
@@ -166,11 +169,9 @@ class Arguments:
         found = {}
         for argument in self.every:
             value = argument.at(where)
-            is_float = isinstance(value, float) or getattr(value, "dtype", None) in (
-                np.float32,
-                np.float64,
-            )
-            found[argument.name] = np.asarray(value, precision) if is_float else value
+            kind = np.asarray(value).dtype.kind
+            dtype = {"f": precision, "c": np.result_type(precision, np.complex64)}.get(kind)
+            found[argument.name] = value if dtype is None else np.asarray(value, dtype)
         return found
 
 
@@ -193,6 +194,8 @@ def draw_arguments(choices: Choices, features: frozenset[str]) -> Arguments:
         arguments.append(Drawn(name, dims, values if dims else values[0].item()))
     if "arrays" in features and choices.rarely(2):
         arguments.append(_array(choices, n_points, precision, n_special))
+    if "complex_arguments" in features and choices.rarely(4):
+        arguments.append(_complex(choices, n_points, precision, n_special))
     if "integer_arguments" in features and choices.rarely(4):
         arguments.append(_other(choices, n_points))
     if "categories" in features and choices.rarely(6):
@@ -228,6 +231,16 @@ def _array(choices: Choices, n_points: int, precision: type, n_special: int) -> 
     full = (n_points, *shape) if dims else shape
     values = _floats(choices, int(np.prod(full)), n_special)
     return Drawn("w", dims, values.reshape(full).astype(precision))
+
+
+def _complex(choices: Choices, n_points: int, precision: type, n_special: int) -> Drawn:
+    """Draw complex numbers: one, fixed or swept along with the first, or an array."""
+    shape = choices.one_of([(), (), (2,)])
+    dims: tuple[str, ...] = ("i",) if choices.rarely(2) else ()
+    full = (n_points, *shape) if dims else shape
+    parts = _floats(choices, 2 * int(np.prod(full)), n_special).reshape((2, *full))
+    values = (parts[0] + 1j * parts[1]).astype(np.result_type(precision, np.complex64))
+    return Drawn("c", dims, values if values.ndim else values.item())
 
 
 def _other(choices: Choices, n_points: int) -> Drawn:

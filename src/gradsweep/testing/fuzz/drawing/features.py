@@ -88,6 +88,9 @@ FEATURES: dict[str, Feature] = {
         # Of the arguments and the outputs.
         Feature("special_points", _BOTH, 0, "zeros of both signs, ties, integers"),
         Feature("arrays", _EVERY, 0, "array arguments"),
+        Feature(
+            "complex_arguments", _BOTH, 0, "complex numbers, fixed and swept, and arrays of them"
+        ),
         Feature("float32", _BOTH, 0, "arguments in single precision"),
         Feature("integer_arguments", _EVERY, 0, "fixed and swept integers, swept truth values"),
         Feature("several_outputs", _EVERY, 0, "dicts and tuples of outputs, array outputs"),

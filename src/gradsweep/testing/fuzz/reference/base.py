@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["At", "ByForwardMode", "Reference", "flat_outputs"]
+__all__ = ["At", "ByForwardMode", "Reference", "flat_outputs", "in_parts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,8 @@ class At:
 
     Attributes:
         y: the outputs, by path; "" for a bare one.
-        J: by path and argument, shape (output's shape, argument's shape).
+        J: by path and argument, shape (output's shape, argument's shape); a complex argument counts
+            as its parts, along a last dim.
         H: by path and two arguments; empty for first order.
     """
 
@@ -51,6 +52,13 @@ class ByForwardMode:
         return At(y, self.reference.forward_at(values, order).J if order else {})
 
     plainly_at = forward_at = at
+
+
+def in_parts(values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Return arguments with complex ones as their parts, along a last dim, and their names."""
+    names = {name for name, value in values.items() if np.asarray(value).dtype.kind == "c"}
+    parts = {name: np.stack([np.real(values[name]), np.imag(values[name])], -1) for name in names}
+    return {name: parts.get(name, value) for name, value in values.items()}, names
 
 
 def flat_outputs(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsweep.testing.fuzz.combinations import Combination
 from gradsweep.testing.fuzz.drawing.arguments import Arguments
-from gradsweep.testing.fuzz.reference.base import At
+from gradsweep.testing.fuzz.reference.base import At, in_parts
 
 __all__ = ["expected_at"]
 
@@ -26,10 +26,12 @@ def expected_at(
     every = [argument.name for argument in arguments.differentiated]
     wrt = list(combination.wrt or every)
     called = arguments.called
-    v = {
-        name: values[tuple(where[dim] for dim in dims)]
-        for name, (dims, values) in combination.direction.items()
-    }
+    v, _ = in_parts(
+        {
+            name: values[tuple(where[dim] for dim in dims)]
+            for name, (dims, values) in combination.direction.items()
+        }
+    )
     found: dict[str, np.ndarray] = {}
     if combination.with_value or combination.quantity == "value":
         found |= {_output(path): y for path, y in at.y.items()}

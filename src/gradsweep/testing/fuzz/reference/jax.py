@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gradsweep.testing.fuzz.reference.base import At, flat_outputs
+from gradsweep.testing.fuzz.reference.base import At, flat_outputs, in_parts
 
 __all__ = ["JaxReference"]
 
@@ -26,6 +26,7 @@ class JaxReference:
         self._wrt = tuple(wrt)
         self._dtype = jnp.dtype(dtype)
         self._compiled: dict[tuple, Callable] = {}
+        self._complex: set[str] = set()  # the arguments that enter as their parts
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
         return self._reverse(values, order, compiled=True)
@@ -47,6 +48,7 @@ class JaxReference:
             return self._evaluate("forward", values, order, compiled=True)
 
     def _evaluate(self, mode: str, values: Mapping[str, Any], order: int, compiled: bool) -> At:
+        values, self._complex = in_parts(values)
         fixed = {name: value for name, value in values.items() if isinstance(value, int | str)}
         arrays = {name: jnp.asarray(v) for name, v in values.items() if name not in fixed}
         if compiled:
@@ -57,9 +59,12 @@ class JaxReference:
         return _at(*self._derivative(mode, order, fixed)(arrays))
 
     def _derivative(self, mode: str, order: int, fixed: Mapping[str, Any]) -> Callable:
+        joined = sorted(self._complex)
+
         def outputs(x: dict, others: dict) -> dict[str, jax.Array]:
             called = {**fixed, **others, **x}
-            return dict(flat_outputs(self._function(**called)))
+            whole = {n: jax.lax.complex(called[n][..., 0], called[n][..., 1]) for n in joined}
+            return dict(flat_outputs(self._function(**{**called, **whole})))
 
         def floating(x: dict, others: dict) -> tuple[dict, dict]:
             """Return the outputs as numbers to differentiate, and as they are."""

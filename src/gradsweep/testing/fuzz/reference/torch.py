@@ -8,7 +8,7 @@ import torch
 from torch.autograd import forward_ad
 
 from gradsweep.testing.fuzz.drawing.dialects import dialect_of
-from gradsweep.testing.fuzz.reference.base import At, flat_outputs
+from gradsweep.testing.fuzz.reference.base import At, flat_outputs, in_parts
 
 __all__ = ["TorchReference"]
 
@@ -19,8 +19,10 @@ class TorchReference:
         self._wrt = tuple(wrt)
         self._dtype = getattr(torch, dtype)
         self._running = dialect_of("torch", dtype).running
+        self._complex: set[str] = set()  # the arguments that enter as their parts
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
+        values, self._complex = in_parts(values)
         with self._running():
             arguments = self._arguments(values, order > 0)
             y = self._outputs(arguments)
@@ -45,6 +47,7 @@ class TorchReference:
         return self.at(values, order)
 
     def forward_at(self, values: Mapping[str, Any], order: int) -> At:
+        values, self._complex = in_parts(values)
         with self._running():
             columns: dict[tuple, list] = {}
             shapes: dict[str, tuple[int, ...]] = {}
@@ -101,7 +104,8 @@ class TorchReference:
 
     def _outputs(self, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         outputs = {}
-        for path, value in flat_outputs(self._function(**arguments)):
+        whole = {name: torch.complex(*arguments[name].unbind(-1)) for name in self._complex}
+        for path, value in flat_outputs(self._function(**{**arguments, **whole})):
             array = value if isinstance(value, torch.Tensor) else torch.tensor(value)
             if array.is_complex():
                 raise TypeError("a complex output")

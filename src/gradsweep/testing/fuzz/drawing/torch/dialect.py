@@ -58,7 +58,7 @@ class TorchDialect:
     def drawing(self, draw: Callable[[dict[str, Any]], T], arguments: Mapping[str, Any]) -> T:
         tensors = {name: self._torch.tensor(value) for name, value in arguments.items()}
         for tensor in tensors.values():
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() or tensor.is_complex():
                 tensor.requires_grad_()
         return draw(tensors)
 
