@@ -162,7 +162,7 @@ def test_every_other_tuple_is_a_container():
     # A named tuple that begins with a word is none, and neither is the argument itself.
     assert gs.value(lambda p: p[0].gamma, gs.Sweep(p=((), [Named("word", 2.0)]))).f == 2.0
     assert gs.value(lambda p: p[1] * 2, gs.Sweep(p=((), ("word", 2.0)))).f == 4.0
-    with pytest.raises(SweepError, match=r"'p.names' is swept along.*\n.*write a list"):
+    with pytest.raises(SweepError, match=r"'p.names' is a tuple.*\n.*write a list.*p=\(\(\), "):
         gs.Sweep(p={"names": ("a", "b")})
 
 
@@ -390,7 +390,7 @@ def test_a_kernel_refuses_another_value_of_what_it_has_compiled_in(given):
     kernel = gs.compile(gs.value, f, gs.Sweep(p={"a": ("t", TIMES), "n": 2}, **held))
     expected = 6 * TIMES**2
     np.testing.assert_allclose(kernel(p={"a": TIMES, "n": 2}, **held)["f"], expected)
-    with pytest.raises(SweepError, match="was compiled as|swept dims"):
+    with pytest.raises(SweepError, match="was compiled (as|along)|swept dims"):
         kernel(**given)
     np.testing.assert_allclose(kernel()["f"], expected)
 

@@ -56,6 +56,13 @@ def test_a_derivative_at_a_kink_or_a_step_is_not_settled(text, slope):
     assert smooth.J["", "x"] == pytest.approx(slope, rel=1e-13)
 
 
+def test_slopes_over_wide_steps_that_agree_by_chance_are_not_settled():
+    """(y^4 // 0.5)^2 jumps twice within the widest steps, by as much over each of two."""
+    drawn = drawn_function("numpy", [], "((y * y * y * y) // 0.5) ** 2", y=-1.2192)
+    at = reference_of(drawn, ["y"]).at({"y": -1.2192}, 1)
+    assert np.isnan(at.J["", "y"])
+
+
 def campaign(n, **options):
     features = chosen("numpy", ("mpmath",))
     return Campaign("numpy", features, n_functions=n, **{"shrink_seconds": 3.0} | options)

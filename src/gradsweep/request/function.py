@@ -23,6 +23,7 @@ from gradsweep.request.parsing import parse_argument
 from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import ArgumentError, nearest, warn
+from gradsweep.support.refusals import no_argument
 from gradsweep.support.words import listed
 
 __all__ = [
@@ -79,8 +80,9 @@ class BoundFunction:
         """
         try:
             return self._call_with(values)
-        except KeyError as error:
-            if (told := self._missing_entry(values)) is not None:
+        except (KeyError, AttributeError) as error:
+            is_alone = all(a.is_single or a.categories for a in self.arguments)
+            if not is_alone and (told := self._missing_entry(values)) is not None:
                 raise told from error
             raise
 
@@ -98,6 +100,12 @@ class BoundFunction:
             return ArgumentError(
                 f"{self.name} reads the entry {key!r} of {whole}, which has {keys}.{close}"
             )
+        except AttributeError as error:
+            if isinstance(error.obj, _Told) and error.name in error.obj:
+                return ArgumentError(
+                    f"{self.name} reads .{error.name} of {'.'.join(error.obj.path)}, which is a "
+                    f'dict: write ["{error.name}"], or give a dataclass or a named tuple.'
+                )
         except Exception:
             return None
         return None
@@ -307,9 +315,7 @@ def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sw
     if all(p.kind is not p.VAR_KEYWORD for p in parameters):
         for given in sweep.arguments:
             if given not in named:
-                raise ArgumentError(
-                    f"{name} has no argument {given!r}; it takes {takes}.{nearest(given, named)}"
-                )
+                raise no_argument(name, given, named)
     for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL and parameter.name in sweep.arguments:
             _require_several(name, sweep.arguments[parameter.name])

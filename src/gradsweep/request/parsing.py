@@ -27,6 +27,7 @@ from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
+from gradsweep.support.refusals import no_dims, no_values_along, not_numbers
 
 __all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argument"]
 
@@ -98,13 +99,7 @@ def as_array(name: str, value: Any) -> Values | None:
     array = _converted(read)
     if array is not None:
         return array
-    dtype = read.dtype
-    if isinstance(value, list):
-        items = "objects" if dtype.kind == "O" else dtype.name
-        raise SweepError(
-            f"{name!r} is a list of {items}, not of numbers. gs.each([...]) sweeps any values."
-        )
-    raise SweepError(f"{name!r} is an array of {dtype}, not of numbers.")
+    raise not_numbers(name, value, np.asarray(read))
 
 
 def _read_array(name: str, value: Any) -> Values | None:
@@ -142,6 +137,8 @@ def _read_other(name: str, value: Any) -> np.ndarray:
     except (ValueError, TypeError) as error:
         if framework_of(error) == "jax":  # inside a transformation
             raise _has_no_values(name) from None
+        if isinstance(value, list):
+            raise SweepError(f"{name!r} is a list of lists of different lengths.") from None
         raise SweepError(f"{name!r} is not an array of numbers: {error}") from None
 
 
@@ -211,10 +208,7 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     elif isinstance(dims, list):
         dims = tuple(dims)
     if not isinstance(dims, tuple) or not all(isinstance(dim, str) for dim in dims):
-        raise SweepError(
-            f"{name!r} is a tuple that is not (dims, values).\n"
-            f'Write {name}=("point", values) to sweep it, {name}=((), value) to hold it fixed.'
-        )
+        raise no_dims(name, value)
     if len(set(dims)) != len(dims):
         raise SweepError(f"{name!r} names a dim twice: {dims}")
     inner = value[1]
@@ -231,13 +225,11 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
+    if array is not None and dims and not array.ndim:
+        raise no_values_along(name, dims, inner)
     if array is None:
         if dims:
-            hint = "\nInside a container, write a list for a tuple that begins with a word."
-            raise SweepError(
-                f"{name!r} is swept along {dims} but is no array: {inner!r}"
-                f"{hint if '.' in name else ''}"
-            )
+            raise no_values_along(name, dims, inner)
         return _parse_tree(name, dims, inner)
     return replace(_parse_swept(name, dims, array), attrs=attrs).labelled(dims, inner)
 

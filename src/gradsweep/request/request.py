@@ -20,6 +20,7 @@ from gradsweep.request.partition import SELECTED, Subset
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
+from gradsweep.support.refusals import no_tangent, not_differentiated
 
 __all__ = ["Request", "Selection", "make_request", "selections"]
 
@@ -257,9 +258,12 @@ def _require_argument(bound: BoundFunction, name: str, what: str) -> str:
     head = name.partition(".")[0]
     if head in names:
         return head
+    # An entry may be named without its container.
+    entries = [leaf.key for leaf in bound.sweep.leaves if leaf.key.endswith(f".{name}")]
+    close = f" Did you mean {entries[0]!r}?" if entries else nearest(name, names)
     raise ArgumentError(
         f"{what} {name!r}, which is no argument of {bound.name}; "
-        f"it takes {', '.join(names)}.{nearest(name, names)}"
+        f"it takes {', '.join(names)}.{close}"
     )
 
 
@@ -304,23 +308,13 @@ def _resolve(
         ]
         floating = [leaf.key for leaf in leaves if leaf.is_floating and _is_within(leaf.key, name)]
         if not floating:
-            raise _not_a_number(argument, name)
+            own = [leaf.key for leaf in argument.leaves]
+            static = _static_parts(argument)
+            raise not_differentiated(name, argument.name, argument.written, static, own)
         arguments[held] = argument.with_leaves(leaves)
         keys += floating
     # Named twice, by an argument and by an entry of it, it is differentiated once.
     return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(dict.fromkeys(keys))
-
-
-def _not_a_number(argument: Argument, name: str) -> ArgumentError:
-    if name != argument.name:
-        keys = [leaf.key for leaf in argument.leaves]
-        return ArgumentError(
-            f"wrt names {name!r}, which is no number of {argument.name}; it has "
-            f"{', '.join(keys) or 'none'}.{nearest(name, keys)}"
-        )
-    what = "a bool" if argument.leaves or isinstance(argument.form, bool) else "static"
-    it_is = f"{name!r} is {what} ({argument.written}) and cannot be differentiated"
-    return ArgumentError(f"{it_is}; leave it out of wrt.")
 
 
 def _directions(
@@ -334,7 +328,8 @@ def _directions(
     dims: tuple[str, ...] = ()
     if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
         dims, value = value
-    static = _static_parts(bound, name)
+    held = _require_argument(bound, name, "the tangent names")
+    static = _static_parts(bound.sweep.arguments[held])
     for path, part in pytree.flatten(value, (name,), lambda _, part: names_dims(part)):
         key = ".".join(path)
         if key in static and (
@@ -342,15 +337,13 @@ def _directions(
         ):
             continue  # a dataclass has every entry
         if key not in leaves:
-            own = ", ".join(known for known in leaves if _is_within(known, name))
-            raise SweepError(f"the tangent has {key!r}; {name} has {own}.")
+            raise no_tangent(key, name, [known for known in leaves if _is_within(known, name)])
         along = dims and not names_dims(part)
         yield key, _direction(kind, key, (dims, part) if along else part, leaves[key])
 
 
-def _static_parts(bound: BoundFunction, name: str) -> dict[str, Any]:
+def _static_parts(argument: Argument) -> dict[str, Any]:
     """Return the entries of an argument that are passed as they are, by their paths."""
-    argument = bound.sweep.arguments[_require_argument(bound, name, "the tangent names")]
     parts = pytree.flatten(argument.form, (argument.name,))
     return {".".join(path): part for path, part in parts if not isinstance(part, LeafMark)}
 

@@ -18,6 +18,7 @@ from gradsweep.request.identity import Unknown, identity
 from gradsweep.request.leaf import Leaf, axes_of
 from gradsweep.request.parsing import is_data_array, names_dims, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError
+from gradsweep.support.refusals import one_value
 
 __all__ = ["Sweep", "renewed", "require_sweep"]
 
@@ -234,6 +235,8 @@ def _entry(key: str, value: Any, old: Leaf) -> Argument:
     """Read a new value of one leaf, with the dims that the old one has."""
     if isinstance(value, int):
         value = float(value)
+    if old.dims and (value is None or isinstance(value, str | float | complex)):
+        raise one_value(key, old.dims, value)
     is_array = (old.dims or old.numbers_shape) and not old.parts
     if is_array and (is_data_array(value) or not names_dims(value)):
         value = (old.dims, _in_order(key, value, old))

@@ -35,19 +35,20 @@ def advice_on_integers(bound: BoundFunction, error: Exception) -> str:
     line = set(re.findall(r"\w+", _line(bound, error.__cause__ or error)))
     whole = [leaf for leaf in whole if leaf.key in line] or whole
     swept = [leaf for leaf in whole if leaf.dims]
-    if not whole:
-        return ""
-    if not swept:
-        names = " or ".join(leaf.key for leaf in whole)
-        return (
-            f"{names} is a float here. An integer that counts or is a length is passed as it is: "
+    fixed = " or ".join(leaf.key for leaf in whole if not leaf.dims)
+    advice = []
+    if fixed:
+        advice.append(
+            f"{fixed} is a float here. An integer that counts or is a length is passed as it is: "
             f"write it without a point, and leave it out of wrt."
         )
-    written = " or ".join(f"{leaf.key}={_each(leaf)}" for leaf in swept)
-    return (
-        f"Swept integers become floats. Where the structure of {bound.name} depends on one, such "
-        f"as a number of steps or a length, sweep it as it is: {written}."
-    )
+    if swept:
+        written = " or ".join(f"{leaf.key}={_each(leaf)}" for leaf in swept)
+        advice.append(
+            f"Swept integers become floats. Where the structure of {bound.name} depends on one, "
+            f"such as a number of steps or a length, sweep it as it is: {written}."
+        )
+    return " ".join(advice)
 
 
 def _line(bound: BoundFunction, error: BaseException) -> str:

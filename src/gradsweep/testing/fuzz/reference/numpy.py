@@ -24,6 +24,8 @@ _FIRST_STEP = 2.0**-3
 _N_STEPS = 8
 _LAST_STEP = _FIRST_STEP / 2 ** (_N_STEPS - 1)
 _MOST_APART = 1e-12
+# How far the difference over the last step, which is not extrapolated, may be from the limit.
+_MOST_FROM_LAST = 0.05
 
 # An element of an argument: its name, and the position in the flat array.
 _Place = tuple[str, int]
@@ -138,8 +140,11 @@ def _limit(difference: Callable[[float], np.ndarray]) -> np.ndarray:
                 best = np.where(apart < least, row[m], best)
                 least = np.where(apart < least, apart, least)
             rows.append(row)
-        is_settled = least <= _MOST_APART * np.maximum(1.0, np.abs(best))
-        return np.where(is_settled, best, np.longdouble("nan"))
+        size = np.maximum(1.0, np.abs(best))
+        is_settled = least <= _MOST_APART * size
+        # Over wide steps, a function that jumps may give the same slope twice.
+        is_near = np.abs(best - rows[-1][0]) <= _MOST_FROM_LAST * size
+        return np.where(is_settled & is_near, best, np.longdouble("nan"))
 
 
 def _in_long_doubles(function: Callable[..., Any]) -> Callable[..., Any]:
