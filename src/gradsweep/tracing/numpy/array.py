@@ -16,6 +16,7 @@ from gradsweep.tracing.numpy.memory import (
     Index,
     Memory,
     Part,
+    Places,
     Step,
     Whole,
     library_in_index,
@@ -278,12 +279,15 @@ class Array(Operators):
 
     @property
     def flat(self) -> "Array":
-        if not self.memory.layout.flags.c_contiguous:
+        if self.memory.layout.flags.c_contiguous:
+            return self.reshape(-1)
+        if not self.is_traced:
             raise UntraceableError(
                 f"the function takes .flat of an array that is no block of memory, at "
                 f"{user_line()}.\nTake a copy first, or write a[i, j] = x."
             )
-        return self.reshape(-1)
+        in_a_row = Places(np.arange(self.size), np.ravel)
+        return Array(Part(self.memory, in_a_row, np.empty(self.size, dtype=bool)))
 
     def fill(self, value: Any) -> None:
         self[...] = value

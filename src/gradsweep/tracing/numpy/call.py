@@ -107,13 +107,19 @@ def _own(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     # What lies in memory by chance would differ from one trace to the next.
     function = np.zeros if function is np.empty else function
     result = function(*plain, **{name: unwrapped(value) for name, value in kwargs.items()})
+    return _held(result, (*args, *_outputs(kwargs)))
+
+
+def _outputs(kwargs: Mapping[str, Any]) -> tuple:
     out = kwargs.get("out")
-    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    return out if isinstance(out, Array) else _held(result, args)
+    return out if isinstance(out, tuple) else (out,)
 
 
 def _held(result: Any, given: tuple) -> Any:
     if isinstance(result, np.ndarray) and result.dtype != object:
+        for one in given:  # out=, or what NumPy was told not to copy
+            if isinstance(one, Array) and one.value is result:
+                return one
         # NumPy has made a view that is none here: a write into either would not reach the other.
         held = Whole(result)
         for one in given:

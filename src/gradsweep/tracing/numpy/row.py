@@ -117,6 +117,10 @@ def _named(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset("**" if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
 
 
+# What takes Python's numbers as they are.
+_KEEPS_NUMBERS = ("operator.", "own.subtract")
+
+
 @dataclass(frozen=True, eq=False)
 class Native(Row):
     """An operation of each framework.
@@ -151,7 +155,7 @@ class Native(Row):
         if self.is_sequence:
             arrays = ([library.asarray(part) for part in arrays[0]],)
         else:
-            arrays = _operands(arrays, library, name.startswith("operator."))
+            arrays = _operands(arrays, library, name.startswith(_KEEPS_NUMBERS))
         options = {name: unwrapped(value) for name, value in kwargs.items()}
         found = _wrapped(function(*arrays, *rest, **options))
         if self.is_ufunc and self.function.signature is None:  # it works element by element

@@ -33,7 +33,7 @@ _BINARY = {
     **{
         name: (f"operator.{own}",) * 2
         for name, own in {
-            "add": "add", "subtract": "sub", "multiply": "mul", "true_divide": "truediv",
+            "add": "add", "multiply": "mul", "true_divide": "truediv",
             "remainder": "mod", "power": "pow", "less": "lt", "less_equal": "le",
             "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
             "bitwise_and": "and_", "bitwise_or": "or_", "bitwise_xor": "xor",
@@ -46,6 +46,7 @@ _BINARY = {
             "logical_and logical_or logical_xor arctan2"
         ).split()
     },
+    "subtract": ("own.subtract", "operator.sub"),
     "floor_divide": ("own.floor_divide", "jnp.floor_divide"),
 }  # fmt: skip
 
