@@ -57,11 +57,12 @@ class Row:
 
     Attributes:
         function: NumPy's own, or that of math or scipy.special.
-        number: whose number a result without dims is; "" where NumPy makes an array of it.
+        number: whose number a result without dims is; "" where NumPy makes an array of it, and
+            None where it is what it was.
     """
 
     function: Any
-    number: Number = field(default="numpy", kw_only=True)
+    number: Number | None = field(default="numpy", kw_only=True)
 
     # Whether the result may share memory with the first argument, as a view does.
     is_view: ClassVar[bool] = False
@@ -95,6 +96,8 @@ class Row:
         return self._as_numbers(self.compute(library, args, kwargs))
 
     def _as_numbers(self, result: Any) -> Any:
+        if self.number is None:
+            return result
         if isinstance(result, Array):
             return result.as_number(self.number)
         if isinstance(result, tuple) and hasattr(result, "_fields"):
@@ -222,4 +225,4 @@ class View(Composed):
     """A Composed row that NumPy makes a view for: what is written into it is seen in its base."""
 
     is_view: ClassVar[bool] = True
-    number: Number = field(default="", kw_only=True)
+    number: Number | None = field(default="", kw_only=True)

@@ -190,15 +190,15 @@ _N_ARRAYS = {
     np.select: 0,
 }
 
-# Of them, those that give an array where another would give a number.
-_NUMBERS: dict[Any, Number] = {np.select: "", np.piecewise: ""}
+# Of them, those that give an array, or a number of Python's, where another gives NumPy's.
+_NUMBERS: dict[Any, Number] = {np.select: "", np.piecewise: "", np.allclose: "python"}
 
 ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), f"torch.{name}", f"jnp.{name}") for name in _SAME),
     *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
     *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
     Native(np.where, "own.where", "jnp.where", n_arrays=3, number=""),
-    View(np.real, _real, 1, number="numpy"),
+    View(np.real, _real, 1, number=None),
     View(np.imag, _imag, 1, number="numpy"),
     Native(np.clip, "own.clip", _clip_in_jax),
     *(
