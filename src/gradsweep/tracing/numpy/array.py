@@ -112,7 +112,10 @@ class Array(Operators):
         return repr(self.value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        try:
+            return format(self.value, spec)
+        except TypeError:  # JAX has no digits of a traced number to show
+            return str(self.value)
 
     # -- NumPy's protocols
 
@@ -302,10 +305,26 @@ class Array(Operators):
         return self.value.tolist()
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute that the framework's array has and NumPy's lacks, as x.sigmoid()."""
+        """Return what NumPy's arrays have besides, or the framework's alone, as x.sigmoid().
+
+        Raises:
+            UntraceableError: for what NumPy's have and no row computes.
+            AttributeError: for what neither has.
+        """
         if name.startswith("__"):
             raise AttributeError(name)
-        found = getattr(self.value, name)
+        value = self.value
+        library = library_of(value)
+        if library is not None and hasattr(np.ndarray, name):
+            return _of_numpy(self, name)
+        if library is not None and not hasattr(value, name):
+            raise AttributeError(
+                f"neither NumPy's arrays nor {library.name}'s have an attribute {name!r}, at "
+                f"{user_line()}",
+                name=name,
+                obj=value,
+            )
+        found = getattr(value, name)
         if not callable(found):
             return found if library_of(found) is None else Array(found)
 
@@ -314,6 +333,21 @@ class Array(Operators):
             return result if library_of(result) is None else Array(result)
 
         return method
+
+
+def _of_numpy(array: Array, name: str) -> Any:
+    """Return a method that is a function of NumPy's too, or what an attribute tells."""
+    if name in ("itemsize", "nbytes"):
+        return array.dtype.itemsize * (array.size if name == "nbytes" else 1)
+    if name == "mT":
+        return _call(np.swapaxes, array, -1, -2)
+    function = getattr(np, name, None)
+    if not callable(function):
+        raise UntraceableError(
+            f"the function takes .{name} of a traced array, at {user_line()}: "
+            f"it has no counterpart."
+        )
+    return lambda *args, **kwargs: _call(function, array, *args, **kwargs)
 
 
 def _plain(value: Any) -> Any:

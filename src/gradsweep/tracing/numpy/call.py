@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.support.errors import UntraceableError, nearest
+from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import Library, library_of
 from gradsweep.tracing.numpy.lines import user_line
@@ -36,7 +36,7 @@ def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     if row is None:
         raise UntraceableError(
             f"the function calls {shown(function)} with a traced value, at {user_line()}: it has "
-            f"no counterpart in {library.name}.{_instead(function)}"
+            f"no counterpart in {library.name}.\n{_instead(function)}"
         )
     operands, options = read_call(function, args, kwargs, row.own)
     out, where = options.pop("out", None), True
@@ -137,11 +137,27 @@ def _held(result: Any, given: tuple) -> Any:
     return result
 
 
+# What to write for functions that people use, by the ends of their names.
+_INSTEAD = {
+    "nansum": "np.sum(np.where(np.isnan(a), 0.0, a))",
+    "nanmean": "np.mean(a, where=~np.isnan(a))",
+    "nanmax": "np.max(np.where(np.isnan(a), -np.inf, a))",
+    "nanmin": "np.min(np.where(np.isnan(a), np.inf, a))",
+    "lstsq": "np.linalg.solve(a.T @ a, a.T @ b)",
+    "polyfit": "np.linalg.solve(V.T @ V, V.T @ y) with V = np.vander(x, degree + 1)",
+    "pinv": "np.linalg.solve(a.T @ a, a.T)",
+    "quad": "np.trapezoid(f(t), t) over a grid t, or a sum with Gauss's weights",
+    "histogram": "sums of np.where(condition, 1.0, 0.0), whose derivative is 0",
+    "isin": "comparisons, (x == 1) | (x == 2)",
+}
+
+
 def _instead(function: Any) -> str:
-    """Return advice: the nearest name that has a row, and that operators may do."""
-    name = getattr(function, "__name__", "")
-    names = [getattr(known, "__name__", "") for known in table()]
-    return f"{nearest(name, names)}\nWrite it with functions that have one, or with operators."
+    """Return advice on a function without a counterpart."""
+    found = _INSTEAD.get(getattr(function, "__name__", ""))
+    if found is not None:
+        return f"Write {found}."
+    return "Write it with operators, or functions that have one (docs/how_to/numpy.md lists them)."
 
 
 Operators.apply, Array.apply_method = staticmethod(apply), staticmethod(apply_method)

@@ -160,7 +160,13 @@ class Native(Row):
         else:
             arrays = _operands(arrays, library, name.startswith(_KEEPS_NUMBERS))
         options = {name: unwrapped(value) for name, value in kwargs.items()}
-        found = _wrapped(function(*arrays, *rest, **options))
+        try:
+            found = _wrapped(function(*arrays, *rest, **options))
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            if type(error) in (RuntimeError, TypeError, ValueError, IndexError):
+                shapes = " and ".join(str(tuple(np.shape(one))) for one in given[: self.n_arrays])
+                error.add_note(f"in {shown(self.function)} of {shapes}, at {user_line()}")
+            raise
         if self.is_ufunc and self.function.signature is None:  # it works element by element
             _lay_out(found, args[: self.n_arrays])
         return found if self.names is None else self.names(*found)
