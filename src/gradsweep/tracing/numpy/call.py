@@ -11,7 +11,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import Library, library_of
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Whole
-from gradsweep.tracing.numpy.operations import REDUCED_BY, table
+from gradsweep.tracing.numpy.operations import ONE_BY_ONE, REDUCED_BY, table, write_at
 from gradsweep.tracing.numpy.operators import Operators
 from gradsweep.tracing.numpy.row import shown, unwrapped
 from gradsweep.tracing.numpy.signatures import read_call
@@ -78,7 +78,11 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
     if method == "outer" and len(inputs) == 2:
         a, b = (apply(np.asarray, (value,), {}) for value in inputs)
         return apply(ufunc, (a.reshape((*a.shape, *(1,) * b.ndim)), b), kwargs)
+    if method == "at":
+        return write_at(ufunc, *inputs, **kwargs)
     function = REDUCED_BY.get((ufunc, method))
+    if function is None and ufunc in ONE_BY_ONE and method in ("reduce", "accumulate"):
+        return _one_by_one(ufunc, method, *inputs, **kwargs)
     if function is None:
         raise UntraceableError(
             f"the function calls np.{ufunc.__name__}.{method} with a traced value, at "
@@ -88,6 +92,15 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
     (values, *rest) = inputs
     named = dict(zip(("axis", "dtype", "out", "keepdims", "initial", "where"), rest))
     return apply(function, (values,), {"axis": 0} | named | kwargs)
+
+
+def _one_by_one(ufunc: np.ufunc, method: str, array: Any, axis: int = 0) -> Any:
+    """Apply a ufunc along an axis to what it gave so far and the next."""
+    first, *rest = np.moveaxis(apply(np.asarray, (array,), {}), axis, 0)
+    found = [first]
+    for one in rest:
+        found.append(ufunc(found[-1], one))
+    return found[-1] if method == "reduce" else np.stack(found, axis=axis)
 
 
 def library_in(value: Any) -> Library | None:

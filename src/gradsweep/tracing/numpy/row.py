@@ -24,6 +24,7 @@ def shown(function: Any) -> str:
         is_numpys = getattr(np, function.__name__, None) is function
         module = "numpy" if is_numpys else "scipy.special"
     name = getattr(function, "__name__", type(function).__name__)
+    module = ".".join(part for part in module.split(".") if not part.startswith("_"))
     return f"{module.replace('numpy', 'np', 1)}.{name}"
 
 
