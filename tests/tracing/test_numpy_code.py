@@ -366,6 +366,51 @@ def test_a_changed_global_is_read_anew():
         np.testing.assert_allclose(gs.gradient(f, gs.Sweep(x=X)).df_dx, rate * np.exp(rate * X))
 
 
+@np.vectorize
+def capped(x, high):
+    return math.exp(x) if x < high else high
+
+
+with_an_array = np.vectorize(lambda x, table: x * table[1], excluded={1})
+as_integers = np.vectorize(lambda x: 2.7 * x, otypes=[int])
+by_name = np.vectorize(lambda x, scale: (x * scale, x + scale), excluded=["scale"])
+
+
+@np.vectorize(otypes=[float])
+def of_mixed_types(x):
+    return 0 if x < 1.0 else x * isinstance(x, float)
+
+
+def vectorized(x):
+    a = np.array([x, 2.0 * x])
+    product, total = by_name(a, scale=3.0)
+    powers = np.vectorize(lambda k: x**k)(np.arange(3))
+    return np.concatenate(
+        [
+            capped(a, 1.5), with_an_array(a, [1.0, x]), as_integers(a) * x, product, total,
+            of_mixed_types(a), powers, np.ravel(capped(x, 9.0)),
+        ]
+    )  # fmt: skip
+
+
+def test_what_vectorize_has_made_outside_keeps_its_options():
+    def f(x):
+        return vectorized(x)
+
+    found = gs.jacobian(f, gs.Sweep(x=0.8), with_value=True, framework="torch")
+    np.testing.assert_allclose(found.f, f(0.8), rtol=1e-14)
+    np.testing.assert_allclose(found.df_dx, (f(0.8 + 1e-6) - f(0.8 - 1e-6)) / 2e-6, rtol=1e-8)
+
+
+def test_vectorize_that_would_cut_fractions_off_says_so():
+    def f(x):
+        return np.vectorize(lambda k: 0 if k < 1 else x * k)(np.array([0.0, 1.0, 2.0])).sum()
+
+    assert f(0.7) == 1.0  # NumPy: 0 + int(0.7) + int(1.4)
+    with pytest.raises(gs.errors.UntraceableError, match="otypes"):
+        gs.value(f, gs.Sweep(x=0.7))
+
+
 def test_isinstance_and_dtype_answer_as_numpy_does():
     def f(q):
         assert isinstance(q, np.ndarray) and q.dtype == np.float64 and q.shape == (3,)

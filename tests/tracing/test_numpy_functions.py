@@ -231,6 +231,19 @@ A = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
 B = np.array([[0.3, -0.7], [1.1, 0.6], [-0.2, 0.9]])
 V = np.array([0.6, -1.2, 0.7])
 
+
+def assembled(q):
+    stiffness, row, masked = np.zeros((4, 4)), q * 1.0, q * 1.0
+    for e, k in enumerate(q):
+        stiffness[np.ix_([e, e + 1], [e, e + 1])] += k * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    np.add.at(stiffness, ([0, 0, 1], [0, 0, 2]), q)
+    np.multiply.at(row, [0, 0, 2], [2.0, q[1], 3.0])
+    np.copyto(row, V, where=[False, True, False])
+    np.put(stiffness, [15, 14], q[:1])
+    np.putmask(masked, [True, False, True], [7.0, 8.0, q[0]])
+    return stiffness * np.append(row, masked[2])
+
+
 # Functions of q in R^3, which return any array.
 ARRAYS = {
     "sum": lambda q: np.sum(q**2) + q.sum() * np.sum(np.outer(q, q), axis=0),
@@ -323,6 +336,27 @@ ARRAYS = {
         + np.average([q[0], 2 * q[1]], weights=[1, 3])
         + np.fromiter((x * x for x in q), float)
         + np.diff([q[0], q[1] ** 2])
+    ),
+    "quantile": lambda q: (
+        np.percentile(q, 30)
+        + np.quantile(np.outer(q, V), [0.2, 0.9], axis=0, method="midpoint")
+        + np.quantile(q, 0.4, method="higher", keepdims=True)
+    ),
+    "cov": lambda q: np.cov(q, V, bias=True) * np.corrcoef(np.stack([q, V])) + np.cov(q),
+    "nan": lambda q: (
+        np.nansum(np.log(q - 0.5)) * 0.0
+        + np.nanmean([q[0], np.nan, q[2]])
+        + np.nanmax([[q[1], np.nan], [np.nan, q[2]]], axis=1) * np.nanmin([q[0], np.nan])
+        + np.nanvar([q[0], np.nan, q[1]], ddof=1)
+        + np.nanstd([q[0], 2.0, np.nan])
+        + np.nanprod([q[2], np.nan])
+    ),
+    "at": lambda q: assembled(q),
+    "one by one": lambda q: (
+        np.maximum.accumulate(np.outer(q, V), axis=1)
+        + np.logaddexp.reduce(q)
+        + np.hypot.reduce(np.outer(q, V))
+        + np.minimum.accumulate(q)
     ),
     "vectorize": lambda q: np.vectorize(lambda a, b: math.exp(a) * b)(q, V),
     "iteration": lambda q: sum(w * x for w, x in zip(V, q)),

@@ -183,6 +183,18 @@ def parts_of_complex_numbers(x):
     return np.concatenate([real, a.imag])
 
 
+def returned_as_given(x):
+    a, c = np.ones(3), np.array([x, 1.0, 0.5])
+    d = np.cumsum(a, 0, float, a)
+    e = np.nan_to_num(a, copy=False)
+    grid = np.meshgrid(a, np.ones(2), copy=False)[0]
+    d[0] = x
+    e[1] = 2 * x
+    f = np.outer(c, c)
+    f.T.flat[1] = x
+    return np.concatenate([a, grid[0], f[1], c - (c > 0.7), (x > 9) - c])
+
+
 def of_outside(x):
     a, b, c = OUTSIDE.copy(), OUTSIDE * 1.0, OUTSIDE.reshape(3, 1).copy()
     d, e, f = np.sort(OUTSIDE), OUTSIDE[[0, 1, 1]], OUTSIDE[:3].astype(float)
@@ -200,7 +212,7 @@ def of_defaults(x, weights=OUTSIDE, function=np.exp, /):
 
 SHARED = [
     diagonals, broadcast, named_anew, types_kept_or_not, in_one_block, in_fortrans_order,
-    parts_of_complex_numbers, of_outside, lambda x: of_defaults(x),
+    parts_of_complex_numbers, returned_as_given, of_outside, lambda x: of_defaults(x),
 ]  # fmt: skip
 
 

@@ -166,6 +166,7 @@ def _named_in_code(function: types.FunctionType, seen: set[int]) -> Iterator[str
     names = names_in(function.__code__)
     held = [function.__globals__[name] for name in names if name in function.__globals__]
     held += [cell.cell_contents for cell in function.__closure__ or () if is_filled(cell)]
+    held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     for value in held:
         yield from _named(value, seen)
         if is_users_module(value):

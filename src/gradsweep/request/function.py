@@ -159,6 +159,11 @@ class BoundFunction:
     def arguments(self) -> tuple[Argument, ...]:
         return tuple(self.sweep.arguments.values())
 
+    @property
+    def is_numpys(self) -> bool:
+        """Whether it is written with NumPy or for Python's numbers, and run on a framework."""
+        return self.call is not self.function
+
     def with_sweep(self, sweep: Sweep) -> "BoundFunction":
         return replace(self, sweep=sweep)
 

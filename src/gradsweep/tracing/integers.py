@@ -19,7 +19,8 @@ __all__ = ["advice_on_integers"]
 _NEEDS_INTEGER = re.compile(
     r"interpreted as an integer|converted to a(n| scalar) index|tuple of ints|used as indices must"
     r"|must be (Number|int), not|Tensor\), but expected one of|by non-int|'list' and '\w*Tracer'"
-    r"|concrete values of integer type|Indexer must have integer|makes a Python (integer|number)"
+    r"|traced value as its (size|length)|concrete values of integer type"
+    r"|Indexer must have integer|makes a Python (integer|number)"
 )
 
 # A longer leaf is not looked through.

@@ -32,15 +32,29 @@ _NUMBER = (
 )
 _ARRAY = "Call jax.numpy instead of NumPy: a NumPy function needs the numbers themselves."
 
+_MASK = "The number of elements would vary from point to point: write jnp.where(mask, x, 0)."
+
+# The same for a function that is written with NumPy, and knows nothing of JAX.
+_IN_NUMPY = {
+    _BRANCH: (
+        "For `if`, `and`, `or` or `not` write np.where(condition, a, b), and for logic "
+        "np.logical_and, & or |; torch follows branches. To trace each value of an argument by "
+        "itself, sweep it with gs.each([...])."
+    ),
+    _NUMBER: (
+        "Leave the value as it is: no float(), int(), range() or .item() of it, and functions that "
+        "have a counterpart (docs/how_to/numpy.md lists them)."
+    ),
+    _ARRAY: "Write it with functions that have a counterpart: docs/how_to/numpy.md lists them.",
+    _MASK: _MASK.replace("jnp.", "np."),
+}
+
 # What to write instead, for each of JAX's own errors; the most specific class comes first.
 _ADVICE: dict[type[Exception], tuple[str, str]] = {
     jax.errors.TracerBoolConversionError: ("takes the truth value of", _BRANCH),
     jax.errors.TracerArrayConversionError: ("makes a NumPy array of", _ARRAY),
     jax.errors.TracerIntegerConversionError: ("makes a Python integer of", _NUMBER),
-    jax.errors.NonConcreteBooleanIndexError: (
-        "selects by a mask that depends on",
-        "The number of elements would vary from point to point: write jnp.where(mask, x, 0).",
-    ),
+    jax.errors.NonConcreteBooleanIndexError: ("selects by a mask that depends on", _MASK),
     jax.errors.ConcretizationTypeError: ("makes a Python number of", _NUMBER),
 }
 
@@ -86,7 +100,9 @@ def kept_value(bound: BoundFunction, where: str = "") -> StatefulFunction:
 def _describe(bound: BoundFunction, error: Exception) -> str:
     does, advice = next(row for kind, row in _ADVICE.items() if isinstance(error, kind))
     call = _NUMERIC_CALL.search(_user_line(error.__traceback__)[1])
-    if call and advice in (_ARRAY, _NUMBER):
+    if bound.is_numpys:
+        advice = _IN_NUMPY[advice]
+    elif call and advice in (_ARRAY, _NUMBER):
         module = call.group(0).partition(".")[0]
         advice = f"Write jnp.{call.group(1)} (jax.numpy) instead of {module}'s {call.group(1)}."
     return (

@@ -16,6 +16,7 @@ from gradsweep.tracing.numpy.memory import (
     Index,
     Memory,
     Part,
+    Places,
     Step,
     Whole,
     library_in_index,
@@ -120,7 +121,10 @@ class Array(Operators):
         return repr(self.value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        try:
+            return format(self.value, spec)
+        except TypeError:  # JAX has no digits of a traced number to show
+            return str(self.value)
 
     # -- NumPy's protocols
 
@@ -272,12 +276,15 @@ class Array(Operators):
 
     @property
     def flat(self) -> "Array":
-        if not self.memory.layout.flags.c_contiguous:
+        if self.memory.layout.flags.c_contiguous:
+            return self.reshape(-1)
+        if not self.is_traced:
             raise UntraceableError(
                 f"the function takes .flat of an array that is no block of memory, at "
                 f"{user_line()}.\nTake a copy first, or write a[i, j] = x."
             )
-        return self.reshape(-1)
+        in_a_row = Places(np.arange(self.size), np.ravel)
+        return Array(Part(self.memory, in_a_row, np.empty(self.size, dtype=bool)))
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -292,10 +299,26 @@ class Array(Operators):
         return self.value.tolist()
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute that the framework's array has and NumPy's lacks, as x.sigmoid()."""
+        """Return what NumPy's arrays have besides, or the framework's alone, as x.sigmoid().
+
+        Raises:
+            UntraceableError: for what NumPy's have and no row computes.
+            AttributeError: for what neither has.
+        """
         if name.startswith("__"):
             raise AttributeError(name)
-        found = getattr(self.value, name)
+        value = self.value
+        library = library_of(value)
+        if library is not None and hasattr(np.ndarray, name):
+            return _of_numpy(self, name)
+        if library is not None and not hasattr(value, name):
+            raise AttributeError(
+                f"neither NumPy's arrays nor {library.name}'s have an attribute {name!r}, at "
+                f"{user_line()}",
+                name=name,
+                obj=value,
+            )
+        found = getattr(value, name)
         if not callable(found):
             return found if library_of(found) is None else Array(found)
 
@@ -304,6 +327,21 @@ class Array(Operators):
             return result if library_of(result) is None else Array(result)
 
         return method
+
+
+def _of_numpy(array: Array, name: str) -> Any:
+    """Return a method that is a function of NumPy's too, or what an attribute tells."""
+    if name in ("itemsize", "nbytes"):
+        return array.dtype.itemsize * (array.size if name == "nbytes" else 1)
+    if name == "mT":
+        return _call(np.swapaxes, array, -1, -2)
+    function = getattr(np, name, None)
+    if not callable(function):
+        raise UntraceableError(
+            f"the function takes .{name} of a traced array, at {user_line()}: "
+            f"it has no counterpart."
+        )
+    return lambda *args, **kwargs: _call(function, array, *args, **kwargs)
 
 
 def _plain(value: Any) -> Any:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.support.errors import UntraceableError, nearest
+from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import Library, library_of
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Whole
-from gradsweep.tracing.numpy.operations import REDUCED_BY, table
+from gradsweep.tracing.numpy.operations import ONE_BY_ONE, REDUCED_BY, table, write_at
 from gradsweep.tracing.numpy.operators import Operators
 from gradsweep.tracing.numpy.row import shown, unwrapped
 from gradsweep.tracing.numpy.signatures import read_call
@@ -36,7 +36,7 @@ def apply(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     if row is None:
         raise UntraceableError(
             f"the function calls {shown(function)} with a traced value, at {user_line()}: it has "
-            f"no counterpart in {library.name}.{_instead(function)}"
+            f"no counterpart in {library.name}.\n{_instead(function)}"
         )
     operands, options = read_call(function, args, kwargs, row.own)
     out, where = options.pop("out", None), True
@@ -78,7 +78,11 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
     if method == "outer" and len(inputs) == 2:
         a, b = (apply(np.asarray, (value,), {}) for value in inputs)
         return apply(ufunc, (a.reshape((*a.shape, *(1,) * b.ndim)), b), kwargs)
+    if method == "at":
+        return write_at(ufunc, *inputs, **kwargs)
     function = REDUCED_BY.get((ufunc, method))
+    if function is None and ufunc in ONE_BY_ONE and method in ("reduce", "accumulate"):
+        return _one_by_one(ufunc, method, *inputs, **kwargs)
     if function is None:
         raise UntraceableError(
             f"the function calls np.{ufunc.__name__}.{method} with a traced value, at "
@@ -88,6 +92,15 @@ def apply_method(ufunc: np.ufunc, method: str, inputs: tuple, kwargs: dict) -> A
     (values, *rest) = inputs
     named = dict(zip(("axis", "dtype", "out", "keepdims", "initial", "where"), rest))
     return apply(function, (values,), {"axis": 0} | named | kwargs)
+
+
+def _one_by_one(ufunc: np.ufunc, method: str, array: Any, axis: int = 0) -> Any:
+    """Apply a ufunc along an axis to what it gave so far and the next."""
+    first, *rest = np.moveaxis(apply(np.asarray, (array,), {}), axis, 0)
+    found = [first]
+    for one in rest:
+        found.append(ufunc(found[-1], one))
+    return found[-1] if method == "reduce" else np.stack(found, axis=axis)
 
 
 def library_in(value: Any) -> Library | None:
@@ -107,13 +120,19 @@ def _own(function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     # What lies in memory by chance would differ from one trace to the next.
     function = np.zeros if function is np.empty else function
     result = function(*plain, **{name: unwrapped(value) for name, value in kwargs.items()})
+    return _held(result, (*args, *_outputs(kwargs)))
+
+
+def _outputs(kwargs: Mapping[str, Any]) -> tuple:
     out = kwargs.get("out")
-    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    return out if isinstance(out, Array) else _held(result, args)
+    return out if isinstance(out, tuple) else (out,)
 
 
 def _held(result: Any, given: tuple) -> Any:
     if isinstance(result, np.ndarray) and result.dtype != object:
+        for one in given:  # out=, or what NumPy was told not to copy
+            if isinstance(one, Array) and one.value is result:
+                return one
         # NumPy has made a view that is none here: a write into either would not reach the other.
         held = Whole(result)
         for one in given:
@@ -131,11 +150,27 @@ def _held(result: Any, given: tuple) -> Any:
     return result
 
 
+# What to write for functions that people use, by the ends of their names.
+_INSTEAD = {
+    "nansum": "np.sum(np.where(np.isnan(a), 0.0, a))",
+    "nanmean": "np.mean(a, where=~np.isnan(a))",
+    "nanmax": "np.max(np.where(np.isnan(a), -np.inf, a))",
+    "nanmin": "np.min(np.where(np.isnan(a), np.inf, a))",
+    "lstsq": "np.linalg.solve(a.T @ a, a.T @ b)",
+    "polyfit": "np.linalg.solve(V.T @ V, V.T @ y) with V = np.vander(x, degree + 1)",
+    "pinv": "np.linalg.solve(a.T @ a, a.T)",
+    "quad": "np.trapezoid(f(t), t) over a grid t, or a sum with Gauss's weights",
+    "histogram": "sums of np.where(condition, 1.0, 0.0), whose derivative is 0",
+    "isin": "comparisons, (x == 1) | (x == 2)",
+}
+
+
 def _instead(function: Any) -> str:
-    """Return advice: the nearest name that has a row, and that operators may do."""
-    name = getattr(function, "__name__", "")
-    names = [getattr(known, "__name__", "") for known in table()]
-    return f"{nearest(name, names)}\nWrite it with functions that have one, or with operators."
+    """Return advice on a function without a counterpart."""
+    found = _INSTEAD.get(getattr(function, "__name__", ""))
+    if found is not None:
+        return f"Write {found}."
+    return "Write it with operators, or functions that have one (docs/how_to/numpy.md lists them)."
 
 
 Operators.apply, Array.apply_method = staticmethod(apply), staticmethod(apply_method)

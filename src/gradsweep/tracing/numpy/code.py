@@ -9,7 +9,6 @@ The user's modules are only read: what the code writes into a global stays here.
 import builtins
 import functools
 import types
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from gradsweep.tracing.numpy.call import apply, apply_method
 from gradsweep.tracing.numpy.kinds import BUILTINS, NumpyArray
 from gradsweep.tracing.numpy.memory import Whole
 from gradsweep.tracing.numpy.operations.special import Normal
+from gradsweep.tracing.numpy.vectorized import Vectorized
 
 __all__ = ["Code"]
 
@@ -53,23 +53,6 @@ class Function:
 
     def __repr__(self) -> str:
         return repr(self._own)
-
-
-class Vectorized:
-    """What np.vectorize makes: a function that is called for each element."""
-
-    def __init__(self, pyfunc: Callable[..., Any], **options: Any):
-        self._function, self._own = pyfunc, np.vectorize(pyfunc, **options)
-
-    def __call__(self, *args: Any) -> Any:
-        if not any(isinstance(value, Array) for value in args):
-            return self._own(*args)
-        shape = np.broadcast_shapes(*(np.shape(value) for value in args))
-        if not shape:
-            return self._function(*args)
-        spread = [np.ravel(np.broadcast_to(value, shape)) for value in args]
-        results = [self._function(*elements) for elements in zip(*spread)]
-        return apply(np.array, (results,), {}).reshape(shape)
 
 
 class Module:
@@ -139,7 +122,7 @@ class Code:
         if value is np.vectorize:
             return Vectorized
         if isinstance(value, np.vectorize):
-            return Vectorized(self.replaced(value.pyfunc))
+            return Vectorized.like(value, self.replaced(value.pyfunc))
         if isinstance(value, _FUNCTIONS) and is_numpy(value):
             return Function(value)
         if type(value) is np.ndarray and value.dtype.kind in "biufc":

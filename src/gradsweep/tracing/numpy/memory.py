@@ -6,6 +6,7 @@ views read it anew. Numbers that do not depend on an argument stay in NumPy's ow
 traced value is written among them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -68,13 +69,19 @@ class Reshaped:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Some of the elements, by their numbers in a row: a diagonal."""
+    """Some of the elements, by their numbers in a row: a diagonal.
+
+    Attributes:
+        own: NumPy's function, whose result is a view.
+    """
 
     places: np.ndarray
+    own: Callable[[np.ndarray], np.ndarray]
 
     def get(self, value: Any, library: Library | None) -> Any:
-        row = value.reshape((-1,))
-        return row[self.places] if library is None else library.get(row, self.places)
+        if library is None:
+            return self.own(value)
+        return library.get(value.reshape((-1,)), self.places)
 
     def put(self, whole: Any, part: Any, library: Library) -> Any:
         row = library.put(whole.reshape((-1,)), self.places, part)

@@ -47,6 +47,20 @@ def sign(x: torch.Tensor) -> torch.Tensor:
     return torch.sgn(x) if x.is_complex() else torch.sign(x)
 
 
+def subtract(a: Any, b: Any) -> torch.Tensor:
+    """Return a - b, where one of them may be truth values."""
+
+    def is_truth(value: Any) -> bool:
+        kind = value.dtype if isinstance(value, torch.Tensor) else type(value)
+        return kind in (torch.bool, bool)
+
+    if is_truth(a) and not is_truth(b):
+        a = a * 1
+    elif is_truth(b) and not is_truth(a):
+        b = b * 1
+    return a - b
+
+
 def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch.floor_divide(a, b)

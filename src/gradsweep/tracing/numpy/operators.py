@@ -18,7 +18,7 @@ __all__ = ["Number", "Operators"]
 Number = Literal["python", "numpy", ""]
 
 _PYTHONS = (bool, int, float, complex)
-_OPERANDS = (*_PYTHONS, np.ndarray, np.generic, list, tuple)
+_OPERANDS = (*_PYTHONS, np.ndarray, np.generic)
 
 # What takes Python's truth values as integers. ~True is left to mean "not", as for NumPy's: that it
 # is -2 is a mistake of Python's, which has it no more from 3.16 on.
@@ -28,7 +28,10 @@ _ARITHMETIC = {
 }  # fmt: skip
 
 
-def _is_operand(value: Any) -> bool:
+def _is_operand(value: Any, beside: "Operators") -> bool:
+    """Tell whether something may stand beside an Array; no list may beside a number of Python's."""
+    if isinstance(value, list | tuple):
+        return beside.number != "python"
     return isinstance(value, (Operators, *_OPERANDS)) or library_of(value) is not None
 
 
@@ -58,7 +61,7 @@ def _forward(ufunc: np.ufunc) -> Callable:
     """Return the method of an operator with the Array on its left."""
 
     def method(self: "Operators", other: Any) -> Any:
-        return _operate(ufunc, self, other) if _is_operand(other) else NotImplemented
+        return _operate(ufunc, self, other) if _is_operand(other, self) else NotImplemented
 
     return method
 
@@ -74,10 +77,10 @@ def _methods(ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
     """Return the methods of a binary operator: forward, reflected and in place."""
 
     def reflected(self: "Operators", other: Any) -> Any:
-        return _operate(ufunc, other, self) if _is_operand(other) else NotImplemented
+        return _operate(ufunc, other, self) if _is_operand(other, self) else NotImplemented
 
     def in_place(self: Any, other: Any) -> Any:
-        if not _is_operand(other):
+        if not _is_operand(other, self):
             return NotImplemented
         new = _operate(ufunc, self, other)
         if self.number:  # y = x; y += 1 leaves x as it is

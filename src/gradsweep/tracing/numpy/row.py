@@ -14,7 +14,7 @@ from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.operators import Number
 
-__all__ = ["Composed", "Native", "PartView", "Row", "View", "as_array", "shown", "unwrapped"]
+__all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
 
 
 def shown(function: Any) -> str:
@@ -24,6 +24,7 @@ def shown(function: Any) -> str:
         is_numpys = getattr(np, function.__name__, None) is function
         module = "numpy" if is_numpys else "scipy.special"
     name = getattr(function, "__name__", type(function).__name__)
+    module = ".".join(part for part in module.split(".") if not part.startswith("_"))
     return f"{module.replace('numpy', 'np', 1)}.{name}"
 
 
@@ -57,11 +58,12 @@ class Row:
 
     Attributes:
         function: NumPy's own, or that of math or scipy.special.
-        number: whose number a result without dims is; "" where NumPy makes an array of it.
+        number: whose number a result without dims is; "" where NumPy makes an array of it, and
+            None where it is what it was.
     """
 
     function: Any
-    number: Number = field(default="numpy", kw_only=True)
+    number: Number | None = field(default="numpy", kw_only=True)
 
     # Whether the result may share memory with the first argument, as a view does.
     is_view: ClassVar[bool] = False
@@ -95,6 +97,8 @@ class Row:
         return self._as_numbers(self.compute(library, args, kwargs))
 
     def _as_numbers(self, result: Any) -> Any:
+        if self.number is None:
+            return result
         if isinstance(result, Array):
             return result.as_number(self.number)
         if isinstance(result, tuple) and hasattr(result, "_fields"):
@@ -115,6 +119,10 @@ def _named(function: Callable[..., Any]) -> frozenset[str]:
     except (TypeError, ValueError):
         return frozenset()
     return frozenset("**" if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
+
+
+# What takes Python's numbers as they are.
+_KEEPS_NUMBERS = ("operator.", "own.subtract")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +159,15 @@ class Native(Row):
         if self.is_sequence:
             arrays = ([library.asarray(part) for part in arrays[0]],)
         else:
-            arrays = _operands(arrays, library, name.startswith("operator."))
+            arrays = _operands(arrays, library, name.startswith(_KEEPS_NUMBERS))
         options = {name: unwrapped(value) for name, value in kwargs.items()}
-        found = _wrapped(function(*arrays, *rest, **options))
+        try:
+            found = _wrapped(function(*arrays, *rest, **options))
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            if type(error) in (RuntimeError, TypeError, ValueError, IndexError):
+                shapes = " and ".join(str(tuple(np.shape(one))) for one in given[: self.n_arrays])
+                error.add_note(f"in {shown(self.function)} of {shapes}, at {user_line()}")
+            raise
         if self.is_ufunc and self.function.signature is None:  # it works element by element
             _lay_out(found, args[: self.n_arrays])
         return found if self.names is None else self.names(*found)
@@ -218,12 +232,4 @@ class View(Composed):
     """A Composed row that NumPy makes a view for: what is written into it is seen in its base."""
 
     is_view: ClassVar[bool] = True
-    number: Number = field(default="", kw_only=True)
-
-
-@dataclass(frozen=True, eq=False)
-class PartView(View):
-    """A View whose result is a number where its argument is one, and whose that is."""
-
-    def _as_numbers(self, result: Any) -> Any:
-        return result
+    number: Number | None = field(default="", kw_only=True)

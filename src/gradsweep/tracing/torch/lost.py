@@ -10,7 +10,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.support.errors import DerivativeError, GradsweepWarning
 from gradsweep.tracing.torch.meaning import Cut, Watch
 from gradsweep.tracing.torch.recording import Recording, agree
-from gradsweep.tracing.torch.source import torch_instead
+from gradsweep.tracing.torch.source import instead
 
 __all__ = ["require_no_cut", "require_whole"]
 
@@ -37,8 +37,8 @@ def require_whole(bound: BoundFunction, watch: Watch, value: Callable[[Watch], R
         read = next(read for read in watch.reads if read.line == line)
         raise DerivativeError(
             f"{bound.name} makes {read.name} of a traced value at {line}, and its result depends "
-            f"on it: no derivative passes through.\n{torch_instead(line)}; or x.item(), if a "
-            f"constant is meant."
+            f"on it: no derivative passes through.\n{instead(line, bound.is_numpys)}; or x.item(), "
+            f"if a constant is meant."
         )
     for cut in of_kind["copy"]:
         warnings.warn(

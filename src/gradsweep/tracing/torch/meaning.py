@@ -23,7 +23,7 @@ from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.control import control_flow
 from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
-from gradsweep.tracing.torch.source import torch_instead, user_line
+from gradsweep.tracing.torch.source import instead, is_in_dialect, user_line
 
 __all__ = ["AsBackward", "Cut", "Read", "Watch"]
 
@@ -177,8 +177,8 @@ class Watch:
         if is_array and tensor.requires_grad and torch.is_grad_enabled():
             raise DerivativeError(
                 f"the function makes a NumPy array of a traced value, at {line}: no derivative "
-                f"passes through NumPy.\n{torch_instead(line)}; or x.item(), if a constant is "
-                f"meant."
+                f"passes through NumPy.\n{instead(line, is_in_dialect())}; or x.item(), if a "
+                f"constant is meant."
             )
         # torch itself advises .detach().numpy(), so detach does not say that a constant is meant.
         is_lost = torch.is_grad_enabled() and (tensor.requires_grad or is_array)

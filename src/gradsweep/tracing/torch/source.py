@@ -15,9 +15,10 @@ import torch
 
 from gradsweep.support.imported import imported
 
-__all__ = ["torch_instead", "user_line"]
+__all__ = ["instead", "is_in_dialect", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_DIALECT = os.path.join(_PACKAGE, "tracing", "numpy", "dialect.py")
 # Folders of this package with functions that are traced.
 _EXAMPLES = tuple(os.path.join(_PACKAGE, name) for name in ("examples", "testing"))
 
@@ -46,8 +47,17 @@ def user_line() -> str:
 _NUMERIC_CALL = re.compile(r"\b(math|np|numpy)\.(?:\w+\.)*(\w+)\(")
 
 
-def torch_instead(line: str) -> str:
-    """Return advice for a line of the user's that calls a function of NumPy or math."""
+def instead(line: str, is_numpys: bool) -> str:
+    """Return advice for a line of the user's that makes numbers or NumPy's arrays of tensors.
+
+    Args:
+        is_numpys: whether the function is written with NumPy, and knows of no tensor.
+    """
+    if is_numpys:
+        return (
+            "Write it without float() and the like, with functions that have a counterpart "
+            "(docs/how_to/numpy.md lists them)"
+        )
     call = _NUMERIC_CALL.search(line)
     if call is None:
         return "Write torch.exp, say, for math.exp"
@@ -56,3 +66,11 @@ def torch_instead(line: str) -> str:
     if not (is_of_numbers and hasattr(torch, name)):
         return "Compute it with torch's own functions"
     return f"Write torch.{name} for {module}.{name}"
+
+
+def is_in_dialect() -> bool:
+    """Tell whether the code that runs is that of a function written with NumPy."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename != _DIALECT:
+        frame = frame.f_back
+    return frame is not None

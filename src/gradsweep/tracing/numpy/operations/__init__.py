@@ -20,10 +20,13 @@ from gradsweep.tracing.numpy.operations import (
     sampled,
     shapes,
     special,
+    statistics,
+    writing,
 )
+from gradsweep.tracing.numpy.operations.writing import write_at
 from gradsweep.tracing.numpy.row import Row
 
-__all__ = ["REDUCED_BY", "table"]
+__all__ = ["ONE_BY_ONE", "REDUCED_BY", "table", "write_at"]
 
 # The methods of ufuncs, as functions.
 REDUCED_BY: dict[tuple[np.ufunc, str], Any] = {
@@ -37,9 +40,15 @@ REDUCED_BY: dict[tuple[np.ufunc, str], Any] = {
     (np.multiply, "accumulate"): np.cumprod,
 }
 
+# Other ufuncs of two numbers go along an axis one by one.
+ONE_BY_ONE = (np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.hypot, np.subtract)
+
 
 @cache
 def table() -> Mapping[Any, Row]:
     """Return the rows by function."""
-    kinds = (creation, elementwise, linear, mathematics, reductions, sampled, shapes, special)
+    kinds = (
+        creation, elementwise, linear, mathematics, reductions, sampled, shapes, special,
+        statistics, writing,
+    )  # fmt: skip
     return {row.function: row for kind in kinds for row in kind.ROWS}

@@ -107,9 +107,18 @@ def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> A
 
 def _arange(*args: Any, **kwargs: Any) -> Any:
     raise UntraceableError(
-        f"the function calls np.arange with a traced value, at {user_line()}: its length would "
-        f"vary from point to point.\nWrite start + step * np.arange(n), with a number n."
+        f"the function calls np.arange with a traced value as its length, at {user_line()}: it "
+        f"would vary from point to point.\nWrite start + step * np.arange(n), with a number n."
     )
+
+
+def _of_size(function: Any) -> Any:
+    """Return what refuses a function whose arguments are sizes."""
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        _require_known(function, [*args, *kwargs.values()])
+
+    return refused
 
 
 def _require_known(function: Any, value: Any) -> None:
@@ -146,6 +155,7 @@ ROWS: tuple[Row, ...] = (
     Composed(np.logspace, _logspace),
     Composed(np.geomspace, _geomspace),
     Composed(np.arange, _arange),
+    *(Composed(f, _of_size(f)) for f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri)),
     Composed(np.vander, _vander, 1),
     Composed(np.fromiter, _fromiter),
 )

@@ -8,7 +8,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.memory import Part, PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, PartView, Row
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View
 
 __all__ = ["ROWS"]
 
@@ -57,7 +57,7 @@ _BINARY = {
     **{
         name: (f"operator.{own}",) * 2
         for name, own in {
-            "add": "add", "subtract": "sub", "multiply": "mul", "true_divide": "truediv",
+            "add": "add", "multiply": "mul", "true_divide": "truediv",
             "remainder": "mod", "power": "pow", "less": "lt", "less_equal": "le",
             "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
             "bitwise_and": "and_", "bitwise_or": "or_", "bitwise_xor": "xor",
@@ -70,6 +70,7 @@ _BINARY = {
             "logical_and logical_or logical_xor arctan2"
         ).split()
     },
+    "subtract": ("own.subtract", "operator.sub"),
     "floor_divide": ("own.floor_divide", "jnp.floor_divide"),
 }  # fmt: skip
 
@@ -228,16 +229,16 @@ _N_ARRAYS = {
     np.select: 0,
 }
 
-# Of them, those that give an array where another would give a number.
-_NUMBERS: dict[Any, Number] = {np.select: "", np.piecewise: ""}
+# Of them, those that give an array, or a number of Python's, where another gives NumPy's.
+_NUMBERS: dict[Any, Number] = {np.select: "", np.piecewise: "", np.allclose: "python"}
 
 ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), f"torch.{name}", f"jnp.{name}") for name in _SAME),
     *(Native(getattr(np, name), *own) for name, own in _UNARY.items()),
     *(Native(getattr(np, name), *own, n_arrays=2) for name, own in _BINARY.items()),
     Native(np.where, "own.where", "jnp.where", n_arrays=3, number=""),
-    PartView(np.real, _real, 1),
-    PartView(np.imag, _imag, 1),
+    View(np.real, _real, 1, number=None),
+    View(np.imag, _imag, 1, number=None),
     Native(np.clip, "own.clip", _clip_in_jax),
     *(
         Composed(

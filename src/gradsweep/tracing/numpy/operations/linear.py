@@ -3,6 +3,7 @@
 Fourier transforms are here too.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,10 +92,9 @@ def _einsum(*operands: Any) -> Any:
     if len(arrays) == 1:
         (a,) = arrays
         numbers = np.arange(a.size).reshape(a.shape)
-        seen = np.einsum(subscripts, numbers)
-        if np.may_share_memory(seen, numbers):
-            layout = np.einsum(subscripts, a.memory.layout)
-            return a.seen(Places(seen), layout)
+        own = partial(np.einsum, subscripts)
+        if np.may_share_memory(own(numbers), numbers):
+            return a.seen(Places(own(numbers), own), own(a.memory.layout))
     values = [one.value for one in arrays]
     library = next(filter(None, map(library_of, values)), None)
     if library is None:

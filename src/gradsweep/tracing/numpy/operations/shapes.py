@@ -1,6 +1,7 @@
 """Functions that arrange elements: views, as NumPy makes them, and arrays put together."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,9 @@ def _broadcast_arrays(*args: Any) -> tuple:
 
 
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    layout = np.diagonal(a.memory.layout, offset, axis1, axis2)
-    places = np.diagonal(np.arange(a.size).reshape(a.shape), offset, axis1, axis2)
-    return a.seen(Places(places), layout, is_read_only=True)
+    own = partial(np.diagonal, offset=offset, axis1=axis1, axis2=axis2)
+    step = Places(own(np.arange(a.size).reshape(a.shape)), own)
+    return a.seen(step, own(a.memory.layout), is_read_only=True)
 
 
 def _diag(v: Any, k: int = 0) -> Any:
@@ -222,7 +223,7 @@ ROWS: tuple[Row, ...] = (
     View(np.broadcast_arrays, _broadcast_arrays),
     View(np.diagonal, _diagonal, 1),
     View(np.diag, _diag, 1),
-    Composed(np.meshgrid, _meshgrid),
+    View(np.meshgrid, _meshgrid),
     Composed(np.take, _take),
     Composed(np.append, _append),
     Composed(np.hstack, _hstack),
