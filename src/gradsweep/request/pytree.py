@@ -8,7 +8,7 @@ and so is what the caller says.
 import copy
 import dataclasses
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +115,7 @@ def _open(path: Path, tree: Any, is_leaf: IsLeaf) -> _Container | None:
         keys = list(tree)
         return _Container(
             [((str(key),), tree[key]) for key in keys],
-            lambda children: _like_dict(kind, zip(keys, children)),
+            lambda children: _like_dict(tree, zip(keys, children)),
         )
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         named = [((name,), child) for name, child in zip(tree._fields, tree)]
@@ -206,12 +206,14 @@ def _is_dataclass(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type) and not is_array
 
 
-def _like_dict(kind: type, items: Any) -> dict:
-    items = list(items)
+def _like_dict(tree: dict, items: Iterable[tuple[Any, Any]]) -> dict:
+    """Return a dict with other values, and with all else that is the tree's: its factory, say."""
     try:
-        return kind(items)
-    except TypeError:  # a defaultdict's constructor takes its factory first
+        made = copy.copy(tree)
+    except TypeError:
         return dict(items)
+    made.update(items)
+    return made
 
 
 def _open_with_jax(path: Path, tree: Any, is_leaf: IsLeaf) -> _Container | None:
