@@ -219,7 +219,7 @@ def test_check_looks_at_both_parts(framework, quantity):
     found = gs.check(response, sweep(), quantity=quantity, framework=framework, n_points=3)
     assert found.ok
     assert {row.index for row in found.rows} == {("real",), ("imag",)}
-    assert len([note for note in found.estimates if not note.reason]) == 3
+    assert {note.name for note in found.estimates if not note.reason} >= {"mpmath", "scipy"}
     assert "d" in found.to_json() and found.to_dataset().sizes["row"] == len(found.rows)
 
 
