@@ -318,6 +318,24 @@ def test_python_branches_on_a_complex_argument():
     np.testing.assert_allclose(found, [[2, 4], [1, 0], [-1, 1.4]], rtol=1e-13)
 
 
+def test_a_dim_has_the_name_of_no_variable():
+    def f(z, w):
+        return {"z_part": abs(z) ** 2, "w_part": w.real}
+
+    found = gs.gradient(f, gs.Sweep(z=Z, w=1j), with_value=True)
+    assert found.dz_part_dz.dims == ("z", "z_part_2") and found.dw_part_dw.dims == ("w_part_2",)
+    np.testing.assert_array_equal(found.z_part_2, ["real", "imag"])
+    np.testing.assert_allclose(found.z_part, abs(Z) ** 2, rtol=1e-13)
+    axis = gs.gradient(lambda z, z_part: abs(z) * z_part, gs.Sweep(z=1j, z_part=A))
+    assert axis.df_dz.dims == ("z_part", "z_part_2")
+
+
+def test_ranges_are_real_and_say_so():
+    for make in (gs.linspace, gs.geomspace):
+        with pytest.raises(ValueError, match="for complex ones write np."):
+            make(1j, 2.0, 5)
+
+
 # -- stores and files
 
 

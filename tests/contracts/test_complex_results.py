@@ -184,12 +184,23 @@ def test_a_compiled_hessian_of_many_points_writes_into_what_it_is_given(framewor
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [(np.empty(3), "complex numbers"), (np.empty(4, complex), r"shape \(4, 2\)")],
+    [
+        (np.empty(3), r"dtype float64; these values give \(3,\) and complex128"),
+        (np.empty(4, complex), r"shape \(4,\) and dtype complex128"),
+        ([1j, 2j, 3j], "is list, which cannot be written into"),
+    ],
 )
 def test_arrays_that_cannot_take_complex_results_are_refused(given, words):
     kernel = gs.compile(gs.value, response, gs.Sweep(w=W, zeta=0.5))
     with pytest.raises(SweepError, match=words):
         kernel(out={"response": given})
+
+
+def test_arrays_that_share_memory_are_refused():
+    kernel = gs.compile(gs.gradient, response, gs.Sweep(w=W, zeta=0.5))
+    same = np.empty(3, complex)
+    with pytest.raises(SweepError, match="share memory"):
+        kernel(out={"dresponse_dw": same, "dresponse_dzeta": same})
 
 
 @pytest.mark.torch
@@ -208,7 +219,7 @@ def test_check_looks_at_both_parts(framework, quantity):
     found = gs.check(response, sweep(), quantity=quantity, framework=framework, n_points=3)
     assert found.ok
     assert {row.index for row in found.rows} == {("real",), ("imag",)}
-    assert len([note for note in found.estimates if not note.reason]) == 3
+    assert {note.name for note in found.estimates if not note.reason} >= {"mpmath", "scipy"}
     assert "d" in found.to_json() and found.to_dataset().sizes["row"] == len(found.rows)
 
 

@@ -229,4 +229,4 @@ def test_the_part_of_a_number_cannot_be_written():
         return np.exp(z)
 
     with pytest.raises(AttributeError, match="'real' of a number"):
-        gs.value(f, gs.Sweep(z=Z), framework="jax")
+        gs.value(f, gs.Sweep(z=Z))

@@ -22,7 +22,7 @@ from gradsweep.planning.traces import holds_elsewhere
 from gradsweep.program.trace import Trace
 from gradsweep.request.argument import Argument
 from gradsweep.request.identity import Unknown, identity
-from gradsweep.request.lazy import numbers_of, parts_of
+from gradsweep.request.lazy import joined, parts_of
 from gradsweep.request.parsing import origin_of
 from gradsweep.request.partition import Points
 from gradsweep.request.request import Request, Selection, selections
@@ -80,9 +80,12 @@ class CompiledQuantity:
         untouched = self.plan.allocate(np.empty)
         self.dims = {name: dims for name, dims, _ in _named(self.plan, untouched)}
         self._transposes = self.dims.keys() - {*_names(self.plan)}
-        # Of complex results, the axis of their parts in the array of real numbers.
-        self._parts = {
-            variable_name(self.plan.labels, view): -1 - sum(map(len, view.wrt_shapes))
+        # Of complex results, the indices of both parts in the array of real numbers.
+        self._parts: dict[str, list[Any]] = {
+            variable_name(self.plan.labels, view): [
+                (..., part, *(slice(None) for shape in view.wrt_shapes for _ in shape))
+                for part in (0, 1)
+            ]
             for result in self.plan.results
             for view, _ in views(result, 0)
             if result.is_complex
@@ -139,28 +142,43 @@ class CompiledQuantity:
                 f"out is {type(out).__name__}; give a dict of arrays by variable name, such as an "
                 f"earlier call returned."
             )
-        whole = {}  # the caller's arrays of complex numbers, which are written as real ones
-        if out is not None and self._parts:
-            whole = {n: _complex_buffer(out, n) for n in self._parts if n in out}
-            out = {**out, **{n: _in_parts(a, self._parts[n]) for n, a in whole.items()}}
-        found = None
-        if self._direct is not None and not self._origin:
-            real = values if self._complex.isdisjoint(values) else self._in_parts(values)
-            found = None if real is None else self._direct(real, out)
-        kind = ""
-        if found is None:
-            found = self._filled(out, values)
-            origins = map(origin_of, values.values())
-            kind = next(filter(None, origins), self._origin)
+        if self._parts:
+            kind, found = self._computed(None, values)
+            for name, (real, imag) in self._parts.items():
+                found[name] = joined(found[name][real], found[name][imag])
+            return _of_kind(kind, found if out is None else self._copied(out, found))
+        kind, found = self._computed(out, values)
         if out is not None:
             for name in self._transposes.intersection(out):
                 # Derivatives by two numbers are one array, which an earlier call returned twice.
                 if out[name] is not found[name]:
                     found[name] = _written(out, name, found[name])
-        for name, axis in self._parts.items():
-            made = whole.get(name)
-            found[name] = numbers_of(np.moveaxis(found[name], axis, -1)) if made is None else made
         return _of_kind(kind, found)
+
+    def _computed(
+        self, out: Mapping[str, Any] | None, values: Mapping[str, Any]
+    ) -> tuple[str, dict[str, np.ndarray]]:
+        """Return whose arrays the results are to be, and the results as real numbers."""
+        found = None
+        if self._direct is not None and not self._origin:
+            real = values if self._complex.isdisjoint(values) else self._in_parts(values)
+            found = None if real is None else self._direct(real, out)
+        if found is not None:
+            return "", found
+        origins = map(origin_of, values.values())
+        return next(filter(None, origins), self._origin), self._filled(out, values)
+
+    def _copied(
+        self, out: Mapping[str, Any], found: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Return the caller's arrays with the results, which were computed in others."""
+        wanted = [name for name in found if name in out or name not in self._transposes]
+        buffers = {name: _buffer(out, name, found[name]) for name in wanted}
+        originals = [name for name in wanted if name not in self._transposes]
+        _refuse_overlapping(originals, [buffers[name] for name in originals])
+        for name, buffer in buffers.items():
+            buffer[...] = found[name]
+        return {**found, **buffers}
 
     def _in_parts(self, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return values with the parts of complex ones, or None where a real one becomes such."""
@@ -184,7 +202,7 @@ class CompiledQuantity:
             plan.fill(arrays)
         else:
             buffers = [_buffer(out, name, array) for name, array in zip(_names(plan), arrays)]
-            _refuse_overlapping(plan, buffers)
+            _refuse_overlapping(_names(plan), buffers)
             read = [values for leaf in request.leaves.values() for _, values in leaf.pieces]
             # What is read must not be written over: as NumPy's own `out` does, through a copy.
             is_read = overlap(buffers, [np.asarray(values) for values in read])
@@ -325,7 +343,8 @@ def _named(plan: Plan, arrays: Sequence[np.ndarray]):
 
 def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
     given: Any = out.get(name)
-    array = _as_numpy(given)
+    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
+    array = given.numpy() if is_plain else given
     if not isinstance(array, np.ndarray) or not array.flags.writeable:
         raise SweepError(
             f"out[{name!r}] is {type(given).__name__}, which cannot be written into; "
@@ -337,28 +356,6 @@ def _buffer(out: Mapping[str, Any], name: str, like: np.ndarray) -> np.ndarray:
             f"{like.shape} and {like.dtype}."
         )
     return array
-
-
-def _as_numpy(given: Any) -> Any:
-    """Return a plain tensor as NumPy's array in the same memory; anything else as it is."""
-    is_plain = hasattr(given, "numpy") and not getattr(given, "requires_grad", False)
-    return given.numpy() if is_plain else given
-
-
-def _complex_buffer(out: Mapping[str, Any], name: str) -> np.ndarray:
-    array = _as_numpy(out[name])
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "c":
-        raise SweepError(
-            f"out[{name!r}] is to take complex numbers; give an array of them, such as an earlier "
-            f"call returned."
-        )
-    return array
-
-
-def _in_parts(array: np.ndarray, axis: int) -> np.ndarray:
-    """Return the same memory as real numbers, with both parts along a new axis."""
-    shape, strides = (*array.shape, 2), (*array.strides, array.itemsize // 2)
-    return np.moveaxis(np.lib.stride_tricks.as_strided(array.real, shape, strides), -1, axis)
 
 
 def _written(out: Mapping[str, Any], name: str, values: np.ndarray) -> np.ndarray:
@@ -376,8 +373,7 @@ def _written(out: Mapping[str, Any], name: str, values: np.ndarray) -> np.ndarra
     return array
 
 
-def _refuse_overlapping(plan: Plan, buffers: Sequence[np.ndarray]) -> None:
-    names = _names(plan)
+def _refuse_overlapping(names: Sequence[str], buffers: Sequence[np.ndarray]) -> None:
     for number, buffer in enumerate(buffers):
         for name, other in zip(names[:number], buffers):
             if np.shares_memory(buffer, other):

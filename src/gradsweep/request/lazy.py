@@ -17,6 +17,7 @@ __all__ = [
     "as_lazy",
     "geomspace",
     "is_lazy",
+    "joined",
     "linspace",
     "load",
     "numbers_of",
@@ -187,7 +188,9 @@ def parts_of(values: Any) -> Any:
     if isinstance(values, Lazy):
         return _Parts(values)
     array = np.asarray(values)
-    return np.stack([array.real, array.imag], axis=-1)
+    parts = np.empty((*array.shape, 2), array.real.dtype)
+    parts[..., 0], parts[..., 1] = array.real, array.imag
+    return parts
 
 
 def numbers_of(parts: Any) -> Any:
@@ -195,8 +198,13 @@ def numbers_of(parts: Any) -> Any:
     if isinstance(parts, _Parts):
         return parts.source
     array = np.asarray(parts)
-    numbers = np.empty(array.shape[:-1], np.result_type(array.dtype, np.complex64))
-    numbers.real, numbers.imag = np.moveaxis(array, -1, 0)
+    return joined(array[..., 0], array[..., 1])
+
+
+def joined(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+    """Return the complex numbers that have these parts, of float32 or float64."""
+    numbers = np.empty(real.shape, "complex64" if real.dtype == np.float32 else "complex128")
+    numbers.real, numbers.imag = real, imag
     return numbers
 
 
@@ -213,12 +221,14 @@ def geomspace(start: float, stop: float, num: int) -> Range:
 
     They are the numbers of numpy.geomspace without their memory.
     """
-    if not start * stop > 0:
+    if not (isinstance(start * stop, complex) or start * stop > 0):
         raise ValueError(f"geomspace({start}, {stop}): both ends need the same sign, and not zero")
     return _range("geomspace", start, stop, num, log=True)
 
 
 def _range(name: str, start: float, stop: float, num: int, log: bool) -> Range:
+    if isinstance(start, complex) or isinstance(stop, complex):
+        raise ValueError(f"{name} makes real numbers: for complex ones write np.{name}")
     if num < 0:
         raise ValueError(f"{name} of {num} numbers: give a count that is not negative")
     return Range(start, stop, num, log)

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from gradsweep.request.lazy import Lazy, Values, load, numbers_of, parts_of
+from gradsweep.request.lazy import Lazy, Values, joined, load, numbers_of, parts_of
 from gradsweep.support.errors import SweepError
 
 __all__ = ["Leaf", "axes_of", "dtype_name", "union", "working_dtype"]
@@ -74,7 +74,7 @@ class Leaf:
             return self.parts
         return tuple(
             # One that was given as real has a constant imaginary part.
-            (dims, numbers_of(np.stack([real, imag], -1)) if of == dims else real)
+            (dims, joined(load(real), load(imag)) if of == dims else real)
             for (dims, real), (of, imag) in zip(self.parts[::2], self.parts[1::2])
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gradsweep.request.lazy import joined
 from gradsweep.request.partition import Part, Partition, n_points
 from gradsweep.request.quantities import Result
 
@@ -98,11 +99,7 @@ class Variable:
         if self.parts is None:
             return array
         both = np.moveaxis(array, self.parts, 0)
-        if self.part is not None:
-            return both[self.part]
-        numbers = np.empty(both.shape[1:], self.dtype)
-        numbers.real, numbers.imag = both
-        return numbers
+        return joined(*both) if self.part is None else both[self.part]
 
     def region(self, part: Part) -> tuple[slice, ...]:
         """Return the place of a part's values in the whole variable."""

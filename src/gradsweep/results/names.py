@@ -124,10 +124,12 @@ def variables(
         axes: the swept axes and their lengths.
     """
     found = []
+    # No dim of an output's or an argument's own has the name of a variable, as none has of an axis.
+    taken = axes.keys() | {variable_name(labels, v) for r in results for v, _ in views(r, 0)}
     for number, (result, swept, dtype) in enumerate(zip(results, dims, dtypes)):
         n_before = len(swept) + len(result.output_shape)
         for view, order in views(result, len(swept)):
-            own, part_dims = _own_dims(labels, view, axes)
+            own, part_dims = _own_dims(labels, view, taken)
             found.append(
                 Variable(
                     name=variable_name(labels, view),
@@ -220,7 +222,7 @@ def symmetric(
 
 
 def _own_dims(
-    labels: Labels, result: Result, axes: Mapping[str, int]
+    labels: Labels, result: Result, taken: Iterable[str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Name the dims that belong to the output and to the arguments, not to the sweep.
 
@@ -232,7 +234,7 @@ def _own_dims(
         (flat(key), len(shape), key in result.complex_wrt)
         for key, shape in zip(result.wrt, result.wrt_shapes)
     ]
-    taken = set(axes)
+    taken = set(taken)
     names, part_dims = [], []
     for owner, n_dims, is_complex in owners:
         for position in range(n_dims):
