@@ -153,6 +153,16 @@ def test_files_keep_the_words(suffix, options, run):
         np.testing.assert_array_equal(rows["dprofit_dS"], SLOPES[:, column])
 
 
+def test_words_are_checked_and_compared(options, run):
+    Path("book.csv").write_text(BOOK)
+    for words in (GRID, ["--from", "book.csv:trade"]):
+        said = run("check", "options.py:profit", *words, "--estimates", "scipy", "--points", "3")
+        assert "points of 2 categories" in said and "kind='" in said
+        rivals = ["--rivals", "fused,reference", "--budget", "0.1", "--json"]
+        found = json.loads(run("compare", "options.py:profit", *words, *rivals))
+        assert not any(row["reason"] for row in found["rows"])
+
+
 def test_a_figure_names_the_words(options, run):
     pytest.importorskip("matplotlib")
     run("gradient", "options.py:profit", *GRID, "--plot", "out.svg")

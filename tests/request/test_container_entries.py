@@ -80,6 +80,14 @@ def test_what_has_that_name_already_is_left_as_it_is():
     assert result.f.item() == 2.0
 
 
+def test_a_name_that_files_cannot_hold_is_none(tmp_path):
+    pytest.importorskip("zarr")
+    sweep = gs.Sweep(p={"a/b": 2.0, "c d": 3.0, "": 4.0, 5: "word"}, x=BETA)
+    stored = gs.gradient(lambda p, x: p["a/b"] * x, sweep, wrt="x", store=tmp_path / "f.zarr")
+    held = {name: c.item() for name, c in stored.load().coords.items() if not c.dims}
+    assert held == {"p_": 4.0, "p_5": "word"}
+
+
 def test_hundreds_of_entries_are_none():
     weights = {f"w{i}": float(i) for i in range(65)}
     assert not gs.value(lambda p: p["w3"], gs.Sweep(p=weights)).coords

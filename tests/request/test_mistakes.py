@@ -251,6 +251,17 @@ def test_a_word_that_the_function_does_not_know_names_the_point():
     assert any("S=90, K=100, kind='putt'" in note for note in caught.value.__notes__)
 
 
+def test_an_empty_list_is_no_list_of_words():
+    with pytest.raises(ValueError, match="kind is") as caught:
+        gs.gradient(profit, options(kind=[]))
+    assert "The sweep has no points along kind; numbers are traced as 1 there." in (
+        caught.value.__notes__
+    )
+    with pytest.raises(ValueError, match="kind is") as caught:
+        gs.gradient(profit, options(kind="putt"))
+    assert not any("no points" in note for note in caught.value.__notes__)
+
+
 def test_an_attribute_that_is_missing_elsewhere_is_the_functions_own():
     with pytest.raises(AttributeError, match="'Rates' object has no attribute 'delta'"):
         gs.gradient(lambda p, x: p.delta * x, gs.Sweep(p=Rates(0.3, 0.1), x=S))

@@ -276,7 +276,9 @@ def _held_entries(argument: Argument) -> Iterator[tuple[str, Coordinate]]:
             values = load(leaf.numbers)
         elif not isinstance(part, _LABELS):
             continue
-        found.append((flat(".".join(path)), Coordinate((), _static(values))))
+        name = flat(".".join(path))
+        if name.isidentifier():  # netCDF and Zarr take a slash for a folder, a space for two names
+            found.append((name, Coordinate((), _static(values))))
         if len(found) > _MOST_HELD:
             return
     yield from found

@@ -11,6 +11,7 @@ from gradsweep.request.framework import FRAMEWORKS
 from gradsweep.request.function import BoundFunction, candidate_frameworks
 from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import ArgumentError, GradsweepError, MissingPackage, nearest
+from gradsweep.support.words import listed
 from gradsweep.tracing.integers import advice_on_integers
 from gradsweep.tracing.numpy import in_dialect
 
@@ -77,8 +78,10 @@ def trace(
 
 
 def _advise(bound: BoundFunction, error: Exception) -> None:
-    """Add advice to an error of a function that needs an integer and is given a float."""
+    """Add advice to an error of a function that needs an integer, or a point, and has none."""
     advice = advice_on_integers(bound, error)
+    if empty := [axis for axis, length in bound.sweep.axes.items() if not length]:
+        advice = f"The sweep has no points along {listed(empty)}; numbers are traced as 1 there."
     if advice and isinstance(error, GradsweepError):
         error.args = (f"{error}\n{advice}",)
     elif advice:
