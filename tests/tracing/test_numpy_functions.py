@@ -12,6 +12,7 @@ import pytest
 import scipy.integrate
 import scipy.linalg
 import scipy.special
+from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, polynomial
 from scipy.stats import norm
 
 import gradsweep as gs
@@ -337,6 +338,72 @@ ARRAYS = {
         + np.fromiter((x * x for x in q), float)
         + np.diff([q[0], q[1] ** 2])
     ),
+    "decompositions": lambda q: (
+        np.linalg.svd(A + np.outer(q, V), compute_uv=False)
+        * np.abs(np.diag(np.linalg.qr(A * q)[1]))
+        + np.linalg.svdvals(A * q)
+        + np.linalg.pinv(np.outer(q, V)[:, :2] + B)[0]
+        + np.abs(np.linalg.svd(A * q).U[0])
+        + np.abs(np.linalg.qr(A * q, mode="r")[0])
+    ),
+    "of scipy.linalg": lambda q: (
+        scipy.linalg.expm(A * q / 4)[0]
+        + scipy.linalg.solve_triangular(A * q, V)
+        + scipy.linalg.solve_triangular(A * q, V, lower=True, trans=1, unit_diagonal=True)
+        + scipy.linalg.cho_solve(scipy.linalg.cho_factor(A + np.diag(q)), V)
+        + np.diag(scipy.linalg.cholesky(A + np.diag(q), lower=True))
+    ),
+    "of polynomials": lambda q: (
+        polynomial.polyval(q, [1.0, 2.0, 3.0])
+        + polynomial.polyval(0.3, q)
+        + chebyshev.chebval(q, [1.0, 2.0, 3.0, 0.5])
+        + legendre.legval(q, [1.0, 2.0, 3.0, 0.5])
+        + hermite.hermval(q, [1.0, 2.0, 3.0, 0.5])
+        + hermite_e.hermeval(q, [1.0, 2.0, 3.0, 0.5])
+        + laguerre.lagval(q, [1.0, 2.0, 3.0, 0.5])
+        + np.poly1d([1.0, 2.0])(q)
+    ),
+    "pieces": lambda q: (
+        np.vsplit(np.outer(q, V), 3)[1]
+        + np.hsplit(np.outer(q, V), 3)[0]
+        + np.dstack([q, V])[0, :, :1]
+        + np.atleast_3d(q)[0]
+        + np.hsplit(q, [1])[0]
+    ),
+    "pad": lambda q: (
+        np.pad(q, 2)
+        + np.pad(q, (1, 3), mode="edge")
+        + np.pad(q, 2, constant_values=q[0])
+        + np.pad(q, 2, "reflect")
+    ),
+    "along": lambda q: (
+        np.take_along_axis(np.outer(q, V), np.argsort(np.outer(q, V), axis=1), axis=1)
+        + np.apply_along_axis(lambda r: r[0] * r[::-1], 0, np.outer(q, V))
+        + np.apply_along_axis(np.sum, 1, np.outer(q, V))
+    ),
+    "tables": lambda q: (
+        q[np.searchsorted([0.5, 0.9], q)] * np.digitize(q, [0.4, 1.0])
+        + np.digitize(q, [1.0, 0.4], right=True)
+    ),
+    "transforms": lambda q: (
+        np.abs(np.fft.fft(q))
+        + np.fft.ifft(q, norm="ortho").real
+        + np.abs(np.fft.rfft(q, 4))
+        + np.fft.irfft(np.fft.rfft(q * V), 3)
+    ),
+    "cumulative": lambda q: (
+        scipy.integrate.cumulative_trapezoid(q, [0.0, 0.5, 2.0], initial=0)
+        + scipy.integrate.cumulative_trapezoid(q, dx=q[0])[0]
+    ),
+    "counts": lambda q: (
+        q * np.count_nonzero(q > 0.5) + np.array_equal(q, q) + np.array_equal(q, V) + np.fix(q * 3)
+    ),
+    "frozen": lambda q: (
+        norm(0.1, q[0]).cdf(q)
+        + norm(loc=q[1], scale=2.0).pdf(0.3)
+        + norm(scale=q[2]).ppf(0.3)
+        + norm.logpdf(q, scale=q[0])
+    ),
     "quantile": lambda q: (
         np.percentile(q, 30)
         + np.quantile(np.outer(q, V), [0.2, 0.9], axis=0, method="midpoint")
@@ -383,3 +450,18 @@ def test_functions_of_arrays_have_numpys_value_and_the_true_derivative(name, fra
 
 def test_there_are_over_two_hundred_rows():
     assert len(table()) > 200
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_normal_distribution_without_a_scale_is_nan_as_scipys(framework):
+    found = gs.value(
+        lambda s: norm.cdf(0.3, 0.0, s), gs.Sweep(s=[-1.0, 0.0, 2.0]), framework=framework
+    )
+    (values,) = found.data_vars.values()
+    np.testing.assert_allclose(values, norm.cdf(0.3, 0.0, [-1.0, 0.0, 2.0]))
+
+
+@pytest.mark.parametrize("mode", ["mean", "linear_ramp", "maximum"])
+def test_a_mode_of_pad_that_computes_is_refused(mode):
+    with pytest.raises(gs.errors.UntraceableError, match=f"mode='{mode}'"):
+        gs.value(lambda x: np.pad(np.array([x, 1.0]), 1, mode=mode), gs.Sweep(x=0.5))

@@ -297,10 +297,41 @@ def eigh(a: torch.Tensor, UPLO: str = "L") -> Any:
     return torch.linalg.eigh(_hermitian(a, UPLO.upper() == "L"))
 
 
+def svd(a: torch.Tensor, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    return torch.linalg.svd(a, full_matrices) if compute_uv else torch.linalg.svdvals(a)
+
+
+def qr(a: torch.Tensor, mode: str = "reduced") -> Any:
+    # The derivative needs Q, which torch does not compute with mode="r".
+    found = torch.linalg.qr(a, "reduced" if mode == "r" else mode)
+    return found.R if mode == "r" else found
+
+
 def norm(
     x: torch.Tensor, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> torch.Tensor:
     return torch.linalg.norm(_floating(x), ord, axis, keepdims)
+
+
+# -- tables and transforms
+
+
+def searchsorted(a: torch.Tensor, v: torch.Tensor, side: Any = "left") -> torch.Tensor:
+    a, v = _alike((a, v))
+    return torch.searchsorted(a, v, side=side)
+
+
+def _transform(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def transform(
+        a: torch.Tensor, n: int | None = None, axis: int = -1, norm: str | None = None
+    ) -> torch.Tensor:
+        return function(a, n, axis, norm)
+
+    return transform
+
+
+fft, ifft = _transform(torch.fft.fft), _transform(torch.fft.ifft)
+rfft, irfft = _transform(torch.fft.rfft), _transform(torch.fft.irfft)
 
 
 # -- special functions

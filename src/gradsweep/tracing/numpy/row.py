@@ -170,7 +170,8 @@ class Native(Row):
             raise
         if self.is_ufunc and self.function.signature is None:  # it works element by element
             _lay_out(found, args[: self.n_arrays])
-        return found if self.names is None else self.names(*found)
+        is_named = self.names is not None and isinstance(found, tuple)
+        return self.names(*found) if is_named else found  # type: ignore[misc]
 
 
 def _lay_out(result: Array, operands: tuple) -> None:

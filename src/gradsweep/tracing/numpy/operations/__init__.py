@@ -13,6 +13,7 @@ import numpy as np
 
 from gradsweep.tracing.numpy.operations import (
     creation,
+    decompositions,
     elementwise,
     linear,
     mathematics,
@@ -48,7 +49,7 @@ ONE_BY_ONE = (np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.hypot, 
 def table() -> Mapping[Any, Row]:
     """Return the rows by function."""
     kinds = (
-        creation, elementwise, linear, mathematics, reductions, sampled, shapes, special,
-        statistics, writing,
+        creation, decompositions, elementwise, linear, mathematics, reductions, sampled, shapes,
+        special, statistics, writing,
     )  # fmt: skip
     return {row.function: row for kind in kinds for row in kind.ROWS}

@@ -157,6 +157,7 @@ def _composed() -> dict[Any, Any]:
         np.heaviside: _heaviside,
         np.select: _select,
         np.piecewise: _piecewise,
+        np.fix: lambda x: np.trunc(x),
         np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
         np.modf: _modf,
         np.angle: _angle,

@@ -102,28 +102,6 @@ def _einsum(*operands: Any) -> Any:
     return resolve("own.einsum" if library.name == "torch" else "jnp.einsum")(subscripts, *values)
 
 
-def _hermitian(a: Any, is_lower: bool) -> Any:
-    """Return the matrix of which NumPy reads one triangle, and a framework both."""
-    half = resolve("jnp.tril" if is_lower else "jnp.triu")
-    return half(a) + half(a, -1 if is_lower else 1).swapaxes(-1, -2).conj()
-
-
-def _cholesky_in_jax(a: Any, upper: bool = False) -> Any:
-    return resolve("jnp.linalg.cholesky")(_hermitian(a, not upper), upper=upper)
-
-
-def _eigvalsh_in_jax(a: Any, UPLO: str = "L") -> Any:
-    return resolve("jnp.linalg.eigvalsh")(_hermitian(a, UPLO.upper() == "L"))
-
-
-def _eigh_in_jax(a: Any, UPLO: str = "L") -> Any:
-    return resolve("jnp.linalg.eigh")(_hermitian(a, UPLO.upper() == "L"))
-
-
-# Results that have names as well as places.
-_Slogdet, _Eigh = (type(function(np.eye(1))) for function in (np.linalg.slogdet, np.linalg.eigh))
-
-
 ROWS: tuple[Row, ...] = (
     *(
         Native(getattr(np.fft, name), f"own.{name}", f"jnp.fft.{name}")
@@ -142,11 +120,7 @@ ROWS: tuple[Row, ...] = (
     Native(np.linalg.solve, "own.solve", "jnp.linalg.solve", n_arrays=2),
     Native(np.linalg.inv, "torch.linalg.inv", "jnp.linalg.inv"),
     Native(np.linalg.det, "torch.linalg.det", "jnp.linalg.det"),
-    Native(np.linalg.slogdet, "torch.linalg.slogdet", "jnp.linalg.slogdet", names=_Slogdet),
     Native(np.linalg.norm, "own.norm", "jnp.linalg.norm"),
-    Native(np.linalg.cholesky, "own.cholesky", _cholesky_in_jax),
-    Native(np.linalg.eigvalsh, "own.eigvalsh", _eigvalsh_in_jax),
-    Native(np.linalg.eigh, "own.eigh", _eigh_in_jax, names=_Eigh),
     Composed(np.linalg.matrix_power, _matrix_power, 1),
     Composed(np.linalg.multi_dot, _multi_dot),
     Composed(scipy.linalg.solve, lambda a, b: np.linalg.solve(a, b), 2),

@@ -67,6 +67,13 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return np.concatenate([np.ravel(as_array(part)) for part in parts])
 
 
+def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = np.equal(a1, a2)
+    return np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same)
+
+
 ROWS: tuple[Row, ...] = (
     *(Native(getattr(np, name), f"own.{name}", f"jnp.{name}") for name in _NAMES),
     *(
@@ -74,6 +81,14 @@ ROWS: tuple[Row, ...] = (
         for name, own in (("amax", "max"), ("amin", "min"))
         if getattr(np, name) is not getattr(np, own)
     ),
+    Composed(
+        np.count_nonzero,
+        lambda a, axis=None, keepdims=False: np.sum(
+            np.not_equal(a, 0), axis=axis, keepdims=keepdims
+        ),
+        1,
+    ),
+    Composed(np.array_equal, _array_equal, 2, number="python"),
     Composed(np.average, _average, 1),
     Composed(np.median, _median, 1),
     Composed(np.ptp, _ptp, 1),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.row import Composed, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
 
 __all__ = ["ROWS"]
 
@@ -124,6 +124,37 @@ def _polyval(p: Any, x: Any) -> Any:
     return found
 
 
+def _by_powers(x: Any, c: Any) -> Any:
+    """numpy.polynomial's polyval, whose coefficients begin with the lowest."""
+    return _polyval(as_array(c)[::-1], as_array(x))
+
+
+def _by_recurrence(step: Any, first: Any = lambda x: x) -> Any:
+    """Return what sums c_k P_k(x), where step(k, x, P_k, P_k-1) is P_k+1."""
+
+    def value(x: Any, c: Any) -> Any:
+        x, c = as_array(x), as_array(c)
+        before, now = x * 0.0 + 1.0, first(x)
+        found = c[0] * before
+        for k in range(1, len(c)):
+            found = found + c[k] * now
+            before, now = now, step(k, x, now, before)
+        return found
+
+    return value
+
+
+def _cumulative(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1, initial: Any = None) -> Any:
+    y = np.moveaxis(as_array(y), axis, -1)
+    if x is not None:
+        x = as_array(x)
+        dx = np.diff(x if x.ndim == 1 else np.moveaxis(x, axis, -1))
+    found = np.cumsum(dx * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+    if initial is not None:
+        found = np.concatenate([np.full((*y.shape[:-1], 1), float(initial)), found], axis=-1)
+    return np.moveaxis(found, -1, axis)
+
+
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if len(v) > len(a):
         a, v = v, a
@@ -167,6 +198,19 @@ def _rows() -> dict[Any, Any]:
         scipy.integrate.trapezoid: _trapezoid,
         scipy.integrate.simpson: _simpson,
         np.gradient: _gradient,
+        scipy.integrate.cumulative_trapezoid: _cumulative,
+        np.polynomial.polynomial.polyval: _by_powers,
+        np.polynomial.chebyshev.chebval: _by_recurrence(lambda k, x, p, q: 2.0 * x * p - q),
+        np.polynomial.legendre.legval: _by_recurrence(
+            lambda k, x, p, q: ((2 * k + 1) * x * p - k * q) / (k + 1)
+        ),
+        np.polynomial.hermite.hermval: _by_recurrence(
+            lambda k, x, p, q: 2.0 * x * p - 2.0 * k * q, lambda x: 2.0 * x
+        ),
+        np.polynomial.hermite_e.hermeval: _by_recurrence(lambda k, x, p, q: x * p - k * q),
+        np.polynomial.laguerre.lagval: _by_recurrence(
+            lambda k, x, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1), lambda x: 1.0 - x
+        ),
         np.polyval: _polyval,
         np.polyder: _polyder,
         np.polyint: _polyint,
@@ -178,6 +222,24 @@ def _rows() -> dict[Any, Any]:
 
 _N_ARRAYS = {np.interp: 3, np.gradient: 1, np.polyder: 1, np.polyint: 1, np.convolve: 2}
 
-ROWS: tuple[Row, ...] = tuple(
-    Composed(function, written, _N_ARRAYS.get(function, 0)) for function, written in _rows().items()
+
+def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    side: Any = "left" if right else "right"
+    if bins[0] > bins[-1]:
+        other: Any = "right" if right else "left"
+        return len(bins) - np.searchsorted(bins[::-1], x, other)
+    return np.searchsorted(bins, x, side)
+
+
+ROWS: tuple[Row, ...] = (
+    *(
+        Composed(function, written, _N_ARRAYS.get(function, 0))
+        for function, written in _rows().items()
+    ),
+    Native(np.searchsorted, "own.searchsorted", "jnp.searchsorted", n_arrays=2),
+    Composed(np.digitize, _digitize, 2),
+    *(
+        Native(getattr(np.fft, name), f"own.{name}", f"jnp.fft.{name}")
+        for name in ("fft", "ifft", "rfft", "irfft")
+    ),
 )

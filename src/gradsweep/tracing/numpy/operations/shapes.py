@@ -207,6 +207,59 @@ def _fill_diagonal(a: Any, val: Any) -> None:
     a[(np.arange(min(a.shape)),) * a.ndim] = val
 
 
+def _split_along(axis: int) -> Any:
+    def split(ary: Any, indices_or_sections: Any) -> Any:
+        return np.split(ary, indices_or_sections, axis if ary.ndim > 1 else 0)
+
+    return split
+
+
+def _dstack(tup: Sequence[Any]) -> Any:
+    return _joined(tup, _at_least_3d, 2)
+
+
+def _at_least_3d(a: Any) -> Any:
+    a = _as_array(a)
+    return _reshaped(a, np.atleast_3d(np.empty(a.shape, dtype=bool)).shape)
+
+
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+    """Places are padded like numbers, which says where each element comes from."""
+    numbers = np.arange(array.size).reshape(array.shape)
+    if mode in ("edge", "reflect", "symmetric", "wrap"):
+        return np.ravel(array)[np.pad(numbers, pad_width, mode=mode)]
+    if mode != "constant":
+        raise UntraceableError(
+            f"the function calls np.pad with mode={mode!r}, which has no counterpart, at "
+            f"{user_line()}.\nWrite np.concatenate of the array and what stands beside it."
+        )
+    places = np.pad(numbers, pad_width, constant_values=-1)
+    return np.where(places < 0, constant_values, np.ravel(array)[places])
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    arr, indices = (np.ravel(arr), np.ravel(indices)) if axis is None else (arr, indices)
+    along = (axis or 0) % arr.ndim
+    places: list[Any] = [
+        np.arange(n).reshape([-1 if j == i else 1 for j in range(arr.ndim)])
+        for i, n in enumerate(arr.shape)
+    ]
+    places[along] = _as_array(indices)
+    return arr[tuple(places)]
+
+
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    rows = np.moveaxis(arr, axis, -1)
+    shape = rows.shape[:-1]
+    found = [func1d(rows[place], *args, **kwargs) for place in np.ndindex(*shape)]
+    together = Array.apply(np.array, (found,), {})
+    together = together.reshape((*shape, *together.shape[1:]))
+    n_new = together.ndim - len(shape)
+    for i in range(n_new):
+        together = np.moveaxis(together, len(shape) + i, axis % arr.ndim + i)
+    return together
+
+
 ROWS: tuple[Row, ...] = (
     View(np.reshape, _reshape),
     View(np.ravel, _ravel),
@@ -219,6 +272,13 @@ ROWS: tuple[Row, ...] = (
     View(np.fliplr, lambda m: _flip(m, 1), 1),
     View(np.rot90, _rot90, 1),
     *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
+    View(np.vsplit, _split_along(0), 1),
+    View(np.hsplit, _split_along(1), 1),
+    View(np.atleast_3d, _at_least_3d),
+    Composed(np.dstack, _dstack),
+    Composed(np.pad, _pad, 1),
+    Composed(np.take_along_axis, _take_along_axis, 1),
+    Composed(np.apply_along_axis, _apply_along_axis),
     View(np.broadcast_to, _broadcast_to),
     View(np.broadcast_arrays, _broadcast_arrays),
     View(np.diagonal, _diagonal, 1),

@@ -7,7 +7,7 @@ import scipy.special
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import resolve
-from gradsweep.tracing.numpy.row import Composed, Native, Row
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
 
 __all__ = ["ROWS", "Normal"]
 
@@ -73,6 +73,10 @@ def _xlog1py(x: Any, y: Any) -> Any:
     return np.where(np.equal(x, 0.0), 0.0, x * np.log1p(np.where(np.equal(x, 0.0), 0.0, y)))
 
 
+def _as(same: Any) -> Any:
+    return lambda x: same(x)
+
+
 def _rows() -> tuple[Row, ...]:
     special: Any = scipy.special
     return (
@@ -85,6 +89,10 @@ def _rows() -> tuple[Row, ...]:
         Composed(special.gamma, _gamma),
         Composed(special.betaln, _betaln),
         Composed(special.beta, _beta),
+        *(
+            Composed(getattr(special, name), _as(getattr(np, name)))
+            for name in ("expm1", "log1p", "exp2")
+        ),
         Composed(special.exp10, lambda x: 10.0**x),
         Composed(special.cbrt, lambda x: np.cbrt(x)),
     )
@@ -96,26 +104,34 @@ _HALF_LOG_2PI = 0.9189385332046727
 
 
 class Normal:
-    """scipy.stats.norm, where an argument is traced."""
+    """scipy.stats.norm, or what it makes for one place and scale, where an argument is traced."""
 
-    def __init__(self, own: Any):
-        self._own = own
+    def __init__(self, own: Any, place: tuple[Any, Any] | None = None):
+        self._own, self._place = own, place
 
     def __getattr__(self, name: str) -> Any:
-        own = getattr(self._own, name)
         written = _NORMAL.get(name)
         if written is None:
-            return own
+            return getattr(self._own if self._place is None else self._own(*self._place), name)
 
-        def method(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+        def method(x: Any, *place: Any, **named: Any) -> Any:
+            x = as_array(x)
+            if self._place is None or place or named:
+                loc, scale = _place_of(*place, **named)
+            else:
+                loc, scale = self._place
             if not any(isinstance(value, Array) for value in (x, loc, scale)):
-                return own(x, loc, scale)
-            return written(x, loc, scale)
+                return getattr(self._own, name)(x, loc, scale)
+            return np.where(np.greater(scale, 0.0), written(x, loc, scale), np.nan)[()]
 
         return method
 
-    def __call__(self, loc: Any = 0.0, scale: Any = 1.0) -> Any:
-        return self._own(loc, scale)
+    def __call__(self, *place: Any, **named: Any) -> Any:
+        return Normal(self._own, _place_of(*place, **named))
+
+
+def _place_of(loc: Any = 0.0, scale: Any = 1.0) -> tuple[Any, Any]:
+    return as_array(loc), as_array(scale)
 
 
 def _density(x: Any, loc: Any, scale: Any) -> Any:
