@@ -423,3 +423,16 @@ def test_isinstance_and_dtype_answer_as_numpy_does():
 def test_what_torch_alone_has_still_works_beside_math():
     found = gs.gradient(lambda x: (x * math.pi).sin().sum(), gs.Sweep(x=X), framework="torch")
     np.testing.assert_allclose(found.df_dx, math.pi * np.cos(math.pi * X), rtol=1e-13)
+
+
+FACTORS = {np.exp: 2.0, math.sin: 3.0}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_functions_are_keys_of_tables(framework):
+    def f(x, function=np.exp):
+        return FACTORS[function] * function(x) + FACTORS[math.sin] * math.sin(x)
+
+    x = np.array([0.3, 1.2])
+    found = gs.gradient(f, gs.Sweep(x=x), framework=framework)
+    np.testing.assert_allclose(found.df_dx, 2 * np.exp(x) + 3 * np.cos(x), rtol=1e-14)

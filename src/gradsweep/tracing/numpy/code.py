@@ -51,6 +51,13 @@ class Function:
             return lambda *args, **kwargs: apply_method(self._own, name, args, kwargs)
         return found
 
+    # It is found in a table whose keys are NumPy's functions.
+    def __eq__(self, other: object) -> bool:
+        return self._own is (other._own if isinstance(other, Function) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._own)
+
     def __repr__(self) -> str:
         return repr(self._own)
 
