@@ -24,7 +24,7 @@ KNOWN = {
         _outside _problem _put_once _record _run _takes_positions _terminating _transposed
     """,
     "a part in whose place a test puts one of its own: a store, work that kills, a terminal": """
-        _is_interactive _store _work
+        _forget _is_interactive _store _use_one_thread _work
     """,
     "the tables of rules, of which every row is tried": "_COMPARISONS _FORMULAS",
     "how LLVM is asked for the assembly that it writes": "_binding",
@@ -32,7 +32,8 @@ KNOWN = {
     "what a run that was taken over still appends, past the check that tells it": "_ledger",
     "when another process started, as /proc has it": "_started",
     "how much a tree of states holds": "_waiting",
-    "none of the library's here: the end of a variable's name": "_jax _real",
+    "functions whose options a test reads": "_arange",
+    "none of the library's here: the end of a variable's name": "_imag _jax _real",
 }
 
 
