@@ -16,6 +16,8 @@ from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, 
 from scipy.stats import norm
 
 import gradsweep as gs
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.call import apply
 from gradsweep.tracing.numpy.operations import table
 from tests.support.differences import by_difference
 
@@ -174,6 +176,25 @@ NUMBERS = {
     "i0e": (lambda x: scipy.special.i0e(x), lambda x: mp.besseli(0, x) * mp.exp(-x), 0.1, 4),
     "i1e": (lambda x: scipy.special.i1e(x), lambda x: mp.besseli(1, x) * mp.exp(-x), 0.1, 4),
     "betaln": (lambda x: scipy.special.betaln(x, 1.5), lambda x: mp.log(mp.beta(x, 1.5)), 0.2, 5),
+    "betaln of large numbers": (
+        lambda x: scipy.special.betaln(x, 1.5) + scipy.special.betaln(2e5, x),
+        lambda x: (
+            mp.loggamma(x)
+            + mp.loggamma(1.5)
+            - mp.loggamma(x + 1.5)
+            + mp.loggamma(2e5)
+            + mp.loggamma(x)
+            - mp.loggamma(x + 2e5)
+        ),
+        200,
+        1e6,
+    ),
+    "beta of large numbers": (
+        lambda x: scipy.special.beta(x, 1.5) * 1e4,
+        lambda x: mp.beta(x, 1.5) * 1e4,
+        40,
+        400,
+    ),
     "beta": (lambda x: scipy.special.beta(x, 1.5), lambda x: mp.beta(x, 1.5), 0.2, 5),
     "exp10": (lambda x: scipy.special.exp10(x), lambda x: mp.mpf(10) ** x, -1, 1),
     "gamma": (lambda x: scipy.special.gamma(x), mp.gamma, 0.2, 25),
@@ -197,7 +218,14 @@ NUMBERS = {
 
 # Rows whose last digits are the frameworks' own, or cost more than a few roundings.
 LOOSE = {"erfinv": 2e-14, "ndtri": 2e-14, "norm.ppf": 2e-14, "gamma": 2e-14, "beta": 4e-14}
-LOOSE |= {"gamma below 0": 2e-14, "gamma that is large": 2e-14, "betaln": 4e-14, "logit": 1e-14}
+LOOSE |= {
+    "gamma below 0": 2e-14,
+    "gamma that is large": 2e-14,
+    "betaln": 4e-14,
+    "beta of large numbers": 2e-12,
+    "betaln of large numbers": 4e-14,
+    "logit": 1e-14,
+}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -450,6 +478,41 @@ def test_functions_of_arrays_have_numpys_value_and_the_true_derivative(name, fra
 
 def test_there_are_over_two_hundred_rows():
     assert len(table()) > 200
+
+
+SPECIAL = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.5, -2.5, 3.0, -3.0, 1e300, -1e300]
+)  # fmt: skip
+
+# Where a framework's own function has another value at such points: poles, and lgamma(-inf).
+OWN = {"psi", "gammaln", "beta", "betaln"}
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_every_ufunc_has_numpys_value_at_special_values():
+    as_array, n_seen = pytest.importorskip("torch").asarray, 0
+    for function, row in table().items():
+        if not row.is_ufunc or function.signature or function.__name__ in OWN:
+            continue
+        pairs = np.meshgrid(SPECIAL, SPECIAL)[: function.nin]
+        args = [np.ravel(one) for one in pairs] if function.nin > 1 else [SPECIAL]
+        try:
+            expected = function(*args)
+        except TypeError:  # of integers alone
+            continue
+        n_seen += 1
+        found = apply(function, tuple(Array(as_array(one)) for one in args), {})
+        for ours, numpys in zip(_plain(found), _plain(expected), strict=True):
+            np.testing.assert_allclose(
+                ours, numpys, rtol=1e-12, atol=1e-16, err_msg=function.__name__
+            )
+    assert n_seen > 60
+
+
+def _plain(result):
+    parts = result if isinstance(result, tuple) else (result,)
+    return np.stack([np.asarray(getattr(one, "value", one), dtype=float) for one in parts])
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

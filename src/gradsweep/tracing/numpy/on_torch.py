@@ -39,12 +39,13 @@ def cbrt(x: torch.Tensor) -> torch.Tensor:
     root = torch.sign(safe) * torch.abs(safe) ** (1 / 3)
     # One step of Newton's: 1/3 is rounded.
     root = root - (root * root * root - safe) / (3.0 * root * root)
+    root = torch.where(torch.isinf(x), x, root)
     # At 0 the derivative is infinite, as that of sqrt(x).
     return torch.where(is_zero, torch.sqrt(torch.where(is_zero, x, 1.0)), root)
 
 
 def sign(x: torch.Tensor) -> torch.Tensor:
-    return torch.sgn(x) if x.is_complex() else torch.sign(x)
+    return torch.sgn(x) if x.is_complex() else torch.where(torch.isnan(x), x, torch.sign(x))
 
 
 def subtract(a: Any, b: Any) -> torch.Tensor:
@@ -65,6 +66,10 @@ def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch.floor_divide(a, b)
     quotient = torch.round((a - torch.remainder(a, b)) / b)
+    below = (a != 0) & ((a < 0) != (b < 0))
+    quotient = torch.where(
+        torch.isinf(b) & torch.isfinite(a), torch.where(below, -1.0, 0.0), quotient
+    )
     return torch.where(b == 0, (a / b).detach(), quotient)
 
 
@@ -313,25 +318,12 @@ def norm(
     return torch.linalg.norm(_floating(x), ord, axis, keepdims)
 
 
-# -- tables and transforms
+# -- tables
 
 
 def searchsorted(a: torch.Tensor, v: torch.Tensor, side: Any = "left") -> torch.Tensor:
     a, v = _alike((a, v))
     return torch.searchsorted(a, v, side=side)
-
-
-def _transform(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    def transform(
-        a: torch.Tensor, n: int | None = None, axis: int = -1, norm: str | None = None
-    ) -> torch.Tensor:
-        return function(a, n, axis, norm)
-
-    return transform
-
-
-fft, ifft = _transform(torch.fft.fft), _transform(torch.fft.ifft)
-rfft, irfft = _transform(torch.fft.rfft), _transform(torch.fft.irfft)
 
 
 # -- special functions

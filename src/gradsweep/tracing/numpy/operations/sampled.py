@@ -238,8 +238,4 @@ ROWS: tuple[Row, ...] = (
     ),
     Native(np.searchsorted, "own.searchsorted", "jnp.searchsorted", n_arrays=2),
     Composed(np.digitize, _digitize, 2),
-    *(
-        Native(getattr(np.fft, name), f"own.{name}", f"jnp.fft.{name}")
-        for name in ("fft", "ifft", "rfft", "irfft")
-    ),
 )

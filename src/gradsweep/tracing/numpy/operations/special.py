@@ -33,7 +33,12 @@ def _gamma(x: Any) -> Any:
     large = _stirling(np.where(is_small, 22.0, shifted))
     found = _with_derivative_of(np.exp(scipy.special.gammaln(z)), np.where(is_small, small, large))
     sine = np.sin(np.pi * np.where(is_low, x, 0.5))
-    return np.where(is_low, np.pi / (sine * found), found)
+    found = np.where(is_low, np.pi / (sine * found), found)
+    return found * np.where(_is_pole(x) & (x < 0.0), np.nan, 1.0)
+
+
+def _is_pole(x: Any) -> Any:
+    return np.less_equal(x, 0.0) & np.equal(x, np.floor(x))
 
 
 def _with_derivative_of(smooth: Any, exact: Any) -> Any:
@@ -48,29 +53,51 @@ def _with_derivative_of(smooth: Any, exact: Any) -> Any:
 
 
 def _stirling(z: Any) -> Any:
-    r = 1.0 / z
-    s = r * r
-    # The series of log Γ: Bernoulli's numbers B_2k / (2k (2k - 1)).
-    series = 1 / 12 + s * (
-        -1 / 360 + s * (1 / 1260 + s * (-1 / 1680 + s * (1 / 1188 - s * (691 / 360360 - s / 156))))
-    )
     # Two factors, so that the power does not overflow before the result does.
     half = z ** (0.5 * z - 0.25)
-    return _SQRT_2PI * half * np.exp(-z) * half * np.exp(r * series)
+    return _SQRT_2PI * half * np.exp(-z) * half * np.exp(_correction(z))
+
+
+def _correction(z: Any) -> Any:
+    """What log Γ(z) is more than Stirling's formula: Bernoulli's numbers B_2k / (2k (2k - 1))."""
+    r = 1.0 / z
+    s = r * r
+    return r * (
+        1 / 12
+        + s
+        * (
+            -1 / 360
+            + s * (1 / 1260 + s * (-1 / 1680 + s * (1 / 1188 - s * (691 / 360360 - s / 156))))
+        )
+    )
 
 
 def _betaln(a: Any, b: Any) -> Any:
+    """log Γ(a) + log Γ(b) - log Γ(a + b): where b is large its last two terms nearly cancel."""
     ln = scipy.special.gammaln
-    return ln(a) + ln(b) - ln(a + b)
+    low, high = np.where(np.less(b, a), b, a), np.where(np.less(b, a), a, b)
+    is_large = (low > 0.0) & (high > 15.0)
+    p, q = np.where(is_large, low, 1.0), np.where(is_large, high, 16.0)
+    # log Γ(q) - log Γ(p + q), by Stirling's formula.
+    fall = (0.5 - q) * np.log1p(p / q) - p * np.log(p + q) + p + _correction(q) - _correction(p + q)
+    low, high = np.where(is_large, 1.0, low), np.where(is_large, 1.0, high)
+    return np.where(is_large, ln(p) + fall, ln(low) + ln(high) - ln(low + high))
 
 
 def _beta(a: Any, b: Any) -> Any:
+    """Γ(a) Γ(b) / Γ(a + b), by logarithms where Γ, or its square in a derivative, overflows."""
     gamma = scipy.special.gamma
-    return gamma(a) * gamma(b) / gamma(a + b)
+    is_large = np.greater(a, 0.0) & np.greater(b, 0.0) & np.greater(a + b, 60.0)
+    large = np.exp(_betaln(np.where(is_large, a, 1.0), np.where(is_large, b, 1.0)))
+    a, b = np.where(is_large, 1.0, a), np.where(is_large, 1.0, b)
+    is_zero = _is_pole(a + b) & ~_is_pole(a) & ~_is_pole(b)
+    small = gamma(a) * gamma(b) / gamma(np.where(is_zero, 1.0, a + b))
+    return np.where(is_large, large, np.where(is_zero, 0.0, small))
 
 
 def _xlog1py(x: Any, y: Any) -> Any:
-    return np.where(np.equal(x, 0.0), 0.0, x * np.log1p(np.where(np.equal(x, 0.0), 0.0, y)))
+    is_zero = np.equal(x, 0.0) & ~np.isnan(y)
+    return np.where(is_zero, 0.0, x * np.log1p(np.where(is_zero, 0.0, y)))
 
 
 def _as(same: Any) -> Any:
