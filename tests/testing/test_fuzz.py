@@ -219,10 +219,10 @@ def test_every_quantity_of_complex_arguments_is_right(framework):
     drawn, counts = drawn_with_complex_arguments(framework), Counts()
     trial = Trial(drawn, counts, Limits())
     for combination in combinations(framework, drawn.arguments, trial.outputs, chosen(framework)):
-        if combination.engine in ("reference", "fused") and combination.mode == "auto":
+        if combination.engine == "reference" and combination.mode == "auto":
             trial.run(combination)
     trial.check_precisely()
-    assert counts.n_combinations >= 12 and counts.n_programs == 2
+    assert counts.n_combinations >= 6 and counts.n_programs == 2
     assert not counts.excluded
 
 

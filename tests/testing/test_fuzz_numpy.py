@@ -8,8 +8,13 @@ import pytest
 from gradsweep.testing.fuzz import Campaign, chosen
 from gradsweep.testing.fuzz import __main__ as command
 from gradsweep.testing.fuzz import campaign as campaigns
+from gradsweep.testing.fuzz.combinations import Combination
+from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.drawing.numpy.dialect import NumpyDialect
 from gradsweep.testing.fuzz.reference.choice import make_reference
+from gradsweep.testing.fuzz.trial import Limits, Trial
+from gradsweep.testing.fuzz.wrong import Wrong
+from gradsweep.tracing.numpy.memory import PartOfComplex
 from tests.support.random_functions import drawn_function
 
 
@@ -61,6 +66,36 @@ def test_slopes_over_wide_steps_that_agree_by_chance_are_not_settled():
     drawn = drawn_function("numpy", [], "((y * y * y * y) // 0.5) ** 2", y=-1.2192)
     at = reference_of(drawn, ["y"]).at({"y": -1.2192}, 1)
     assert np.isnan(at.J["", "y"])
+
+
+def test_complex_numbers_are_long_doubles_and_their_parts_are_differentiated():
+    lines = ["v = cmath.sqrt(c) * complex(x, 2.0)", "w = np.array([v, cmath.rect(x, 0.5)])"]
+    lines += ["w.imag += x", "w.real[0] = 3.0 * x"]
+    values = {"x": 0.7, "c": 0.3 - 1.1j}
+    drawn = drawn_function("numpy", lines, "w[0].imag + w.real.sum()", **values)
+    at = reference_of(drawn, ["x", "c"]).at(values, 1)
+    root = np.sqrt(values["c"])
+    expected = root.imag + 1 + 3 + math.cos(0.5)
+    assert at.J["", "x"] == pytest.approx(expected, rel=1e-14)
+    slope = (0.7 + 2j) / (2 * root)  # of v by c
+    np.testing.assert_allclose(at.J["", "c"], [slope.imag, slope.real], rtol=1e-13)
+
+
+def test_a_write_into_a_part_that_loses_the_other_is_found(monkeypatch):
+    def trial(factor):  # another function each time, which is traced anew
+        lines = [f"v = np.array([x, 1j, y]) * ({factor} + 0.5j)", "v.real[1] = x * y"]
+        values = {"x": np.array([0.3, 0.8, 1.4]), "y": 0.7}
+        drawn = drawn_function("numpy", lines, "v.imag.sum() * v.real.sum()", **values)
+        return Trial(drawn, Counts(), Limits())
+
+    trial(1.0).run(Combination("gradient"))
+
+    def put(self, whole, part, library):
+        return library.complex(part, whole.imag * 0.0)
+
+    monkeypatch.setattr(PartOfComplex, "put", put)
+    with pytest.raises(Wrong, match="df_d[xy] at"):
+        trial(2.0).run(Combination("gradient"))
 
 
 def campaign(n, **options):

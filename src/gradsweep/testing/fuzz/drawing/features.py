@@ -48,7 +48,7 @@ FEATURES: dict[str, Feature] = {
         Feature("integers", _BOTH, 3, "int64 arithmetic on what was a float"),
         Feature("narrow_integers", _BOTH, 3, "integers of 8, 16 and 32 bits, which wrap"),
         Feature("casts", _BOTH, 2, "float32 inside, and back"),
-        Feature("complex", _BOTH, 4, "complex numbers between real ends"),
+        Feature("complex", _EVERY, 4, "complex numbers between real ends"),
         Feature("cumulative", _EVERY, 3, "running sums, products, extrema"),
         Feature("linalg", _EVERY, 4, "small matrices: products, solutions, determinants"),
         Feature("special", _BOTH, 2, "special functions"),
@@ -63,7 +63,9 @@ FEATURES: dict[str, Feature] = {
         Feature("categories", _EVERY, 3, "branches by a word, which is swept"),
         Feature("writes", _TORCH_AND_NUMPY, 10, "arrays of its own, written in place"),
         Feature("views", _TORCH_AND_NUMPY, 6, "views of them, written through"),
-        Feature("complex_views", _TORCH, 2, "complex tensors seen as real ones, written through"),
+        Feature(
+            "complex_views", _TORCH_AND_NUMPY, 2, "complex arrays seen as real, written through"
+        ),
         Feature("reinterpretation", _TORCH, 1, "the bits of a float seen as an integer"),
         Feature("out", _TORCH, 2, "results written where out= says"),
         Feature("no_grad", _TORCH, 2, "statements under torch.no_grad()"),
@@ -89,7 +91,7 @@ FEATURES: dict[str, Feature] = {
         Feature("special_points", _BOTH, 0, "zeros of both signs, ties, integers"),
         Feature("arrays", _EVERY, 0, "array arguments"),
         Feature(
-            "complex_arguments", _BOTH, 0, "complex numbers, fixed and swept, and arrays of them"
+            "complex_arguments", _EVERY, 0, "complex numbers, fixed and swept, and arrays of them"
         ),
         Feature("float32", _BOTH, 0, "arguments in single precision"),
         Feature("integer_arguments", _EVERY, 0, "fixed and swept integers, swept truth values"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.testing.fuzz.reference.base import At, flat_outputs
+from gradsweep.testing.fuzz.reference.base import At, flat_outputs, in_parts
 
 __all__ = ["NumpyReference"]
 
@@ -36,8 +36,10 @@ class NumpyReference:
         self._function = function
         self._precise = _in_long_doubles(function)
         self._wrt = tuple(wrt)
+        self._complex: set[str] = set()  # the arguments that enter as their parts
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
+        values, self._complex = in_parts(values)
         y = self._outputs(self._function, values, np.float64)
         shapes = {path: output.shape for path, output in y.items()}
         places = {name: [(name, k) for k in range(np.size(values[name]))] for name in self._wrt}
@@ -101,10 +103,12 @@ class NumpyReference:
     def _outputs(
         self, function: Callable[..., Any], values: Mapping[str, Any], dtype: type
     ) -> dict[str, np.ndarray]:
-        arguments = {
+        arguments: dict[str, Any] = {
             name: value if isinstance(value, int | str) else np.array(value)[()]
             for name, value in values.items()
         }
+        for name in self._complex:
+            arguments[name] = arguments[name][..., 0] + 1j * arguments[name][..., 1]
         with np.errstate(all="ignore"):
             result = function(**arguments)
         outputs = {}
@@ -154,7 +158,8 @@ def _in_long_doubles(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     assert isinstance(function, FunctionType)
     scope = function.__globals__
-    precise = {**scope, "np": _LongNumpy(), "math": _LongMath()}
+    long = {"np": _LongNumpy(), "math": _LongMath(), "cmath": _LongCmath(), "complex": _complex}
+    precise = {**scope, **long}
     for name, value in scope.items():
         if isinstance(value, FunctionType) and value.__globals__ is scope:
             precise[name] = _with_globals(value, precise)
@@ -172,9 +177,14 @@ def _with_globals(function: FunctionType, scope: dict[str, Any]) -> FunctionType
 
 
 def _long(value: Any) -> Any:
-    if getattr(value, "dtype", None) == np.float64:
-        return value.astype(np.longdouble)
+    dtype = getattr(value, "dtype", None)
+    if dtype in (np.float64, np.complex128):
+        return value.astype(np.longdouble if dtype == np.float64 else np.clongdouble)
     return value
+
+
+def _complex(real: Any = 0.0, imag: Any = 0.0) -> Any:
+    return real + np.clongdouble(1j) * imag
 
 
 class _LongNumpy:
@@ -199,3 +209,19 @@ class _LongMath:
     def __getattr__(self, name: str) -> Any:
         value = getattr(math, name)
         return getattr(np, name) if callable(value) else value
+
+
+class _LongCmath:
+    """The functions of `cmath`, computed by NumPy in long doubles."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda z: getattr(np, name)(_complex(z))
+
+    def phase(self, z: Any) -> Any:
+        return np.arctan2(np.imag(z), np.real(z))
+
+    def polar(self, z: Any) -> Any:
+        return np.abs(z), self.phase(z)
+
+    def rect(self, r: Any, phi: Any) -> Any:
+        return _complex(r * np.cos(phi), r * np.sin(phi))

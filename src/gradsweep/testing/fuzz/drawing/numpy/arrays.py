@@ -102,6 +102,62 @@ ROWS = rows_of({
         sum(v * v for v in {a:f1})
         sum(u * v for u, v in zip({a:f1}, {b:f=}))
     """,
+    "complex": """
+        {a:f} * 1j
+        {a:f} + {k:number} * 1j
+        {a:f} + 1j * {b:f~}
+        np.exp(1j * {a:f})
+        {a:c} * {b:z~}
+        {a:c} + {b:z~}
+        {a:c} - {b:c~}
+        {a:c} / ({b:c~} * np.conj({b}) + 0.5)
+        {a:c} * {a}
+        {a:c} ** 2
+        np.conj({a:c}) * {b:c~}
+        {a:c}.conjugate()
+        np.exp({a:c} * 0.3)
+        np.sin({a:c} * 0.3)
+        np.tanh({a:c} * 0.3)
+        np.sqrt({a:c} + 4.0)
+        np.log({a:c} + 5.0)
+        1.0 / ({a:c} + 4.0)
+        {a:c}.real
+        {a:c}.imag
+        np.real({a:c}) * {b:f~}
+        np.abs({a:c})
+        abs({a:c}) ** 2
+        np.angle({a:c} + 3.0)
+        np.sum({a:c})
+        np.prod({a:c+})
+        np.cumsum({a:c+}, axis={x:axis})
+        {a:c+}[{i:index}]
+        np.stack([{a:c}, {b:c=}])
+        np.array([{a:c0}, {b:z0}])
+        np.where({a:c}.real > 0, {a}, {b:c=})
+        np.sign({a:c} + 2.0)
+        np.vdot({a:c1}, {b:c=}).real
+        cmath.exp({a:z0} * 0.3)
+        cmath.sqrt({a:z0} - 4.0)
+        cmath.log({a:z0} + 5.0) * {b:f~}
+        cmath.phase({a:z0} + 3.0)
+        cmath.polar({a:z0} + 3.0)[0]
+        cmath.rect(1.2, {a:f0})
+        complex({a:f0}, {b:f0})
+    """,
+    "complex_views": """
+        np.zeros(3, np.complex128)
+        np.zeros((2, 2), np.complex128)
+        np.array([{a:f0}, 1j, {b:f0}])
+        {a:f+} * (1.0 + 0.5j)
+        {a:c+!}[{s:slice}].imag
+        {a:c+!}.T.real
+        {a:c+!}.real.reshape(-1)
+        ! {a:c+!}.real[{i:index}] = {b:f0}
+        ! {a:c+!}[{i:index}] = {b:z0}
+        ! {a:c+!}.imag += {b:f0}
+        ! {a:c+!}.imag = {a}.real * {k:number}
+        ! {a:c+!}[{s:slice}].real *= {k:number}
+    """,
     "reductions": """
         np.sum({a:f})
         {a:f+}.sum({x:axis})

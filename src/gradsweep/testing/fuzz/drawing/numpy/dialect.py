@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 class NumpyDialect:
     name = "numpy"
-    imports: tuple[str, ...] = ("import math", "", "import numpy as np")
+    imports: tuple[str, ...] = ("import cmath", "import math", "", "import numpy as np")
     rows: tuple[Row, ...] = arrays.ROWS
     blocks: Mapping[str, tuple[Block, ...]] = blocks.BLOCKS
 
@@ -33,8 +33,8 @@ class NumpyDialect:
             yield
 
     def type_of(self, value: Any) -> Type | None:
-        if isinstance(value, float):
-            return Type("float64", ())
+        if isinstance(value, float | complex):
+            return Type("float64" if isinstance(value, float) else "complex128", ())
         if not isinstance(value, np.ndarray | np.generic):
             return None
         return Type(value.dtype.name, tuple(value.shape))
@@ -58,6 +58,8 @@ class NumpyDialect:
 
     def number(self, variable: Variable, how: int) -> str:
         name, (dtype, shape) = variable.name, variable.type
+        if dtype.startswith("complex"):
+            return f"(np.sum({name}.real) + 0.5 * np.sum({name}.imag))"
         if not dtype.startswith("float"):
             return f"0.5 * np.sum({name})"
         if not shape:
@@ -67,4 +69,5 @@ class NumpyDialect:
         return (weighted, f"{name}.sum()", f"np.mean({name} ** 2)")[how]
 
     def output(self, variable: Variable) -> str:
-        return variable.name
+        is_complex = variable.type.dtype.startswith("complex")
+        return f"{variable.name}.real" if is_complex else variable.name
