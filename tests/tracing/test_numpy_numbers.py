@@ -4,6 +4,7 @@ What a plain call with Python's floats gives is what is claimed of every functio
 """
 
 import copy
+import importlib
 import math
 import numbers
 
@@ -203,3 +204,16 @@ def test_every_row_gives_a_number_where_numpy_does_and_an_array_where_it_does():
                     wrong.append((shown(function), n))
     assert n_seen > 100
     assert wrong == [("np.flip", 1)]  # an array of no dims in place of its number
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_function_may_find_its_framework_while_it_runs(framework):
+    def f(x):
+        xp = importlib.import_module({"torch": "torch", "jax": "jax.numpy"}[framework])
+        is_large = x > 1.0  # what Python's numbers alone would do otherwise
+        return xp.where(is_large, xp.sqrt(x), 0 * x) + xp.exp(x)
+
+    x = np.array([0.3, 1.7])
+    found = gs.gradient(f, gs.Sweep(x=x), framework=framework)
+    slope = np.exp(x) + np.where(x > 1, 0.5 / np.sqrt(x), 0.0)
+    np.testing.assert_allclose(found.df_dx, slope, rtol=1e-14)

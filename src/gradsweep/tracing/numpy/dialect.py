@@ -13,6 +13,7 @@ import numpy as np
 from gradsweep.request import pytree
 from gradsweep.request.framework import names_numpy, works_on_numbers
 from gradsweep.request.function import BoundFunction
+from gradsweep.support.errors import GradsweepError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.code import Code
 from gradsweep.tracing.numpy.library import Library, library_of
@@ -28,12 +29,12 @@ def in_dialect(bound: BoundFunction) -> BoundFunction:
     """
     if bound.call is not bound.function:
         return bound
-    if names_numpy(bound.function) or (
-        # With tensors or JAX's arrays it may ask them for what is theirs alone.
-        works_on_numbers(bound.function)
-        and not any(argument.origin for argument in bound.arguments)
-    ):
+    if names_numpy(bound.function):
         return replace(bound, call=_InDialect(bound.function))
+    # With tensors or JAX's arrays it may ask them for what is theirs alone.
+    is_given_theirs = any(argument.origin for argument in bound.arguments)
+    if works_on_numbers(bound.function) and not is_given_theirs:
+        return replace(bound, call=_OnNumbers(bound.function))
     return bound
 
 
@@ -66,3 +67,22 @@ class _InDialect:
             return libraries[0].asarray(value) if isinstance(value, np.ndarray) else value
 
         return pytree.map_leaves(unwrapped, self._code(*args, **kwargs))
+
+
+class _OnNumbers(_InDialect):
+    """A function of operators alone, as far as its code tells.
+
+    It may find its framework while it runs, by importlib or from what it is given. Functions of a
+    framework do not take what stands for NumPy's numbers, but they take its own arrays.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except GradsweepError:
+            raise
+        except (AttributeError, TypeError, ValueError) as error:
+            try:
+                return self._function(*args, **kwargs)
+            except Exception:
+                raise error from None
