@@ -35,7 +35,7 @@ REFUSED = {
     "linspace": (lambda x: np.linspace(0.0, 1.0, x).sum(), "fixed integer"),
     "integers": (lambda x: _written(np.zeros(3, dtype=int), x), "array of integers"),
     "an outside array": (lambda x: _written(np.asarray(RATES), x), "exists outside"),
-    "a view that is not followed": (lambda x: _columns(x), "shares memory"),
+    "a view that is not followed": (lambda x: _layers(x), "shares memory"),
     "a view as another type": (lambda x: np.full(2, x).view(np.int64).sum(), "another type"),
     "einsum by lists": (lambda x: np.einsum(np.full(2, x), [0], [0])[0], "as letters"),
     "scipy": (through_scipy, "traced|NumPy array|Python float"),
@@ -43,11 +43,11 @@ REFUSED = {
 }
 
 
-def _columns(x):
-    a = np.ones((2, 2))
-    column = np.hsplit(a, 2)[0]
-    a[0, 0] = x
-    return column.sum()
+def _layers(x):
+    a = np.ones((2, 2, 2))
+    layer = np.dsplit(a, 2)[0]
+    a[0, 0, 0] = x
+    return layer.sum()
 
 
 def _written(a, x):

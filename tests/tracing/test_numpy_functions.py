@@ -16,8 +16,6 @@ from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, 
 from scipy.stats import norm
 
 import gradsweep as gs
-from gradsweep.tracing.numpy.array import Array
-from gradsweep.tracing.numpy.call import apply
 from gradsweep.tracing.numpy.operations import table
 from tests.support.differences import by_difference
 
@@ -478,53 +476,3 @@ def test_functions_of_arrays_have_numpys_value_and_the_true_derivative(name, fra
 
 def test_there_are_over_two_hundred_rows():
     assert len(table()) > 200
-
-
-SPECIAL = np.array(
-    [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.5, -2.5, 3.0, -3.0, 1e300, -1e300]
-)  # fmt: skip
-
-# Where a framework's own function has another value at such points: poles, and lgamma(-inf).
-OWN = {"psi", "gammaln", "beta", "betaln"}
-
-
-@pytest.mark.torch
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_every_ufunc_has_numpys_value_at_special_values():
-    as_array, n_seen = pytest.importorskip("torch").asarray, 0
-    for function, row in table().items():
-        if not row.is_ufunc or function.signature or function.__name__ in OWN:
-            continue
-        pairs = np.meshgrid(SPECIAL, SPECIAL)[: function.nin]
-        args = [np.ravel(one) for one in pairs] if function.nin > 1 else [SPECIAL]
-        try:
-            expected = function(*args)
-        except TypeError:  # of integers alone
-            continue
-        n_seen += 1
-        found = apply(function, tuple(Array(as_array(one)) for one in args), {})
-        for ours, numpys in zip(_plain(found), _plain(expected), strict=True):
-            np.testing.assert_allclose(
-                ours, numpys, rtol=1e-12, atol=1e-16, err_msg=function.__name__
-            )
-    assert n_seen > 60
-
-
-def _plain(result):
-    parts = result if isinstance(result, tuple) else (result,)
-    return np.stack([np.asarray(getattr(one, "value", one), dtype=float) for one in parts])
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_normal_distribution_without_a_scale_is_nan_as_scipys(framework):
-    found = gs.value(
-        lambda s: norm.cdf(0.3, 0.0, s), gs.Sweep(s=[-1.0, 0.0, 2.0]), framework=framework
-    )
-    (values,) = found.data_vars.values()
-    np.testing.assert_allclose(values, norm.cdf(0.3, 0.0, [-1.0, 0.0, 2.0]))
-
-
-@pytest.mark.parametrize("mode", ["mean", "linear_ramp", "maximum"])
-def test_a_mode_of_pad_that_computes_is_refused(mode):
-    with pytest.raises(gs.errors.UntraceableError, match=f"mode='{mode}'"):
-        gs.value(lambda x: np.pad(np.array([x, 1.0]), 1, mode=mode), gs.Sweep(x=0.5))

@@ -81,6 +81,7 @@ def truth_values(x):
     of_python = (x > 0.5) + (x > 0.2) * 10 - (x > 2.0) + (-(x > 0.5)) + sum([x > 0.1, x > 1])
     of_numpy = ((np.exp(x) > 1.0) + (np.exp(x) > 1.2)) * 100.0
     of_math = ((math.exp(x) > 1.0) + (math.exp(x) > 1.2)) * 1000.0
+    of_numpy += divmod(np.exp(x) > 1.5, 0.37)[0]
     return of_python + of_numpy + of_math + ~(np.exp(x) > 2.0) + (x > 1) / 2 + (x > 1) ** 2
 
 

@@ -63,6 +63,7 @@ def subtract(a: Any, b: Any) -> torch.Tensor:
 
 
 def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    a, b = _alike((a, b))
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch.floor_divide(a, b)
     quotient = torch.round((a - torch.remainder(a, b)) / b)
