@@ -62,3 +62,20 @@ def test_a_normal_distribution_without_a_scale_is_nan_as_scipys(framework):
 def test_a_mode_of_pad_that_computes_is_refused(mode):
     with pytest.raises(gs.errors.UntraceableError, match=f"mode='{mode}'"):
         gs.value(lambda x: np.pad(np.array([x, 1.0]), 1, mode=mode), gs.Sweep(x=0.5))
+
+
+def of_whole_numbers(x):
+    n = np.floor(np.array([x, 2 * x, 3 * x]) + 1.0)
+    short, small = n.astype(np.int32), n.astype(np.int8).astype(np.int16).astype(np.int32)
+    return np.concatenate(
+        [
+            np.exp(short) / 3, np.sqrt(short), short / 3, np.arctan2(short, 7), np.hypot(small, 3),
+            [np.mean(n > 2), np.var(short), np.std(n > 2), np.linalg.norm(short)],
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_floats_of_whole_numbers_have_all_their_digits(framework):
+    found = gs.value(of_whole_numbers, gs.Sweep(x=1.3), framework=framework)
+    np.testing.assert_allclose(found.of_whole_numbers, of_whole_numbers(1.3), rtol=1e-14)

@@ -1,9 +1,10 @@
 """A row of the tables: a function of NumPy's, and what computes it in each framework."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -151,6 +152,19 @@ class Native(Row):
     def takes(self, library: Library | None) -> frozenset[str]:
         return _named(self._own(library)[1])
 
+    @cached_property
+    def _gives_floats(self) -> bool:
+        """Whether NumPy's function makes floats of integers."""
+        whole = np.eye(2, dtype=np.int64)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found = self.function(*(whole,) * self.n_arrays)
+            except (TypeError, ValueError):
+                return False
+        first = found[-1] if isinstance(found, tuple) else found
+        return np.asarray(first).dtype.kind in "fc"
+
     def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
         assert library is not None
         name, function = self._own(library)
@@ -160,6 +174,8 @@ class Native(Row):
             arrays = ([library.asarray(part) for part in arrays[0]],)
         else:
             arrays = _operands(arrays, library, name.startswith(_KEEPS_NUMBERS))
+            if self._gives_floats:
+                arrays = _as_floats(arrays, library)
         options = {name: unwrapped(value) for name, value in kwargs.items()}
         try:
             found = _wrapped(function(*arrays, *rest, **options))
@@ -202,6 +218,18 @@ def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
                 value = library.cast(value, floating) if is_float else value
         found.append(value)
     return tuple(found)
+
+
+def _as_floats(values: tuple, library: Library) -> tuple:
+    """Return integers and truth values as float64, of which a framework may make float32."""
+
+    def as_float(value: Any) -> Any:
+        is_whole = library_of(value) is not None and library.dtype(value).kind in "biu"
+        return library.cast(value, np.float64) if is_whole else value
+
+    if any(library_of(one) is not None and library.dtype(one).kind in "fc" for one in values):
+        return values  # whole numbers take the dtype of what stands beside them
+    return tuple(map(as_float, values))
 
 
 @dataclass(frozen=True, eq=False)
