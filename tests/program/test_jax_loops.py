@@ -34,6 +34,26 @@ def test_long_loop_of_jax_runs_fused(jax):
 
 
 @pytest.mark.jax
+@pytest.mark.parametrize("n, is_row", [(3000, True), (100_000, False)])
+def test_a_long_count_is_a_carry_and_no_row_of_numbers(n, is_row, jax):
+    """The integral of exp(-x t) over t from 0 to 1, by its midpoints."""
+    jnp = jax.numpy
+
+    def integral(x):
+        def add(i, total):
+            return total + jnp.exp(-x * (i + 0.5) / n) / n
+
+        return jax.lax.fori_loop(0, n, add, jnp.zeros(()))
+
+    plan = gs.plan(gs.gradient, integral, gs.Sweep(x=[0.5, 2.0]), engine="reference")
+    loops = plan.branches[0].branch.traced.program.loops
+    assert any(loop.n_rows for loop in loops) == is_row
+    x = np.array([0.5, 2.0])
+    exact = (np.exp(-x) * (1 + x) - 1) / x**2
+    np.testing.assert_allclose(plan.run().dintegral_dx, exact, rtol=1e-6)
+
+
+@pytest.mark.jax
 @pytest.mark.parametrize("quantity", ["gradient", "hessian"])
 def test_rolled_loops_agree_with_unrolled_ones(quantity, monkeypatch, jax):
     jnp = jax.numpy

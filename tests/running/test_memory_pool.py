@@ -28,7 +28,14 @@ def address(array):
 
 @pytest.fixture
 def pool():
-    return MemoryPool()
+    """A pool that keeps what is idle for the length of a test, however slow the machine.
+
+    What was made before it is not looked at by collections of garbage, which are many here.
+    """
+    gc.collect()
+    gc.freeze()
+    yield MemoryPool(idle_seconds=600.0)
+    gc.unfreeze()
 
 
 # -- what is used again

@@ -30,7 +30,10 @@ from gradsweep.program.program import (
 __all__ = ["MOST_UNROLLED", "Body", "Operands", "Step", "find_body", "iterate"]
 
 # Beyond it, integers may wrap around.
-_LARGEST_COUNT = 2**62
+_LARGEST_NUMBER = 2**62
+
+# A longer row of numbers that only count takes more than to count.
+_LONGEST_COUNT = 2**16
 
 # A loop of up to this many equations is written out: constants are folded, and steps overlap.
 MOST_UNROLLED = 2_000
@@ -163,7 +166,18 @@ def find_body(
         counting = {k: by for k, by in counting.items() if k not in changing}
         following = (same | written.kept) - changing - counting.keys()
         if following == same and counting == counters:
-            return _make_body(written, operands, n_steps, wanted)
+            body = _make_body(written, operands, n_steps, wanted)
+            rows = body.operands.rows
+            too_long = [r for r in rows if isinstance(r, range) and len(r) > _LONGEST_COUNT]
+            if not too_long:
+                return replace(body, operands=body.operands._replace(rows=_in_constants(b, rows)))
+            n = len(too_long[0])
+            changing |= {
+                k
+                for k, by in counters.items()
+                if _numbers(b, operands.initial[k], by, n) in too_long
+            }
+            counting = {k: by for k, by in counters.items() if k not in changing}
         same, counters = following, counting
 
 
@@ -199,7 +213,7 @@ class _Written(NamedTuple):
             if k in self.same and self.inner.is_constant(following):
                 begun, by = self.inner.value(carry), self.inner.value(following)
                 by -= begun
-                if abs(begun) + n_steps * abs(by) < _LARGEST_COUNT:
+                if abs(begun) + n_steps * abs(by) < _LARGEST_NUMBER:
                     found[k] = by
             elif k in self.counters:
                 match self.inner.equation(following):
@@ -225,9 +239,7 @@ def _write_step(
         if k in same:
             carries.append(inner.give(v))
         elif k in counters and n_steps is not None:
-            begun = b.value(v)
-            values = range(begun, begun + n_steps * counters[k], counters[k])
-            carries.append(inner.add_row([b.constant(value, "int64") for value in values]))
+            carries.append(inner.add_count(_numbers(b, v, counters[k], n_steps)))
         else:
             carries.append(inner.input(CARRY, k, b.dtype(v)))
     rows = [
@@ -236,6 +248,20 @@ def _write_step(
     ]
     given = [inner.give(v) for v in operands.given]
     return _Written(inner, same, counters, carries, write(inner, carries, given, rows))
+
+
+def _numbers(b: Builder, begun: int, by: int, n_steps: int) -> range:
+    """Return the numbers of a carry that counts, at every step."""
+    first = b.value(begun)
+    return range(first, first + n_steps * by, by)
+
+
+def _in_constants(b: Builder, rows: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+    """Return rows whose numbers are variables of a Builder, those that count too."""
+    return [
+        [b.constant(number, "int64") for number in row] if isinstance(row, range) else row
+        for row in rows
+    ]
 
 
 def _make_body(

@@ -27,7 +27,8 @@ class StepBuilder(Builder):
 
     Attributes:
         given: the variables of the other Builder that the step reads, each with its number.
-        rows: for each row that the step may read, the other Builder's variable for every step.
+        rows: for each row that the step may read, the other Builder's variable for every step; of a
+            row that counts, its numbers.
     """
 
     def __init__(self, outside: Builder, rows: Sequence[Sequence[int]] = ()):
@@ -36,7 +37,7 @@ class StepBuilder(Builder):
         self.given: dict[int, int] = {}
         self.rows = [*rows]
         self._given_as: dict[int, int] = {}
-        self._row_numbers: dict[tuple[int, ...], int] = {}
+        self._row_numbers: dict[tuple[int, ...] | range, int] = {}
         self._known: dict[int, np.ndarray | None] = {}
 
     def give(self, variable: int) -> int:
@@ -52,10 +53,18 @@ class StepBuilder(Builder):
         """Return the variable here for a row of the other Builder's variables."""
         if len(set(row)) == 1:
             return self.give(row[0])
-        number = self._row_numbers.setdefault(tuple(row), len(self.rows))
+        return self._row(tuple(row), self.outside.dtype(row[0]))
+
+    def add_count(self, numbers: range) -> int:
+        """Return the variable here for a row of integers, which are written where a step reads
+        them as such."""
+        return self._row(numbers, "int64")
+
+    def _row(self, row: tuple[int, ...] | range, dtype: str) -> int:
+        number = self._row_numbers.setdefault(row, len(self.rows))
         if number == len(self.rows):
             self.rows.append(row)
-        return self.input(ROW, number, self.outside.dtype(row[0]))
+        return self.input(ROW, number, dtype)
 
     def emit(self, name: str, *operands: int) -> int:
         if name == "lookup" and not self.is_constant(operands[0]):
@@ -97,6 +106,8 @@ class StepBuilder(Builder):
             if not isinstance(entry, Input) or entry.leaf != ROW:
                 return None
             row = self.rows[entry.element] if entry.element < len(self.rows) else ()
+            if isinstance(row, range):
+                return np.array(row, entry.dtype)
             if not row or not all(map(self.outside.is_constant, row)):
                 return None
             return np.array([self.outside.value(v) for v in row], entry.dtype)
