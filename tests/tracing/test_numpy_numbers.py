@@ -218,3 +218,24 @@ def test_a_function_may_find_its_framework_while_it_runs(framework):
     found = gs.gradient(f, gs.Sweep(x=x), framework=framework)
     slope = np.exp(x) + np.where(x > 1, 0.5 / np.sqrt(x), 0.0)
     np.testing.assert_allclose(found.df_dx, slope, rtol=1e-14)
+
+
+DECIMALS = [2.675, 1.005, 0.125, -2.675, 0.5, 2.5, -0.0, 1e300, -1.115, np.nan, np.inf, 4.35, 1e-9]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("n_digits", [0, 1, 2, 3, 15])
+def test_a_float_is_rounded_by_its_own_digits(n_digits, framework):
+    """To np.round 2.675 is 2.68, since it multiplies first; to Python it is a little less."""
+    found = gs.value(lambda x: round(x, n_digits), gs.Sweep(x=DECIMALS), framework=framework)
+    own = np.array([round(x, n_digits) for x in DECIMALS])
+    (rounded,) = found.to_array().values
+    np.testing.assert_array_equal(rounded, own)
+    np.testing.assert_array_equal(np.signbit(rounded), np.signbit(own))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_sign_of_a_zero_tells_the_side_of_the_cut_of_arccosh(framework):
+    points = np.array([complex(-2, -0.0), complex(-2, 0.0), complex(0.5, -0.0), -3 + 1e-9j])
+    found = gs.value(lambda z: np.arccosh(z), gs.Sweep(z=points), framework=framework)
+    np.testing.assert_allclose(found.to_array().values[0], np.arccosh(points), rtol=1e-14)

@@ -118,6 +118,41 @@ def _powers() -> tuple[Callable, Callable, Callable]:
     return power, of_other, in_place
 
 
+# Powers of ten up to this one are doubles.
+_MOST_DIGITS = 22
+
+# Doubles beyond are whole numbers.
+_ALL_WHOLE = 2.0**53
+
+# Splits a double into two of half the digits: Dekker (1971), "A floating-point technique for
+# extending the available precision".
+_SPLIT = 2.0**27 + 1
+
+
+def _round_decimal(x: Any, n_digits: int) -> Any:
+    """Return a float rounded to decimal digits as Python does it: by the digits that it has.
+
+    np.round multiplies first: 2.675, which is a little less, is 2.68 to it, and 2.67 to Python.
+    """
+    power = 10.0**n_digits
+    product = x * power
+    (x_high, x_low), (high, low) = _halves(x), _halves(power)
+    error = ((x_high * high - product) + x_high * low + x_low * high) + x_low * low
+    below = np.floor(product)
+    is_half = product - below == 0.5
+    whole = np.where(is_half & (error > 0), below + 1, np.rint(product))
+    whole = np.where(is_half & (error < 0), below, whole)
+    # A product that is infinite, too, belongs to a number that has no more digits.
+    found = np.where(np.abs(product) < _ALL_WHOLE, np.copysign(whole / power, x), x)
+    return found.as_number("python")
+
+
+def _halves(x: Any) -> tuple[Any, Any]:
+    moved = x * _SPLIT
+    high = moved - (moved - x)
+    return high, x - high
+
+
 class Operators:
     """What has operators: an Array, which says what it is."""
 
@@ -159,6 +194,8 @@ class Operators:
     def __round__(self, ndigits: int | None = None) -> Any:
         if ndigits is None:
             return self._whole(np.rint)
+        if self.number == "python" and self.dtype.kind == "f" and 0 <= ndigits <= _MOST_DIGITS:
+            return _round_decimal(self, ndigits)
         return Operators.apply(np.round, (self, ndigits), {}).as_number(self.number)
 
     def __floor__(self) -> Any:

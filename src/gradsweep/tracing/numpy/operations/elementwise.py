@@ -28,9 +28,11 @@ def _arccosh_in_jax(z: Any) -> Any:
     jnp: Any = resolve("jax.numpy")
     if not jnp.iscomplexobj(z):
         return jnp.arccosh(z)
-    below, above = jnp.sqrt(z - 1), jnp.sqrt(z + 1)
+    joined = resolve("jax.lax.complex")
+    # Not z - 1 and z + 1, which would lose the sign of a zero, and with it the side of the cut.
+    below, above = (jnp.sqrt(joined(z.real + by, z.imag)) for by in (-1, 1))
     real = jnp.arcsinh((jnp.conj(below) * above).real)
-    return resolve("jax.lax.complex")(real, 2 * jnp.arctan2(below.imag, above.real))
+    return joined(real, 2 * jnp.arctan2(below.imag, above.real))
 
 
 def _sign_in_jax(z: Any) -> Any:
