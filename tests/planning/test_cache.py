@@ -259,9 +259,9 @@ def traced_at(monkeypatch):
 
     points = []
 
-    def trace(bound, derivative, point, framework, original=modes.trace):
+    def trace(bound, derivative, point, *rest, original=modes.trace, **options):
         points.append(point)
-        return original(bound, derivative, point, framework)
+        return original(bound, derivative, point, *rest, **options)
 
     monkeypatch.setattr(modes, "trace", trace)
     return points

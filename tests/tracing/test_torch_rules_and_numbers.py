@@ -343,6 +343,7 @@ def test_a_graph_that_was_looked_at_is_freed_node_by_node():
         for _ in range(3000):
             y = y.sin() * 1.01
         found.append(graph.rules_of((y,)))
+        del y  # what holds the nodes goes last
 
     found: list = []
     usual = threading.stack_size(2**19)
