@@ -32,7 +32,7 @@ def _median(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     ordered: Any = np.sort(a, axis=axis)
     n = ordered.shape[axis or 0]
     ahead = (slice(None),) * (0 if axis is None else axis % a.ndim)
-    middle = (ordered[(*ahead, (n - 1) // 2)] + ordered[(*ahead, n // 2)]) / 2
+    middle = np.mean(ordered[(*ahead, slice((n - 1) // 2, n // 2 + 1))], axis=axis or 0)
     last = ordered[(*ahead, -1)]  # NaN, where there is one
     found = np.where(np.isnan(last), last, middle)
     if not keepdims:
