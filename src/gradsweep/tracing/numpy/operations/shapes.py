@@ -233,8 +233,26 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
             f"the function calls np.pad with mode={mode!r}, which has no counterpart, at "
             f"{user_line()}.\nWrite np.concatenate of the array and what stands beside it."
         )
-    places = np.pad(numbers, pad_width, constant_values=-1)
-    return np.where(places < 0, constant_values, np.ravel(array)[places])
+    if not array.ndim:
+        return array
+    # The constants stand behind the elements, and are counted from the end.
+    ends = np.arange(-2 * array.ndim, 0).reshape(-1, 2)
+    constants = np.ravel(_pairs(_as_array(constant_values), array.ndim)).astype(array.dtype)
+    return np.concatenate([np.ravel(array), constants])[
+        np.pad(numbers, pad_width, constant_values=ends)
+    ]
+
+
+def _pairs(values: Array, n: int) -> Any:
+    """Return, for each of n axes, what stands before and what stands after."""
+    if values.size == 1 or (values.size == 2 and values.shape != (2, 1)):
+        values = np.ravel(values)
+    return np.broadcast_to(values, (n, 2))
+
+
+def _repeat_in_jax(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    repeats = np.asarray(repeats) if isinstance(repeats, list | tuple) else repeats
+    return resolve("jnp.repeat")(a, repeats, axis=axis)
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -299,6 +317,7 @@ ROWS: tuple[Row, ...] = (
     Native(np.concatenate, "own.concatenate", "jnp.concatenate", is_sequence=True),
     *(
         Native(getattr(np, name), f"own.{name}", f"jnp.{name}", number="")
-        for name in "roll tile repeat tril triu".split()
+        for name in "roll tile tril triu".split()
     ),
+    Native(np.repeat, "own.repeat", _repeat_in_jax, number=""),
 )
