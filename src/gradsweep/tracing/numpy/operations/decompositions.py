@@ -56,6 +56,14 @@ def _fixed(a: Any) -> Any:
     )
 
 
+def _own_pinv(a: Any, rtol: float) -> Any:
+    library = library_of(a.value)
+    if library is None:
+        return np.linalg.pinv(a.value, rtol=rtol)
+    module = "torch" if library.name == "torch" else "jnp"
+    return Array(resolve(f"{module}.linalg.pinv")(a.value, rtol=rtol))
+
+
 def _transposed(a: Any) -> Any:
     return np.conj(np.swapaxes(a, -1, -2))
 
@@ -70,10 +78,10 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, rtol: Any = _UNSET
         half = np.tril(a, -1)
         a = half + _transposed(half) + np.eye(a.shape[-1]) * a
     a = a * 1.0
-    if rcond is None:
-        rcond = 1e-15 if rtol is _UNSET else rtol
-    if rcond is None:
-        rcond = max(a.shape[-2:]) * np.finfo(a.dtype).eps
+    if rcond is None and rtol in (None, _UNSET):  # what is cut off is rounding: the rank stays
+        least = 1e-15 if rtol is _UNSET else max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
+        return _own_pinv(a, least)
+    rcond = rtol if rcond is None else rcond
     return _truncated_inverse(a, np.asarray(as_array(rcond)))
 
 

@@ -63,7 +63,8 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
 
 
 def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    parts = [part for part in (to_begin, _diff(np.ravel(ary)), to_end) if part is not None]
+    ary = np.ravel(ary)
+    parts = [part for part in (to_begin, ary[1:] - ary[:-1], to_end) if part is not None]
     return np.concatenate([np.ravel(as_array(part)) for part in parts])
 
 

@@ -192,7 +192,7 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 
 
 def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    a = np.ravel(a) if axis is None else _as_array(a)
+    a = np.ravel(_as_array(a)) if axis is None else _as_array(a)
     n = a.shape[axis or 0]
     if mode == "clip":
         indices = np.clip(indices, 0, n - 1)
@@ -223,10 +223,12 @@ def _at_least_3d(a: Any) -> Any:
     return _reshaped(a, np.atleast_3d(np.empty(a.shape, dtype=bool)).shape)
 
 
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
     """Places are padded like numbers, which says where each element comes from."""
     numbers = np.arange(array.size).reshape(array.shape)
     if mode in ("edge", "reflect", "symmetric", "wrap"):
+        if constant_values is not None:
+            raise ValueError(f"unsupported keyword arguments for mode '{mode}': constant_values")
         return np.ravel(array)[np.pad(numbers, pad_width, mode=mode)]
     if mode != "constant":
         raise UntraceableError(
@@ -237,13 +239,14 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
         return array
     # The constants stand behind the elements, and are counted from the end.
     ends = np.arange(-2 * array.ndim, 0).reshape(-1, 2)
-    constants = np.ravel(_pairs(_as_array(constant_values), array.ndim)).astype(array.dtype)
+    constants = _pairs(_as_array(0 if constant_values is None else constant_values), array.ndim)
+    constants = np.ravel(constants).astype(array.dtype)
     return np.concatenate([np.ravel(array), constants])[
         np.pad(numbers, pad_width, constant_values=ends)
     ]
 
 
-def _pairs(values: Array, n: int) -> Any:
+def _pairs(values: Any, n: int) -> Any:
     """Return, for each of n axes, what stands before and what stands after."""
     if values.size == 1 or (values.size == 2 and values.shape != (2, 1)):
         values = np.ravel(values)
