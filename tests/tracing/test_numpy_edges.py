@@ -39,6 +39,7 @@ def stepwise(x):
             np.pad(np.array([1, 2]) * (n[0] > 0), 1, constant_values=1.9),
             np.linspace([x, 1], [20.0, -30.0], 3, dtype=int).ravel(),
             np.geomspace(1, [20.3 + x, 3], 4, dtype=int).ravel(),
+            [np.linalg.pinv(np.array([[x, 1.0]], dtype=np.float32), 0.1).dtype == np.float32],
         ],
         dtype=float,
     )  # fmt: skip

@@ -121,7 +121,7 @@ def _truncated_inverse(a: Any, rcond: Any) -> Any:
         right = right + np.concatenate([both, (q / large)[..., k:, :]], axis=-2)
     core = np.matmul(_transposed(left), np.matmul(b, right)) + np.eye(k) * (1.0 - kept)
     inverse = np.matmul(right, np.linalg.solve(core, _transposed(left)))
-    return np.matmul(v, np.matmul(inverse, _transposed(u)))
+    return np.matmul(v, np.matmul(inverse, _transposed(u))).astype(a.dtype)
 
 
 def _solve_triangular(
