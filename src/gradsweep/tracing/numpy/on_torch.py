@@ -322,8 +322,12 @@ def norm(
 # -- tables
 
 
-def searchsorted(a: torch.Tensor, v: torch.Tensor, side: Any = "left") -> torch.Tensor:
+def searchsorted(
+    a: torch.Tensor, v: torch.Tensor, side: Any = "left", sorter: Any = None
+) -> torch.Tensor:
     a, v = _alike((a, v))
+    if sorter is not None:
+        a = a[_tensor(sorter, a)]
     return torch.searchsorted(a, v, side=side)
 
 

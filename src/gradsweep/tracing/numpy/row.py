@@ -122,6 +122,9 @@ def _named(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset("**" if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
 
 
+# Options that are arrays: NumPy takes lists for them, and a framework may not.
+_ARRAYS = frozenset("where b sorter a_min a_max min max".split())
+
 # What takes Python's numbers as they are.
 _KEEPS_NUMBERS = ("operator.", "own.subtract")
 
@@ -177,6 +180,9 @@ class Native(Row):
             if self._gives_floats:
                 arrays = _as_floats(arrays, library)
         options = {name: unwrapped(value) for name, value in kwargs.items()}
+        for name in _ARRAYS & options.keys():
+            if isinstance(options[name], list | tuple):
+                options[name] = library.asarray(options[name])
         try:
             found = _wrapped(function(*arrays, *rest, **options))
         except (RuntimeError, TypeError, ValueError, IndexError) as error:

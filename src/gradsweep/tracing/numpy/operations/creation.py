@@ -10,7 +10,7 @@ import numpy as np
 from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.lines import user_line
-from gradsweep.tracing.numpy.row import Composed, Row, View
+from gradsweep.tracing.numpy.row import Composed, Row, View, as_array
 
 __all__ = ["ROWS"]
 
@@ -97,12 +97,35 @@ def _linspace(
     return (places, step) if retstep else places
 
 
-def _logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0) -> Any:
-    return np.power(base, _linspace(start, stop, num, endpoint))
+def _logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    base = as_array(base)
+    if np.ndim(base):  # it has an axis for each base besides
+        shape = np.broadcast_shapes(*map(np.shape, (start, stop, base)))
+        start, base = np.broadcast_to(start, shape), np.expand_dims(base, axis)
+    found = np.power(base, _linspace(start, stop, num, endpoint, axis=axis))
+    return found if dtype is None else found.astype(dtype)
 
 
-def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
-    return start * np.power(stop / start, _linspace(0.0, 1.0, num, endpoint))
+def _geomspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    ratio = stop / start
+    parts = np.asarray(_linspace(0.0, 1.0, num, endpoint)).reshape(-1, *(1,) * np.ndim(ratio))
+    found = np.moveaxis(start * np.power(ratio, parts), 0, axis)
+    return found if dtype is None else found.astype(dtype)
 
 
 def _arange(*args: Any, **kwargs: Any) -> Any:
@@ -151,9 +174,9 @@ ROWS: tuple[Row, ...] = (
     Composed(np.zeros_like, _constant_like(np.zeros), number=""),
     Composed(np.empty_like, _constant_like(np.zeros), number=""),
     Composed(np.ones_like, _constant_like(np.ones), number=""),
-    Composed(np.linspace, _linspace),
-    Composed(np.logspace, _logspace),
-    Composed(np.geomspace, _geomspace),
+    Composed(np.linspace, _linspace, 2),
+    Composed(np.logspace, _logspace, 2),
+    Composed(np.geomspace, _geomspace, 2),
     Composed(np.arange, _arange),
     *(Composed(f, _of_size(f)) for f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri)),
     Composed(np.vander, _vander, 1),

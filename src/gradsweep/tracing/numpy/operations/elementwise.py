@@ -8,7 +8,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.memory import Part, PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View, as_array
 
 __all__ = ["ROWS"]
 
@@ -99,9 +99,9 @@ def _heaviside(x: Any, at_zero: Any) -> Any:
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    chosen = default
+    chosen = as_array(default)
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
-        chosen = np.where(condition, choice, chosen)
+        chosen = np.where(as_array(condition), as_array(choice), chosen)
     return chosen
 
 

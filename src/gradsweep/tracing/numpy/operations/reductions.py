@@ -32,7 +32,7 @@ def _median(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     ordered: Any = np.sort(a, axis=axis)
     n = ordered.shape[axis or 0]
     ahead = (slice(None),) * (0 if axis is None else axis % a.ndim)
-    middle = (ordered[(*ahead, (n - 1) // 2)] + ordered[(*ahead, n // 2)]) / 2
+    middle = np.mean(ordered[(*ahead, slice((n - 1) // 2, n // 2 + 1))], axis=axis or 0)
     last = ordered[(*ahead, -1)]  # NaN, where there is one
     found = np.where(np.isnan(last), last, middle)
     if not keepdims:
@@ -63,7 +63,8 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
 
 
 def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    parts = [part for part in (to_begin, _diff(np.ravel(ary)), to_end) if part is not None]
+    ary = np.ravel(ary)
+    parts = [part for part in (to_begin, ary[1:] - ary[:-1], to_end) if part is not None]
     return np.concatenate([np.ravel(as_array(part)) for part in parts])
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.library import library_of, resolve
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array, unwrapped
 
 __all__ = ["ROWS"]
 
@@ -16,7 +18,9 @@ def _interp(
     if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp):
         raise ValueError("fp and xp are not of the same length.")
     if period is not None:
-        left = right = None
+        if not isinstance(period, Array) and period == 0:
+            raise ValueError("period must be a non-zero value")
+        left, right, period = None, None, np.abs(period)
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)
         xp, fp = xp[order], fp[order]
@@ -117,25 +121,35 @@ def _at_the_end(f0: Any, f1: Any, f2: Any, a: Any, b: Any) -> Any:
 
 
 def _polyval(p: Any, x: Any) -> Any:
-    first, *rest = p
+    first, *rest = as_array(p)
+    x = as_array(x)
     found = first if rest else first + x * 0.0
     for coefficient in rest:
         found = found * x + coefficient
     return found
 
 
-def _by_powers(x: Any, c: Any) -> Any:
+def _coefficients(c: Any, x: Any, tensor: bool) -> Any:
+    """Return coefficients as floats, each column of which meets every x where `tensor` says so."""
+    c = np.atleast_1d(as_array(c)) * 1.0
+    is_tensor = tensor and c.ndim > 1 and np.ndim(x) > 0
+    return c.reshape(c.shape + (1,) * np.ndim(x)) if is_tensor else c
+
+
+def _by_powers(x: Any, c: Any, tensor: bool = True) -> Any:
     """numpy.polynomial's polyval, whose coefficients begin with the lowest."""
-    return _polyval(as_array(c)[::-1], as_array(x))
+    x = as_array(x)
+    return _polyval(_coefficients(c, x, tensor)[::-1], x)
 
 
 def _by_recurrence(step: Any, first: Any = lambda x: x) -> Any:
     """Return what sums c_k P_k(x), where step(k, x, P_k, P_k-1) is P_k+1."""
 
-    def value(x: Any, c: Any) -> Any:
-        x, c = as_array(x), as_array(c)
-        before, now = x * 0.0 + 1.0, first(x)
-        found = c[0] * before
+    def value(x: Any, c: Any, tensor: bool = True) -> Any:
+        x = as_array(x)
+        c = _coefficients(c, x, tensor)
+        before, now = 1.0, first(x)
+        found = c[0] if len(c) > 1 else c[0] + x * 0.0
         for k in range(1, len(c)):
             found = found + c[k] * now
             before, now = now, step(k, x, now, before)
@@ -225,10 +239,16 @@ _N_ARRAYS = {np.interp: 3, np.gradient: 1, np.polyder: 1, np.polyint: 1, np.conv
 
 def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     side: Any = "left" if right else "right"
+    known = unwrapped(bins)
+    if library_of(known) is None:
+        np.digitize(0.0, known)  # NumPy's own error, where they have no order
     if bins[0] > bins[-1]:
-        other: Any = "right" if right else "left"
-        return len(bins) - np.searchsorted(bins[::-1], x, other)
+        return len(bins) - np.searchsorted(bins[::-1], x, side)
     return np.searchsorted(bins, x, side)
+
+
+def _searchsorted_in_jax(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    return resolve("jnp.searchsorted")(a, v, side=side, sorter=sorter)
 
 
 ROWS: tuple[Row, ...] = (
@@ -236,6 +256,6 @@ ROWS: tuple[Row, ...] = (
         Composed(function, written, _N_ARRAYS.get(function, 0))
         for function, written in _rows().items()
     ),
-    Native(np.searchsorted, "own.searchsorted", "jnp.searchsorted", n_arrays=2),
+    Native(np.searchsorted, "own.searchsorted", _searchsorted_in_jax, n_arrays=2),
     Composed(np.digitize, _digitize, 2),
 )

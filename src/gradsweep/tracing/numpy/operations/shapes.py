@@ -192,7 +192,7 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 
 
 def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    a = np.ravel(a) if axis is None else _as_array(a)
+    a = np.ravel(_as_array(a)) if axis is None else _as_array(a)
     n = a.shape[axis or 0]
     if mode == "clip":
         indices = np.clip(indices, 0, n - 1)
@@ -223,18 +223,39 @@ def _at_least_3d(a: Any) -> Any:
     return _reshaped(a, np.atleast_3d(np.empty(a.shape, dtype=bool)).shape)
 
 
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
     """Places are padded like numbers, which says where each element comes from."""
     numbers = np.arange(array.size).reshape(array.shape)
     if mode in ("edge", "reflect", "symmetric", "wrap"):
+        if constant_values is not None:
+            raise ValueError(f"unsupported keyword arguments for mode '{mode}': constant_values")
         return np.ravel(array)[np.pad(numbers, pad_width, mode=mode)]
     if mode != "constant":
         raise UntraceableError(
             f"the function calls np.pad with mode={mode!r}, which has no counterpart, at "
             f"{user_line()}.\nWrite np.concatenate of the array and what stands beside it."
         )
-    places = np.pad(numbers, pad_width, constant_values=-1)
-    return np.where(places < 0, constant_values, np.ravel(array)[places])
+    if not array.ndim:
+        return array
+    # The constants stand behind the elements, and are counted from the end.
+    ends = np.arange(-2 * array.ndim, 0).reshape(-1, 2)
+    constants = _pairs(_as_array(0 if constant_values is None else constant_values), array.ndim)
+    constants = np.ravel(constants).astype(array.dtype)
+    return np.concatenate([np.ravel(array), constants])[
+        np.pad(numbers, pad_width, constant_values=ends)
+    ]
+
+
+def _pairs(values: Any, n: int) -> Any:
+    """Return, for each of n axes, what stands before and what stands after."""
+    if values.size == 1 or (values.size == 2 and values.shape != (2, 1)):
+        values = np.ravel(values)
+    return np.broadcast_to(values, (n, 2))
+
+
+def _repeat_in_jax(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    repeats = np.asarray(repeats) if isinstance(repeats, list | tuple) else repeats
+    return resolve("jnp.repeat")(a, repeats, axis=axis)
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -299,6 +320,7 @@ ROWS: tuple[Row, ...] = (
     Native(np.concatenate, "own.concatenate", "jnp.concatenate", is_sequence=True),
     *(
         Native(getattr(np, name), f"own.{name}", f"jnp.{name}", number="")
-        for name in "roll tile repeat tril triu".split()
+        for name in "roll tile tril triu".split()
     ),
+    Native(np.repeat, "own.repeat", _repeat_in_jax, number=""),
 )
