@@ -283,7 +283,7 @@ def require_same_results(
             f"the function returns numbers at {numbers} and truth values at {truth}.\n"
             f"Return numbers everywhere."
         )
-    if a.is_complex != b.is_complex:
+    if a.is_complex != b.is_complex and a.numbers_shape == b.numbers_shape:
         numbers, pairs = (there, here) if a.is_complex else (here, there)
         raise OutputError(
             f"the function returns real numbers at {numbers} and complex numbers at {pairs}.\n"
