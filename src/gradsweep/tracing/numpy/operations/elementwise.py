@@ -245,9 +245,11 @@ def _allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: boo
 
 
 # Of the functions above, those of two arrays, and those whose lists are cases.
+_OF_TWO: tuple[Any, ...] = (
+    np.heaviside, np.divmod, np.isclose, np.allclose, np.left_shift, np.right_shift,
+)  # fmt: skip
 _N_ARRAYS = {
-    **dict.fromkeys((np.heaviside, np.divmod, np.isclose, np.allclose), 2),
-    **dict.fromkeys((np.left_shift, np.right_shift), 2),
+    **dict.fromkeys(_OF_TWO, 2),
     np.select: 0,
 }
 
