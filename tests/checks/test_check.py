@@ -274,6 +274,16 @@ def test_a_kink_between_two_python_branches_is_found(estimate):
 
 
 @pytest.mark.torch
+def test_a_side_that_strays_alone_is_no_kink():
+    def smooth(z, a):
+        return np.exp(z * a) / (z + 2)
+
+    sweep = gs.Sweep(z=np.array([1 + 2j, -0.5 + 0.3j, 2 - 1j]), a=[0.3, 0.7])
+    check = gs.check(smooth, sweep, quantity=gs.hessian, estimates="scipy")
+    assert check.ok, check
+
+
+@pytest.mark.torch
 def test_at_the_edge_of_a_domain_one_side_is_enough():
     # d x^1.5 / dx = 0 at 0, where the function ends.
     check = gs.check(lambda x: x**1.5, gs.Sweep(x=np.array([0.0, 0.5, 1.0])), estimates="mpmath")

@@ -102,6 +102,24 @@ def test_a_missing_complex_number_is_not_a_number(complex_model, run):
     first, missing, last = json.loads(out)["variables"]["power"]["data"]
     assert missing == "NaN"
     np.testing.assert_allclose([first, last], [5, 1.25], rtol=1e-13)
+    table = run("value", "waves.py:power", "--from", "loads.csv", "--csv").splitlines()
+    at = [table[0].split(",").index(name) for name in ("z_real", "z_imag")]
+    assert [table[2].split(",")[i] for i in at] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "wrong", "meant"),
+    [
+        (["(1+2j)", "2+3i"], 2, "2+3i", "2+3j"),
+        (["1 + 2i", "2+3i"], 1, "1 + 2i", "1+2j"),
+        (["1", "1-2*I"], 2, "1-2*I", "1-2j"),
+    ],
+)
+def test_a_misspelt_complex_number_is_shown(column, row, wrong, meant, complex_model, refuse):
+    (complex_model / "loads.csv").write_text("\n".join(["z", *column]) + "\n")
+    message = refuse("value", "waves.py:power", "--from", "loads.csv")
+    assert "loads.csv: column 'z' is an argument, and does not hold numbers" in message
+    assert f"it has {wrong!r} in row {row}. Write {meant}." in message
 
 
 @pytest.mark.parametrize("suffix", ["nc", "csv", "parquet", "zarr"])

@@ -368,8 +368,11 @@ def test_options_and_engines_that_do_not_exist_are_named():
 
 @pytest.mark.torch
 def test_an_engine_of_the_other_framework_says_why():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(EngineError, match="torch traces the function here; framework='jax'"):
+        gs.gradient(lambda x: np.exp(x), gs.Sweep(x=[1.0]), engine="xla", framework="torch")
     with pytest.raises(EngineError, match="written for torch"):
-        gs.gradient(price, gs.Sweep(**SWEEP), engine="xla", framework="torch")
+        gs.gradient(lambda x: torch.exp(x), gs.Sweep(x=[1.0]), engine="xla")
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])

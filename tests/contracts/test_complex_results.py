@@ -258,14 +258,26 @@ def test_compare_races_complex_results(quantity, directions, rivals):
 @pytest.mark.torch
 def test_ways_that_need_real_results_do_not_take_part():
     pytest.importorskip("torch")
-    ways = ["vmap(grad)", "grad of the sum"]
+    ways = ["vmap(grad)", "grad of the sum", "loop of autograd.grad"]
     found = gs.compare(response, sweep(), rivals=ways, framework="torch", budget_seconds=1)
+    no_grad = "grad is for a real number, and the function returns complex numbers"
     assert [row.reason for row in found.rows] == [
-        "grad is for a function that returns a number",
+        no_grad,
         "the function returns complex numbers",
+        no_grad,
     ]
     found = gs.compare(response, sweep(), 2.0, quantity="vjp", rivals="vmap(vjp)", budget_seconds=1)
     assert "the cotangent is real" in found.rows[0].reason
+
+
+@pytest.mark.torch
+def test_real_numbers_of_one_category_and_complex_of_another_are_an_error_that_says_so():
+    def f(x, kind):
+        return x if kind == "a" else np.exp(1j * x)
+
+    with pytest.raises(OutputError, match=r"kind='a' and complex numbers at.*'b'.\nReturn complex"):
+        gs.value(f, gs.Sweep(x=[1.0], kind=["a", "b"]))
+    gs.value(lambda x, kind: f(x, kind) + 0j, gs.Sweep(x=[1.0], kind=["a", "b"]))
 
 
 # -- stores and files

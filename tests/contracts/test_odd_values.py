@@ -76,6 +76,11 @@ def test_a_sample_has_a_whole_number_of_points(n):
         gs.Sweep.sample(n, x=(0, 1))
 
 
+def test_a_sample_is_drawn_between_real_bounds():
+    with pytest.raises(SweepError, match="ranges are real"):
+        gs.Sweep.sample(4, rng=0, c=(1 + 1j, 2 + 2j))
+
+
 def test_a_sample_is_drawn_between_finite_bounds():
     with pytest.raises(SweepError, match="'x' cannot be drawn between 0 and inf"):
         gs.Sweep.sample(4, x=(0, float("inf")))

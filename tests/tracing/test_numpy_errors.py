@@ -39,6 +39,10 @@ REFUSED = {
     "a view as another type": (lambda x: np.full(2, x).view(np.int64).sum(), "another type"),
     "einsum by lists": (lambda x: np.einsum(np.full(2, x), [0], [0])[0], "as letters"),
     "scipy": (through_scipy, "traced|NumPy array|Python float"),
+    "frompyfunc": (
+        lambda x: np.frompyfunc(lambda y: 2 * y, 1, 1)(x) * np.exp(x),
+        r"what np.frompyfunc has made [\s\S]*np.vectorize",
+    ),
     "polyfit": (lambda x: np.polyfit(np.arange(3.0), np.array([x, 1.0, 2.0]), 1)[0], "np.polyfit"),
 }
 

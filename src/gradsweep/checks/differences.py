@@ -135,11 +135,18 @@ def _at_point(
 
 
 def _sides(central: "_Slope", left: "_Slope", right: "_Slope", size: float) -> Sides:
-    """Combine the three: a side counts where it differs by more than the errors allow."""
+    """Combine the three: a side counts where it differs by more than the errors allow.
+
+    At a kink the central slope is the mean of the two sides. Where their own errors are larger than
+    reported, one side strays alone, or both stray the same way.
+    """
+    to_left, to_right = left.value - central.value, right.value - central.value
+    is_between = 2 * np.abs(to_left + to_right) < np.abs(to_left - to_right)
 
     def sure(side: _Slope) -> np.ndarray:
         differs = np.abs(side.value - central.value) > 10 * (side.error + central.error)
-        return np.where(differs | np.isnan(central.value), side.value, central.value)
+        is_kink = differs & is_between
+        return np.where(is_kink | np.isnan(central.value), side.value, central.value)
 
     one_sided = np.fmin(left.error, right.error)
     error = np.where(np.isnan(central.value), one_sided, central.error)

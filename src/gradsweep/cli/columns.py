@@ -50,6 +50,7 @@ def read_columns(written: str) -> dict[str, Any]:
 
 
 def choose_columns(
+    written: str,
     columns: Mapping[str, Any],
     function: Callable[..., Any],
     given: Collection[str],
@@ -58,6 +59,7 @@ def choose_columns(
     """Choose the columns that are arguments of a function.
 
     Args:
+        written: FILE[:DIM], where the columns come from.
         given: the arguments that have a value already; it takes precedence over a column.
         directions: the columns that --along names.
 
@@ -79,7 +81,10 @@ def choose_columns(
     used = {*chosen, *directions, *labels}
     if takes is None:  # **kwargs takes any column but those of --along
         chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
-    arguments = {name: _column(name, *column) for name, column in chosen.items()}
+    file = _parted(written)[0] if columns else ""
+    arguments = {
+        name: _column(f"{file}: column {name!r}", *column) for name, column in chosen.items()
+    }
     return arguments, [name for name in columns if name not in used]
 
 
@@ -90,10 +95,11 @@ def _as_complex(column: np.ndarray) -> np.ndarray:
     """
     if column.dtype.kind != "O":
         return column
-    texts = [str(value).replace(" ", "") for value in column]
-    if not any(map(is_complex, texts)) or not all(is_complex(t) or _is_number(t) for t in texts):
+    texts = [*map(_spaceless, column)]
+    if not any(map(is_complex, texts)) or not all(map(_is_number, texts)):
         return column
-    return np.array([complex(text) for text in texts])
+    missing = complex(np.nan, np.nan)
+    return np.array([missing if text == "nan" else complex(text) for text in texts])
 
 
 def _parted(written: str) -> tuple[str, str]:
@@ -123,8 +129,11 @@ def missing_numbers(written: str, columns: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
+def _column(shown: str, dim: str, column: Any) -> tuple[str, Any]:
     """Return a column as a Sweep takes it: of numbers, of words, or of truth values.
+
+    Args:
+        shown: the file and the column, for messages.
 
     Raises:
         SweepError: when it holds something else, or several of these.
@@ -135,29 +144,48 @@ def _column(name: str, dim: str, column: Any) -> tuple[str, Any]:
     words = [value for value in values if isinstance(value, str)]
     truths = [value for value in values if isinstance(value, bool | np.bool_)]
     found = words or truths
-    if found and not any(map(_is_number, set(words))):
+    texts = set(words)
+    are_meant = bool(texts) and all(map(_is_meant, texts))
+    if found and not are_meant and not any(map(_is_number, texts)):
         if len(found) == len(values):
             # As objects, truth values are swept one by one; as an array they would be numbers.
             return dim, column.astype(object) if truths else column
         missing = np.flatnonzero(column.isna())
         if len(missing) == len(values) - len(found):
             raise SweepError(
-                f"column {name!r} is an argument, and has no {'word' if words else 'truth value'} "
+                f"{shown} is an argument, and has no {'word' if words else 'truth value'} "
                 f"in row {missing[0] + 1}."
             )
     # A column of mixed values may hold numbers too; the message shows one that is none.
-    wrong = next((v for v in values if not _is_number(v)), values[0])
+    row = next((row for row, value in enumerate(values) if not _is_number(value)), 0)
+    wrong = values[row]
+    advice = f" Write {_with_j(wrong)}." if _is_meant(wrong) else ""
     raise SweepError(
-        f"column {name!r} is an argument, and does not hold numbers: it has {wrong!r}."
+        f"{shown} is an argument, and does not hold numbers: it has {wrong!r} in row {row + 1}."
+        f"{advice}"
     )
 
 
 def _is_number(value: object) -> bool:
+    text = _spaceless(value)
     try:
-        float(str(value))
+        float(text)
     except ValueError:
-        return False
+        return is_complex(text)
     return True
+
+
+def _spaceless(value: object) -> str:
+    return str(value).replace(" ", "")
+
+
+def _is_meant(value: object) -> bool:
+    """Tell whether a text is a complex number as mathematicians write it: 2+3i or 2+3*i."""
+    return not _is_number(value) and is_complex(_with_j(value))
+
+
+def _with_j(value: object) -> str:
+    return _spaceless(value).replace("*", "").replace("i", "j").replace("I", "j")
 
 
 def _parameters(function: Callable[..., Any]) -> set[str] | None:

@@ -173,7 +173,7 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     directions = (read_direction(along, kind, columns),) if along else ()
     shares = [share.rpartition("=")[2].strip() for share in along]
     used, unused = choose_columns(
-        columns, function, given=given.keys() | ranges.keys(), directions=shares
+        options.table, columns, function, given=given.keys() | ranges.keys(), directions=shares
     )
     if unused:
         print(f"gradsweep: columns not used: {', '.join(unused)}", file=sys.stderr)

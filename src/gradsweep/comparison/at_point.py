@@ -35,6 +35,7 @@ class _Setting:
     wrt: tuple[str, ...]
     along: tuple[str, ...]
     results: tuple[Result, ...]
+    is_complex: bool
 
     def of_active(self, active: Values, rest: Values) -> Any:
         return self.function({**rest, **active})
@@ -55,6 +56,17 @@ class _Setting:
     def is_scalar(self) -> bool:
         return all(result.output_shape == () for result in self.results)
 
+    def require_scalar(self) -> None:
+        """Check that the function returns a number, which grad is for.
+
+        Raises:
+            Unavailable: when it does not.
+        """
+        if self.is_complex:
+            raise Unavailable("grad is for a real number, and the function returns complex numbers")
+        if not self.is_scalar:
+            raise Unavailable("grad is for a function that returns a number")
+
 
 Way = Callable[[_Setting, str], AtPoint]
 
@@ -64,8 +76,8 @@ def _value(setting: _Setting, _: str) -> AtPoint:
 
 
 def _partials(setting: _Setting, derive: str) -> Callable[[Values], Mapping[str, Any]]:
-    if derive == "grad" and not setting.is_scalar:
-        raise Unavailable("grad is for a function that returns a number")
+    if derive == "grad":
+        setting.require_scalar()
     derived = getattr(setting.own.transforms, derive)(setting.of_active)
     return lambda values: derived(setting.active(values), values)
 
@@ -160,8 +172,7 @@ def _gradient_pushed(setting: _Setting, _: str) -> AtPoint:
 
 def _gradient_of_product(setting: _Setting, derive: str) -> AtPoint:
     """H v as the gradient of (grad f) . v."""
-    if not setting.is_scalar:
-        raise Unavailable("grad is for a function that returns a number")
+    setting.require_scalar()
     gradient = _gradient_of_active(setting)
 
     def product(active: Values, values: Values) -> Any:
@@ -209,7 +220,14 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
     function = problem.at_point(framework)
     derivative = problem.request.derivative
     derived = tuple(result for result in results if result.kind != "value")
-    setting = _Setting(offered_by(framework), function, problem.wrt, derivative.along, derived)
+    setting = _Setting(
+        offered_by(framework),
+        function,
+        problem.wrt,
+        derivative.along,
+        derived,
+        problem.is_complex,
+    )
     write = WAYS[problem.quantity][derive](setting, derive)
     if len(derived) == len(results):
         return write

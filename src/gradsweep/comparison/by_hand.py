@@ -74,6 +74,8 @@ def loop(problem: Problem, derive: str) -> Work:
         raise Unavailable(f"{quantity} is not written with {derive}")
     if any(result.output for result in problem.plan.results):
         raise Unavailable("the function returns a container of outputs")
+    if derive == "autograd.grad" and problem.is_complex:
+        raise Unavailable("grad is for a real number, and the function returns complex numbers")
     function, values = problem.at_point("torch"), problem.arrays("torch")
     import torch
 
@@ -175,10 +177,13 @@ def sum_trick(problem: Problem, framework: str) -> Work:
     derivative = problem.request.derivative
     if problem.quantity != "gradient" or derivative.with_value:
         raise Unavailable("the sum trick is for gradients alone")
-    if any(leaf.shape for leaf in problem.request.leaves.values()):
-        raise Unavailable("the function takes arrays, and is not elementwise")
     if problem.is_complex:
         raise Unavailable("the function returns complex numbers")
+    leaves = problem.request.leaves.values()
+    if any(leaf.numbers_shape for leaf in leaves):
+        raise Unavailable("the function takes arrays, and is not elementwise")
+    if any(leaf.is_complex for leaf in leaves):
+        raise Unavailable("the function takes complex numbers, which are passed as pairs")
     return _SUM_TRICKS[framework](problem, _on_every_point(problem))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradsweep.engines.stages import Stage
 from gradsweep.program.trace import Trace
+from gradsweep.request.framework import frameworks_named
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import n_points
 
@@ -20,6 +21,7 @@ __all__ = [
     "Job",
     "Kernel",
     "groups_by_dims",
+    "needs_framework",
     "reduced",
     "unknown_scratch_bytes",
     "vectorised",
@@ -152,3 +154,13 @@ def _leaf_axes(job: Job, dims: tuple[str, ...], depth: int) -> dict[str, int | N
         left = [dim for dim in leaf.dims if dim in dims[depth:]]
         positions[key] = left.index(dims[depth]) if dims[depth] in left else None
     return positions
+
+
+def needs_framework(job: Job, wanted: str) -> str:
+    """Return why a function that another framework traced cannot run in this one, or ""."""
+    traced = job.traced.framework
+    if traced == wanted:
+        return ""
+    if traced in frameworks_named(job.traced.function):
+        return f"the function is written for {traced}"
+    return f"{traced} traces the function here; framework={wanted!r} has it traced by {wanted}"

@@ -16,6 +16,7 @@ from gradsweep.engines.job import (
     Kernel,
     Leaves,
     groups_by_dims,
+    needs_framework,
     reduced,
     unknown_scratch_bytes,
     vectorised,
@@ -42,8 +43,8 @@ class TorchEngine:
     compile: bool = False
 
     def refuses(self, job: Job) -> str:
-        if job.traced.framework != "torch":
-            return f"the function is written for {job.traced.framework}"
+        if reason := needs_framework(job, "torch"):
+            return reason
         torch = require("torch", "the torch engine")
         # No abstract evaluation follows vmap everywhere, so a few points are computed.
         if any(leaf.is_empty for leaf in job.leaves.values()):

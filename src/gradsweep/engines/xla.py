@@ -14,6 +14,7 @@ from gradsweep.engines.job import (
     Kernel,
     Leaves,
     groups_by_dims,
+    needs_framework,
     reduced,
     unknown_scratch_bytes,
     vectorised,
@@ -51,8 +52,8 @@ class XlaEngine:
     compiles = False
 
     def refuses(self, job: Job) -> str:
-        if job.traced.framework != "jax":
-            return f"the function is written for {job.traced.framework}"
+        if reason := needs_framework(job, "jax"):
+            return reason
         jax = require("jax", "the xla engine")
         # Lowering finds rules that vmap or XLA lacks, without compiling anything.
         try:

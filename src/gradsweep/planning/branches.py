@@ -283,6 +283,12 @@ def require_same_results(
             f"the function returns numbers at {numbers} and truth values at {truth}.\n"
             f"Return numbers everywhere."
         )
+    if a.is_complex != b.is_complex and a.numbers_shape == b.numbers_shape:
+        numbers, pairs = (there, here) if a.is_complex else (here, there)
+        raise OutputError(
+            f"the function returns real numbers at {numbers} and complex numbers at {pairs}.\n"
+            f"Return complex numbers in both: add 0j to the real ones."
+        )
     raise OutputError(
         f"the shape of the result varies from point to point: it is {_form(a)} at {here} and "
         f"{_form(b)} at {there}.\nReturn one shape: pad it, or sum over what varies."

@@ -50,6 +50,7 @@ _NUMPY_LIBRARIES = frozenset({"numpy", "math", "cmath", "scipy"})
 # What code names that does to Python's numbers what no framework does to its arrays.
 _PYTHON = "python"
 _OF_NUMBERS = frozenset({"isinstance", "type", "hasattr", "round", "divmod", "complex"})
+_METHODS = frozenset({"conjugate", "is_integer"})
 
 # Packages whose code is not the user's own.
 _KNOWN = frozenset({*_LIBRARIES, *_NUMPY_LIBRARIES, *sys.stdlib_module_names, "gradsweep"}) - {
@@ -114,7 +115,7 @@ def works_on_numbers(function: Any) -> bool:
     """Tell whether a function of operators alone does what Python's numbers alone would do.
 
     It works in place, computes with truth values, rounds, asks for a type, makes a complex number
-    of its parts or conjugates one.
+    of its parts, or calls a method of Python's numbers.
     """
     return {*_named(function, set())} == {_PYTHON}
 
@@ -125,7 +126,7 @@ def _is_of_numbers(code: types.CodeType) -> bool:
     return any(
         (step.opname == "BINARY_OP" and step.argrepr.endswith("="))
         or (step.opname == "LOAD_GLOBAL" and step.argval in _OF_NUMBERS)
-        or (step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval == "conjugate")
+        or (step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval in _METHODS)
         or (step.opname == "COMPARE_OP" and after is not None and "JUMP" not in after.opname)
         for step, after in pairwise(steps)
         if step is not None

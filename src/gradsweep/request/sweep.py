@@ -96,6 +96,12 @@ class Sweep:
         for name, bounds in ranges.items():
             if not np.isfinite(bounds).all():
                 raise SweepError(f"{name!r} cannot be drawn between {bounds[0]} and {bounds[1]}")
+        for name, value in arguments.items():
+            if _is_range(value, numbers.Complex) and name not in ranges:
+                raise SweepError(
+                    f"{name!r} cannot be drawn between {value[0]} and {value[1]}: ranges are real. "
+                    f"Draw the real and the imaginary part, and add them in the function."
+                )
         if not ranges:
             raise SweepError(
                 "Sweep.sample needs at least one range: a tuple of two numbers, S=(50, 150)"
@@ -305,9 +311,9 @@ def _by_name(caller: str, arguments: Any, more: Mapping[str, Any]) -> Mapping[st
     return {**arguments, **more}
 
 
-def _is_range(value: Any) -> bool:
+def _is_range(value: Any, kind: type = numbers.Real) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
-        and all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in value)
+        and all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
     )

@@ -146,20 +146,24 @@ class Array(Operators):
 
     # -- what Python reads
 
+    def _read(self) -> Any:
+        """Return the value; a truth value as Python's, which it reads as `if` does."""
+        return bool(self) if self.dtype.kind == "b" else self.value
+
     def __bool__(self) -> bool:
         return bool(self.value)
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._read())
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._read())
 
     def __complex__(self) -> complex:
-        return complex(self.value)
+        return complex(self._read())
 
     def __index__(self) -> int:
-        return self.value.__index__()
+        return self._read().__index__()
 
     # -- elements
 
@@ -307,6 +311,8 @@ class Array(Operators):
         """
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "is_integer" and self.number and self.dtype.kind != "c":
+            return lambda: (self % 1.0 == 0).as_number("python")
         value = self.value
         library = library_of(value)
         if library is not None and hasattr(np.ndarray, name):

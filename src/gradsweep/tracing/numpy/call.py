@@ -167,7 +167,8 @@ _INSTEAD = {
 
 def _instead(function: Any) -> str:
     """Return advice on a function without a counterpart."""
-    found = _INSTEAD.get(getattr(function, "__name__", ""))
+    name = getattr(function, "__name__", "")
+    found = "np.vectorize(f)" if name.endswith(" (vectorized)") else _INSTEAD.get(name)
     if found is not None:
         return f"Write {found}."
     return "Write it with operators, or functions that have one (docs/how_to/numpy.md lists them)."

@@ -1,6 +1,7 @@
 """NumPy's functions that torch lacks, or that it means otherwise, written in torch."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ def _tensor(value: Any, like: torch.Tensor) -> Any:
 
 def _floating(x: torch.Tensor) -> torch.Tensor:
     return x if x.is_floating_point() or x.is_complex() else x.to(torch.float64)
+
+
+def _whole(x: torch.Tensor) -> torch.Tensor:
+    """Return truth values, which torch often computes nothing of, as integers."""
+    return x.to(torch.int64) if x.dtype == torch.bool else x
 
 
 def _dims(x: torch.Tensor, axis: Axis) -> tuple[int, ...]:
@@ -44,6 +50,21 @@ def cbrt(x: torch.Tensor) -> torch.Tensor:
     return torch.where(is_zero, torch.sqrt(torch.where(is_zero, x, 1.0)), root)
 
 
+def _or_truth(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a function that leaves truth values as they are."""
+    return lambda x: x if x.dtype == torch.bool else function(x)
+
+
+floor, ceil, trunc = map(_or_truth, (torch.floor, torch.ceil, torch.trunc))
+absolute = _or_truth(torch.abs)
+
+
+def rint(x: torch.Tensor) -> torch.Tensor:
+    if x.is_complex():
+        return torch.complex(torch.round(x.real), torch.round(x.imag))
+    return torch.round(x)
+
+
 def sign(x: torch.Tensor) -> torch.Tensor:
     return torch.sgn(x) if x.is_complex() else torch.where(torch.isnan(x), x, torch.sign(x))
 
@@ -63,7 +84,7 @@ def subtract(a: Any, b: Any) -> torch.Tensor:
 
 
 def floor_divide(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    a, b = _alike((a, b))
+    a, b = map(_whole, _alike((a, b)))
     if not (a.is_floating_point() or b.is_floating_point()):
         return torch.floor_divide(a, b)
     quotient = torch.round((a - torch.remainder(a, b)) / b)
@@ -184,6 +205,7 @@ cumsum, cumprod = _along(torch.cumsum), _along(torch.cumprod)
 
 def _place(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def place(x: torch.Tensor, axis: int | None = None, keepdims: bool = False) -> torch.Tensor:
+        x = _whole(x)
         found = function(x.reshape(-1), 0) if axis is None else function(x, axis)
         if not keepdims:
             return found
@@ -263,19 +285,27 @@ fft, ifft, rfft, irfft = map(_transform, ("fft", "ifft", "rfft", "irfft"))
 # -- linear algebra
 
 
+def _product(function: Callable[..., torch.Tensor], arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return a sum of products; of truth values it is whether any of the products holds."""
+    arrays = _alike(arrays)
+    found = function(*map(_whole, arrays))
+    return found != 0 if arrays[0].dtype == torch.bool else found
+
+
 def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return torch.matmul(*_alike((a, b)))
+    return _product(torch.matmul, (a, b))
 
 
 def einsum(subscripts: str, *operands: Any) -> torch.Tensor:
     tensors = [one for one in operands if isinstance(one, torch.Tensor)]
-    return torch.einsum(subscripts, *_alike([_tensor(one, tensors[0]) for one in operands]))
+    operands = tuple(_tensor(one, tensors[0]) for one in operands)
+    return _product(partial(torch.einsum, subscripts), operands)
 
 
 def tensordot(a: torch.Tensor, b: torch.Tensor, axes: Any = 2) -> torch.Tensor:
     if not isinstance(axes, int):
         axes = [[one] if isinstance(one, int) else list(one) for one in axes]
-    return torch.tensordot(*_alike((a, b)), dims=axes)
+    return _product(partial(torch.tensordot, dims=axes), (a, b))
 
 
 def solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -325,7 +355,7 @@ def norm(
 def searchsorted(
     a: torch.Tensor, v: torch.Tensor, side: Any = "left", sorter: Any = None
 ) -> torch.Tensor:
-    a, v = _alike((a, v))
+    a, v = map(_whole, _alike((a, v)))
     if sorter is not None:
         a = a[_tensor(sorter, a)]
     return torch.searchsorted(a, v, side=side)

@@ -182,6 +182,8 @@ class Operators:
     __and__, __rand__, __iand__ = _methods(np.bitwise_and)
     __or__, __ror__, __ior__ = _methods(np.bitwise_or)
     __xor__, __rxor__, __ixor__ = _methods(np.bitwise_xor)
+    __lshift__, __rlshift__, __ilshift__ = _methods(np.left_shift)
+    __rshift__, __rrshift__, __irshift__ = _methods(np.right_shift)
     __divmod__, __rdivmod__, _ = _methods(np.divmod)
     __lt__, __le__ = _forward(np.less), _forward(np.less_equal)
     __gt__, __ge__ = _forward(np.greater), _forward(np.greater_equal)

@@ -22,6 +22,8 @@ def shown(function: Any) -> str:
     """Return the name of a function as people write it: np.linalg.det, math.exp."""
     module = str(getattr(function, "__module__", "") or "numpy")
     if isinstance(function, np.ufunc):
+        if function.__name__.endswith(" (vectorized)"):
+            return "what np.frompyfunc has made"
         is_numpys = getattr(np, function.__name__, None) is function
         module = "numpy" if is_numpys else "scipy.special"
     name = getattr(function, "__name__", type(function).__name__)
@@ -227,14 +229,17 @@ def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
 
 
 def _as_floats(values: tuple, library: Library) -> tuple:
-    """Return integers and truth values as float64, of which a framework may make float32."""
+    """Return integers and truth values with the dtype of the floats beside them, or as float64.
+
+    A framework may make float32 of them, and torch has no derivative beside a truth value.
+    """
+    dtypes = [library.dtype(one) for one in values if library_of(one) is not None]
+    floating = next((dtype for dtype in dtypes if dtype.kind in "fc"), np.dtype(np.float64))
 
     def as_float(value: Any) -> Any:
         is_whole = library_of(value) is not None and library.dtype(value).kind in "biu"
-        return library.cast(value, np.float64) if is_whole else value
+        return library.cast(value, floating) if is_whole else value
 
-    if any(library_of(one) is not None and library.dtype(one).kind in "fc" for one in values):
-        return values  # whole numbers take the dtype of what stands beside them
     return tuple(map(as_float, values))
 
 

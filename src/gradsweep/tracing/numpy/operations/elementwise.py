@@ -14,9 +14,9 @@ __all__ = ["ROWS"]
 
 # The same name in NumPy, torch and jax.numpy.
 _SAME = (
-    "exp expm1 exp2 log log1p log2 log10 sqrt square reciprocal negative positive absolute "
+    "exp expm1 exp2 log log1p log2 log10 sqrt square reciprocal negative positive "
     "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arctanh "
-    "floor ceil trunc isnan isinf isfinite signbit sinc deg2rad rad2deg logical_not conj"
+    "isnan isinf isfinite signbit sinc deg2rad rad2deg logical_not conj"
 ).split()
 
 
@@ -45,7 +45,10 @@ def _sign_in_jax(z: Any) -> Any:
 
 # By NumPy's name, what computes it in torch and in JAX.
 _UNARY: dict[str, tuple[Any, Any]] = {
-    "rint": ("torch.round", "jnp.rint"),
+    **{
+        name: (f"own.{name}", f"jnp.{name}")
+        for name in ("floor", "ceil", "trunc", "absolute", "rint")
+    },
     "sign": ("own.sign", _sign_in_jax),
     "arccosh": ("torch.arccosh", _arccosh_in_jax),
     "fabs": ("torch.abs", "jnp.abs"),
@@ -89,6 +92,21 @@ def _round(a: Any, decimals: int = 0) -> Any:
     if decimals < 0:
         return np.rint(a / scale) * scale
     return np.rint(a * scale) / scale if decimals else np.rint(a)
+
+
+def _left_shift(x1: Any, x2: Any) -> Any:
+    return np.multiply(_integer(x1, "left_shift"), np.power(2, _integer(x2, "left_shift")))
+
+
+def _right_shift(x1: Any, x2: Any) -> Any:
+    return np.floor_divide(_integer(x1, "right_shift"), np.power(2, _integer(x2, "right_shift")))
+
+
+def _integer(value: Any, name: str) -> Any:
+    array = Array.apply(np.asarray, (value,), {})
+    if array.dtype.kind not in "biu":
+        raise TypeError(f"ufunc {name!r} not supported for the input types: it takes integers")
+    return array.astype(np.int64)
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
@@ -156,6 +174,8 @@ def _composed() -> dict[Any, Any]:
     return {
         np.round: _round,
         np.around: _round,
+        np.left_shift: _left_shift,
+        np.right_shift: _right_shift,
         np.heaviside: _heaviside,
         np.select: _select,
         np.piecewise: _piecewise,
@@ -227,8 +247,11 @@ def _allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: boo
 
 
 # Of the functions above, those of two arrays, and those whose lists are cases.
+_OF_TWO: tuple[Any, ...] = (
+    np.heaviside, np.divmod, np.isclose, np.allclose, np.left_shift, np.right_shift,
+)  # fmt: skip
 _N_ARRAYS = {
-    **dict.fromkeys((np.heaviside, np.divmod, np.isclose, np.allclose), 2),
+    **dict.fromkeys(_OF_TWO, 2),
     np.select: 0,
 }
 
