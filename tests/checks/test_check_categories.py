@@ -103,6 +103,7 @@ def test_directions_swept_with_the_book_go_along():
 
 
 @pytest.mark.torch
+@pytest.mark.jax
 def test_an_estimate_that_one_category_lacks_is_told():
     import torch
 
