@@ -168,14 +168,12 @@ def find_body(
         if following == same and counting == counters:
             body = _make_body(written, operands, n_steps, wanted)
             rows = body.operands.rows
-            too_long = [r for r in rows if isinstance(r, range) and len(r) > _LONGEST_COUNT]
-            if not too_long:
+            if n_steps is None or n_steps <= _LONGEST_COUNT or not any(map(_counts, rows)):
                 return replace(body, operands=body.operands._replace(rows=_in_constants(b, rows)))
-            n = len(too_long[0])
             changing |= {
                 k
                 for k, by in counters.items()
-                if _numbers(b, operands.initial[k], by, n) in too_long
+                if _numbers(b, operands.initial[k], by, n_steps) in rows
             }
             counting = {k: by for k, by in counters.items() if k not in changing}
         same, counters = following, counting
@@ -259,9 +257,13 @@ def _numbers(b: Builder, begun: int, by: int, n_steps: int) -> range:
 def _in_constants(b: Builder, rows: Sequence[Sequence[int]]) -> list[Sequence[int]]:
     """Return rows whose numbers are variables of a Builder, those that count too."""
     return [
-        [b.constant(number, "int64") for number in row] if isinstance(row, range) else row
-        for row in rows
+        [b.constant(number, "int64") for number in row] if _counts(row) else row for row in rows
     ]
+
+
+def _counts(row: Sequence[int]) -> bool:
+    """Tell whether a row is of numbers, which only count, and not of variables."""
+    return isinstance(row, range)
 
 
 def _make_body(

@@ -23,7 +23,7 @@ from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.control import control_flow
 from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
-from gradsweep.tracing.torch.source import instead, is_in_dialect, user_line
+from gradsweep.tracing.torch.source import instead, user_line
 
 __all__ = ["AsBackward", "Cut", "Read", "Watch"]
 
@@ -158,16 +158,18 @@ class Watch:
         self,
         recorder: Recorder | None = None,
         follow: Callable[[Sequence[Any]], None] = lambda outputs: None,
+        is_numpys: bool = False,
     ) -> None:
         """Forget everything that was seen, before the function runs again.
 
         Args:
             follow: is given the function's outputs whenever it returns.
+            is_numpys: whether it is written with NumPy, and knows of no tensor.
         """
         self.reads: dict[Read, None] = {}
         self.reached: dict[Cut, None] = {}
         self.is_connected = self.is_hooked = False
-        self.recorder, self._follow = recorder, follow
+        self.recorder, self._follow, self._is_numpys = recorder, follow, is_numpys
         # Arrays that were handed out, each with the array that it is a copy of.
         self._handed: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -177,7 +179,7 @@ class Watch:
         if is_array and tensor.requires_grad and torch.is_grad_enabled():
             raise DerivativeError(
                 f"the function makes a NumPy array of a traced value, at {line}: no derivative "
-                f"passes through NumPy.\n{instead(line, is_in_dialect())}; or x.item(), if a "
+                f"passes through NumPy.\n{instead(line, self._is_numpys)}; or x.item(), if a "
                 f"constant is meant."
             )
         # torch itself advises .detach().numpy(), so detach does not say that a constant is meant.

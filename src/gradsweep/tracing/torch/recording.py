@@ -124,7 +124,7 @@ def record(
     def follow(outputs: Sequence[Any]) -> None:
         courses.append(_course(recorder, outputs) if not courses else None)
 
-    watch.begin(recorder, follow)
+    watch.begin(recorder, follow, bound.is_numpys)
     leaves = {key: recorder.input(key, value) for key, value in point.items()}
     operators = RecordedAD(recorder, dtype, _is_second(derivative), watch)
     with recorder:
@@ -186,7 +186,7 @@ def evaluate(
     once, again = (compose(VALUE, Function.of(bound), operators, leaves) for _ in range(2))
     if not _are_equal([array for _, array in once], [array for _, array in again]):
         raise keeps_state(bound) from None
-    watch.begin()
+    watch.begin(is_numpys=bound.is_numpys)
     with _refused(bound, derivative) if derivative != VALUE else nullcontext():
         rows = compose(derivative, Function.of(bound, watch), operators, leaves)
     return Recording(

@@ -15,10 +15,9 @@ import torch
 
 from gradsweep.support.imported import imported
 
-__all__ = ["instead", "is_in_dialect", "user_line"]
+__all__ = ["instead", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_DIALECT = os.path.join(_PACKAGE, "tracing", "numpy", "dialect.py")
 # Folders of this package with functions that are traced.
 _EXAMPLES = tuple(os.path.join(_PACKAGE, name) for name in ("examples", "testing"))
 
@@ -66,11 +65,3 @@ def instead(line: str, is_numpys: bool) -> str:
     if not (is_of_numbers and hasattr(torch, name)):
         return "Compute it with torch's own functions"
     return f"Write torch.{name} for {module}.{name}"
-
-
-def is_in_dialect() -> bool:
-    """Tell whether the code that runs is that of a function written with NumPy."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename != _DIALECT:
-        frame = frame.f_back
-    return frame is not None
