@@ -225,11 +225,9 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
-    if array is not None and dims and not array.ndim:
+    if dims and (array is None or not array.ndim):
         raise no_values_along(name, dims, inner)
     if array is None:
-        if dims:
-            raise no_values_along(name, dims, inner)
         return _parse_tree(name, dims, inner)
     return replace(_parse_swept(name, dims, array), attrs=attrs).labelled(dims, inner)
 
