@@ -22,12 +22,12 @@ from gradsweep.request.argument import (
     LeafMark,
     require_same_coordinates,
 )
-from gradsweep.request.categories import Each, are_categories, in_container, parse_categories
+from gradsweep.request.categories import Each, are_categories, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
-from gradsweep.support.refusals import no_dims, no_values_along, not_numbers
+from gradsweep.support.refusals import in_container, no_dims, no_values_along, not_numbers
 
 __all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argument"]
 
