@@ -106,16 +106,21 @@ def in_real_numbers(dataset: "xarray.Dataset") -> "xarray.Dataset":
 
 
 def real_coordinates(found: Coordinates) -> Coordinates:
-    """Return coordinates of real numbers: of complex ones `name_real` and `name_imag`."""
-    real = {}
+    """Return coordinates of real numbers: of complex ones `name_real` and `name_imag`.
+
+    Raises:
+        OutputError: when a name is another coordinate's already.
+    """
+    real: list[tuple[str, Any]] = []
     for name, (dims, values, attrs) in found.items():
         if values.dtype.kind != "c":
-            real[name] = (dims, values, attrs)
+            real.append((name, (dims, values, attrs)))
             continue
         loaded = load(values)
         for (own, own_attrs), part in zip(named_parts(name, attrs), (loaded.real, loaded.imag)):
-            real[own] = (dims, part, own_attrs)
-    return real
+            real.append((own, (dims, part, own_attrs)))
+    require_names_of_their_own([name for name, _ in real])
+    return dict(real)
 
 
 def _frame(
