@@ -92,17 +92,18 @@ def in_real_numbers(dataset: "xarray.Dataset") -> "xarray.Dataset":
 
     if all(variable.dtype.kind != "c" for variable in dataset.variables.values()):
         return dataset
-    found: dict[bool, list] = {True: [], False: []}
+    coords: list[tuple[str, Any]] = []
+    variables: list[tuple[str, Any]] = []
     for name, whole in dataset.variables.items():
-        own = found[name in dataset.coords]
+        own = coords if name in dataset.coords else variables
         if whole.dtype.kind != "c":
             own.append((str(name), whole))
             continue
         both = named_parts(str(name), whole.attrs)
         for (part_name, attrs), part in zip(both, (whole.values.real, whole.values.imag)):
             own.append((part_name, (whole.dims, part, attrs)))
-    require_names_of_their_own([name for own in found.values() for name, _ in own])
-    return xarray.Dataset(dict(found[False]), dict(found[True]), dataset.attrs)
+    require_names_of_their_own([name for name, _ in (*coords, *variables)])
+    return xarray.Dataset(dict(variables), dict(coords), dataset.attrs)
 
 
 def real_coordinates(found: Coordinates) -> Coordinates:
