@@ -371,10 +371,13 @@ def test_other_results_have_both_parts_of_coordinates(tmp_path, as_file):
     np.testing.assert_allclose(found.dsize_dz_mean, expected, rtol=1e-13)
 
 
-def test_a_coordinate_whose_part_has_the_name_of_an_output_is_refused(tmp_path):
+def test_a_coordinate_whose_part_has_the_name_of_another_variable_is_refused(tmp_path):
     pytest.importorskip("netCDF4")
     with pytest.raises(OutputError, match="'z_real' would be the name of two"):
         gs.value(lambda z: {"z_real": abs(z)}, gs.Sweep(z=Z), store=tmp_path / "found.nc")
+    sweep = gs.Sweep(z=Z, z_real=2.0)
+    with pytest.raises(OutputError, match="'z_real' would be the name of two"):
+        gs.value(lambda z, z_real: z_real * abs(z), sweep, store=tmp_path / "found.nc")
 
 
 def test_parts_of_a_sweep_that_is_not_in_memory(tmp_path, monkeypatch):

@@ -76,8 +76,8 @@ def test_what_has_that_name_already_is_left_as_it_is():
     np.testing.assert_array_equal(found.p_a, BETA)
     twice = gs.value(lambda p: p["a"]["b"] * p["a_b"], gs.Sweep(p={"a": {"b": 2.0}, "a_b": 3.0}))
     assert "p_a_b" not in twice.coords
-    result = gs.value({"p_a": lambda p: p["a"]}["p_a"], gs.Sweep(p={"a": 2.0}))
-    assert result.f.item() == 2.0
+    result = gs.value(lambda p: {"p_a": 3 * p["a"]}, gs.Sweep(p={"a": 2.0}))
+    assert result.p_a.item() == 6.0 and "p_a" in result.data_vars
 
 
 def test_a_name_that_files_cannot_hold_is_none(tmp_path):

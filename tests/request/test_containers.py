@@ -1,6 +1,7 @@
 """Parts of containers are swept and differentiated, as arguments are."""
 
 import dataclasses
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -328,6 +329,17 @@ def test_cotangents_have_the_form_of_what_the_function_returns():
         np.testing.assert_allclose(found, 2 * TIMES[:, None] + 3 * np.array([1.0, 2.0]))
     found = gs.vjp(lambda x: Named(x**2, 5 * x), sweep, Named(1.0, 2.0))
     np.testing.assert_allclose(found.vjp_x, 2 * TIMES + 10)
+
+
+@pytest.mark.parametrize("kind", [Counter, OrderedDict])
+def test_a_dict_of_another_kind_holds_the_entries(kind):
+    def f(p):
+        assert type(p) is kind and [*p] == ["b", "a"]
+        return p["a"] ** 2 * p["b"]
+
+    found = gs.gradient(f, gs.Sweep(p=kind(b=5.0, a=("t", TIMES))))
+    np.testing.assert_array_equal(found.df_dp_a, 10 * TIMES)
+    np.testing.assert_array_equal(found.df_dp_b, TIMES**2)
 
 
 # -- kernels

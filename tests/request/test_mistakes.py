@@ -9,6 +9,7 @@ import pytest
 
 import gradsweep as gs
 from gradsweep.errors import ArgumentError, SweepError
+from tests.support.categories import power
 
 S = np.array([90.0, 100.0, 110.0])
 
@@ -22,13 +23,6 @@ def profit(S, K, kind="call"):
     if kind not in ("call", "put"):
         raise ValueError(f"kind is {kind!r}")
     return S - K if kind == "call" else K - S
-
-
-def power(S, n):
-    y = 1.0
-    for _ in range(n):
-        y = y * S
-    return y
 
 
 def line(p, x):
@@ -239,10 +233,10 @@ def test_control_raw_words_are_seen():
 def test_a_number_of_steps_that_is_a_float_is_told_how_to_write_it(framework, n, advice):
     pytest.importorskip(framework)
     with pytest.raises(TypeError) as caught:
-        gs.gradient(power, gs.Sweep(S=S, n=n), framework=framework)
+        gs.gradient(power, gs.Sweep(x=S, n=n), framework=framework)
     notes = " ".join(caught.value.__notes__)
     assert all(word in notes for word in advice)
-    assert "S=gs.each" not in notes
+    assert "x=gs.each" not in notes
 
 
 def test_a_word_that_the_function_does_not_know_names_the_point():

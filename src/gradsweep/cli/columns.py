@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.cli.values import is_complex
+from gradsweep.cli.values import is_complex, is_number
 from gradsweep.request.function import parameters_of
 from gradsweep.support.errors import SweepError, require
 
@@ -96,7 +96,7 @@ def _as_complex(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind != "O":
         return column
     texts = [*map(_spaceless, column)]
-    if not any(map(is_complex, texts)) or not all(map(_is_number, texts)):
+    if not any(map(is_complex, texts)) or not all(map(is_number, texts)):
         return column
     missing = complex(np.nan, np.nan)
     return np.array([missing if text == "nan" else complex(text) for text in texts])
@@ -167,12 +167,7 @@ def _column(shown: str, dim: str, column: Any) -> tuple[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    text = _spaceless(value)
-    try:
-        float(text)
-    except ValueError:
-        return is_complex(text)
-    return True
+    return is_number(_spaceless(value))
 
 
 def _spaceless(value: object) -> str:

@@ -17,7 +17,7 @@ from gradsweep.request.categories import each
 from gradsweep.request.lazy import Values, geomspace, linspace
 from gradsweep.support.errors import SweepError
 
-__all__ = ["is_complex", "read_direction", "read_fixed", "read_ranges", "read_swept"]
+__all__ = ["is_complex", "is_number", "read_direction", "read_fixed", "read_ranges", "read_swept"]
 
 _NAME = re.compile(r"(?P<name>\w+(\.\w+)*)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
@@ -121,7 +121,7 @@ def read_direction(options: Iterable[str], kind: str, columns: Mapping[str, Any]
 def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
     if text in columns:
         return columns[text]
-    if _is_number(text):
+    if is_number(text):
         return _number(option, text)
     if text.startswith(("[", "{")):
         return _from_json(f"--along {option}", text)
@@ -134,7 +134,7 @@ def _read_several(option: str, text: str) -> Any:
         words = text.removeprefix("each:").split(",")
         return each([_read_value(option, word.strip(), None) for word in words])
     words = [word.strip() for word in text.split(",")]
-    if ":" in text or any(map(_is_number, words)) or not all(words):
+    if ":" in text or any(map(is_number, words)) or not all(words):
         return _read_values(option, text)
     if len(words) == 1:
         raise SweepError(
@@ -178,7 +178,7 @@ def _read_value(option: str, text: str, annotation: Any) -> Any:
             raise SweepError(
                 f"{option}: the parameter is {what}, and {text!r} is no such number."
             ) from None
-    if _is_number(text):
+    if is_number(text):
         return _as_python_reads(text)
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
@@ -238,7 +238,8 @@ def _once(name: Any, given: Mapping[Any, Any], flag: str) -> None:
         raise SweepError(f"{flag} gives {name!r} twice.")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number, which may be complex."""
     return _is_read_by(float, text) or is_complex(text)
 
 
@@ -268,6 +269,6 @@ def _number(option: str, text: str) -> complex:
 def _real(option: str, text: str) -> float:
     if is_complex(text):
         raise SweepError(f"{option}: {text.strip()!r} is complex; give a real number.")
-    if not _is_number(text):
+    if not is_number(text):
         raise SweepError(f"{option}: {text.strip()!r} is not a number.")
     return float(text)

@@ -12,6 +12,7 @@ from gradsweep.figures.axis import MOST_LINES, Axis, axis_of, find_axis, is_samp
 from gradsweep.figures.entries import Entry
 from gradsweep.figures.symbols import plain
 from gradsweep.support.errors import ArgumentError, OutputError
+from gradsweep.support.words import listed
 
 if TYPE_CHECKING:
     import xarray
@@ -59,8 +60,7 @@ class Arrangement:
         names = [f"{axis.symbol} ({len(axis.values):,} values)" for axis in self.averaged]
         if not names:
             return ""
-        listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
-        return f"mean over {listed}"
+        return f"mean over {listed(names)}"
 
 
 def arrange(

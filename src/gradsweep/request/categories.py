@@ -17,7 +17,7 @@ from gradsweep.request.identity import Same, Unknown, identity
 from gradsweep.request.leaf import Leaf
 from gradsweep.support.errors import SweepError
 
-__all__ = ["Each", "are_categories", "each", "in_container", "parse_categories"]
+__all__ = ["Each", "are_categories", "each", "parse_categories"]
 
 # A value whose text is longer is labelled by its number.
 _LONGEST_LABEL = 40
@@ -95,16 +95,6 @@ def parse_categories(
 def are_categories(value: Any) -> bool:
     """Tell whether values, along dims, would be swept one by one: words, or a list of truths."""
     return isinstance(value, Each) or _words_in(value) is not None
-
-
-def in_container(key: str) -> SweepError:
-    """Return the error of an entry of a container that would be swept one by one."""
-    name = key.partition(".")[0]
-    return SweepError(
-        f"{key!r} has words, truth values or each(...). They are swept one by one, as only a "
-        f"whole argument can be.\nMake it an argument of its own, or write {name}=((), container) "
-        f"to pass a list of words as it is."
-    )
 
 
 def _categorised(values: Sequence[Any]) -> tuple[Categories, np.ndarray]:

@@ -122,14 +122,13 @@ def works_on_numbers(function: Any) -> bool:
 
 @functools.lru_cache(1024)
 def _is_of_numbers(code: types.CodeType) -> bool:
-    steps = [*instructions_of(code), None]
+    # What comes last returns or jumps, and is none of these.
     return any(
         (step.opname == "BINARY_OP" and step.argrepr.endswith("="))
         or (step.opname == "LOAD_GLOBAL" and step.argval in _OF_NUMBERS)
         or (step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval in _METHODS)
-        or (step.opname == "COMPARE_OP" and after is not None and "JUMP" not in after.opname)
-        for step, after in pairwise(steps)
-        if step is not None
+        or (step.opname == "COMPARE_OP" and "JUMP" not in after.opname)
+        for step, after in pairwise(instructions_of(code))
     )
 
 

@@ -81,7 +81,7 @@ class BoundFunction:
         try:
             return self._call_with(values)
         except (KeyError, AttributeError) as error:
-            is_alone = all(a.is_single or a.categories for a in self.arguments)
+            is_alone = all(a.is_single for a in self.arguments)
             if not is_alone and (told := self._missing_entry(values)) is not None:
                 raise told from error
             raise
@@ -316,7 +316,6 @@ def _takes_positions(function: Callable[..., Any]) -> bool:
 
 def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sweep) -> None:
     named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    takes = ", ".join(named) if named else "no arguments"
     if all(p.kind is not p.VAR_KEYWORD for p in parameters):
         for given in sweep.arguments:
             if given not in named:
@@ -328,7 +327,7 @@ def _check_names(name: str, parameters: tuple[inspect.Parameter, ...], sweep: Sw
         required = parameter.default is parameter.empty and not optional
         if required and parameter.name not in sweep.arguments:
             raise ArgumentError(
-                f"{name} needs {parameter.name!r}, which is not given; it takes {takes}."
+                f"{name} needs {parameter.name!r}, which is not given; it takes {', '.join(named)}."
             )
 
 

@@ -221,14 +221,14 @@ def geomspace(start: float, stop: float, num: int) -> Range:
 
     They are the numbers of numpy.geomspace without their memory.
     """
-    if not (isinstance(start * stop, complex) or start * stop > 0):
-        raise ValueError(f"geomspace({start}, {stop}): both ends need the same sign, and not zero")
     return _range("geomspace", start, stop, num, log=True)
 
 
 def _range(name: str, start: float, stop: float, num: int, log: bool) -> Range:
     if isinstance(start, complex) or isinstance(stop, complex):
         raise ValueError(f"{name} makes real numbers: for complex ones write np.{name}")
+    if log and not start * stop > 0:
+        raise ValueError(f"{name}({start}, {stop}): both ends need the same sign, and not zero")
     if num < 0:
         raise ValueError(f"{name} of {num} numbers: give a count that is not negative")
     return Range(start, stop, num, log)

@@ -233,9 +233,9 @@ class Leaf:
             dtype = "complex64" if self.dtype == "float32" else "complex128"
             assert self.values is not None
             return Leaf.of(self.key, self.dims, self.values.astype(dtype))
-        pairs = [[own, ((), np.zeros((), own[1].dtype))] for own in self.parts]
-        shape, parts = (*self.shape, 2), tuple(part for pair in pairs for part in pair)
-        return replace(self, shape=shape, parts=parts, is_complex=True)
+        zero: tuple[tuple[str, ...], Values] = ((), np.zeros((), self.dtype))
+        parts = tuple(part for real in self.parts for part in (real, zero))
+        return replace(self, shape=(*self.shape, 2), parts=parts, is_complex=True)
 
     def astype(self, dtype: str) -> "Leaf":
         if dtype == self.dtype and not self.parts:

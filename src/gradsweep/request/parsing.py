@@ -22,12 +22,12 @@ from gradsweep.request.argument import (
     LeafMark,
     require_same_coordinates,
 )
-from gradsweep.request.categories import Each, are_categories, in_container, parse_categories
+from gradsweep.request.categories import Each, are_categories, parse_categories
 from gradsweep.request.framework import framework_of
 from gradsweep.request.lazy import Lazy, Values, as_lazy, is_lazy
 from gradsweep.request.leaf import Leaf, union
 from gradsweep.support.errors import SweepError
-from gradsweep.support.refusals import no_dims, no_values_along, not_numbers
+from gradsweep.support.refusals import in_container, no_dims, no_values_along, not_numbers
 
 __all__ = ["as_array", "is_data_array", "names_dims", "origin_of", "parse_argument"]
 
@@ -225,11 +225,9 @@ def _parse_with_dims(name: str, value: tuple) -> Argument:
     if _is_container(inner) and not (isinstance(inner, list) and (dims or _is_numeric(inner))):
         return _parse_tree(name, dims, inner)
     array = as_array(name, list(inner) if isinstance(inner, range) else inner)
-    if array is not None and dims and not array.ndim:
+    if dims and (array is None or not array.ndim):
         raise no_values_along(name, dims, inner)
     if array is None:
-        if dims:
-            raise no_values_along(name, dims, inner)
         return _parse_tree(name, dims, inner)
     return replace(_parse_swept(name, dims, array), attrs=attrs).labelled(dims, inner)
 

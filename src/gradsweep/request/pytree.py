@@ -212,7 +212,7 @@ def _like_dict(tree: dict, items: Iterable[tuple[Any, Any]]) -> dict:
         made = copy.copy(tree)
     except TypeError:
         return dict(items)
-    made.update(items)
+    dict.update(made, items)  # a Counter's own update counts
     return made
 
 

@@ -92,30 +92,36 @@ def in_real_numbers(dataset: "xarray.Dataset") -> "xarray.Dataset":
 
     if all(variable.dtype.kind != "c" for variable in dataset.variables.values()):
         return dataset
-    found: dict[bool, list] = {True: [], False: []}
+    coords: list[tuple[str, Any]] = []
+    variables: list[tuple[str, Any]] = []
     for name, whole in dataset.variables.items():
-        own = found[name in dataset.coords]
+        own = coords if name in dataset.coords else variables
         if whole.dtype.kind != "c":
             own.append((str(name), whole))
             continue
         both = named_parts(str(name), whole.attrs)
         for (part_name, attrs), part in zip(both, (whole.values.real, whole.values.imag)):
             own.append((part_name, (whole.dims, part, attrs)))
-    require_names_of_their_own([name for own in found.values() for name, _ in own])
-    return xarray.Dataset(dict(found[False]), dict(found[True]), dataset.attrs)
+    require_names_of_their_own([name for name, _ in (*coords, *variables)])
+    return xarray.Dataset(dict(variables), dict(coords), dataset.attrs)
 
 
 def real_coordinates(found: Coordinates) -> Coordinates:
-    """Return coordinates of real numbers: of complex ones `name_real` and `name_imag`."""
-    real = {}
+    """Return coordinates of real numbers: of complex ones `name_real` and `name_imag`.
+
+    Raises:
+        OutputError: when a name is another coordinate's already.
+    """
+    real: list[tuple[str, Any]] = []
     for name, (dims, values, attrs) in found.items():
         if values.dtype.kind != "c":
-            real[name] = (dims, values, attrs)
+            real.append((name, (dims, values, attrs)))
             continue
         loaded = load(values)
         for (own, own_attrs), part in zip(named_parts(name, attrs), (loaded.real, loaded.imag)):
-            real[own] = (dims, part, own_attrs)
-    return real
+            real.append((own, (dims, part, own_attrs)))
+    require_names_of_their_own([name for name, _ in real])
+    return dict(real)
 
 
 def _frame(

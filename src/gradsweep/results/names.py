@@ -190,7 +190,7 @@ def require_names_of_their_own(names: Sequence[str]) -> None:
         if names.count(name) > 1:
             raise OutputError(
                 f"{name!r} would be the name of two variables: one is a part of complex numbers.\n"
-                f"Rename an output."
+                f"Rename an output or an argument."
             )
 
 

@@ -13,6 +13,7 @@ from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
 
 __all__ = [
+    "in_container",
     "no_argument",
     "no_dims",
     "no_tangent",
@@ -95,6 +96,16 @@ def no_values_along(name: str, dims: tuple[str, ...], value: Any) -> SweepError:
             f"sweep along a dim."
         )
     return SweepError(f"{said}\nGive a list or an array of values, one for each point.")
+
+
+def in_container(key: str) -> SweepError:
+    """Return the error of an entry of a container that would be swept one by one."""
+    name = key.partition(".")[0]
+    return SweepError(
+        f"{key!r} has words, truth values or each(...). They are swept one by one, as only a "
+        f"whole argument can be.\nMake it an argument of its own, or write {name}=((), container) "
+        f"to pass a list of words as it is."
+    )
 
 
 def one_value(name: str, dims: tuple[str, ...], value: Any) -> SweepError:
