@@ -28,9 +28,8 @@ from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.lazy import numbers_of
-from gradsweep.request.partition import n_points as count_points
 from gradsweep.request.quantities import QUANTITIES, Derivative
-from gradsweep.request.request import Request, Selection, selections
+from gradsweep.request.request import Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
@@ -110,7 +109,7 @@ def check(
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     found = selections(request)
-    shares = _shares(n_points, [_n_points(selection.alone) for selection in found])
+    shares = _shares(n_points, [selection.alone.n_points for selection in found])
     cases = [_pose(s, asked.computing, n, generator) for s, n in zip(found, shares)]
     _require_same_results([case.plan for case in cases])
     made = [_all(chosen, case.problem) for case in cases]
@@ -122,7 +121,7 @@ def check(
         quantity=first.derivative.quantity,
         framework=first.framework,
         engine=first.engine,
-        n_sweep_points=_n_points(request),
+        n_sweep_points=request.n_points,
         points=tuple({**values, **case.labels} for case in cases for values in case.arguments),
         described=tuple(text for case in cases for text in case.described),
         categories=tuple(case.category for case in cases for _ in case.described),
@@ -152,10 +151,6 @@ class _Case:
     labels: Mapping[str, np.ndarray]
     category: str
     notes: Sequence[str]
-
-
-def _n_points(request: Request) -> int:
-    return count_points(request.axes, request.axes)
 
 
 def _shares(n: int, sizes: Sequence[int]) -> list[int]:
