@@ -47,7 +47,8 @@ class Container:
     @property
     def definitions(self) -> list[str]:
         """The lines that define its classes."""
-        inner = [line for _, entry in self._inner() for line in entry.definitions]
+        entries = [entry for _, entry in self.entries if not isinstance(entry, str)]
+        inner = [line for entry in entries for line in entry.definitions]
         keys = ", ".join(repr(key) for key, _ in self.entries)
         match self.kind:
             case "dict":
@@ -59,7 +60,10 @@ class Container:
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """Return it with the value of each argument in it."""
-        made = {key: self._entry(entry, values) for key, entry in self.entries}
+        made = {
+            key: values[entry] if isinstance(entry, str) else entry.value(values)
+            for key, entry in self.entries
+        }
         match self.kind:
             case "dict":
                 return made
@@ -81,15 +85,6 @@ class Container:
     @property
     def _type(self) -> str:
         return f"Of{self.name.upper()}"
-
-    @staticmethod
-    def _entry(entry: "str | Container", values: Mapping[str, Any]) -> Any:
-        return values[entry] if isinstance(entry, str) else entry.value(values)
-
-    def _inner(self) -> Iterator[tuple[str, "Container"]]:
-        for key, entry in self.entries:
-            if not isinstance(entry, str):
-                yield key, entry
 
     def _leaves(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the keys that lead to each argument, and its name."""
