@@ -103,12 +103,16 @@ class Container:
         return text
 
 
-def draw_container(choices: Choices, names: Sequence[str], name: str = "held") -> Container:
-    """Draw a container of some arguments; of three and more, one may hold another."""
+def draw_container(choices: Choices, names: Sequence[str], depth: int = 0) -> Container:
+    """Draw a container of some arguments; of two and more, the last may stand in one inside.
+
+    Args:
+        depth: how many containers it stands in; each has a name, and a class, of its own.
+    """
     keys = choices.distinct(_KEYS, min(len(names), len(_KEYS)))
     entries: list[tuple[str, str | Container]] = [*zip(keys, names)]
     if len(names) > 1 and choices.rarely(3):
         n_inner = choices.between(1, len(names) - 1)
-        inner = draw_container(choices, names[-n_inner:], "q")
-        entries = [*zip(keys, names[:-n_inner]), ("q", inner)]
-    return Container(name, choices.one_of(_KINDS), tuple(entries))
+        inner = draw_container(choices, names[-n_inner:], depth + 1)
+        entries = [*zip(keys, names[:-n_inner]), (inner.name, inner)]
+    return Container("q" * depth or "held", choices.one_of(_KINDS), tuple(entries))
