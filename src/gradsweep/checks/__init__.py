@@ -14,7 +14,7 @@ import numpy as np
 
 from gradsweep import api
 from gradsweep.checks import differences, other, precision
-from gradsweep.checks.findings import EstimateNote, Row
+from gradsweep.checks.findings import MOST_NAMED, EstimateNote, Row
 from gradsweep.checks.floats import raised_by_floats
 from gradsweep.checks.judgement import Tolerance
 from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
@@ -48,9 +48,6 @@ ESTIMATES: dict[str, Estimate] = {
 # a derivative at one point. Where there are more, they are drawn at random.
 _MOST_ELEMENTS = {1: 64, 2: 16}
 _MOST_ENTRIES = 1000
-
-# The most categories that a note names.
-_MOST_NAMED = 4
 
 # Relative tolerances: the rounding error that a derivative of well-conditioned code may have.
 _RELATIVE = {"float64": 1e-9, "float32": 1e-4}
@@ -247,7 +244,7 @@ def _grouped(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _told(groups: Mapping[str, list[str]], n_all: int = 0) -> list[str]:
     """Write each text with its categories before it, unless it is said of all of them."""
     return [
-        text if len(categories) == n_all else f"{listed(categories, _MOST_NAMED)}: {text}"
+        text if len(categories) == n_all else f"{listed(categories, MOST_NAMED)}: {text}"
         for text, categories in groups.items()
     ]
 
