@@ -21,7 +21,7 @@ from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
 from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
-from gradsweep.checks.sampling import draw, thin
+from gradsweep.checks.sampling import draw, share, thin
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.branches import require_same_results
 from gradsweep.planning.options import also_by_name, require_in_memory
@@ -106,7 +106,7 @@ def check(
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     found = selections(request)
-    shares = _shares(n_points, [selection.alone.n_points for selection in found])
+    shares = share(n_points, [selection.alone.n_points for selection in found])
     cases = [_pose(s, asked.computing, n, generator) for s, n in zip(found, shares)]
     _require_same_results([case.plan for case in cases])
     made = [_all(chosen, case.problem) for case in cases]
@@ -148,20 +148,6 @@ class _Case:
     labels: Mapping[str, np.ndarray]
     category: str
     notes: Sequence[str]
-
-
-def _shares(n: int, sizes: Sequence[int]) -> list[int]:
-    """Return how many of n points come from each case: the same number, and at least one.
-
-    Args:
-        sizes: how many each case has; what small ones leave goes to the larger ones.
-    """
-    shares = [0] * len(sizes)
-    order = sorted(range(len(sizes)), key=sizes.__getitem__)
-    for n_left, case in zip(range(len(sizes), 0, -1), order):
-        shares[case] = min(sizes[case], max(1, n // n_left))
-        n -= shares[case]
-    return shares
 
 
 def _pose(
