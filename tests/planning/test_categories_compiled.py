@@ -6,14 +6,7 @@ import pytest
 import gradsweep as gs
 from gradsweep.errors import StatefulFunction, SweepError
 from gradsweep.planning import compiled, traces
-from tests.support.categories import (
-    FRAMEWORKS,
-    book,
-    formulas,
-    grid,
-    power,
-    pricer,
-)
+from tests.support.categories import FRAMEWORKS, book, formulas, grid, power, pricer
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

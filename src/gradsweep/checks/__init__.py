@@ -14,23 +14,22 @@ import numpy as np
 
 from gradsweep import api
 from gradsweep.checks import differences, other, precision
-from gradsweep.checks.findings import EstimateNote, Row
+from gradsweep.checks.findings import MOST_NAMED, EstimateNote, Row
 from gradsweep.checks.floats import raised_by_floats
 from gradsweep.checks.judgement import Tolerance
 from gradsweep.checks.problem import OutputArray, Point, Problem, entries_of
 from gradsweep.checks.reading import Estimate, Estimated, Unavailable
 from gradsweep.checks.result import Check
 from gradsweep.checks.rows import rows_of
-from gradsweep.checks.sampling import draw, thin
+from gradsweep.checks.sampling import draw, share, thin
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.branches import require_same_results
 from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.lazy import numbers_of
-from gradsweep.request.partition import n_points as count_points
 from gradsweep.request.quantities import QUANTITIES, Derivative
-from gradsweep.request.request import Request, Selection, selections
+from gradsweep.request.request import Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
@@ -49,9 +48,6 @@ ESTIMATES: dict[str, Estimate] = {
 # a derivative at one point. Where there are more, they are drawn at random.
 _MOST_ELEMENTS = {1: 64, 2: 16}
 _MOST_ENTRIES = 1000
-
-# The most categories that a note names.
-_MOST_NAMED = 4
 
 # Relative tolerances: the rounding error that a derivative of well-conditioned code may have.
 _RELATIVE = {"float64": 1e-9, "float32": 1e-4}
@@ -110,7 +106,7 @@ def check(
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     found = selections(request)
-    shares = _shares(n_points, [_n_points(selection.alone) for selection in found])
+    shares = share(n_points, [selection.alone.n_points for selection in found])
     cases = [_pose(s, asked.computing, n, generator) for s, n in zip(found, shares)]
     _require_same_results([case.plan for case in cases])
     made = [_all(chosen, case.problem) for case in cases]
@@ -122,7 +118,7 @@ def check(
         quantity=first.derivative.quantity,
         framework=first.framework,
         engine=first.engine,
-        n_sweep_points=_n_points(request),
+        n_sweep_points=request.n_points,
         points=tuple({**values, **case.labels} for case in cases for values in case.arguments),
         described=tuple(text for case in cases for text in case.described),
         categories=tuple(case.category for case in cases for _ in case.described),
@@ -152,24 +148,6 @@ class _Case:
     labels: Mapping[str, np.ndarray]
     category: str
     notes: Sequence[str]
-
-
-def _n_points(request: Request) -> int:
-    return count_points(request.axes, request.axes)
-
-
-def _shares(n: int, sizes: Sequence[int]) -> list[int]:
-    """Return how many of n points come from each case: the same number, and at least one.
-
-    Args:
-        sizes: how many each case has; what small ones leave goes to the larger ones.
-    """
-    shares = [0] * len(sizes)
-    order = sorted(range(len(sizes)), key=sizes.__getitem__)
-    for n_left, case in zip(range(len(sizes), 0, -1), order):
-        shares[case] = min(sizes[case], max(1, n // n_left))
-        n -= shares[case]
-    return shares
 
 
 def _pose(
@@ -252,7 +230,7 @@ def _grouped(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _told(groups: Mapping[str, list[str]], n_all: int = 0) -> list[str]:
     """Write each text with its categories before it, unless it is said of all of them."""
     return [
-        text if len(categories) == n_all else f"{listed(categories, _MOST_NAMED)}: {text}"
+        text if len(categories) == n_all else f"{listed(categories, MOST_NAMED)}: {text}"
         for text, categories in groups.items()
     ]
 

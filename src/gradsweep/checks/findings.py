@@ -14,10 +14,10 @@ import numpy as np
 from gradsweep.checks.judgement import SUSPICIOUS, Verdict
 from gradsweep.support.words import listed
 
-__all__ = ["EstimateNote", "Findings", "Row"]
+__all__ = ["MOST_NAMED", "EstimateNote", "Findings", "Row"]
 
-# The most entries of a list in the sentence.
-_MOST_NAMED = 4
+# The most entries of a list in a sentence.
+MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Findings:
         (most, _), *_ = reasons.most_common(1)
         float32 = " float32 arithmetic inside the function is probable."
         likely = float32 if any("float32" in reason for reason in reasons) else ""
-        variables = listed([*dict.fromkeys(row.variable for row in self.suspicious)], _MOST_NAMED)
+        variables = listed([*dict.fromkeys(row.variable for row in self.suspicious)], MOST_NAMED)
         among = dict.fromkeys(self.categories[row.point] for row in self.suspicious)
         # Where they are among all categories, none is to blame.
         alone = f", all with {_either([*among])}" if len(among) < len(categories) else ""
@@ -170,4 +170,4 @@ def _count(n: int, noun: str) -> str:
 
 def _either(categories: list[str]) -> str:
     apart = [f"({text})" if ", " in text else text for text in categories]
-    return listed(apart, _MOST_NAMED, "or")
+    return listed(apart, MOST_NAMED, "or")

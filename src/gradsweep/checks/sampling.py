@@ -4,13 +4,13 @@ Leaves enter; the same leaves at a few values of each axis leave, and a few poin
 The axes remain, so that the thinned sweep is computed in the same way as the whole one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gradsweep.request.leaf import Leaf
 
-__all__ = ["draw", "thin"]
+__all__ = ["draw", "share", "thin"]
 
 # About the most points of the thinned sweep, which is computed whole though few points are drawn.
 _MAX_GRID = 4096
@@ -42,6 +42,20 @@ def draw(axes: Mapping[str, int], n: int, rng: np.random.Generator) -> list[dict
     flat = np.sort(rng.choice(n_grid, size=min(n, n_grid), replace=False))
     index = np.unravel_index(flat, shape) if shape else ()
     return [{axis: int(along[i]) for axis, along in zip(axes, index)} for i in range(len(flat))]
+
+
+def share(n: int, sizes: Sequence[int]) -> list[int]:
+    """Return how many of n points come from each case: the same number, and at least one.
+
+    Args:
+        sizes: how many each case has; what small ones leave goes to the larger ones.
+    """
+    shares = [0] * len(sizes)
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for n_left, case in zip(range(len(sizes), 0, -1), order):
+        shares[case] = min(sizes[case], max(1, n // n_left))
+        n -= shares[case]
+    return shares
 
 
 def _choose(length: int, n: int, rng: np.random.Generator) -> np.ndarray:

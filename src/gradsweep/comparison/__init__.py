@@ -21,7 +21,6 @@ from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
 from gradsweep.planning.options import also_by_name, require_in_memory
-from gradsweep.request.partition import n_points
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -120,7 +119,7 @@ def _sized(request: Request, points: Iterable[int] | None) -> list[Request]:
             f"points={points!r}: give sizes of one point or more, such as [9, 1000, 100_000]."
         )
     # An axis has a whole number of points, so two sizes may come to the same.
-    found = {n_points(r.axes, r.axes): r for r in (resized(request, n) for n in sizes)}
+    found = {r.n_points: r for r in (resized(request, n) for n in sizes)}
     return [found[size] for size in sorted(found)]
 
 

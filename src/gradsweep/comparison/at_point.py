@@ -28,6 +28,7 @@ class _Setting:
         function: the user's, of all values by key.
         wrt: the keys that are differentiated, and `along` those that have a direction.
         results: the plan's results without the value.
+        is_complex: whether the function returns complex numbers.
     """
 
     own: Framework

@@ -21,7 +21,6 @@ from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.function import candidate_frameworks
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import n_points
 from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.request.sweep import Sweep
@@ -63,7 +62,7 @@ class Problem:
 
     @property
     def n_points(self) -> int:
-        return n_points(self.request.axes, self.request.axes)
+        return self.request.n_points
 
     @cached_property
     def by_category(self) -> tuple[tuple[Selection, "Problem"], ...]:
@@ -201,7 +200,7 @@ def resized(request: Request, wanted: int) -> Request:
     interpolated; other values, such as truth values, are those of the nearest point.
     """
     axes = request.axes
-    present = n_points(axes, axes)
+    present = request.n_points
     if wanted == present or not axes:
         return request
     able = [axis for axis in axes if axis not in request.category_axes] or list(axes)

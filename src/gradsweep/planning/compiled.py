@@ -181,7 +181,10 @@ class CompiledQuantity:
         return {**found, **buffers}
 
     def _in_parts(self, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return values with the parts of complex ones, or None where a real one becomes such."""
+        """Return values with the parts of complex arguments.
+
+        None where one is neither an array of complex numbers nor a complex number.
+        """
         real = dict(values)
         for name in self._complex.intersection(values):
             value = values[name]

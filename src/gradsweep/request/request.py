@@ -16,7 +16,7 @@ from gradsweep.request.argument import Argument, Components, LeafMark
 from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
 from gradsweep.request.parsing import as_array, is_data_array, names_dims, parse_argument
-from gradsweep.request.partition import SELECTED, Subset
+from gradsweep.request.partition import SELECTED, Subset, n_points
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -49,6 +49,10 @@ class Request:
     def with_leaves(self, leaves: Mapping[str, Leaf]) -> "Request":
         """Return the same request for leaves with other values."""
         return replace(self, leaves=leaves, axes=axes_of(leaves.values()))
+
+    @property
+    def n_points(self) -> int:
+        return n_points(self.axes, self.axes)
 
     @property
     def categorical(self) -> tuple[Argument, ...]:

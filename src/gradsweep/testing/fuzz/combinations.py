@@ -103,7 +103,7 @@ def _text(direction: Any) -> str:
     if isinstance(direction, tuple):
         return f"({direction[0]!r}, {_text(direction[1])})"
     array = np.asarray(direction)
-    if array.dtype.itemsize == 4 * (1 + (array.dtype.kind == "c")):
+    if array.dtype in (np.float32, np.complex64):
         return f"np.array({array.tolist()}, {array.dtype.name!r})"
     return repr(array.item()) if not array.ndim else f"np.array({array.tolist()})"
 

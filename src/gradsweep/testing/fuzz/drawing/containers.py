@@ -47,7 +47,8 @@ class Container:
     @property
     def definitions(self) -> list[str]:
         """The lines that define its classes."""
-        inner = [line for _, entry in self._inner() for line in entry.definitions]
+        entries = [entry for _, entry in self.entries if not isinstance(entry, str)]
+        inner = [line for entry in entries for line in entry.definitions]
         keys = ", ".join(repr(key) for key, _ in self.entries)
         match self.kind:
             case "dict":
@@ -59,7 +60,10 @@ class Container:
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """Return it with the value of each argument in it."""
-        made = {key: self._entry(entry, values) for key, entry in self.entries}
+        made = {
+            key: values[entry] if isinstance(entry, str) else entry.value(values)
+            for key, entry in self.entries
+        }
         match self.kind:
             case "dict":
                 return made
@@ -82,15 +86,6 @@ class Container:
     def _type(self) -> str:
         return f"Of{self.name.upper()}"
 
-    @staticmethod
-    def _entry(entry: "str | Container", values: Mapping[str, Any]) -> Any:
-        return values[entry] if isinstance(entry, str) else entry.value(values)
-
-    def _inner(self) -> Iterator[tuple[str, "Container"]]:
-        for key, entry in self.entries:
-            if not isinstance(entry, str):
-                yield key, entry
-
     def _leaves(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the keys that lead to each argument, and its name."""
         for key, entry in self.entries:
@@ -108,12 +103,16 @@ class Container:
         return text
 
 
-def draw_container(choices: Choices, names: Sequence[str], name: str = "held") -> Container:
-    """Draw a container of some arguments; of three and more, one may hold another."""
+def draw_container(choices: Choices, names: Sequence[str], depth: int = 0) -> Container:
+    """Draw a container of some arguments; of two and more, the last may stand in one inside.
+
+    Args:
+        depth: how many containers it stands in; each has a name, and a class, of its own.
+    """
     keys = choices.distinct(_KEYS, min(len(names), len(_KEYS)))
     entries: list[tuple[str, str | Container]] = [*zip(keys, names)]
     if len(names) > 1 and choices.rarely(3):
         n_inner = choices.between(1, len(names) - 1)
-        inner = draw_container(choices, names[-n_inner:], "q")
-        entries = [*zip(keys, names[:-n_inner]), ("q", inner)]
-    return Container(name, choices.one_of(_KINDS), tuple(entries))
+        inner = draw_container(choices, names[-n_inner:], depth + 1)
+        entries = [*zip(keys, names[:-n_inner]), (inner.name, inner)]
+    return Container("q" * depth or "held", choices.one_of(_KINDS), tuple(entries))

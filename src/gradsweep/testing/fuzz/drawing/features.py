@@ -54,12 +54,7 @@ FEATURES: dict[str, Feature] = {
         Feature("special", _BOTH, 2, "special functions"),
         Feature("swept_indices", _BOTH, 4, "elements at places that a swept value decides"),
         Feature("closures", _EVERY, 3, "numbers, arrays and functions from outside"),
-        Feature(
-            "containers",
-            _EVERY,
-            2,
-            "dicts and tuples on the way; arguments held by one",
-        ),
+        Feature("containers", _EVERY, 2, "dicts and tuples on the way; arguments held by one"),
         Feature("categories", _EVERY, 3, "branches by a word, which is swept"),
         Feature("writes", _TORCH_AND_NUMPY, 10, "arrays of its own, written in place"),
         Feature("views", _TORCH_AND_NUMPY, 6, "views of them, written through"),

@@ -1,9 +1,9 @@
-"""Rows that read alike in every dialect: operators, and entries that are written with them.
+"""Rows that read alike in every dialect: operators on real and complex numbers, and writes by them.
 
 The tables of the dialects begin with them, or have them where they stand.
 """
 
-__all__ = ["ARITHMETIC", "ENTRIES"]
+__all__ = ["ARITHMETIC", "COMPLEX", "ENTRIES"]
 
 ARITHMETIC = """
     {a:f} * {b:f~}
@@ -18,6 +18,19 @@ ARITHMETIC = """
     -{a:f}
     {a:f} * {a} {s:sign} {b:f~}
     {a:f} * {b:f~} - {b} * {c:f~}
+"""
+
+COMPLEX = """
+    {a:f} * 1j
+    {a:c} * {b:z~}
+    {a:c} + {b:z~}
+    {a:c} - {b:c~}
+    {a:c} * {a}
+    {a:c} ** 2
+    1.0 / ({a:c} + 4.0)
+    {a:c}.real
+    {a:c}.imag
+    {a:c+}[{i:index}]
 """
 
 ENTRIES = """
