@@ -167,8 +167,8 @@ class Native(Row):
                 found = self.function(*(whole,) * self.n_arrays)
             except (TypeError, ValueError):
                 return False
-        first = found[-1] if isinstance(found, tuple) else found
-        return np.asarray(first).dtype.kind in "fc"
+        found = found[-1] if isinstance(found, tuple) else found
+        return np.asarray(found).dtype.kind in "fc"
 
     def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
         assert library is not None
@@ -213,8 +213,7 @@ def _lay_out(result: Array, operands: tuple) -> None:
 def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
     """Return values as arrays of a library; a number takes the dtype of what stands beside it."""
     found = []
-    dtypes = [library.dtype(value) for value in values if library_of(value) is not None]
-    floating = next((dtype for dtype in dtypes if dtype.kind in "fc"), None)
+    floating = _floating(values, library)
     for value in values:
         if library_of(value) is None:
             if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
@@ -228,13 +227,18 @@ def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
     return tuple(found)
 
 
+def _floating(values: tuple, library: Library, default: np.dtype | None = None) -> np.dtype | None:
+    """Return the dtype of the first of the arrays that holds floats or complex numbers."""
+    dtypes = (library.dtype(one) for one in values if library_of(one) is not None)
+    return next((dtype for dtype in dtypes if dtype.kind in "fc"), default)
+
+
 def _as_floats(values: tuple, library: Library) -> tuple:
     """Return integers and truth values with the dtype of the floats beside them, or as float64.
 
     A framework may make float32 of them, and torch has no derivative beside a truth value.
     """
-    dtypes = [library.dtype(one) for one in values if library_of(one) is not None]
-    floating = next((dtype for dtype in dtypes if dtype.kind in "fc"), np.dtype(np.float64))
+    floating = _floating(values, library, np.dtype(np.float64))
 
     def as_float(value: Any) -> Any:
         is_whole = library_of(value) is not None and library.dtype(value).kind in "biu"
