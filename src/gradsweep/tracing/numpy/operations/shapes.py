@@ -149,8 +149,8 @@ def _diag(v: Any, k: int = 0) -> Any:
     return resolve("torch.diag" if library.name == "torch" else "jnp.diag")(v.value, k)
 
 
-def _at_least(n: int) -> Any:
-    function = (np.atleast_1d, np.atleast_2d)[n - 1]
+def _at_least(function: Any) -> Any:
+    """Return what adds dims as a function of NumPy's does, of one array or of several."""
 
     def at_least(*arys: Any) -> Any:
         found = tuple(_in_the_shape_of(function)(a) for a in arys)
@@ -212,15 +212,6 @@ def _split_along(axis: int) -> Any:
         return np.split(ary, indices_or_sections, axis if ary.ndim > 1 else 0)
 
     return split
-
-
-def _dstack(tup: Sequence[Any]) -> Any:
-    return _joined(tup, _at_least_3d, 2)
-
-
-def _at_least_3d(a: Any) -> Any:
-    a = _as_array(a)
-    return _reshaped(a, np.atleast_3d(np.empty(a.shape, dtype=bool)).shape)
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
@@ -286,8 +277,7 @@ ROWS: tuple[Row, ...] = (
     View(np.ravel, _ravel),
     *(View(f, _like(f)) for f in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis)),
     *(View(f, _in_the_shape_of(f)) for f in (np.squeeze, np.expand_dims)),
-    View(np.atleast_1d, _at_least(1)),
-    View(np.atleast_2d, _at_least(2)),
+    *(View(f, _at_least(f)) for f in (np.atleast_1d, np.atleast_2d, np.atleast_3d)),
     View(np.flip, _flip, 1),
     View(np.flipud, lambda m: _flip(m, 0), 1),
     View(np.fliplr, lambda m: _flip(m, 1), 1),
@@ -295,8 +285,6 @@ ROWS: tuple[Row, ...] = (
     *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
     View(np.vsplit, _split_along(0), 1),
     View(np.hsplit, _split_along(1), 1),
-    View(np.atleast_3d, _at_least_3d),
-    Composed(np.dstack, _dstack),
     Composed(np.pad, _pad, 1),
     Composed(np.take_along_axis, _take_along_axis, 1),
     Composed(np.apply_along_axis, _apply_along_axis),
@@ -309,6 +297,7 @@ ROWS: tuple[Row, ...] = (
     Composed(np.append, _append),
     Composed(np.hstack, _hstack),
     Composed(np.vstack, lambda tup: _joined(tup, np.atleast_2d, 0)),
+    Composed(np.dstack, lambda tup: _joined(tup, np.atleast_3d, 2)),
     Composed(np.column_stack, _column_stack),
     Composed(np.fill_diagonal, _fill_diagonal),
     Composed(np.shape, lambda a: a.shape if isinstance(a, Array) else _as_array(a).shape),
