@@ -15,7 +15,7 @@ from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.operators import Number
 
-__all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
+__all__ = ["Composed", "Native", "Row", "View", "as_array", "detached", "shown", "unwrapped"]
 
 
 def shown(function: Any) -> str:
@@ -45,6 +45,12 @@ def unwrapped(value: Any) -> Any:
 def as_array(value: Any) -> Any:
     """Return a list or tuple, whose numbers may be traced, as an Array; anything else as it is."""
     return Array.apply(np.array, (value,), {}) if isinstance(value, list | tuple) else value
+
+
+def detached(a: Array) -> Any:
+    """Return an Array of the same numbers, which have no derivative."""
+    library = library_of(a.value)
+    return a if library is None else Array(library.detached(a.value))
 
 
 def _wrapped(result: Any) -> Any:
