@@ -15,7 +15,17 @@ from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.operators import Number
 
-__all__ = ["Composed", "Native", "Row", "View", "as_array", "detached", "shown", "unwrapped"]
+__all__ = [
+    "Composed",
+    "Native",
+    "Row",
+    "View",
+    "array_of",
+    "as_array",
+    "detached",
+    "shown",
+    "unwrapped",
+]
 
 
 def shown(function: Any) -> str:
@@ -45,6 +55,12 @@ def unwrapped(value: Any) -> Any:
 def as_array(value: Any) -> Any:
     """Return a list or tuple, whose numbers may be traced, as an Array; anything else as it is."""
     return Array.apply(np.array, (value,), {}) if isinstance(value, list | tuple) else value
+
+
+def array_of(value: Any) -> Array:
+    """Return what NumPy makes an array of as an Array; a number as one of no dims."""
+    found = Array.apply(np.asarray, (value,), {})
+    return found if isinstance(found, Array) else Array(np.asarray(found))
 
 
 def detached(a: Array) -> Any:

@@ -8,7 +8,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.memory import Part, PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View, array_of, as_array
 
 __all__ = ["ROWS"]
 
@@ -103,7 +103,7 @@ def _right_shift(x1: Any, x2: Any) -> Any:
 
 
 def _integer(value: Any, name: str) -> Any:
-    array = Array.apply(np.asarray, (value,), {})
+    array = array_of(value)
     if array.dtype.kind not in "biu":
         raise TypeError(f"ufunc {name!r} not supported for the input types: it takes integers")
     return array.astype(np.int64)
