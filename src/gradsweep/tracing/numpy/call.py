@@ -136,9 +136,8 @@ def _held(result: Any, given: tuple) -> Any:
         # NumPy has made a view that is none here: a write into either would not reach the other.
         held = Whole(result)
         for one in given:
-            if isinstance(unwrapped(one), np.ndarray) and np.may_share_memory(
-                result, unwrapped(one)
-            ):
+            plain = unwrapped(one)
+            if isinstance(plain, np.ndarray) and np.may_share_memory(result, plain):
                 held.is_fixed = True
                 if isinstance(one, Array):
                     one.memory.root.is_fixed = True
