@@ -368,13 +368,11 @@ def logsumexp(a: torch.Tensor, axis: Axis = None, keepdims: bool = False) -> tor
     return torch.logsumexp(a.reshape(1) if a.ndim == 0 else a, _dims(a, axis) or 0, keepdims)
 
 
-def softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    if axis is None:
-        return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
-    return torch.softmax(x, axis)
+def _shares(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def shares(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+        return function(x.reshape(-1), 0).reshape(x.shape) if axis is None else function(x, axis)
+
+    return shares
 
 
-def log_softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    if axis is None:
-        return torch.log_softmax(x.reshape(-1), 0).reshape(x.shape)
-    return torch.log_softmax(x, axis)
+softmax, log_softmax = _shares(torch.softmax), _shares(torch.log_softmax)
