@@ -225,13 +225,8 @@ class Array(Operators):
     argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
     ravel, squeeze, swapaxes = _method(np.ravel), _method(np.squeeze), _method(np.swapaxes)
     diagonal, trace, repeat = _method(np.diagonal), _method(np.trace), _method(np.repeat)
-    take, clip, round, conj = (
-        _method(np.take),
-        _method(np.clip),
-        _method(np.round),
-        _method(np.conj),
-    )
-    conjugate = _method(np.conj)
+    take, clip, round = _method(np.take), _method(np.clip), _method(np.round)
+    conj = conjugate = _method(np.conj)
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> "Array":
         wanted = shape[0] if len(shape) == 1 else shape
