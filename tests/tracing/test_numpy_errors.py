@@ -79,7 +79,7 @@ def test_a_number_that_is_written_into_an_array_of_the_users_is_no_constant():
         )
 
 
-def test_the_error_names_the_users_line_and_a_near_name():
+def test_the_error_names_the_function_and_the_users_line():
     def f(x):
         return np.nanmedian(np.array([x, 1.0]))
 

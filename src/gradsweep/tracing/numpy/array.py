@@ -31,7 +31,7 @@ def _call(function: Any, *args: Any, **kwargs: Any) -> Any:
     return Array.apply(function, args, kwargs)
 
 
-def _unary(function: Any) -> Callable:
+def _method(function: Any) -> Callable:
     def method(self: "Array", *args: Any, **kwargs: Any) -> Any:
         return _call(function, self, *args, **kwargs)
 
@@ -215,18 +215,18 @@ class Array(Operators):
 
     # -- methods
 
-    T = property(_unary(np.transpose))
-    real = property(_unary(np.real), _setter("real"))
-    imag = property(_unary(np.imag), _setter("imag"))
-    sum, prod, mean = _unary(np.sum), _unary(np.prod), _unary(np.mean)
-    var, std, max, min = _unary(np.var), _unary(np.std), _unary(np.max), _unary(np.min)
-    any, all = _unary(np.any), _unary(np.all)
-    cumsum, cumprod, dot = _unary(np.cumsum), _unary(np.cumprod), _unary(np.dot)
-    argmax, argmin, argsort = _unary(np.argmax), _unary(np.argmin), _unary(np.argsort)
-    ravel, squeeze, swapaxes = _unary(np.ravel), _unary(np.squeeze), _unary(np.swapaxes)
-    diagonal, trace, repeat = _unary(np.diagonal), _unary(np.trace), _unary(np.repeat)
-    take, clip, round, conj = _unary(np.take), _unary(np.clip), _unary(np.round), _unary(np.conj)
-    conjugate = _unary(np.conj)
+    T = property(_method(np.transpose))
+    real = property(_method(np.real), _setter("real"))
+    imag = property(_method(np.imag), _setter("imag"))
+    sum, prod, mean = _method(np.sum), _method(np.prod), _method(np.mean)
+    var, std, max, min = _method(np.var), _method(np.std), _method(np.max), _method(np.min)
+    any, all = _method(np.any), _method(np.all)
+    cumsum, cumprod, dot = _method(np.cumsum), _method(np.cumprod), _method(np.dot)
+    argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
+    ravel, squeeze, swapaxes = _method(np.ravel), _method(np.squeeze), _method(np.swapaxes)
+    diagonal, trace, repeat = _method(np.diagonal), _method(np.trace), _method(np.repeat)
+    take, clip, round = _method(np.take), _method(np.clip), _method(np.round)
+    conj = conjugate = _method(np.conj)
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> "Array":
         wanted = shape[0] if len(shape) == 1 else shape
@@ -274,7 +274,7 @@ class Array(Operators):
             return self
         library = library_of(value)
         if self.number:
-            return Array(library_of(value).cast(value, dtype), self.number)  # type: ignore[union-attr]
+            return Array(library.cast(value, dtype), self.number)  # type: ignore[union-attr]
         found = np.array(value, dtype) if library is None else library.cast(value, dtype)
         return Array(Whole(found, model=np.empty_like(self.memory.layout)))
 

@@ -136,9 +136,8 @@ def _held(result: Any, given: tuple) -> Any:
         # NumPy has made a view that is none here: a write into either would not reach the other.
         held = Whole(result)
         for one in given:
-            if isinstance(unwrapped(one), np.ndarray) and np.may_share_memory(
-                result, unwrapped(one)
-            ):
+            plain = unwrapped(one)
+            if isinstance(plain, np.ndarray) and np.may_share_memory(result, plain):
                 held.is_fixed = True
                 if isinstance(one, Array):
                     one.memory.root.is_fixed = True
@@ -150,15 +149,11 @@ def _held(result: Any, given: tuple) -> Any:
     return result
 
 
-# What to write for functions that people use, by the ends of their names.
+# What to write for functions that people use, by their names.
 _INSTEAD = {
-    "nansum": "np.sum(np.where(np.isnan(a), 0.0, a))",
-    "nanmean": "np.mean(a, where=~np.isnan(a))",
-    "nanmax": "np.max(np.where(np.isnan(a), -np.inf, a))",
-    "nanmin": "np.min(np.where(np.isnan(a), np.inf, a))",
     "lstsq": "np.linalg.solve(a.T @ a, a.T @ b)",
     "polyfit": "np.linalg.solve(V.T @ V, V.T @ y) with V = np.vander(x, degree + 1)",
-    "pinv": "np.linalg.solve(a.T @ a, a.T)",
+    "pinv": "np.linalg.pinv(a)",
     "quad": "np.trapezoid(f(t), t) over a grid t, or a sum with Gauss's weights",
     "histogram": "sums of np.where(condition, 1.0, 0.0), whose derivative is 0",
     "isin": "comparisons, (x == 1) | (x == 2)",

@@ -42,6 +42,9 @@ class Library(Protocol):
 
     def complex(self, real: Any, imag: Any) -> Any: ...
 
+    def detached(self, value: Any) -> Any:
+        """Return the same numbers, which have no derivative."""
+
 
 class _Jax:
     name: FrameworkName = "jax"
@@ -74,6 +77,9 @@ class _Jax:
 
     def complex(self, real: Any, imag: Any) -> Any:
         return resolve("jax.lax.complex")(real, imag)
+
+    def detached(self, value: Any) -> Any:
+        return resolve("jax.lax.stop_gradient")(value)
 
 
 class _Torch:
@@ -133,6 +139,9 @@ class _Torch:
 
     def complex(self, real: Any, imag: Any) -> Any:
         return resolve("torch.complex")(real, imag)
+
+    def detached(self, value: Any) -> Any:
+        return value.detach()
 
     def _index(self, index: Any) -> Any:
         """Return an index with torch's arrays in place of NumPy's and of lists."""

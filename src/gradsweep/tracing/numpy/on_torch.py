@@ -368,13 +368,13 @@ def logsumexp(a: torch.Tensor, axis: Axis = None, keepdims: bool = False) -> tor
     return torch.logsumexp(a.reshape(1) if a.ndim == 0 else a, _dims(a, axis) or 0, keepdims)
 
 
-def softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    if axis is None:
-        return torch.softmax(x.reshape(-1), 0).reshape(x.shape)
-    return torch.softmax(x, axis)
+def _keeping_shape(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a function along one axis; where that is None, of all elements together."""
+
+    def kept(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
+        return function(x.reshape(-1), 0).reshape(x.shape) if axis is None else function(x, axis)
+
+    return kept
 
 
-def log_softmax(x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
-    if axis is None:
-        return torch.log_softmax(x.reshape(-1), 0).reshape(x.shape)
-    return torch.log_softmax(x, axis)
+softmax, log_softmax = _keeping_shape(torch.softmax), _keeping_shape(torch.log_softmax)

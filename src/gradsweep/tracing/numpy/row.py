@@ -15,7 +15,17 @@ from gradsweep.tracing.numpy.library import Library, library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.operators import Number
 
-__all__ = ["Composed", "Native", "Row", "View", "as_array", "shown", "unwrapped"]
+__all__ = [
+    "Composed",
+    "Native",
+    "Row",
+    "View",
+    "array_of",
+    "as_array",
+    "detached",
+    "shown",
+    "unwrapped",
+]
 
 
 def shown(function: Any) -> str:
@@ -45,6 +55,18 @@ def unwrapped(value: Any) -> Any:
 def as_array(value: Any) -> Any:
     """Return a list or tuple, whose numbers may be traced, as an Array; anything else as it is."""
     return Array.apply(np.array, (value,), {}) if isinstance(value, list | tuple) else value
+
+
+def array_of(value: Any) -> Array:
+    """Return what NumPy makes an array of as an Array; a number as one of no dims."""
+    found = Array.apply(np.asarray, (value,), {})
+    return found if isinstance(found, Array) else Array(np.asarray(found))
+
+
+def detached(a: Array) -> Any:
+    """Return an Array of the same numbers, which have no derivative."""
+    library = library_of(a.value)
+    return a if library is None else Array(library.detached(a.value))
 
 
 def _wrapped(result: Any) -> Any:
@@ -167,8 +189,8 @@ class Native(Row):
                 found = self.function(*(whole,) * self.n_arrays)
             except (TypeError, ValueError):
                 return False
-        first = found[-1] if isinstance(found, tuple) else found
-        return np.asarray(first).dtype.kind in "fc"
+        found = found[-1] if isinstance(found, tuple) else found
+        return np.asarray(found).dtype.kind in "fc"
 
     def compute(self, library: Library | None, args: tuple, kwargs: dict[str, Any]) -> Any:
         assert library is not None
@@ -213,8 +235,7 @@ def _lay_out(result: Array, operands: tuple) -> None:
 def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
     """Return values as arrays of a library; a number takes the dtype of what stands beside it."""
     found = []
-    dtypes = [library.dtype(value) for value in values if library_of(value) is not None]
-    floating = next((dtype for dtype in dtypes if dtype.kind in "fc"), None)
+    floating = _floating(values, library)
     for value in values:
         if library_of(value) is None:
             if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
@@ -228,13 +249,18 @@ def _operands(values: tuple, library: Library, keeps_numbers: bool) -> tuple:
     return tuple(found)
 
 
+def _floating(values: tuple, library: Library, default: np.dtype | None = None) -> np.dtype | None:
+    """Return the dtype of the first of the arrays that holds floats or complex numbers."""
+    dtypes = (library.dtype(one) for one in values if library_of(one) is not None)
+    return next((dtype for dtype in dtypes if dtype.kind in "fc"), default)
+
+
 def _as_floats(values: tuple, library: Library) -> tuple:
     """Return integers and truth values with the dtype of the floats beside them, or as float64.
 
     A framework may make float32 of them, and torch has no derivative beside a truth value.
     """
-    dtypes = [library.dtype(one) for one in values if library_of(one) is not None]
-    floating = next((dtype for dtype in dtypes if dtype.kind in "fc"), np.dtype(np.float64))
+    floating = _floating(values, library, np.dtype(np.float64))
 
     def as_float(value: Any) -> Any:
         is_whole = library_of(value) is not None and library.dtype(value).kind in "biu"

@@ -35,12 +35,15 @@ class Vectorized:
         if self._function is None:  # @np.vectorize(otypes=[float])
             otypes, rest, options = self._options
             return Vectorized(args[0], otypes, *rest, **options)
-        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         own = self._own
-        spread = {key: one for key, one in given.items() if key not in own.excluded}
-        spread = {key: apply(np.asarray, (one,), {}) for key, one in spread.items()}
         if own.signature is not None:
             return self._by_signature(args, kwargs)
+        given: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+        spread = {
+            key: apply(np.asarray, (one,), {})
+            for key, one in given.items()
+            if key not in own.excluded
+        }
         shape = np.broadcast_shapes(*(one.shape for one in spread.values()))
         if not all(shape):
             return own(*args, **kwargs)

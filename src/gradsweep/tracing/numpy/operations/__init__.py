@@ -2,7 +2,6 @@
 
 A row is `Native`, an operation of each framework, or `Composed`, written with other functions of
 NumPy's on Arrays. To add a function, add a row to the table of its kind.
-Of these only `shapes` sees how an Array keeps its numbers.
 """
 
 from collections.abc import Mapping

@@ -62,8 +62,9 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
-    found = _full(a.shape if shape is None else shape, fill_value)
-    return found.astype(a.dtype if dtype is None else dtype)
+    return _full(
+        a.shape if shape is None else shape, fill_value, a.dtype if dtype is None else dtype
+    )
 
 
 def _constant_like(function: Any) -> Any:
@@ -106,6 +107,7 @@ def _logspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
+    _require_known(np.logspace, num)
     base = as_array(base)
     if np.ndim(base):  # it has an axis for each base besides
         shape = np.broadcast_shapes(*map(np.shape, (start, stop, base)))
@@ -122,8 +124,9 @@ def _geomspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
+    _require_known(np.geomspace, num)
     ratio = stop / start
-    parts = np.asarray(_linspace(0.0, 1.0, num, endpoint)).reshape(-1, *(1,) * np.ndim(ratio))
+    parts = np.linspace(0.0, 1.0, num, endpoint).reshape(-1, *(1,) * np.ndim(ratio))
     found = np.moveaxis(start * np.power(ratio, parts), 0, axis)
     return found if dtype is None else found.astype(dtype)
 

@@ -7,7 +7,7 @@ import scipy.linalg
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
-from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array, detached
 
 __all__ = ["ROWS"]
 
@@ -43,17 +43,6 @@ _Slogdet, _Eigh, _SVD, _QR = (
     type(function(np.eye(1)))
     for function in (np.linalg.slogdet, np.linalg.eigh, np.linalg.svd, np.linalg.qr)
 )
-
-
-def _fixed(a: Any) -> Any:
-    """Return the values of an array, which have no derivative."""
-    value = a.value
-    library = library_of(value)
-    if library is None:
-        return a
-    return Array(
-        value.detach() if library.name == "torch" else resolve("jax.lax.stop_gradient")(value)
-    )
 
 
 def _own_pinv(a: Any, rtol: float) -> Any:
@@ -99,7 +88,7 @@ def _truncated_inverse(a: Any, rcond: Any) -> Any:
     """
     m, n = a.shape[-2:]
     k = min(m, n)
-    u, s, vh = np.linalg.svd(_fixed(a))
+    u, s, vh = np.linalg.svd(detached(a))
     v = _transposed(vh)
     is_kept = s > rcond[..., None] * np.max(s, axis=-1, keepdims=True)
 

@@ -8,7 +8,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.memory import Part, PartOfComplex
 from gradsweep.tracing.numpy.operators import Number
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View, array_of, as_array, unwrapped
 
 __all__ = ["ROWS"]
 
@@ -103,7 +103,7 @@ def _right_shift(x1: Any, x2: Any) -> Any:
 
 
 def _integer(value: Any, name: str) -> Any:
-    array = Array.apply(np.asarray, (value,), {})
+    array = array_of(value)
     if array.dtype.kind not in "biu":
         raise TypeError(f"ufunc {name!r} not supported for the input types: it takes integers")
     return array.astype(np.int64)
@@ -153,13 +153,13 @@ def _chosen(cases: list, value: Any, otherwise: Any, x: Any) -> Any:
     if not cases:
         return value(otherwise)
     *before, (condition, function) = cases
-    held = condition.value if isinstance(condition, Array) else condition
+    held = unwrapped(condition)
     library = library_of(held)
     if library is None or library.name == "torch":
         return value(function) if condition else _chosen(before, value, otherwise, x)
 
     def branch(result: Any) -> Any:
-        return library.cast(result.value if isinstance(result, Array) else result, x.dtype)
+        return library.cast(unwrapped(result), x.dtype)
 
     return Array(
         resolve("jax.lax.cond")(

@@ -10,11 +10,10 @@ import numpy as np
 import scipy.linalg
 
 from gradsweep.support.errors import UntraceableError
-from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Places
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View, array_of
 
 __all__ = ["ROWS"]
 
@@ -88,7 +87,7 @@ def _einsum(*operands: Any) -> Any:
             f"Write them as letters: np.einsum('ij,j->i', a, b)."
         )
     subscripts, *given = operands
-    arrays: list[Any] = [Array.apply(np.asarray, (one,), {}) for one in given]
+    arrays: list[Any] = [array_of(one) for one in given]
     if len(arrays) == 1:
         (a,) = arrays
         numbers = np.arange(a.size).reshape(a.shape)

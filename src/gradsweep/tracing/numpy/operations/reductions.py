@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.array import Array
-from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, array_of, as_array
 
 __all__ = ["ROWS"]
 
@@ -15,7 +14,7 @@ _NAMES = "sum prod mean var std max min any all cumsum cumprod sort argsort argm
 def _average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
 ) -> Any:
-    weights = np.ones(a.shape) if weights is None else Array.apply(np.asarray, (weights,), {})
+    weights = np.ones(a.shape) if weights is None else array_of(weights)
     if weights.shape != a.shape:
         if axis is None:
             raise TypeError("Axis must be specified when shapes of a and weights differ.")

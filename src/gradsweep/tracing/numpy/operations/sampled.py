@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.integrate
 
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
@@ -203,8 +204,6 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def _rows() -> dict[Any, Any]:
-    import scipy.integrate
-
     found = {
         np.interp: _interp,
         np.trapezoid: _trapezoid,

@@ -11,18 +11,13 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of, resolve
 from gradsweep.tracing.numpy.lines import user_line
 from gradsweep.tracing.numpy.memory import Broadcast, Index, Permuted, Places, Reshaped
-from gradsweep.tracing.numpy.row import Composed, Native, Row, View
+from gradsweep.tracing.numpy.row import Composed, Native, Row, View, array_of, as_array
 
 __all__ = ["ROWS"]
 
 
-def _as_array(value: Any) -> Array:
-    found = Array.apply(np.asarray, (value,), {})
-    return found if isinstance(found, Array) else Array(np.asarray(found))
-
-
 def _reshaped(a: Any, shape: tuple[int, ...]) -> Array:
-    a = _as_array(a)
+    a = array_of(a)
     return a.seen(Reshaped(shape), a.memory.layout.reshape(shape))
 
 
@@ -44,7 +39,7 @@ def _order(a: Array, order: str) -> str:
 
 
 def _reshape(a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Array:
-    a = _as_array(a)
+    a = array_of(a)
     found = _in_order(a, shape, _order(a, order))
     shares = found.memory.root is a.memory.root
     if copy is False and not shares:
@@ -62,7 +57,7 @@ def _in_order(a: Array, shape: Any, order: str) -> Array:
 
 
 def _ravel(a: Any, order: str = "C") -> Array:
-    a = _as_array(a)
+    a = array_of(a)
     order = _order(a, order)
     found, flags = _in_order(a, (-1,), order), a.memory.layout.flags
     return found if (flags.f_contiguous if order == "F" else flags.c_contiguous) else found.copy()
@@ -76,7 +71,7 @@ def _like(function: Any) -> Any:
     """Return a permutation of axes that does what a function of NumPy's does."""
 
     def permuted(a: Any, *args: Any, **kwargs: Any) -> Array:
-        a = _as_array(a)
+        a = array_of(a)
         model = np.empty((2,) * a.ndim)  # its strides tell its axes
         moved = function(model, *args, **kwargs)
         return _permuted(a, tuple(model.strides.index(stride) for stride in moved.strides))
@@ -88,7 +83,7 @@ def _in_the_shape_of(function: Any) -> Any:
     """Return a change of shape that does what a function of NumPy's does."""
 
     def reshaped(a: Any, *args: Any, **kwargs: Any) -> Array:
-        a = _as_array(a)
+        a = array_of(a)
         return _reshaped(a, function(np.empty(a.shape, dtype=bool), *args, **kwargs).shape)
 
     return reshaped
@@ -123,7 +118,7 @@ def _split(function: Any) -> Any:
 
 
 def _broadcast_to(array: Any, shape: Any) -> Array:
-    array = _as_array(array)
+    array = array_of(array)
     shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
     layout = np.broadcast_to(array.memory.layout, shape)
     return array.seen(Broadcast(shape), layout, is_read_only=True)
@@ -149,8 +144,8 @@ def _diag(v: Any, k: int = 0) -> Any:
     return resolve("torch.diag" if library.name == "torch" else "jnp.diag")(v.value, k)
 
 
-def _at_least(n: int) -> Any:
-    function = (np.atleast_1d, np.atleast_2d)[n - 1]
+def _at_least(function: Any) -> Any:
+    """Return what adds dims as a function of NumPy's does, of one array or of several."""
 
     def at_least(*arys: Any) -> Any:
         found = tuple(_in_the_shape_of(function)(a) for a in arys)
@@ -160,21 +155,21 @@ def _at_least(n: int) -> Any:
 
 
 def _joined(arrays: Sequence[Any], least: Any, axis: int) -> Any:
-    return np.concatenate([least(_as_array(a)) for a in arrays], axis=axis)
+    return np.concatenate([least(array_of(a)) for a in arrays], axis=axis)
 
 
 def _hstack(tup: Sequence[Any]) -> Any:
-    arrays = [np.atleast_1d(_as_array(a)) for a in tup]
+    arrays = [np.atleast_1d(array_of(a)) for a in tup]
     return np.concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 
 def _column_stack(tup: Sequence[Any]) -> Any:
-    columns = [np.atleast_1d(_as_array(a)) for a in tup]
+    columns = [np.atleast_1d(array_of(a)) for a in tup]
     return np.concatenate([c.reshape(-1, 1) if c.ndim == 1 else c for c in columns], axis=1)
 
 
 def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    arr, values = _as_array(arr), _as_array(values)
+    arr, values = array_of(arr), array_of(values)
     if axis is None:
         arr, values, axis = np.ravel(arr), np.ravel(values), 0
     return np.concatenate([arr, values], axis=axis)
@@ -183,7 +178,7 @@ def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
 def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple:
     n = len(xi)
     grids: list[Any] = [
-        _as_array(x).reshape(tuple(-1 if j == i else 1 for j in range(n))) for i, x in enumerate(xi)
+        array_of(x).reshape(tuple(-1 if j == i else 1 for j in range(n))) for i, x in enumerate(xi)
     ]
     if indexing == "xy" and n > 1:
         grids = [np.swapaxes(grid, 0, 1) for grid in grids]
@@ -192,13 +187,13 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 
 
 def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    a = np.ravel(_as_array(a)) if axis is None else _as_array(a)
+    a = np.ravel(array_of(a)) if axis is None else array_of(a)
     n = a.shape[axis or 0]
     if mode == "clip":
         indices = np.clip(indices, 0, n - 1)
     elif mode == "wrap":
         indices = np.remainder(indices, n)
-    return a[(*(slice(None),) * ((axis or 0) % a.ndim), _as_array(indices))]
+    return a[(*(slice(None),) * ((axis or 0) % a.ndim), array_of(indices))]
 
 
 def _fill_diagonal(a: Any, val: Any) -> None:
@@ -212,15 +207,6 @@ def _split_along(axis: int) -> Any:
         return np.split(ary, indices_or_sections, axis if ary.ndim > 1 else 0)
 
     return split
-
-
-def _dstack(tup: Sequence[Any]) -> Any:
-    return _joined(tup, _at_least_3d, 2)
-
-
-def _at_least_3d(a: Any) -> Any:
-    a = _as_array(a)
-    return _reshaped(a, np.atleast_3d(np.empty(a.shape, dtype=bool)).shape)
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
@@ -239,7 +225,7 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
         return array
     # The constants stand behind the elements, and are counted from the end.
     ends = np.arange(-2 * array.ndim, 0).reshape(-1, 2)
-    constants = _pairs(_as_array(0 if constant_values is None else constant_values), array.ndim)
+    constants = _pairs(array_of(0 if constant_values is None else constant_values), array.ndim)
     constants = np.ravel(constants).astype(array.dtype)
     return np.concatenate([np.ravel(array), constants])[
         np.pad(numbers, pad_width, constant_values=ends)
@@ -265,7 +251,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         np.arange(n).reshape([-1 if j == i else 1 for j in range(arr.ndim)])
         for i, n in enumerate(arr.shape)
     ]
-    places[along] = _as_array(indices)
+    places[along] = array_of(indices)
     return arr[tuple(places)]
 
 
@@ -273,7 +259,7 @@ def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: An
     rows = np.moveaxis(arr, axis, -1)
     shape = rows.shape[:-1]
     found = [func1d(rows[place], *args, **kwargs) for place in np.ndindex(*shape)]
-    together = Array.apply(np.array, (found,), {})
+    together = as_array(found)
     together = together.reshape((*shape, *together.shape[1:]))
     n_new = together.ndim - len(shape)
     for i in range(n_new):
@@ -286,8 +272,7 @@ ROWS: tuple[Row, ...] = (
     View(np.ravel, _ravel),
     *(View(f, _like(f)) for f in (np.transpose, np.swapaxes, np.moveaxis, np.rollaxis)),
     *(View(f, _in_the_shape_of(f)) for f in (np.squeeze, np.expand_dims)),
-    View(np.atleast_1d, _at_least(1)),
-    View(np.atleast_2d, _at_least(2)),
+    *(View(f, _at_least(f)) for f in (np.atleast_1d, np.atleast_2d, np.atleast_3d)),
     View(np.flip, _flip, 1),
     View(np.flipud, lambda m: _flip(m, 0), 1),
     View(np.fliplr, lambda m: _flip(m, 1), 1),
@@ -295,8 +280,6 @@ ROWS: tuple[Row, ...] = (
     *(View(f, _split(f), 1) for f in (np.split, np.array_split)),
     View(np.vsplit, _split_along(0), 1),
     View(np.hsplit, _split_along(1), 1),
-    View(np.atleast_3d, _at_least_3d),
-    Composed(np.dstack, _dstack),
     Composed(np.pad, _pad, 1),
     Composed(np.take_along_axis, _take_along_axis, 1),
     Composed(np.apply_along_axis, _apply_along_axis),
@@ -309,11 +292,12 @@ ROWS: tuple[Row, ...] = (
     Composed(np.append, _append),
     Composed(np.hstack, _hstack),
     Composed(np.vstack, lambda tup: _joined(tup, np.atleast_2d, 0)),
+    Composed(np.dstack, lambda tup: _joined(tup, np.atleast_3d, 2)),
     Composed(np.column_stack, _column_stack),
     Composed(np.fill_diagonal, _fill_diagonal),
-    Composed(np.shape, lambda a: a.shape if isinstance(a, Array) else _as_array(a).shape),
-    Composed(np.ndim, lambda a: _as_array(a).ndim),
-    Composed(np.size, lambda a, axis=None: _as_array(a).size if axis is None else a.shape[axis]),
+    Composed(np.shape, lambda a: array_of(a).shape),
+    Composed(np.ndim, lambda a: array_of(a).ndim),
+    Composed(np.size, lambda a, axis=None: array_of(a).size if axis is None else a.shape[axis]),
     Composed(np.isscalar, lambda element: isinstance(element, Array) and bool(element.number)),
     Composed(np.iterable, lambda y: not isinstance(y, Array) or y.ndim > 0),
     Native(np.stack, "own.stack", "jnp.stack", is_sequence=True),

@@ -6,8 +6,7 @@ import numpy as np
 import scipy.special
 
 from gradsweep.tracing.numpy.array import Array
-from gradsweep.tracing.numpy.library import resolve
-from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Native, Row, as_array, detached
 
 __all__ = ["ROWS", "Normal"]
 
@@ -46,9 +45,7 @@ def _with_derivative_of(smooth: Any, exact: Any) -> Any:
 
     Those of the series overflow where it does not.
     """
-    value = (exact - smooth).value
-    in_torch = hasattr(value, "detach")
-    rest = Array(value.detach() if in_torch else resolve("jax.lax.stop_gradient")(value))
+    rest = detached(exact - smooth)
     return np.where(np.isfinite(rest), smooth + rest, smooth)
 
 

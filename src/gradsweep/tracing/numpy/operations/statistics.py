@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.tracing.numpy.array import Array
-from gradsweep.tracing.numpy.row import Composed, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Row, array_of, as_array
 
 __all__ = ["ROWS"]
 
@@ -54,7 +53,7 @@ def _cov(
 
 
 def _rows_of(m: Any, rowvar: bool) -> Any:
-    m = Array.apply(np.asarray, (m,), {})
+    m = array_of(m)
     rows = np.atleast_2d(m)
     return rows.T if not rowvar and m.ndim == 2 else rows
 

@@ -8,7 +8,7 @@ from gradsweep.support.errors import UntraceableError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.library import library_of
 from gradsweep.tracing.numpy.lines import user_line
-from gradsweep.tracing.numpy.row import Composed, Row, as_array
+from gradsweep.tracing.numpy.row import Composed, Row, array_of, as_array
 
 __all__ = ["ROWS", "write_at"]
 
@@ -66,13 +66,13 @@ def _copyto(dst: Any, src: Any, where: Any = True) -> None:
 def _put(a: Any, ind: Any, v: Any) -> None:
     """Write values in turn at places of the array in a row."""
     a, places = _own(a, "put"), np.ravel(as_array(ind))
-    values = np.ravel(Array.apply(np.asarray, (v,), {}))
+    values = np.ravel(array_of(v))
     for i, place in enumerate(places):
         a.flat[place] = values[i % len(values)]
 
 
 def _putmask(a: Any, mask: Any, values: Any) -> None:
-    a, values = _own(a, "putmask"), Array.apply(np.asarray, (values,), {})
+    a, values = _own(a, "putmask"), array_of(values)
     repeated = values[np.arange(a.size).reshape(a.shape) % values.size] if values.ndim else values
     a[...] = np.where(as_array(mask), repeated, a)
 
