@@ -58,8 +58,11 @@ def test_control_an_option_that_is_not_read_is_seen():
     assert unread(lambda a, copy=True, *, axis=0: [a for _ in range(axis)]) == ["copy"]
 
 
-def test_every_option_that_a_row_takes_has_the_name_of_one_of_numpys():
+def test_every_option_of_what_is_written_here_has_the_name_of_one_of_numpys():
+    n_looked_at = 0
     for function, row in table().items():
+        if isinstance(row, Native):  # it takes what NumPy and the framework both have
+            continue
         try:
             known = inspect.signature(function).parameters.values()
         except ValueError:
@@ -73,7 +76,9 @@ def test_every_option_that_a_row_takes_has_the_name_of_one_of_numpys():
                 for p in inspect.signature(ours).parameters.values()
                 if p.default is not p.empty
             ]
-            assert isinstance(row, Native) or {*options} <= names, shown(function)
+            assert {*options} <= names, shown(function)
+            n_looked_at += bool(options)
+    assert n_looked_at > 50
 
 
 def test_a_call_is_read_by_numpys_own_names():
