@@ -1,83 +1,18 @@
-"""Compose every quantity from two operators.
+"""Compose every quantity from the partial derivatives of a function at a point.
 
-The pushforward (jvp) and the pullback (vjp) of a framework give each row of the table of
-quantities, at one point. A Derivative and a bound function enter, arrays leave. Knows no
-differentiation rule and no framework.
+A Derivative, a bound function and a framework's two operators enter, the arrays of the quantity
+leave. Knows no differentiation rule and no framework.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
 
-from gradsweep.request import pytree
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.quantities import Derivative, Mode, Result, direction_key
-from gradsweep.support.errors import OutputError, SweepError
+from gradsweep.request.quantities import Derivative, Mode
+from gradsweep.support.errors import OutputError
+from gradsweep.tracing.point import AD, Array, Arrays, Partials, Point, Rows
 
-__all__ = ["AD", "RealOutput", "compose"]
-
-Array = Any
-Arrays = tuple[Array, ...]
-# For each result and each argument, the array of partial derivatives: the result's dims, then the
-# argument's.
-Partials = Sequence[Sequence[Array]]
-Rows = list[tuple[Result, Array]]
-
-
-class RealOutput(NamedTuple):
-    """One output of a function as real numbers; of complex ones both parts, along a last dim."""
-
-    array: Array
-    is_complex: bool = False
-
-
-class AD(Protocol):
-    """The two operators of a framework, for functions of a tuple of arrays."""
-
-    @property
-    def outer(self) -> Mode:
-        """The mode that differentiates gradients for Hessians, by default."""
-
-    @property
-    def along(self) -> Mode:
-        """The mode that differentiates gradients along one direction, by default."""
-
-    @property
-    def is_symmetric(self) -> bool:
-        """Whether Hessians are sure to be symmetric: no rule of the user's own was met."""
-
-    def jvp(self, function: Callable, x: Arrays, v: Arrays) -> tuple[Arrays, Arrays]:
-        """Return y = function(x) and J v, both tuples."""
-
-    def columns(self, function: Callable, x: Arrays) -> tuple[Arrays, list[Arrays]]:
-        """Return y = function(x) and J v for every v of the basis, as `over_basis` does."""
-
-    def vjp(self, function: Callable, x: Arrays) -> tuple[Arrays, Callable[[Arrays], Arrays]]:
-        """Return y = function(x) and w -> w J."""
-
-    def over_basis(self, function: Callable, like: Arrays) -> list[Arrays]:
-        """Apply a linear `function` to every vector of the standard basis of the space of `like`.
-
-        Returns:
-            For each array of `like`, of shape s, a tuple of the function's results, each of
-            shape (*s, *own shape): the dims of the basis vector come first.
-        """
-
-    def as_output(self, path: str, value: Any) -> RealOutput:
-        """Return one output of the user's function as an array of real numbers."""
-
-    def paired(self, array: Array) -> Array:
-        """Return real numbers as the parts of complex ones, along a last dim."""
-
-    def zeros_like(self, array: Array) -> Array: ...
-
-    def nothing_like(self, array: Array) -> Array | None:
-        """Return the tangent or cotangent of an array that was given none: zeros, or None."""
-
-    def total(self, array: Array, axes: Sequence[int]) -> Array:
-        """Return the sum over some axes, possibly none."""
-
-    def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array: ...
+__all__ = ["compose"]
 
 
 def compose(
@@ -93,270 +28,110 @@ def compose(
     Raises:
         OutputError: when the quantity is not defined for the function's outputs.
     """
-    point = _Point(derivative, function, ad, values)
+    point = Point(derivative, function, ad, values)
     rows = _QUANTITIES[derivative.quantity](point)
     if derivative.with_value and derivative.quantity != "value":
         rows = point.label("value", [()], [[y] for y in point.y]) + rows
     return rows
 
 
-class _Point:
-    """A function at a point, and its derivative to be taken there.
-
-    Attributes:
-        x: the arrays that the function is differentiated with respect to.
-        y, paths: the outputs and their paths, once the function was called.
-        are_complex: for each output, whether its last dim holds the parts of complex numbers.
-        complex_wrt: the keys of `x` whose last dim holds the parts of complex numbers.
-    """
-
-    def __init__(
-        self, derivative: Derivative, function: BoundFunction, ad: AD, values: Mapping[str, Array]
-    ):
-        self.derivative, self.function, self.ad, self.values = derivative, function, ad, values
-        self.x = tuple(values[key] for key in derivative.wrt)
-        self.complex_wrt = frozenset(
-            leaf.key for leaf in function.sweep.leaves if leaf.is_complex
-        ).intersection(derivative.wrt)
-        self.y: Arrays = ()
-        self.paths: list[str] = []
-        self.are_complex: list[bool] = []
-
-    # -- the function, and its derivatives
-
-    def f(self, *x: Array) -> Arrays:
-        outputs = pytree.flatten(
-            self.function({**self.values, **dict(zip(self.derivative.wrt, x))})
-        )
-        named = [("_".join(path), value) for path, value in outputs]
-        self.paths = [path for path, _ in named]
-        found = [self.ad.as_output(path, value) for path, value in named]
-        self.are_complex = [output.is_complex for output in found]
-        return tuple(output.array for output in found)
-
-    def partials(self, *x: Array) -> Arrays:
-        """Return all partial derivatives: those of the first output, then of the next."""
-        _, table = self.jacobian(self.f, x, self.derivative.mode)
-        return tuple(partial for row in table for partial in row)
-
-    def jacobian(self, function: Callable, x: Arrays, mode: Mode) -> tuple[Arrays, Partials]:
-        """Return y = function(x) and its partial derivatives, by columns or by rows."""
-        ad = self.ad
-        if mode == "forward":
-            y, columns = ad.columns(function, x)
-            return y, [
-                [_basis_last(ad, column[o], x[i]) for i, column in enumerate(columns)]
-                for o in range(len(y))
-            ]
-        y, pull = ad.vjp(function, x)
-        return y, ad.over_basis(pull, y)
-
-    def push(
-        self, function: Callable, x: Arrays, v: Arrays, mode: Mode
-    ) -> tuple[Arrays, Sequence[Array]]:
-        """Return y = function(x) and J v, in reverse mode by the rows of J."""
-        if mode == "forward":
-            return self.ad.jvp(function, x, v)
-        y, table = self.jacobian(function, x, "reverse")
-        return y, [self._sum(self._times(row, v)) for row in table]
-
-    def pull(self, w: Callable[[], Arrays], mode: Mode) -> Sequence[Array]:
-        """Return w J, in forward mode by the columns of J; `w` is called once y is known."""
-        if mode == "reverse":
-            self.y, pull = self.ad.vjp(self.f, self.x)
-            return pull(w())
-        self.y, table = self.jacobian(self.f, self.x, "forward")
-        weights = w()
-        ad, products = self.ad, []
-        for i in range(len(self.x)):
-            terms = []
-            for weight, row in zip(weights, table):
-                if weight is None:
-                    continue
-                n, n_dims = len(weight.shape), len(row[i].shape)
-                spread = weight.reshape((*weight.shape, *(1,) * (n_dims - n)))
-                terms.append(ad.total(row[i] * spread, range(n)))
-            products.append(self._sum(terms))
-        return products
-
-    def _times(self, row: Sequence[Array], v: Arrays) -> list[Array]:
-        """Return the term of each argument that has a tangent in J v."""
-        found = []
-        for partial, tangent in zip(row, v):
-            if tangent is None:
-                continue
-            n, n_dims = len(tangent.shape), len(partial.shape)
-            found.append(self.ad.total(partial * tangent, range(n_dims - n, n_dims)))
-        return found
-
-    @staticmethod
-    def _sum(terms: Sequence[Array]) -> Array:
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
-
-    # -- directions
-
-    @property
-    def tangent(self) -> Arrays:
-        wrt = self.derivative.wrt
-        return self.direction(wrt, self.x, [key in self.complex_wrt for key in wrt])
-
-    def cotangent(self) -> Arrays:
-        names = _output_names(self.function.name, self.paths, self.derivative.along)
-        return self.direction(names, self.y, self.are_complex)
-
-    def direction(self, names: Sequence[str], like: Arrays, are_complex: Sequence[bool]) -> Arrays:
-        """Return the tangent or cotangent of each array; a number stands for every element."""
-        kind, chosen = self.derivative.direction, []
-        for name, array, is_complex in zip(names, like, are_complex):
-            if name not in self.derivative.along:
-                chosen.append(self.ad.nothing_like(array))
-                continue
-            given = self.values[direction_key(kind, name)]
-            if name not in self.derivative.complex_along:
-                given = self.ad.paired(given) if is_complex else given
-            elif not is_complex:
-                raise SweepError(f"the {kind} of {name!r} is complex, and {name} is real.")
-            parts = (2,) if is_complex else ()
-            if tuple(given.shape) not in (parts, tuple(array.shape)):
-                n = len(parts)
-                raise SweepError(
-                    f"the {kind} of {name!r} has shape {tuple(given.shape)[: given.ndim - n]}; "
-                    f"{name} has shape {tuple(array.shape)[: array.ndim - n]}."
-                )
-            chosen.append(self.ad.zeros_like(array) + given)
-        return tuple(chosen)
-
-    # -- results
-
-    def label(self, kind: str, wrt: Sequence[tuple[int, ...]], table: Partials) -> Rows:
-        """Label the arrays of a table: it has a row for each output, a column for each of `wrt`."""
-        return [
-            (self._result(kind, o, keys, array), array)
-            for o, row in enumerate(table)
-            for keys, array in zip(wrt, row)
-        ]
-
-    def _result(self, kind: str, o: int | None, keys: Sequence[int], array: Array) -> Result:
-        return Result(
-            kind=kind,
-            output="" if o is None else self.paths[o],
-            wrt=tuple(self.derivative.wrt[i] for i in keys),
-            output_shape=() if o is None else tuple(self.y[o].shape),
-            wrt_shapes=tuple(tuple(self.x[i].shape) for i in keys),
-            is_bool=str(array.dtype).endswith("bool"),
-            is_complex=o is not None and self.are_complex[o],
-            complex_wrt=self.complex_wrt.intersection(self.derivative.wrt[i] for i in keys),
-        )
-
-    @property
-    def singly(self) -> list[tuple[int]]:
-        return [(i,) for i in range(len(self.x))]
-
-    # -- the quantities
-
-    def value(self) -> Rows:
-        self.y = self.f(*self.x)
-        return self.label("value", [()], [[y] for y in self.y])
-
-    def gradient(self) -> Rows:
-        rows = self.jacobian_rows()
-        _require_scalars(self.function.name, self.y, self.are_complex)
-        return rows
-
-    def jacobian_rows(self) -> Rows:
-        self.y, table = self.jacobian(self.f, self.x, self.derivative.mode)
-        return self.label("partial", self.singly, table)
-
-    def contributions(self) -> Rows:
-        self.y, table = self.jacobian(self.f, self.x, self.derivative.mode)
-        v = [
-            self.ad.zeros_like(array) if tangent is None else tangent
-            for tangent, array in zip(self.tangent, self.x)
-        ]
-        products = [[partial * v[i] for i, partial in enumerate(row)] for row in table]
-        return self.label("contribution", self.singly, products)
-
-    def jvp(self) -> Rows:
-        mode: Mode = "reverse" if self.derivative.mode == "reverse" else "forward"
-        self.y, dy = self.push(self.f, self.x, self.tangent, mode)
-        return self.label("jvp", [()], [[array] for array in dy])
-
-    def vjp(self) -> Rows:
-        mode: Mode = "forward" if self.derivative.mode == "forward" else "reverse"
-        products = self.pull(self.cotangent, mode)
-        return [(self._result("vjp", None, [i], array), array) for i, array in enumerate(products)]
-
-    def hessian(self) -> Rows:
-        n, asked = len(self.x), self.derivative.outer
-        outer = self.ad.outer if asked == "auto" else asked
-        _, table = self.jacobian(self.partials, self.x, outer)
-        self.y = self.f(*self.x)  # an output seen inside a derivative belongs to that derivative
-        # Where H is sure to be symmetric, the array of (i, j) serves for (j, i) too.
-        is_symmetric = self.ad.is_symmetric
-        rows: Rows = []
-        for position, row in enumerate(table):
-            o, i = divmod(position, n)
-            for j in range(i if is_symmetric else 0, n):
-                kind = self._result("second", o, [i, j], row[j])
-                rows.append((replace(kind, is_symmetric=is_symmetric), row[j]))
-        return rows
-
-    def hvp(self) -> Rows:
-        n, asked = len(self.x), self.derivative.outer
-        if (self.ad.along if asked == "auto" else asked) == "reverse":
-            partials, pull = self.ad.vjp(self.partials, self.x)
-            if self.ad.is_symmetric:  # which is known once the rules were met
-                self.y = self.f(*self.x)
-                return self.label("hvp", self.singly, self._rows_along(partials, pull))
-        outer: Mode = "reverse" if asked == "reverse" else "forward"
-        _, products = self.push(self.partials, self.x, self.tangent, outer)
-        self.y = self.f(*self.x)
-        table = [products[start : start + n] for start in range(0, len(products), n)]
-        return self.label("hvp", self.singly, table)
-
-    def _rows_along(self, partials: Arrays, pull: Callable) -> Partials:
-        """Return v H for each output, by one pullback for each of its elements."""
-        v = self.tangent
-
-        def along_v(w: Arrays) -> Arrays:
-            """Pull the cotangents back of which w, of the outputs, is the factor beside v."""
-            cotangents = iter(partials)
-            return pull(tuple(self._outer(a, b, next(cotangents)) for a in w for b in v))
-
-        return self.ad.over_basis(along_v, self.y)
-
-    def _outer(self, a: Array | None, b: Array | None, like: Array) -> Array | None:
-        """Return the outer product of a and b; where one is None, nothing, like `like`."""
-        if a is None or b is None:
-            return self.ad.nothing_like(like)
-        return a.reshape((*a.shape, *(1,) * len(b.shape))) * b
+def _value(point: Point) -> Rows:
+    point.y = point.f(*point.x)
+    return point.label("value", [()], [[y] for y in point.y])
 
 
-_QUANTITIES: dict[str, Callable[[_Point], Rows]] = {
-    "value": _Point.value,
-    "gradient": _Point.gradient,
-    "jacobian": _Point.jacobian_rows,
-    "contributions": _Point.contributions,
-    "jvp": _Point.jvp,
-    "vjp": _Point.vjp,
-    "hessian": _Point.hessian,
-    "hvp": _Point.hvp,
+def _gradient(point: Point) -> Rows:
+    rows = _jacobian(point)
+    _require_scalars(point.function.name, point.y, point.are_complex)
+    return rows
+
+
+def _jacobian(point: Point) -> Rows:
+    point.y, table = point.jacobian(point.f, point.x, point.derivative.mode)
+    return point.label("partial", point.singly, table)
+
+
+def _contributions(point: Point) -> Rows:
+    point.y, table = point.jacobian(point.f, point.x, point.derivative.mode)
+    v = [
+        point.ad.zeros_like(array) if tangent is None else tangent
+        for tangent, array in zip(point.tangent, point.x)
+    ]
+    products = [[partial * v[i] for i, partial in enumerate(row)] for row in table]
+    return point.label("contribution", point.singly, products)
+
+
+def _jvp(point: Point) -> Rows:
+    mode: Mode = "reverse" if point.derivative.mode == "reverse" else "forward"
+    point.y, dy = point.push(point.f, point.x, point.tangent, mode)
+    return point.label("jvp", [()], [[array] for array in dy])
+
+
+def _vjp(point: Point) -> Rows:
+    mode: Mode = "forward" if point.derivative.mode == "forward" else "reverse"
+    products = point.pull(point.cotangent, mode)
+    return [(point.result("vjp", None, [i], array), array) for i, array in enumerate(products)]
+
+
+def _hessian(point: Point) -> Rows:
+    n, asked = len(point.x), point.derivative.outer
+    outer = point.ad.outer if asked == "auto" else asked
+    _, table = point.jacobian(point.partials, point.x, outer)
+    point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
+    # Where H is sure to be symmetric, the array of (i, j) serves for (j, i) too.
+    is_symmetric = point.ad.is_symmetric
+    rows: Rows = []
+    for position, row in enumerate(table):
+        o, i = divmod(position, n)
+        for j in range(i if is_symmetric else 0, n):
+            kind = point.result("second", o, [i, j], row[j])
+            rows.append((replace(kind, is_symmetric=is_symmetric), row[j]))
+    return rows
+
+
+def _hvp(point: Point) -> Rows:
+    n, asked = len(point.x), point.derivative.outer
+    if (point.ad.along if asked == "auto" else asked) == "reverse":
+        partials, pull = point.ad.vjp(point.partials, point.x)
+        if point.ad.is_symmetric:  # which is known once the rules were met
+            point.y = point.f(*point.x)
+            return point.label("hvp", point.singly, _rows_along(point, partials, pull))
+    outer: Mode = "reverse" if asked == "reverse" else "forward"
+    _, products = point.push(point.partials, point.x, point.tangent, outer)
+    point.y = point.f(*point.x)
+    table = [products[start : start + n] for start in range(0, len(products), n)]
+    return point.label("hvp", point.singly, table)
+
+
+def _rows_along(point: Point, partials: Arrays, pull: Callable) -> Partials:
+    """Return v H for each output, by one pullback for each of its elements."""
+    v = point.tangent
+
+    def along_v(w: Arrays) -> Arrays:
+        """Pull the cotangents back of which w, of the outputs, is the factor beside v."""
+        cotangents = iter(partials)
+        return pull(tuple(_outer(point, a, b, next(cotangents)) for a in w for b in v))
+
+    return point.ad.over_basis(along_v, point.y)
+
+
+def _outer(point: Point, a: Array | None, b: Array | None, like: Array) -> Array | None:
+    """Return the outer product of a and b; where one is None, nothing, like `like`."""
+    if a is None or b is None:
+        return point.ad.nothing_like(like)
+    return a.reshape((*a.shape, *(1,) * len(b.shape))) * b
+
+
+_QUANTITIES: dict[str, Callable[[Point], Rows]] = {
+    "value": _value,
+    "gradient": _gradient,
+    "jacobian": _jacobian,
+    "contributions": _contributions,
+    "jvp": _jvp,
+    "vjp": _vjp,
+    "hessian": _hessian,
+    "hvp": _hvp,
 }
-
-
-def _output_names(name: str, paths: Sequence[str], along: Sequence[str]) -> list[str]:
-    """Return the names of outputs in cotangents: a bare one has the function's name."""
-    names = [path or name for path in paths]
-    for given in along:
-        if given not in names:
-            raise OutputError(
-                f"{name} has no output {given!r}; it returns {', '.join(names)}.\n"
-                f"Give cotangents by output name."
-            )
-    return names
 
 
 def _require_scalars(name: str, y: Arrays, are_complex: Sequence[bool]) -> None:
@@ -367,9 +142,3 @@ def _require_scalars(name: str, y: Arrays, are_complex: Sequence[bool]) -> None:
                 f"gradient needs a scalar function; {name} returns shape {shape}.\n"
                 f"Use gs.jacobian, or select one component."
             )
-
-
-def _basis_last(ad: AD, array: Array, basis: Array) -> Array:
-    """Move the dims of the basis vector from the front of an array to its end."""
-    n, n_dims = len(basis.shape), len(array.shape)
-    return ad.moveaxis(array, range(n), range(n_dims - n, n_dims)) if n else array

@@ -15,7 +15,7 @@ from jax import lax
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
-from gradsweep.tracing.compose import RealOutput
+from gradsweep.tracing.point import RealOutput
 
 __all__ = ["JaxAD", "scoped_x64"]
 
@@ -33,7 +33,7 @@ def scoped_x64() -> AbstractContextManager:
 
 
 class JaxAD:
-    """The operators of `compose.AD` in JAX.
+    """The operators of `point.AD` in JAX.
 
     Args:
         dtype: the floating dtype of the point, which every output but a bool is cast to.

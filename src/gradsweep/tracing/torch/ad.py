@@ -1,6 +1,6 @@
 """torch's two operators, pushforward and pullback, in both of torch's forms.
 
-Each implements `compose.AD`. TorchAD goes through autograd: it is recorded, and the loop engine
+Each implements `point.AD`. TorchAD goes through autograd: it is recorded, and the loop engine
 runs it. FunctionalAD goes through torch.func, which vmap can vectorise.
 
 In every mode a derivative means what torch's backward says. torch's forward formulas differ from it
@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 
 from gradsweep.request.quantities import Mode
 from gradsweep.support.errors import OutputError
-from gradsweep.tracing.compose import RealOutput
+from gradsweep.tracing.point import RealOutput
 from gradsweep.tracing.torch.graph import Graph, Rules
 from gradsweep.tracing.torch.linear import (
     Seeds,

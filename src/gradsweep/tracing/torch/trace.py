@@ -19,7 +19,8 @@ from gradsweep.program.trace import Trace
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import QUANTITIES, Derivative
 from gradsweep.support.errors import GradsweepError, MissingRule
-from gradsweep.tracing.compose import AD, compose
+from gradsweep.tracing.compose import compose
+from gradsweep.tracing.point import AD
 from gradsweep.tracing.torch.ad import FunctionalAD, TorchAD, float_dtype
 from gradsweep.tracing.torch.control import is_compiler_loaded
 from gradsweep.tracing.torch.dtype import Float64Mode
