@@ -89,6 +89,54 @@ def test_quotients_overflow_only_where_their_value_does():
             assert abs(mpmath.mpc(complex(f)) - e) <= 4 * ULP * abs(e)
 
 
+def quotients(engine, z, is_sharing):
+    """Return 1 / z and 1 / conj(z) as parts, and how many divisions they take.
+
+    Args:
+        is_sharing: whether conj(z) is written as such; else it is a number of its own.
+    """
+    b = Builder()
+    one, re, im = (
+        b.constant(1.0, "float64"),
+        b.input("re", 0, "float64"),
+        b.input("im", 0, "float64"),
+    )
+    conjugate = b.emit("neg", im) if is_sharing else b.input("other", 0, "float64")
+    outputs = []
+    for part in (im, conjugate):
+        found = b.emit("div", b.pair(one, one), b.pair(re, part))
+        outputs += [Output(f"{len(outputs)} {p}", (), (p,)) for p in b.parts(found)]
+    program = b.finish(outputs)
+    n = sum(equation.primitive == "div" for equation in program.equations)
+    parts = {"re": (("a",), z.real.copy()), "im": (("a",), z.imag.copy())}
+    if not is_sharing:
+        parts["other"] = (("a",), -z.imag)
+    return run(engine, program, leaves_of(**parts), {"a": len(z)}), n
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
+def test_a_quotient_by_the_conjugate_is_the_same_in_fewer_divisions(engine):
+    numbers = [0.0, -0.0, 1.0, -1.0, 0.3, 1e-320, 3e200, -7e307, np.inf, -np.inf, np.nan]
+    z = np.array([complex(re, im) for re in numbers for im in numbers])
+    with np.errstate(all="ignore"):
+        shared, n_shared = quotients(engine, z, True)
+        apart, n_apart = quotients(engine, z, False)
+    assert (n_shared, n_apart) == (5, 6)
+    for found, expected in zip(shared, apart):
+        np.testing.assert_array_equal(found, expected)
+        known = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(found)[known], np.signbit(expected)[known])
+
+
+def test_a_pullback_finds_the_quotients_of_the_function_again():
+    b = Builder()
+    z = b.pair(b.input("re", 0, "float64"), b.input("im", 0, "float64"))
+    one = b.pair(*(b.constant(1.0, "float64") for _ in range(2)))
+    found = b.emit("div", one, z)
+    with b.linear(transposed=True):
+        assert b.parts(b.emit("div", one, z)) == b.parts(found)
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.name)
 @pytest.mark.parametrize("name", CUT)
 def test_the_sign_of_a_zero_says_on_which_side_of_a_cut_a_number_lies(name, engine):

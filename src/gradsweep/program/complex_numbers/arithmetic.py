@@ -74,13 +74,25 @@ def div(x: Complex, y: Complex) -> Complex:
         # 0 / y is a zero of the sign of y; -0 is no divisor.
         ratio, size = y.im * y.re.lift(1.0).copysign(y.re), y.re + 0.0
         return Complex((x.re + x.im * ratio) / size, (x.im - x.re * ratio) / size)
-    # Where the imaginary part is the larger one, x / y is (x / i) / (y / i).
+    # A derivative divides by z and by its conjugate: in both, z is looked at once.
+    im = y.im.negated
+    is_wide, ratio, size = _split(y if im is None else Complex(y.re, im))
+    if im is not None:
+        ratio, size = -ratio, where(is_wide, size, -size)
+    first, second = where(is_wide, x.re, x.im), where(is_wide, x.im, -x.re)
+    return Complex((first + second * ratio) / size, (second - first * ratio) / size)
+
+
+def _split(y: Complex) -> tuple[Real, Real, Real]:
+    """Return whether Re y is the larger part, a ratio of both and the larger part times 1 + ratio².
+
+    Where the imaginary part is the larger one, x / y is (x / i) / (y / i).
+    """
     is_wide = abs(y.re) >= abs(y.im)
     larger, smaller = where(is_wide, y.re, y.im), where(is_wide, y.im, -y.re)
-    first, second = where(is_wide, x.re, x.im), where(is_wide, x.im, -x.re)
-    ratio = where(larger.equals(0.0), 0.0, smaller / larger)
-    size = larger + smaller * ratio
-    return Complex((first + second * ratio) / size, (second - first * ratio) / size)
+    # Beside a zero lies a zero; its sign is that of the conjugate's where it is negated.
+    ratio = where(larger.equals(0.0), smaller, smaller / larger)
+    return is_wide, ratio, larger + smaller * ratio
 
 
 def reciprocal(x: Complex) -> Complex:

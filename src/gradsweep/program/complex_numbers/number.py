@@ -46,6 +46,12 @@ class Real:
             return self.builder.value(self.variable)
         return None
 
+    @property
+    def negated(self) -> "Real | None":
+        """x where it is -x."""
+        variable = self.builder.negated(self.variable)
+        return None if variable is None else Real(self.builder, variable)
+
     def __add__(self, other: Scalar) -> "Real":
         return self.apply("add", other)
 
