@@ -246,6 +246,24 @@ def test_complex_arguments_are_drawn_and_can_be_pasted():
 
 
 @pytest.mark.torch
+def test_torchs_polygamma_has_all_digits_in_the_reference():
+    import mpmath
+    import torch
+
+    from gradsweep.testing.fuzz.reference.torch import TorchReference
+
+    def f(x):
+        return torch.digamma(x)
+
+    found = TorchReference(f, ["x"], "float64").at({"x": 1.88811776}, 1)
+    with mpmath.workdps(40):
+        exact = float(mpmath.polygamma(1, mpmath.mpf(1.88811776)))
+    assert found.J["", "x"] == pytest.approx(exact, rel=1e-14)
+    x = torch.tensor(1.88811776, dtype=torch.float64)
+    assert torch.polygamma(1, x).item() != pytest.approx(exact, rel=1e-11)
+
+
+@pytest.mark.torch
 def test_the_kink_of_a_special_point_is_judged():
     """An excuse would hide a frontend that takes another value there."""
     drawn = drawn_function("torch", [], "torch.relu(x)", x=np.array([-1.0, 0.0, 2.0]))
