@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         jacobian,
         jvp,
         plan,
+        uncertainty,
         value,
         vjp,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "matrix",
     "plan",
     "plot",
+    "uncertainty",
     "value",
     "vjp",
 ]
@@ -71,6 +73,7 @@ _HOMES = {
         "jacobian",
         "jvp",
         "plan",
+        "uncertainty",
         "value",
         "vjp",
     ],

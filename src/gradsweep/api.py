@@ -13,6 +13,7 @@ from gradsweep.planning.options import (
     DerivativeOptions,
     Options,
     RunOptions,
+    UncertaintyOptions,
     also_by_name,
     quantity_name,
     read_options,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DerivativeOptions",
     "RunOptions",
+    "UncertaintyOptions",
     "compile",
     "contributions",
     "gradient",
@@ -40,6 +42,7 @@ __all__ = [
     "jvp",
     "plan",
     "requested",
+    "uncertainty",
     "value",
     "vjp",
 ]
@@ -223,6 +226,50 @@ def hvp(
 
 
 @also_by_name
+def uncertainty(
+    f: Function, sweep: Sweep, std: Mapping[str, Any], **options: Unpack[UncertaintyOptions]
+) -> "xarray.Dataset":
+    """Compute how uncertain a function is, from the uncertainty of its arguments.
+
+    The variance of each output is g C g', for its gradient g and the covariance C of the arguments:
+    exact where f is linear, and else for standard deviations over which f hardly bends.
+
+    Args:
+        f: a function, as for `value`, of real outputs.
+        sweep: its arguments.
+        std: the standard deviation of each argument that has one, by name: a number, an array of
+            the argument's own shape, or values swept like an argument's, `("quote", s)`. It is 0
+            or more; 0, and an argument left out, means exact.
+        options: see `UncertaintyOptions`. `correlation={("S", "sigma"): -0.7}` says which
+            arguments vary together: by pair a number between -1 and 1, or swept values. A pair
+            of array arguments may have an array of the shapes of both; a pair of one with itself
+            has the correlation matrix of its elements, or one number for any two of
+            them. Pairs left out have the correlation 0.
+
+    Returns:
+        A Dataset with the value, named after the function; its standard deviation `f_std`; and
+        for each argument x that has a std its share of the variance, `variance_share_x` =
+        g_x (C g')_x / g C g'. An array argument has one share, the sum of its elements'. The
+        shares sum to 1; with correlations one may be negative or exceed 1. They are NaN where
+        the variance is 0. Several outputs have `y_std` and `variance_share_y_x` for each
+        output y; an array output has a std and shares for each of its elements. The dims of each
+        are the swept ones that it depends on, then the output's.
+
+    Raises:
+        ArgumentError: when the std names no floating argument, or a correlation names what
+            has no std.
+        SweepError: when a std is negative or NaN, a correlation is outside [-1, 1] or is
+            given twice with other values, or the correlation matrix is not positive semidefinite at
+            some point.
+        OutputError: when an output is complex.
+
+    Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement, 5.1.2
+    and 5.2.2.
+    """
+    return plan("uncertainty", f, sweep, std, **options).run()
+
+
+@also_by_name
 def compile(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> CompiledQuantity:
@@ -233,7 +280,7 @@ def compile(
         f: a function, as for `value`.
         sweep: its arguments; their dims are compiled in, their values and lengths are not.
             A Program is compiled to machine code even for few points.
-        direction: the tangent or cotangent, for the quantities that take one.
+        direction: the tangent, cotangent or std, for the quantities that take one.
         options: as for the quantity.
 
     Returns:
@@ -254,7 +301,7 @@ def plan(
         quantity: a function such as `gs.gradient`, or its name.
         f: a function, as for `value`.
         sweep: its arguments.
-        direction: the tangent or cotangent, for the quantities that take one.
+        direction: the tangent, cotangent or std, for the quantities that take one.
         options: as for the quantity.
 
     Returns:
@@ -276,7 +323,7 @@ def requested(
 
     Args:
         quantity: a function such as `gs.gradient`, or its name.
-        direction: the tangent or cotangent, for the quantities that take one.
+        direction: the tangent, cotangent or std, for the quantities that take one.
         options: as for the quantity.
 
     Raises:

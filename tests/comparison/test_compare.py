@@ -35,6 +35,7 @@ DIRECTIONS = {
     "contributions": ({"x": 2.0},),
     "hvp": ({"x": 2.0},),
     "vjp": (3.0,),
+    "uncertainty": ({"x": 2.0},),
 }
 
 

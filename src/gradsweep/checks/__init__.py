@@ -103,6 +103,12 @@ def check(
     generator = np.random.default_rng(rng)
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = api.requested(quantity, f, sweep, directions, options)
+    if request.derivative.direction == "std":
+        raise ArgumentError(
+            f"check looks at derivatives, and {request.derivative.quantity} is made of them.\n"
+            f"Check these: gs.check({request.bound.name}, sweep, quantity='jacobian', "
+            f"wrt={list(request.derivative.wrt)})."
+        )
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")
     found = selections(request)

@@ -61,7 +61,7 @@ def choose_columns(
     Args:
         written: FILE[:DIM], where the columns come from.
         given: the arguments that have a value already; it takes precedence over a column.
-        directions: the columns that --along names.
+        directions: the columns that --along, --std and --correlation name.
 
     Returns:
         The arguments, and the names of the columns that nothing uses; labels are used.
@@ -79,7 +79,7 @@ def choose_columns(
         if name not in {*given, *labels} and (takes is None or name.partition(".")[0] in takes)
     }
     used = {*chosen, *directions, *labels}
-    if takes is None:  # **kwargs takes any column but those of --along
+    if takes is None:  # **kwargs takes any column but these
         chosen = {name: column for name, column in chosen.items() if name not in set(directions)}
     file = _parted(written)[0] if columns else ""
     arguments = {

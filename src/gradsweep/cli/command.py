@@ -15,7 +15,13 @@ from gradsweep.cli.figure import check_figure, save_figure
 from gradsweep.cli.files import check_output, save, to_csv, to_json
 from gradsweep.cli.source import load_function, search_path
 from gradsweep.cli.table import print_tables
-from gradsweep.cli.values import read_direction, read_fixed, read_ranges, read_swept
+from gradsweep.cli.values import (
+    read_correlation,
+    read_direction,
+    read_fixed,
+    read_ranges,
+    read_swept,
+)
 from gradsweep.planning.options import DerivativeOptions
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.sweep import Sweep
@@ -168,10 +174,16 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     given = fixed | read_swept(options.over, fixed)
     ranges = read_ranges(options.ranges)
     columns = read_columns(options.table) if options.table else {}
-    along = getattr(options, "along", [])
-    kind = QUANTITIES[quantity].direction or "tangent"
-    directions = (read_direction(along, kind, columns),) if along else ()
-    shares = [share.rpartition("=")[2].strip() for share in along]
+    along, stds, pairs = (getattr(options, n, []) for n in ("along", "std", "correlation"))
+    factor = "cotangent" if QUANTITIES[quantity].direction == "cotangent" else "tangent"
+    directions = tuple(
+        read_direction(given, kind, columns)
+        for kind, given in ((factor, along), ("std", stds))
+        if given
+    )
+    more = {"correlation": read_correlation(pairs, columns)} if pairs else {}
+    words = [word.rpartition("=")[2].strip() for word in (*along, *stds, *pairs)]
+    shares = [word.removeprefix("@") for word in words]
     used, unused = choose_columns(
         options.table, columns, function, given=given.keys() | ranges.keys(), directions=shares
     )
@@ -182,7 +194,7 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
         print(f"gradsweep: warning: {said}", file=sys.stderr)
     drawn = _draw(given | used, ranges, options.sample, options.seed)
     sweep = Sweep(put_together({**given, **used, **drawn}, annotations))
-    return _Request(quantity, function, sweep, directions, _options(options))
+    return _Request(quantity, function, sweep, directions, {**_options(options), **more})
 
 
 def _options(options: argparse.Namespace) -> dict[str, Any]:

@@ -62,6 +62,11 @@ gradsweep hvp examples/black_scholes.py:price --over S=50:150:101 \\
     --at K=100.0 --at T=1.0 --at r=0.05 --at sigma=0.2 \\
     --along S=1 --wrt S,sigma""",
     },
+    "uncertainty": {
+        "how sure a price is: the standard error of sigma is a column of the file": """\
+gradsweep uncertainty model.py:price --from quotes.csv:quote \\
+    --std S=0.5 --std sigma=@sigma_error --correlation S,sigma=-0.7""",
+    },
     "plan": {
         "which engine would run a Hessian, and why not the others": """\
 gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote""",

@@ -76,9 +76,12 @@ def make_parser() -> argparse.ArgumentParser:
             f"at every point of a sweep.\n\nHere {_SYMBOLS}",
         )
         _add_sweep(command)
-        if quantity.direction:
+        is_uncertainty = quantity.direction == "std"
+        if is_uncertainty:
+            _add_uncertainty(command, required=True)
+        elif quantity.direction:
             _add_direction(command, quantity.direction, required=True)
-        _add_computing(command, differentiates=quantity.order > 0)
+        _add_computing(command, quantity.order > 0, chooses_wrt=not is_uncertainty)
         _add_destination(command)
         _add_printing(command)
     for name, tool in _TOOLS.items():
@@ -92,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         _add_sweep(command)
         _add_direction(command, "either", required=False)
+        _add_uncertainty(command, required=False)
         _add_computing(command, differentiates=True)
         tool.add_own(command)
     for name, (meaning, (option, does)) in STORE_COMMANDS.items():
@@ -178,9 +182,31 @@ def _add_direction(command: argparse.ArgumentParser, direction: str, required: b
     )
 
 
-def _add_computing(command: argparse.ArgumentParser, differentiates: bool) -> None:
+def _add_uncertainty(command: argparse.ArgumentParser, required: bool) -> None:
+    only = "" if required else " of uncertainty"
+    command.add_argument(
+        "--std",
+        action="append",
+        default=[],
+        required=required,
+        metavar="NAME=S",
+        help=f"a standard deviation{only}: an argument's name and a number, or the column @COLUMN "
+        f"of --from, one for each row (repeat; the others are exact)",
+    )
+    command.add_argument(
+        "--correlation",
+        action="append",
+        default=[],
+        metavar="A,B=R",
+        help=f"the correlation of two arguments{only} that have a std (repeat; 0 for the others)",
+    )
+
+
+def _add_computing(
+    command: argparse.ArgumentParser, differentiates: bool, chooses_wrt: bool = True
+) -> None:
     group = command.add_argument_group("computing")
-    if differentiates:
+    if differentiates and chooses_wrt:
         group.add_argument(
             "--wrt",
             metavar="A,B",
@@ -192,6 +218,7 @@ def _add_computing(command: argparse.ArgumentParser, differentiates: bool) -> No
             default=None,
             help="return the value of the function too",
         )
+    if differentiates:
         group.add_argument(
             "--mode",
             choices=["auto", "forward", "reverse"],

@@ -15,9 +15,17 @@ from gradsweep.cli.annotations import without_none
 from gradsweep.request.argument import components
 from gradsweep.request.categories import each
 from gradsweep.request.lazy import Values, geomspace, linspace
-from gradsweep.support.errors import SweepError
+from gradsweep.support.errors import SweepError, nearest
 
-__all__ = ["is_complex", "is_number", "read_direction", "read_fixed", "read_ranges", "read_swept"]
+__all__ = [
+    "is_complex",
+    "is_number",
+    "read_correlation",
+    "read_direction",
+    "read_fixed",
+    "read_ranges",
+    "read_swept",
+]
 
 _NAME = re.compile(r"(?P<name>\w+(\.\w+)*)(\[(?P<element>[0-9]+)\])?(@(?P<dim>\w+))?")
 
@@ -92,40 +100,60 @@ def read_ranges(options: Iterable[str]) -> dict[str, tuple[float, float]]:
 
 
 def read_direction(options: Iterable[str], kind: str, columns: Mapping[str, Any]) -> Any:
-    """Read every `--along`: a tangent by argument, or a cotangent.
+    """Read every `--along` or `--std`: a tangent or stds by argument, or a cotangent.
 
     Args:
-        kind: "tangent" or "cotangent".
+        kind: "tangent", "cotangent" or "std".
         columns: the columns of --from by name; a word may be such a name.
 
     Returns:
         A mapping by name, or a lone cotangent.
     """
     direction: dict[str, Any] = {}
+    flag = "--std" if kind == "std" else "--along"
     for option in options:
         if kind == "cotangent" and "=" not in option:
             if len(options := list(options)) > 1:
                 raise SweepError("--along W is one cotangent; with several, write OUTPUT=W.")
-            return _read_share(option, option, columns)
-        written, text = _split(option, "--along", "NAME=V, such as --along S=1")
+            return _read_share(f"--along {option}", option, columns)
+        written, text = _split(option, flag, f"NAME=VALUE, such as {flag} S=1")
         name, at, dim = written.partition("@")
-        _once(name, direction, "--along")
+        _once(name, direction, flag)
+        said = f"{flag} {option}"
         direction[name] = (
-            (dim, _read_values(f"--along {option}", text))
-            if at
-            else _read_share(option, text, columns)
+            (dim, _read_values(said, text)) if at else _read_share(said, text, columns)
         )
     return direction
 
 
-def _read_share(option: str, text: str, columns: Mapping[str, Any]) -> Any:
-    if text in columns:
-        return columns[text]
+def read_correlation(options: Iterable[str], columns: Mapping[str, Any]) -> dict[Any, Any]:
+    """Read every `--correlation A,B=R`, by pair of names."""
+    found: dict[Any, Any] = {}
+    for option in options:
+        written, text = _split(option, "--correlation", "A,B=R, such as S,sigma=-0.7")
+        said = f"--correlation {option}"
+        pair = tuple(name.strip() for name in written.split(","))
+        if len(pair) != 2:
+            raise SweepError(f"{said}: name two arguments, A,B=R.")
+        _once(pair, found, "--correlation")
+        found[pair] = _read_share(said, text, columns)
+    return found
+
+
+def _read_share(said: str, text: str, columns: Mapping[str, Any]) -> Any:
+    """Read a number, an array, values, or a column of --from by NAME or @NAME."""
+    if text.startswith("@") and text[1:] not in columns:
+        has = f"has {', '.join(columns)}" if columns else "is not given"
+        raise SweepError(
+            f"{said}: there is no column {text[1:]!r}; --from {has}.{nearest(text[1:], columns)}"
+        )
+    if text.removeprefix("@") in columns:
+        return columns[text.removeprefix("@")]
     if is_number(text):
-        return _number(option, text)
+        return _number(said, text)
     if text.startswith(("[", "{")):
-        return _from_json(f"--along {option}", text)
-    return _read_values(f"--along {option}", text)
+        return _from_json(said, text)
+    return _read_values(said, text)
 
 
 def _read_several(option: str, text: str) -> Any:

@@ -189,6 +189,24 @@ def _gradient_of_product(setting: _Setting, derive: str) -> AtPoint:
     return results
 
 
+def _propagated(setting: _Setting, derive: str) -> AtPoint:
+    """Standard deviations and shares of the variance, by way of the whole of J."""
+    partials = _partials(setting, derive)
+    n_output = len(setting.results[0].output_shape)
+
+    def results(values: Values) -> tuple:
+        found = partials(values)
+        moved = {key: found[key] * values[direction_key("std", key)] for key in setting.wrt}
+        variances = {key: _summed_from(term**2, n_output) for key, term in moved.items()}
+        total = sum(variances.values())
+        return tuple(
+            variances[r.wrt[0]] / total if r.kind == "share" else total**0.5
+            for r in setting.results
+        )
+
+    return results
+
+
 _BY_JACOBIAN = ("grad", "jacrev", "jacfwd")
 
 # By quantity, the transforms that it is written with; "f" stands for none.
@@ -201,6 +219,7 @@ WAYS: dict[str, dict[str, Way]] = {
     "vjp": {"vjp": _pulled},
     "hessian": {"jacfwd": _second, "jacrev": _second},
     "hvp": {"jvp": _gradient_pushed, "grad": _gradient_of_product},
+    "uncertainty": dict.fromkeys(_BY_JACOBIAN, _propagated),
 }
 
 
@@ -220,6 +239,8 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
         raise Unavailable("the function returns a container of outputs")
     function = problem.at_point(framework)
     derivative = problem.request.derivative
+    if derivative.correlated:
+        raise Unavailable("arguments are correlated")
     derived = tuple(result for result in results if result.kind != "value")
     setting = _Setting(
         offered_by(framework),

@@ -49,6 +49,7 @@ _TITLES = {
     "vjp": "w J of {of}",
     "hessian": "Hessian of {of}",
     "hvp": "H v of {of}",
+    "uncertainty": "{of} and its standard deviation",
 }
 
 

@@ -91,7 +91,7 @@ def _is_mapped(traced: Trace, request: Request) -> bool:
 
 
 # The quantities that take all columns, or all rows: forward mode may take fewer.
-_FULL = ("jacobian", "contributions")
+_FULL = ("jacobian", "contributions", "uncertainty")
 
 
 def _first_that_has_rules(ways: Sequence[Callable[[], Trace]]) -> Trace:

@@ -26,6 +26,7 @@ __all__ = [
     "DerivativeOptions",
     "Options",
     "RunOptions",
+    "UncertaintyOptions",
     "also_by_name",
     "quantity_name",
     "read_options",
@@ -96,12 +97,24 @@ class DerivativeOptions(RunOptions, total=False):
     mode: Mode
 
 
+class UncertaintyOptions(RunOptions, total=False):
+    """How uncertain arguments vary together, and how to compute.
+
+    Attributes:
+        correlation: by pairs of names, see `gradsweep.uncertainty`.
+        mode: as for derivatives.
+    """
+
+    correlation: Mapping[tuple[str, str], Any] | None
+    mode: Mode
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of one call, by what they are for.
 
     Attributes:
-        derivative: the options of the request itself: `wrt`, `with_value`, `mode`.
+        derivative: the options of the request itself: `wrt`, `with_value`, `mode`, `correlation`.
     """
 
     derivative: Mapping[str, Any]
@@ -136,8 +149,10 @@ def read_options(quantity: str, given: Mapping[str, Any]) -> Options:
 
 
 def _options_of(quantity: str) -> Collection[str]:
-    kind = DerivativeOptions if QUANTITIES[quantity].order else RunOptions
-    return kind.__annotations__
+    row = QUANTITIES[quantity]
+    if row.direction == "std":
+        return UncertaintyOptions.__annotations__
+    return (DerivativeOptions if row.order else RunOptions).__annotations__
 
 
 def quantity_name(quantity: Any) -> str:

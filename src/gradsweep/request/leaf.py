@@ -14,7 +14,7 @@ import numpy as np
 from gradsweep.request.lazy import Lazy, Values, joined, load, numbers_of, parts_of
 from gradsweep.support.errors import SweepError
 
-__all__ = ["Leaf", "axes_of", "dtype_name", "union", "working_dtype"]
+__all__ = ["Leaf", "axes_of", "dtype_name", "spread", "union", "working_dtype"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Leaf:
         sizes = self.sizes
         columns = []
         for dims, values in self.parts:
-            placed = _spread(load(values), dims, self.dims)
+            placed = spread(load(values), dims, self.dims)
             columns.append(np.broadcast_to(placed, [sizes[dim] for dim in self.dims]))
         stacked = np.stack(columns, axis=-1)
         return stacked.reshape(*stacked.shape[:-1], *self.shape)
@@ -296,9 +296,10 @@ def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(dim for dims in groups for dim in dims))
 
 
-def _spread(values: np.ndarray, dims: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
-    """Move dims to their places among the wanted ones, with length 1 where absent."""
+def spread(values: np.ndarray, dims: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """Move leading dims to their places among the wanted ones, with length 1 where absent."""
     order = sorted(range(len(dims)), key=lambda i: wanted.index(dims[i]))
-    moved = values.transpose(order)
+    moved = values.transpose(*order, *range(len(dims), values.ndim))
     sizes = iter(moved.shape)
-    return moved.reshape([next(sizes) if dim in dims else 1 for dim in wanted])
+    lead = [next(sizes) if dim in dims else 1 for dim in wanted]
+    return moved.reshape(*lead, *sizes)

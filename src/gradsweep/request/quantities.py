@@ -3,10 +3,21 @@
 Knows nothing of functions, sweeps, Programs or engines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["QUANTITIES", "Derivative", "Mode", "Quantity", "Result", "direction_key"]
+from gradsweep.support.words import listed
+
+__all__ = [
+    "QUANTITIES",
+    "Derivative",
+    "Mode",
+    "Quantity",
+    "Result",
+    "correlation_key",
+    "direction_key",
+]
 
 Mode = Literal["auto", "forward", "reverse"]
 
@@ -17,15 +28,15 @@ class Quantity:
 
     Attributes:
         order: how many times the function is differentiated.
-        direction: the factor that it takes: a "tangent" for each argument, a "cotangent" for each
-            output, or "" for none.
+        direction: the factor that it takes: a "tangent" or a "std" for each argument, a "cotangent"
+            for each output, or "" for none.
         scalar_only: whether it is defined for functions with scalar outputs alone.
         meaning: its formula, for y = f(x), J = dy/dx, H = d2y/dx2.
     """
 
     name: str
     order: int
-    direction: Literal["", "tangent", "cotangent"]
+    direction: Literal["", "tangent", "cotangent", "std"]
     scalar_only: bool
     meaning: str
 
@@ -41,6 +52,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("vjp", 1, "cotangent", False, "w J"),
         Quantity("hessian", 2, "", False, "H"),
         Quantity("hvp", 2, "tangent", False, "H v"),
+        Quantity("uncertainty", 1, "std", False, "the std of y, from J C J'"),
     )
 }
 
@@ -58,6 +70,8 @@ class Derivative:
         along: the keys of the leaves, or the names of the outputs, that have a direction; all
             others have zero. `direction_key` names the leaf that holds a direction.
         complex_along: those whose direction is complex, and has both parts along a last dim.
+        correlated: groups of keys whose arguments vary together. `correlation_key` names the leaf
+            that holds the factor B of the correlation matrix B B' of a group's elements.
     """
 
     quantity: str
@@ -67,6 +81,7 @@ class Derivative:
     outer: Mode = "auto"
     along: tuple[str, ...] = ()
     complex_along: frozenset[str] = frozenset()
+    correlated: tuple[tuple[str, ...], ...] = ()
 
     @property
     def direction(self) -> str:
@@ -74,9 +89,14 @@ class Derivative:
 
 
 def direction_key(direction: str, name: str) -> str:
-    """Return the key of the leaf that holds the tangent or cotangent of `name`."""
+    """Return the key of the leaf that holds the tangent, std or cotangent of `name`."""
     # The spaces keep it apart from every argument's name.
     return f"{direction} of {name}" if name else direction
+
+
+def correlation_key(group: Sequence[str]) -> str:
+    """Return the key of the leaf that holds how the arguments of a group vary together."""
+    return direction_key("correlation", listed(group))
 
 
 @dataclass(frozen=True)
@@ -84,7 +104,7 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial", "second", "jvp", "contribution", "vjp" or "hvp".
+        kind: "value", "partial", "second", "jvp", "contribution", "vjp", "hvp", "std" or "share".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex

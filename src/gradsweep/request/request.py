@@ -12,15 +12,21 @@ from typing import Any, get_args
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument, Components, LeafMark
+from gradsweep.request.argument import Argument, LeafMark
+from gradsweep.request.directions.reading import read_direction
+from gradsweep.request.directions.uncertainty import (
+    read_correlations,
+    require_stds,
+    require_uncertain,
+)
 from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
-from gradsweep.request.parsing import as_array, is_data_array, names_dims, parse_argument
+from gradsweep.request.parsing import names_dims
 from gradsweep.request.partition import SELECTED, Subset, n_points
-from gradsweep.request.quantities import QUANTITIES, Derivative, Mode, direction_key
+from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
-from gradsweep.support.refusals import no_tangent, not_differentiated
+from gradsweep.support.refusals import no_direction, not_differentiated
 
 __all__ = ["Request", "Selection", "make_request", "selections"]
 
@@ -170,8 +176,12 @@ def make_request(
     wrt: str | Iterable[str] | None = None,
     with_value: bool = False,
     mode: Mode = "auto",
+    correlation: Mapping[tuple[str, str], Any] | None = None,
 ) -> Request:
     """Check and resolve a request.
+
+    Args:
+        correlation: that of pairs of arguments which have a std.
 
     Raises:
         ArgumentError: when a name is not one of the function's.
@@ -186,6 +196,9 @@ def make_request(
             f"{nearest(str(mode), get_args(Mode))}"
         )
     names = _as_names(wrt)
+    if kind == "std":
+        require_uncertain(bound, written)
+        names, with_value = tuple(written), True
     if kind == "tangent" and written:
         if names is None and QUANTITIES[quantity].order == 1:
             names = tuple(written)
@@ -209,15 +222,29 @@ def make_request(
         for name in directions:
             if name not in keys:
                 raise ArgumentError(f"the tangent has {name!r}, which is not in wrt={names}.")
+    correlations: dict[tuple[str, ...], Leaf] = {}
+    if kind == "std":
+        require_stds(directions)
+        keys = tuple(directions)  # what has no std is exact
+        shapes = {leaf.key: leaf.shape for leaf in bound.sweep.leaves if leaf.key in keys}
+        correlations = read_correlations(shapes, correlation)
     complex_along = frozenset(name for name, leaf in directions.items() if leaf.is_complex)
     leaves = [*bound.sweep.leaves, *directions.values()]
-    dtype, axes = working_dtype(leaves), axes_of(leaves)
+    dtype = working_dtype(leaves)
+    leaves += correlations.values()
+    axes = axes_of(leaves)
     if SELECTED in axes:
         raise SweepError(f"a dim may not be called {SELECTED!r}, as gradsweep calls one of its own")
     return Request(
         bound=bound,
         derivative=Derivative(
-            quantity, keys, with_value, mode, along=tuple(directions), complex_along=complex_along
+            quantity,
+            keys,
+            with_value,
+            mode,
+            along=tuple(directions),
+            complex_along=complex_along,
+            correlated=tuple(correlations),
         ),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes,
@@ -237,7 +264,7 @@ def _as_names(wrt: Any) -> tuple[str, ...] | None:
 
 
 def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, Any]:
-    """Return a tangent by argument name, or a cotangent by output name."""
+    """Return a tangent or stds by argument name, or a cotangent by output name."""
     if not kind:
         return {}
     if kind == "cotangent":
@@ -250,7 +277,7 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
         it_is = f"it is a {type(direction).__name__}."
         raise SweepError(f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; {it_is}")
     for name in direction:
-        _require_argument(bound, name, "the tangent names")
+        _require_argument(bound, name, f"the {kind} names")
     return direction
 
 
@@ -324,15 +351,15 @@ def _resolve(
 def _directions(
     bound: BoundFunction, kind: str, name: str, value: Any
 ) -> Iterable[tuple[str, Leaf]]:
-    """Yield the leaves of one tangent or cotangent, each with the leaf's key or output's name."""
-    leaves = {leaf.key: leaf for leaf in bound.sweep.leaves} if kind == "tangent" else {}
-    if kind != "tangent" or name in leaves:
-        yield name, _direction(kind, name, value, leaves.get(name))
+    """Yield the leaves of one direction, each with the leaf's key or output's name."""
+    leaves = {leaf.key: leaf for leaf in bound.sweep.leaves} if kind != "cotangent" else {}
+    if kind == "cotangent" or name in leaves:
+        yield name, read_direction(kind, name, value, leaves.get(name))
         return
     dims: tuple[str, ...] = ()
     if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
         dims, value = value
-    held = _require_argument(bound, name, "the tangent names")
+    held = _require_argument(bound, name, f"the {kind} names")
     static = _static_parts(bound.sweep.arguments[held])
     for path, part in pytree.flatten(value, (name,), lambda _, part: names_dims(part)):
         key = ".".join(path)
@@ -341,9 +368,9 @@ def _directions(
         ):
             continue  # a dataclass has every entry
         if key not in leaves:
-            raise no_tangent(key, name, [known for known in leaves if _is_within(known, name)])
+            raise no_direction(kind, key, name, [k for k in leaves if _is_within(k, name)])
         along = dims and not names_dims(part)
-        yield key, _direction(kind, key, (dims, part) if along else part, leaves[key])
+        yield key, read_direction(kind, key, (dims, part) if along else part, leaves[key])
 
 
 def _static_parts(argument: Argument) -> dict[str, Any]:
@@ -360,38 +387,3 @@ def _are_dims(value: Any) -> bool:
     return isinstance(value, str) or (
         isinstance(value, tuple | list) and all(isinstance(dim, str) for dim in value)
     )
-
-
-def _direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
-    """Read one tangent or cotangent: a number, an array of its leaf's shape, or swept values."""
-    leaf = _read_direction(kind, name, value, like)
-    if like is None:
-        return leaf
-    if leaf.is_complex and not like.is_complex:
-        raise SweepError(f"the {kind} of {name!r} is complex, and {name} is real.")
-    return leaf.as_complex() if like.is_complex else leaf
-
-
-def _read_direction(kind: str, name: str, value: Any, like: Leaf | None) -> Leaf:
-    key = direction_key(kind, name)
-    if isinstance(value, tuple | Components) or is_data_array(value):
-        argument = parse_argument(key, value)
-        is_number = argument.categories is None and len(argument.leaves) == 1
-        if not is_number or argument.leaves[0].dtype == "bool":
-            raise SweepError(f"the {key} is not an array of numbers: {argument.written}")
-        (leaf,) = argument.leaves
-        return leaf.astype("float64") if leaf.dtype == "int64" else leaf
-    array = as_array(key, value)
-    if array is None or array.dtype.kind == "b":
-        raise SweepError(f"the {key} is {value!r}; give a number, an array, or (dims, values).")
-    if array.dtype.kind == "i":
-        array = array.astype("float64")
-    if like is not None and not like.numbers_shape and array.ndim:
-        # A bare array for a swept scalar can only mean one value for each of its points.
-        if tuple(like.sizes.values()) != array.shape:
-            raise SweepError(
-                f"the {key} has shape {array.shape}, and {name} is a number at each point.\n"
-                f'Name the dims it is swept along: ("dim", values).'
-            )
-        return Leaf.of(key, like.dims, array)
-    return Leaf.of(key, (), array)

@@ -85,6 +85,10 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"d{output}_d{wrt[0]}"
         case "second":
             return f"d2{output}_d{wrt[0]}_d{wrt[1]}"
+        case "std":
+            return f"{output}_std"
+        case "share":
+            return f"variance_share_{qualified}"
         case "jvp" | "contribution" | "vjp" | "hvp" as kind:
             return f"{kind}_{qualified}" if qualified else kind
         case unknown:
@@ -269,6 +273,12 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
         case "second":
             over = f"∂{wrt[0]}²" if wrt[0] == wrt[1] else f"∂{wrt[0]}∂{wrt[1]}"
             name, units = f"∂²{output}/{over}", _quotient(value_units, per, output)
+        case "std":
+            name, units = f"standard deviation of {output}", _of_difference(value_units)
+        case "share":
+            name = f"share of {wrt[0]} in the variance of {output}"
+            # It is no derivative, to be stacked as `matrix` does.
+            return {"long_name": name, "of": output, "argument": wrt[0]}
         case "jvp":
             name, units = f"J v of {output}", value_units
         case "contribution":

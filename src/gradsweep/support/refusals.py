@@ -16,7 +16,7 @@ __all__ = [
     "in_container",
     "no_argument",
     "no_dims",
-    "no_tangent",
+    "no_direction",
     "no_values_along",
     "not_differentiated",
     "not_numbers",
@@ -140,20 +140,21 @@ def not_differentiated(
     return ArgumentError(f"{it_is} and cannot be differentiated; leave it out of wrt.")
 
 
-def no_tangent(key: str, name: str, keys: Sequence[str]) -> SweepError:
-    """Return the error of an entry of a tangent that is none of its argument's.
+def no_direction(kind: str, key: str, name: str, keys: Sequence[str]) -> SweepError:
+    """Return the error of an entry of a direction that is none of its argument's.
 
     Args:
+        kind: "tangent" or "std".
         keys: the numbers of the argument called `name`.
     """
     has = f"{name} has {', '.join(keys) or 'no numbers'}"
     if key == name and keys:
         entry = keys[0].removeprefix(f"{name}.")
         return SweepError(
-            f"the tangent of {name!r} is a single one; {has}.\n"
+            f"the {kind} of {name!r} is a single one; {has}.\n"
             f'Give one for each, such as {{"{name}": {{"{entry}": 1.0}}}}; zero is for the others.'
         )
-    return SweepError(f"the tangent has {key!r}; {has}.{nearest(key, keys)}")
+    return SweepError(f"the {kind} has {key!r}; {has}.{nearest(key, keys)}")
 
 
 def no_argument(function: str, given: str, named: Sequence[str]) -> ArgumentError:

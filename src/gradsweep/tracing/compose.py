@@ -11,6 +11,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode
 from gradsweep.support.errors import OutputError
 from gradsweep.tracing.point import AD, Array, Arrays, Partials, Point, Rows
+from gradsweep.tracing.uncertainty import uncertainty
 
 __all__ = ["compose"]
 
@@ -131,6 +132,7 @@ _QUANTITIES: dict[str, Callable[[Point], Rows]] = {
     "vjp": _vjp,
     "hessian": _hessian,
     "hvp": _hvp,
+    "uncertainty": uncertainty,
 }
 
 

@@ -78,6 +78,11 @@ class AD(Protocol):
 
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array: ...
 
+    def sqrt(self, array: Array) -> Array: ...
+
+    def scale(self, arrays: Sequence[Array]) -> Array:
+        """Return the largest magnitude along the last dims of all; 1 where it has no inverse."""
+
 
 class Point:
     """A function at a point, and its derivative to be taken there.

@@ -5,6 +5,7 @@ Functions of a tuple of arrays enter, arrays leave. Every differentiation rule i
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -112,6 +113,15 @@ class JaxAD:
 
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array:
         return jnp.moveaxis(array, tuple(source), tuple(target))
+
+    def sqrt(self, array: Array) -> Array:
+        return jnp.sqrt(array)
+
+    def scale(self, arrays: Sequence[Array]) -> Array:
+        largest = reduce(jnp.maximum, [jnp.max(jnp.abs(array), -1) for array in arrays])
+        limits = jnp.finfo(largest.dtype)
+        is_usual = (largest >= limits.tiny) & (largest <= 1 / limits.tiny)
+        return jnp.where(is_usual, largest, jnp.ones_like(largest))
 
     def _zeros(self, like: tuple) -> tuple:
         return tuple(self.zeros_like(array) for array in like)

@@ -12,6 +12,7 @@ instead; and torch's forward formulas are used where there is no backward at all
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
 from typing import Any
 
 import torch
@@ -160,6 +161,15 @@ class _Arrays:
         self, array: torch.Tensor, source: Sequence[int], target: Sequence[int]
     ) -> torch.Tensor:
         return torch.movedim(array, tuple(source), tuple(target))
+
+    def sqrt(self, array: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt(array)
+
+    def scale(self, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        largest = reduce(torch.maximum, [array.abs().amax(-1) for array in arrays])
+        limits = torch.finfo(largest.dtype)
+        is_usual = (largest >= limits.tiny) & (largest <= 1 / limits.tiny)
+        return torch.where(is_usual, largest, torch.ones_like(largest))
 
 
 def _called(path: str) -> str:

@@ -1,0 +1,1 @@
+"""The factors of a quantity: one tangent or cotangent; standard deviations and correlations."""
