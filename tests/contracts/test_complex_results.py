@@ -139,10 +139,18 @@ def test_one_kind_of_number_must_come_back_from_every_branch():
         gs.value(f, gs.Sweep(x=[0.5, 2.0]), framework="torch")
 
 
-def test_a_figure_needs_real_numbers_and_says_so():
+def test_a_figure_has_a_panel_for_each_part():
     pytest.importorskip("matplotlib")
-    with pytest.raises(OutputError, match="plot draws real numbers"):
-        gs.plot(gs.value(response, sweep()))
+    found = gs.value(response, sweep())
+    panels = gs.plot(found.isel(zeta=0)).axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        r"$\mathrm{response}_{\mathrm{real}}$",
+        r"$\mathrm{response}_{\mathrm{imag}}$",
+    ]
+    value, _, _ = exact()
+    for axes, part in zip(panels, (value.real, value.imag)):
+        drawn = max(axes.lines, key=lambda line: len(line.get_ydata()))
+        np.testing.assert_allclose(drawn.get_ydata(), part[:, 0])
 
 
 # -- compile, check, compare

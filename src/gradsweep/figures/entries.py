@@ -7,6 +7,7 @@ Returns entries, whose arrays have swept dims only. Never sees a figure.
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,7 @@ def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
         raise OutputError("plot needs a variable; this Dataset has none.")
     n_entries = sum(
         int(np.prod([variable.sizes[dim] for dim in _own_dims(ds, variable)], dtype=object))
+        * (2 if variable.dtype.kind == "c" else 1)
         for variable in ds.data_vars.values()
     )
     if n_entries > _MOST_ENTRIES:
@@ -94,9 +96,9 @@ def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
         )
     found: dict[Hashable, Entry] = {}
     for variable in ds.data_vars.values():
-        if variable.dtype.kind not in "fiub":
+        if variable.dtype.kind not in "fiubc":
             raise OutputError(
-                f"plot draws real numbers; {variable.name!r} has dtype {variable.dtype}.\n"
+                f"plot draws numbers; {variable.name!r} has dtype {variable.dtype}.\n"
                 f"Name the others with variables=[...]."
             )
         for entry in _split(ds, variable):
@@ -158,20 +160,21 @@ def _keys(variable: "xarray.DataArray") -> list[str]:
 
 
 def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry]:
-    """Yield an Entry for every element of the variable's own dims."""
+    """Yield an Entry for every element of the own dims, of a complex variable for each part."""
     own = _own_dims(ds, variable)
     dims = tuple(str(dim) for dim in variable.dims if dim not in own)
     array = variable.transpose(*own, *dims).values
-    if array.dtype.kind != "f":
-        array = array.astype(float)
+    parts: dict[tuple[str, ...], np.ndarray] = {(): array}
+    if array.dtype.kind == "c":
+        parts = {("real",): array.real, ("imag",): array.imag}
     keys = _keys(variable)
     counts = [int(n) for n in str(variable.attrs.get("wrt_ndim", "")).split()] or [0] * len(keys)
     name = str(variable.attrs.get("of", variable.name))
     n_output = len(own) - sum(counts)
-    for position in np.ndindex(*array.shape[: len(own)]):
+    for position, part in product(np.ndindex(*array.shape[: len(own)]), parts):
         # After ds.isel(q_0=[2, 4]) the elements count from 0 again, unless they have labels.
         index = [_label(variable, dim, i) for dim, i in zip(own, position)]
-        of, rest = Element(name, tuple(index[:n_output])), index[n_output:]
+        of, rest = Element(name, (*index[:n_output], *part)), index[n_output:]
         wrt = []
         for key, count in zip(keys, counts):
             wrt.append(Element(key, tuple(rest[:count])))
@@ -183,7 +186,7 @@ def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry
             of=of,
             wrt=tuple(wrt),
             dims=dims,
-            values=array[position],
+            values=parts[part][position].astype(float),
         )
 
 

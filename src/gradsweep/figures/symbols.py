@@ -28,7 +28,7 @@ class Element:
     Attributes:
         name: as the function has it, with the keys of containers: `params_weight`.
         index: the element's index; () for a whole array and for a scalar. A part of a complex
-            argument has a word for it.
+            number has a word for it.
     """
 
     name: str
