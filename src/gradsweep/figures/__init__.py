@@ -16,6 +16,7 @@ from gradsweep.figures.entries import Entry, entries_of, pick, swept_dims
 from gradsweep.figures.grids import draw_image, draw_matrix
 from gradsweep.figures.pages import draw_heatmap, draw_histograms, draw_ladder, draw_scatter
 from gradsweep.figures.symbols import Element
+from gradsweep.figures.uncertainty import draw_uncertainty
 from gradsweep.support.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _DRAWN_BY: dict[str, _Drawn] = {
     "scatter": draw_scatter,
     "tornado": draw_tornado,
     "bars": draw_bars,
+    "uncertainty": draw_uncertainty,
 }
 
 # How the title of a figure begins, by quantity.
@@ -49,7 +51,7 @@ _TITLES = {
     "vjp": "w J of {of}",
     "hessian": "Hessian of {of}",
     "hvp": "H v of {of}",
-    "uncertainty": "{of} and its standard deviation",
+    "uncertainty": "Uncertainty of {of}",
 }
 
 
@@ -77,14 +79,15 @@ def plot(
     ================================  =========================================================
 
     Words, and points in no order, have a mark each, which no line joins.
-    Contributions become a tornado, averaged over the sweep; more than 36 derivatives an image.
+    An uncertainty becomes its value with a band, the shares stacked below it. Contributions become
+    a tornado, averaged over the sweep; more than 36 derivatives an image.
     Results are averaged over all other axes, and the title says so; to see one value instead,
     select it with `ds.sel`. Numbers that are not finite are gaps, counted below the figure.
 
     Args:
         ds: the Dataset that a quantity returned, or one variable of it.
         kind: `"ladder"`, `"heatmap"`, `"matrix"`, `"image"`, `"histogram"`, `"scatter"`,
-            `"tornado"` or `"bars"`; by default the one in the table.
+            `"tornado"`, `"bars"` or `"uncertainty"`; by default the one in the table.
         x: the dim or coordinate drawn to the right.
         by: the dim or coordinate drawn as lines, or upward in a heat map.
         variables: the names of the variables to draw; by default all.

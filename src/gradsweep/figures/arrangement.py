@@ -17,7 +17,7 @@ from gradsweep.support.words import listed
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["KINDS", "MOST_PANELS", "Arrangement", "arrange"]
+__all__ = ["KINDS", "MOST_OUTPUTS", "MOST_PANELS", "Arrangement", "arrange"]
 
 # What each kind of figure shows.
 KINDS = {
@@ -29,11 +29,15 @@ KINDS = {
     "scatter": "each derivative at every point of a sample, over an argument",
     "tornado": "one bar for each contribution, the largest first",
     "bars": "one bar for each derivative",
+    "uncertainty": "the value with a band of its standard deviation, the shares below it",
 }
 
 # More panels than this on one page are too small to read.
 MOST_PANELS = 36
 _MOST_MAPS = 12
+# An uncertainty has two panels for each output, and a bar for each point that has no order.
+MOST_OUTPUTS = 4
+_MOST_BARS = 60
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,9 @@ def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> st
         wants_map = False
     if ds.attrs.get("quantity") == "contributions" and swept.x is None:
         return "tornado"
+    if _is_uncertainty(entries) and not wants_map:
+        if all(swept.size(dim) <= _MOST_BARS for dim in swept.sampled):
+            return "uncertainty"
     if len(entries) > MOST_PANELS:
         return "image"
     if not swept.dims:
@@ -153,6 +160,13 @@ def _choose(ds: "xarray.Dataset", entries: Sequence[Entry], swept: _Swept) -> st
     if not swept.ordered:
         return "histogram"
     return "heatmap" if wants_map else "ladder"
+
+
+def _is_uncertainty(entries: Sequence[Entry]) -> bool:
+    """Whether there is a value, its standard deviation and its shares, of few outputs."""
+    values = [entry for entry in entries if entry.role == "value"]
+    roles = {entry.role for entry in entries}
+    return roles == {"value", "std", "share"} and len(values) <= MOST_OUTPUTS
 
 
 def _is_matrix(entries: Sequence[Entry]) -> bool:
@@ -210,6 +224,14 @@ def _place(kind: str, swept: _Swept) -> Arrangement:
             _require_axes(kind, 1, swept.dims, swept)
             pooled = tuple(swept.axis(dim) for dim in swept.dims)
             return Arrangement(kind, x, None, sampled=pooled)
+        case "uncertainty":
+            if by is not None:
+                raise OutputError(
+                    f"kind='uncertainty' has no lines for by={by.dim!r}.\nSelect a value with "
+                    f"ds.sel, or choose kind='ladder'."
+                )
+            x = x or _axis_or_none(swept, swept.longest())
+            x = x or _axis_or_none(swept, max(swept.dims, key=swept.size, default=None))
         case "tornado" | "bars" | "image":
             x = by = None
         case unknown:

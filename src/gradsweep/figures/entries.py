@@ -36,6 +36,8 @@ class Entry:
         wrt: the elements it is with respect to: none, one or two.
         dims: the swept dims it varies with.
         values: one axis for each of `dims`.
+        role: of an uncertainty, whether it is a "value", a "std" or a "share"; else "".
+        argument: whose share it is.
     """
 
     variable: str
@@ -45,6 +47,8 @@ class Entry:
     wrt: tuple[Element, ...]
     dims: tuple[str, ...]
     values: np.ndarray
+    role: str = ""
+    argument: str = ""
 
     @property
     def row(self) -> Element:
@@ -187,7 +191,18 @@ def _split(ds: "xarray.Dataset", variable: "xarray.DataArray") -> Iterator[Entry
             wrt=tuple(wrt),
             dims=dims,
             values=parts[part][position].astype(float),
+            role=_role(variable, wrt),
+            argument=str(variable.attrs.get("argument", "")),
         )
+
+
+def _role(variable: "xarray.DataArray", wrt: list[Element]) -> str:
+    if "argument" in variable.attrs:
+        return "share"
+    long_name = str(variable.attrs.get("long_name", ""))
+    if long_name.startswith("standard deviation of "):
+        return "std"
+    return "value" if not wrt and long_name == variable.attrs.get("of", variable.name) else ""
 
 
 def _label(variable: "xarray.DataArray", dim: str, position: int) -> int | str:

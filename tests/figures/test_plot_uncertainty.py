@@ -1,0 +1,105 @@
+"""The figure of an uncertainty: its kind, and that the band and the shares are the Dataset's."""
+
+import numpy as np
+import pytest
+import xarray
+
+import gradsweep as gs
+from gradsweep.errors import OutputError
+from gradsweep.figures.arrangement import arrange
+from gradsweep.figures.entries import entries_of, swept_dims
+
+pytest.importorskip("matplotlib")
+
+X = np.linspace(1.0, 3.0, 41)
+
+
+def area(x, y):
+    return x * y
+
+
+def measured(x=X, correlation=-0.9):
+    pair = {("x", "y"): correlation}
+    return gs.uncertainty(area, gs.Sweep(x=x, y=2.0), {"x": 0.1, "y": 0.2}, correlation=pair)
+
+
+def kind_of(ds):
+    return arrange(ds, entries_of(ds), swept_dims(ds), None, None, None).kind
+
+
+def test_the_band_is_two_standard_deviations_around_the_value():
+    ds = measured()
+    top, _ = gs.plot(ds).axes
+    np.testing.assert_array_equal(top.lines[0].get_ydata(), ds.area)
+    drawn = top.collections[0].get_datalim(top.transData)
+    low, high = ds.area - 2 * ds.area_std, ds.area + 2 * ds.area_std
+    np.testing.assert_allclose([drawn.y0, drawn.y1], [low.min(), high.max()], rtol=1e-12)
+
+
+def test_negative_shares_hang_below_zero_and_all_of_them_add_up_to_1():
+    ds = measured()
+    assert ds.variance_share_x.min() < 0, "control: there is a negative one"
+    _, below = gs.plot(ds).axes
+    heights = {}
+    for fill in below.collections:
+        for path in fill.get_paths():
+            for at, height in path.vertices:
+                low, high = heights.get(at, (0.0, 0.0))
+                heights[at] = min(low, height), max(high, height)
+    ends = np.array([heights[at] for at in X])
+    np.testing.assert_allclose(ends.sum(axis=1), 1, rtol=1e-12)
+    negative = sum(np.clip(ds[f"variance_share_{name}"], None, 0) for name in "xy")
+    np.testing.assert_allclose(ends[:, 0], negative, atol=1e-12)
+
+
+def test_words_have_bars_and_no_band_joins_them():
+    samples = xarray.DataArray([1.0, 2.0, 4.0], dims="s", coords={"s": ["A", "B", "C"]})
+    ds = measured(samples, 0.0)
+    _, below = gs.plot(ds).axes
+    heights = [bar.get_height() for bar in below.patches if bar.get_height()]
+    shares = np.concatenate([ds.variance_share_x, ds.variance_share_y])
+    np.testing.assert_allclose(heights, shares, rtol=1e-12)
+    assert [text.get_text() for text in below.get_xticklabels()] == ["A", "B", "C"]
+
+
+def test_one_point_is_written_out():
+    figure = gs.plot(measured(1.5, 0.0))
+    # std = hypot(0.2, 0.3)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3 ± 0.3606"]
+    widths = [bar.get_width() for bar in figure.axes[1].patches]
+    np.testing.assert_allclose(widths, [0.04 / 0.13, 0.09 / 0.13], rtol=1e-12)
+
+
+def test_the_least_of_many_shares_are_one():
+    def total(**x):
+        return sum(x.values())
+
+    names = [f"x{i}" for i in range(10)]
+    ds = gs.uncertainty(
+        total,
+        gs.Sweep(dict.fromkeys(names, 1.0)),
+        {name: float(i + 1) for i, name in enumerate(names)},
+    )
+    figure = gs.plot(ds)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["others", *(f"$x_{{{i}}}$" for i in range(9, 3, -1))]
+    widths = [bar.get_width() for bar in figure.axes[1].patches]
+    # The first four of 1, 4, 9, ... 100 over their sum, 385.
+    assert widths[-1] == pytest.approx(30 / 385, rel=1e-12)
+    assert sum(widths) == pytest.approx(1, rel=1e-12)
+
+
+def test_the_dims_choose_the_kind():
+    ds = measured()
+    assert kind_of(ds) == kind_of(measured(1.5)) == "uncertainty"
+    assert kind_of(ds[["variance_share_x", "variance_share_y"]]) == "ladder"
+    grid = gs.uncertainty(area, gs.Sweep(x=X, y=X), {"x": 0.1, "y": 0.2})
+    assert kind_of(grid) == "heatmap"
+
+
+def test_what_cannot_be_drawn_is_said():
+    with pytest.raises(OutputError, match="draws what gs.uncertainty returns"):
+        gs.plot(gs.gradient(area, gs.Sweep(x=X, y=2.0)), kind="uncertainty")
+    few = gs.uncertainty(area, gs.Sweep(x=X, y=[1.0, 2.0]), {"x": 0.1, "y": 0.2})
+    with pytest.raises(OutputError, match="has no lines for by='y'"):
+        gs.plot(few, kind="uncertainty", by="y")
