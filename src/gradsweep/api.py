@@ -4,7 +4,7 @@ A function, a Sweep and options enter; an xarray.Dataset leaves. In place of the
 give the arguments of the function by name: `gs.gradient(price, S=spots, K=100.0)`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,6 +12,7 @@ from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.options import (
     DerivativeOptions,
     Options,
+    PartialsOptions,
     RunOptions,
     UncertaintyOptions,
     also_by_name,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DerivativeOptions",
+    "PartialsOptions",
     "RunOptions",
     "UncertaintyOptions",
     "compile",
@@ -40,6 +42,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "partials",
     "plan",
     "requested",
     "uncertainty",
@@ -270,6 +273,33 @@ def uncertainty(
 
 
 @also_by_name
+def partials(
+    f: Function, sweep: Sweep, *of: str | Iterable[str], **options: Unpack[PartialsOptions]
+) -> "xarray.Dataset":
+    """Compute any partial derivatives of a function, of any order, at every point of a sweep.
+
+    Args:
+        f: a function that returns a number, an array, or a container of them.
+        sweep: its arguments.
+        of: words that name derivatives by their arguments, in the order in which f is
+            differentiated: `"S"`, `"S S"`, `"S sigma"`; or a list of them. An entry of a
+            container is written with dots, `"p.beta"`.
+        options: see `PartialsOptions`.
+
+    Returns:
+        A Dataset with one variable for each word and output: `df_dS`, `d2f_dS_dsigma`,
+        `d3f_dS_dS_dS`. Its dims are the swept ones that it depends on, then the output's, then
+        those of each argument, in the order of the word. Nothing else is computed, and what the
+        derivatives have in common is computed once.
+
+    Raises:
+        ArgumentError: when there is no word, one is there twice, or names what is no argument or
+            has no derivative, as an integer.
+    """
+    return plan("partials", f, sweep, *of, **options).run()
+
+
+@also_by_name
 def compile(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> CompiledQuantity:
@@ -280,7 +310,7 @@ def compile(
         f: a function, as for `value`.
         sweep: its arguments; their dims are compiled in, their values and lengths are not.
             A Program is compiled to machine code even for few points.
-        direction: the tangent, cotangent or std, for the quantities that take one.
+        direction: the tangent, cotangent, std or words, for the quantities that take them.
         options: as for the quantity.
 
     Returns:
@@ -301,7 +331,7 @@ def plan(
         quantity: a function such as `gs.gradient`, or its name.
         f: a function, as for `value`.
         sweep: its arguments.
-        direction: the tangent, cotangent or std, for the quantities that take one.
+        direction: the tangent, cotangent, std or words, for the quantities that take them.
         options: as for the quantity.
 
     Returns:
@@ -323,17 +353,20 @@ def requested(
 
     Args:
         quantity: a function such as `gs.gradient`, or its name.
-        direction: the tangent, cotangent or std, for the quantities that take one.
+        direction: the tangent, cotangent, std or words, for the quantities that take them.
         options: as for the quantity.
 
     Raises:
         ArgumentError: when there is no such quantity or option, or the direction is missing.
     """
     name = quantity_name(quantity)
-    kind = QUANTITIES[name].direction
+    row = QUANTITIES[name]
+    kind = row.takes
     if kind and kind in options:
         direction = (*direction, options[kind])
         options = {key: value for key, value in options.items() if key != kind}
+    if row.takes_words and len(direction) != 1:  # one by one, in place of a list
+        direction = (direction,)
     if len(direction) != bool(kind):
         takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
         raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")

@@ -36,6 +36,7 @@ DIRECTIONS = {
     "hvp": ({"x": 2.0},),
     "vjp": (3.0,),
     "uncertainty": ({"x": 2.0},),
+    "partials": (["x", "x x"],),
 }
 
 

@@ -28,7 +28,7 @@ from gradsweep.planning.options import also_by_name, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.lazy import numbers_of
-from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Selection, selections
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -44,9 +44,10 @@ ESTIMATES: dict[str, Estimate] = {
     "other": other.estimate,
 }
 
-# The most elements of x that are checked, by the order of the derivative, and the most numbers of
-# a derivative at one point. Where there are more, they are drawn at random.
-_MOST_ELEMENTS = {1: 64, 2: 16}
+# The most elements of x that are checked, by the order of the derivative, the last for higher
+# orders too, and the most numbers of a derivative at one point. Where there are more, they are
+# drawn at random.
+_MOST_ELEMENTS = {1: 64, 2: 16, 3: 8}
 _MOST_ENTRIES = 1000
 
 # Relative tolerances: the rounding error that a derivative of well-conditioned code may have.
@@ -72,12 +73,13 @@ def check(
     differences; `"scipy"` applies `scipy.differentiate` to the function, called by its own
     framework; `"other"` differentiates a torch function with JAX, and a JAX function with torch.
     None uses a rule of differentiation that the computed derivative used. Of complex numbers each
-    part is checked.
+    part is checked. Beyond the second order `"scipy"` has too few digits, and leaves derivatives
+    to the others.
 
     Args:
         f: a function.
         sweep: its arguments.
-        directions: the tangent or cotangent, for the quantities that take one.
+        directions: the tangent, the cotangent or the words, for the quantities that take them.
         quantity: `gs.gradient`, say, or its name.
         n_points: how many points of the sweep are drawn; of each category its share, and at
             least one.
@@ -281,7 +283,7 @@ def _problem(
     for key in derivative.wrt:
         starts[key] = n_elements
         n_elements += plan.leaves[key].n_elements
-    order = max(1, QUANTITIES[derivative.quantity].order)
+    order = min(max(1, derivative.order), max(_MOST_ELEMENTS))
     elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
     entries = list(entries_of(derivative, plan.results, outputs, starts, frozenset(elements)))
     kept = _few(len(entries), _MOST_ENTRIES, rng)

@@ -9,6 +9,7 @@ computational noise", SIAM J. Sci. Comput. 33.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,9 @@ _CENTRAL, _LEFT, _RIGHT = 0, -1, 1
 _ORDER = 8
 _MAX_ITERATIONS = 8
 
+# Differences of differences of differences lose all digits to rounding.
+_MOST_STEPS = 2
+
 # Roughly the evaluations of y for one derivative and its two sides, by the derivative's order; and
 # the most calls, where each evaluation is a call, before points are left out.
 _PER_DERIVATIVE = {0: 1, 1: 100, 2: 2500}
@@ -42,22 +46,35 @@ _FLOAT32_NOISE = (1e-10, 1e-5)
 def estimate(problem: Problem) -> Estimated:
     """Differentiate the function numerically at every point, or at the first few if it is slow.
 
+    Derivatives of third and higher order are left out.
+
     Raises:
-        Unavailable: when the function cannot be called at double precision beside a point.
+        Unavailable: when the function cannot be called at double precision beside a point, or
+            nothing is of second order or lower.
     """
+    every = [steps for steps in problem.steps if len(steps) <= _MOST_STEPS]
+    if problem.steps and not every:
+        raise Unavailable(
+            "differences in double precision have no digits for a derivative of third order or more"
+        )
     values = Values(problem)
     n_points = len(problem.points)
     if values.is_loop:
-        calls = sum(_PER_DERIVATIVE[len(steps)] for steps in problem.steps)
+        calls = sum(_PER_DERIVATIVE[len(steps)] for steps in every)
         n_points = min(n_points, max(1, _MAX_CALLS // max(1, calls)))
         if calls > 10 * _MAX_CALLS:
             raise Unavailable(f"it would call the function about {calls:,} times one by one")
     noise = noise_of(problem, values)
     sides: dict[tuple[int, tuple[Step, ...]], Sides] = {}
     for number in range(n_points):
-        sides |= _at_point(problem, values, number, noise[number])
-    readings: list[list[Reading] | None] = [
-        [read(problem, point, entry, sides[number, entry.steps]) for entry in problem.entries]
+        sides |= _at_point(problem, values, number, noise[number], every)
+    readings: list[list[Reading | None] | None] = [
+        [
+            read(problem, point, entry, sides[number, entry.steps])
+            if (number, entry.steps) in sides
+            else None
+            for entry in problem.entries
+        ]
         if number < n_points
         else None
         for number, point in enumerate(problem.points)
@@ -103,9 +120,13 @@ def _suspicion(problem: Problem, values: Values, noise: np.ndarray) -> str:
 
 
 def _at_point(
-    problem: Problem, values: Values, number: int, noise: np.ndarray
+    problem: Problem,
+    values: Values,
+    number: int,
+    noise: np.ndarray,
+    every: Sequence[tuple[Step, ...]],
 ) -> dict[tuple[int, tuple[Step, ...]], Sides]:
-    """Return the derivatives along every tuple of steps at one point."""
+    """Return the derivatives along some tuples of steps at one point."""
     point = problem.points[number]
     x = problem.x(point)
     y = values(x[None], np.array([number]))[0]
@@ -115,7 +136,7 @@ def _at_point(
     )
     found: dict[tuple[int, tuple[Step, ...]], Sides] = {}
     groups: dict[int, list[tuple[Step, ...]]] = {}
-    for steps in problem.steps:
+    for steps in every:
         groups.setdefault(len(steps), []).append(steps)
     for order, group in groups.items():
         if order == 0:

@@ -10,9 +10,10 @@ between the sides, h y'', is therefore a bound on its error, and sides that lie 
 a kink. D starts at 60 and doubles while the error reaches the first 17 digits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def estimate(problem: Problem) -> Estimated:
 def _readings(problem: Problem, point: Point, function: "_Function", mp: Any) -> list[Reading]:
     sides = {}
     for steps in problem.steps:
-        for digits in _DIGITS:
+        for digits in _digits(len(steps)):
             with mp.CONTEXT.workdps(digits):
                 sides[steps] = _differentiate(problem, point, function, steps, mp)
             found = sides[steps]
@@ -62,6 +63,12 @@ def _readings(problem: Problem, point: Point, function: "_Function", mp: Any) ->
             if not np.any(found.error > enough) or _is_kink(found):
                 break
     return [read(problem, point, entry, sides[entry.steps]) for entry in problem.entries]
+
+
+def _digits(order: int) -> Sequence[int]:
+    """Return the digits to try: one-sided quotients by steps of 1e-20 need some for each step."""
+    least = -_STEP_EXPONENT * (order + 1)
+    return [digits for digits in _DIGITS if digits >= least] or _DIGITS[-1:]
 
 
 def _is_kink(sides: Sides) -> bool:
@@ -73,7 +80,7 @@ def _is_kink(sides: Sides) -> bool:
 def _differentiate(
     problem: Problem, point: Point, function: "_Function", steps: tuple[Step, ...], mp: Any
 ) -> Sides:
-    """Return the derivative of y along 0, 1 or 2 steps, and its one-sided estimates."""
+    """Return the derivative of y along some steps, and its one-sided estimates."""
     x = [mp.number(value) for value in problem.x(point)]
     reach = [mp.number(problem.reach(point, step)) for step in steps]
     h = [mp.CONTEXT.mpf(10) ** _STEP_EXPONENT * length for length in reach]
@@ -104,20 +111,26 @@ def _differentiate(
                 twice = (here - y(-2)) / (2 * h[0]), (y(2) - here) / (2 * h[0])
                 both = np.array([abs(left - twice[0]), abs(right - twice[1])])
                 error = np.array([_first_finite(mp, row) for row in zip(error, *both)])
-        case (_, _):
-            area = h[0] * h[1]
-            forward, backward = y(1, 1), y(-1, -1)
-            right = (forward - y(1, 0) - y(0, 1) + here) / area
-            left = (backward - y(-1, 0) - y(0, -1) + here) / area
-            value = (forward - y(1, -1) - y(-1, 1) + backward) / (4 * area)
-            rounding = _ROUNDING * digits * size / area
-            error = abs(right - left)
         case _:
-            raise AssertionError(steps)
+            volume = mp.CONTEXT.fprod(h)
+            right = _alternating(y, len(steps), (1, 0)) / volume
+            left = _alternating(y, len(steps), (0, -1)) / volume
+            value = _alternating(y, len(steps), (1, -1)) / (2 ** len(steps) * volume)
+            rounding = _ROUNDING * digits * size / volume
+            error = abs(right - left)
     error = error + rounding
     for step in steps:
         size /= mp.number(problem.span(point, step))
     return Sides(_floats(value), _floats(error), _floats(left), _floats(right), _float(size))
+
+
+def _alternating(y: Callable[..., Any], order: int, ends: tuple[int, int]) -> Any:
+    """Return the difference of y between the ends of every step, one step after another."""
+    terms = [
+        (-1) ** sum(time == ends[1] for time in times) * y(*times)
+        for times in product(ends, repeat=order)
+    ]
+    return sum(terms[1:], terms[0])
 
 
 def _first_finite(mp: Any, values: Sequence[Any]) -> Any:

@@ -44,7 +44,7 @@ class OutputArray(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One number of one result at a point: a derivative of y along no, one or two steps.
+    """One number of one result at a point: a derivative of y along any number of steps.
 
     Attributes:
         result: which of the quantity's results.
@@ -225,7 +225,7 @@ def entries_of(
 def _steps(kind: str, elements: Sequence[int]) -> tuple[Step, ...]:
     units = tuple(Step("unit", element) for element in elements)
     match kind:
-        case "value" | "partial" | "second" | "vjp":
+        case "value" | "partial" | "vjp":
             return units
         case "contribution":
             return tuple(Step("share", element) for element in elements)

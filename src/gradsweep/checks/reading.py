@@ -41,11 +41,11 @@ class Estimated:
 
     Attributes:
         readings: for each point of a Problem a Reading for each entry, or None where the
-            estimate was not made at that point.
+            estimate was not made: of one entry, or at that point.
         suspicion: what is wrong with the function's values themselves, as a clause, or "".
     """
 
-    readings: Sequence[Sequence[Reading] | None]
+    readings: Sequence[Sequence[Reading | None] | None]
     suspicion: str = ""
 
 

@@ -37,9 +37,10 @@ def rows_of(
             array = arrays[entry.result]
             computed = float(array[(*(position[dim] for dim in dims), *entry.place)])
             given = {
-                name: (readings[place], estimated.suspicion)
+                name: (reading, estimated.suspicion)
                 for name, estimated in found.items()
                 if (readings := estimated.readings[number]) is not None
+                and (reading := readings[place]) is not None
             }
             findings = [
                 (name, reading, _judge(computed, reading, suspicion, tolerance, typical[entry]))
@@ -98,6 +99,8 @@ def _typical_sizes(problem: Problem, found: dict[str, Estimated]) -> dict[Entry,
         for readings in estimated.readings:
             for entry, reading in zip(problem.entries, readings or ()):
                 # An estimate no larger than its own error says nothing about the size.
+                if reading is None:
+                    continue
                 if np.isfinite(reading.value) and reading.error < abs(reading.value):
                     largest[entry.result] = max(largest[entry.result], abs(reading.value))
     return {entry: largest[entry.result] for entry in problem.entries}

@@ -176,11 +176,13 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     columns = read_columns(options.table) if options.table else {}
     along, stds, pairs = (getattr(options, n, []) for n in ("along", "std", "correlation"))
     factor = "cotangent" if QUANTITIES[quantity].direction == "cotangent" else "tangent"
-    directions = tuple(
+    directions: tuple[Any, ...] = tuple(
         read_direction(given, kind, columns)
         for kind, given in ((factor, along), ("std", stds))
         if given
     )
+    if of := getattr(options, "of", []):
+        directions = (*directions, [word for words in of for word in _names(words)])
     more = {"correlation": read_correlation(pairs, columns)} if pairs else {}
     words = [word.rpartition("=")[2].strip() for word in (*along, *stds, *pairs)]
     shares = [word.removeprefix("@") for word in words]

@@ -67,6 +67,11 @@ gradsweep hvp examples/black_scholes.py:price --over S=50:150:101 \\
 gradsweep uncertainty model.py:price --from quotes.csv:quote \\
     --std S=0.5 --std sigma=@sigma_error --correlation S,sigma=-0.7""",
     },
+    "partials": {
+        "delta, gamma, vanna and speed of a book, and nothing else": """\
+gradsweep partials model.py:price --from quotes.csv:quote \\
+    --of S --of 'S S' --of 'S sigma' --of 'S S S'""",
+    },
     "plan": {
         "which engine would run a Hessian, and why not the others": """\
 gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote""",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gradsweep._version import __version__
 from gradsweep.cli.epilog import GENERAL, epilog
-from gradsweep.request.quantities import QUANTITIES
+from gradsweep.request.quantities import QUANTITIES, Quantity
 
 __all__ = ["STORE_COMMANDS", "make_parser"]
 
@@ -81,7 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
             _add_uncertainty(command, required=True)
         elif quantity.direction:
             _add_direction(command, quantity.direction, required=True)
-        _add_computing(command, quantity.order > 0, chooses_wrt=not is_uncertainty)
+        if quantity.takes_words:
+            _add_words(command, required=True)
+        _add_computing(command, quantity)
         _add_destination(command)
         _add_printing(command)
     for name, tool in _TOOLS.items():
@@ -96,7 +98,8 @@ def make_parser() -> argparse.ArgumentParser:
         _add_sweep(command)
         _add_direction(command, "either", required=False)
         _add_uncertainty(command, required=False)
-        _add_computing(command, differentiates=True)
+        _add_words(command, required=False)
+        _add_computing(command, None)
         tool.add_own(command)
     for name, (meaning, (option, does)) in STORE_COMMANDS.items():
         command = commands.add_parser(
@@ -202,16 +205,30 @@ def _add_uncertainty(command: argparse.ArgumentParser, required: bool) -> None:
     )
 
 
-def _add_computing(
-    command: argparse.ArgumentParser, differentiates: bool, chooses_wrt: bool = True
-) -> None:
+def _add_words(command: argparse.ArgumentParser, required: bool) -> None:
+    command.add_argument(
+        "--of",
+        action="append",
+        default=[],
+        required=required,
+        metavar="WORD,WORD",
+        help="the derivatives of partials, by their arguments: S, 'S S', 'S sigma' (repeat, or "
+        "commas between them)",
+    )
+
+
+def _add_computing(command: argparse.ArgumentParser, quantity: Quantity | None) -> None:
+    """Add how to compute one quantity; None for any."""
     group = command.add_argument_group("computing")
-    if differentiates and chooses_wrt:
+    differentiates = quantity is None or quantity.order > 0
+    is_uncertainty = quantity is not None and quantity.direction == "std"
+    if differentiates and not is_uncertainty and not (quantity and quantity.takes_words):
         group.add_argument(
             "--wrt",
             metavar="A,B",
             help="arguments to differentiate; by default those of --along, or every float",
         )
+    if differentiates and not is_uncertainty:
         group.add_argument(
             "--with-value",
             action="store_true",

@@ -207,6 +207,28 @@ def _propagated(setting: _Setting, derive: str) -> AtPoint:
     return results
 
 
+def _nested(setting: _Setting, derive: str) -> AtPoint:
+    """Every derivative by transforms inside of transforms, one for each letter of its word."""
+    if derive == "grad":
+        setting.require_scalar()
+    transform = getattr(setting.own.transforms, derive)
+
+    def by(function: Callable, key: str) -> Callable:
+        return lambda active, rest: transform(function)(active, rest)[key]
+
+    functions = []
+    for result in setting.results:
+        if derive == "grad" and any(result.wrt_shapes[:-1]):
+            raise Unavailable(
+                "grad is for a function that returns a number, and its gradient is none"
+            )
+        function: Callable = setting.of_active
+        for key in result.wrt:
+            function = by(function, key)
+        functions.append(function)
+    return lambda values: tuple(f(setting.active(values), values) for f in functions)
+
+
 _BY_JACOBIAN = ("grad", "jacrev", "jacfwd")
 
 # By quantity, the transforms that it is written with; "f" stands for none.
@@ -220,6 +242,7 @@ WAYS: dict[str, dict[str, Way]] = {
     "hessian": {"jacfwd": _second, "jacrev": _second},
     "hvp": {"jvp": _gradient_pushed, "grad": _gradient_of_product},
     "uncertainty": dict.fromkeys(_BY_JACOBIAN, _propagated),
+    "partials": dict.fromkeys(_BY_JACOBIAN, _nested),
 }
 
 

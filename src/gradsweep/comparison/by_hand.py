@@ -142,7 +142,7 @@ def _loop_vjp(autograd: Any, problem: Problem, function: Any, point: Any) -> tup
 def _loop_hessian(autograd: Any, problem: Problem, function: Any, point: Any) -> tuple:
     rows = autograd.functional.hessian(*_call_with(problem, function, point))
     place = {key: i for i, key in enumerate(problem.wrt)}
-    seconds = [result for result in problem.plan.results if result.kind == "second"]
+    seconds = [result for result in problem.plan.results if result.kind == "partial"]
     return tuple(rows[place[r.wrt[0]]][place[r.wrt[1]]] for r in seconds)
 
 

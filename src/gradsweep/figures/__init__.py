@@ -52,6 +52,7 @@ _TITLES = {
     "hessian": "Hessian of {of}",
     "hvp": "H v of {of}",
     "uncertainty": "Uncertainty of {of}",
+    "partials": "Derivatives of {of}",
 }
 
 

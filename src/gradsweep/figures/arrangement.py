@@ -170,11 +170,11 @@ def _is_uncertainty(entries: Sequence[Entry]) -> bool:
 
 
 def _is_matrix(entries: Sequence[Entry]) -> bool:
-    """Whether derivatives of one order have both several rows and several columns."""
+    """Whether first or second derivatives have both several rows and several columns."""
     partials = [entry for entry in entries if entry.wrt]
     orders = {len(entry.wrt) for entry in partials}
     sides = zip(*((entry.row, entry.column) for entry in partials))
-    return len(orders) == 1 and all(len({*side}) > 1 for side in sides)
+    return orders in ({1}, {2}) and all(len({*side}) > 1 for side in sides)
 
 
 def _fits_matrix(entries: Sequence[Entry]) -> bool:

@@ -33,7 +33,7 @@ class Entry:
         label: its name in a title.
         units: the units of its values; "" where they are not known.
         of: the element of the output.
-        wrt: the elements it is with respect to: none, one or two.
+        wrt: the elements it is with respect to, as many as its order.
         dims: the swept dims it varies with.
         values: one axis for each of `dims`.
         role: of an uncertainty, whether it is a "value", a "std" or a "share"; else "".
@@ -108,7 +108,7 @@ def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
         for entry in _split(ds, variable):
             statistic = str(variable.attrs.get("cell_methods", ""))
             name = entry.variable if not entry.wrt else statistic
-            key = (name, entry.of, frozenset(entry.wrt))
+            key = (name, entry.of, tuple(sorted(entry.wrt, key=lambda element: element.text)))
             kind = _suffix(str(variable.attrs.get("long_name", "")))
             found.setdefault((key, kind), entry)
     return tuple(sorted(found.values(), key=lambda entry: bool(entry.wrt)))

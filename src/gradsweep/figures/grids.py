@@ -4,7 +4,7 @@ Takes entries and their Arrangement; returns a Figure and the notes for its read
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +69,10 @@ def make_grid(entries: Sequence[Entry]) -> Grid:
             for column, entry in enumerate(entries)
         }
         return Grid(names, outputs, cells, False)
-    is_symmetric = len(partials[0].wrt) == 2
+    orders = {len(entry.wrt) for entry in partials}
+    is_symmetric = orders == {2}
+    if orders not in ({1}, {2}):  # a column for each derivative
+        partials = [replace(entry, wrt=(_joined(entry.wrt),)) for entry in partials]
     columns = tuple(dict.fromkeys(element for entry in partials for element in entry.wrt))
     outputs = tuple(dict.fromkeys(entry.of for entry in partials))
     rows: tuple[tuple[Element, Element | None], ...]
@@ -85,6 +88,11 @@ def make_grid(entries: Sequence[Entry]) -> Grid:
         else:
             cells[rows.index((entry.of, None)), columns.index(entry.wrt[0])] = entry
     return Grid(rows, columns, cells, is_symmetric)
+
+
+def _joined(wrt: Sequence[Element]) -> Element:
+    """Return what a derivative is with respect to as one word."""
+    return wrt[0] if len(wrt) == 1 else Element(" ".join(element.text for element in wrt))
 
 
 def draw_matrix(

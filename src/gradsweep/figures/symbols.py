@@ -6,6 +6,7 @@ Knows nothing of figures.
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 
 __all__ = ["Element", "number", "partial_of", "plain", "with_units"]
 
@@ -60,16 +61,16 @@ class Element:
 
 
 def partial_of(of: Element, wrt: tuple[Element, ...], suffix: str = "") -> str:
-    """Write ∂y/∂x or ∂²y/∂a∂b; `suffix` follows it, such as " · v".
+    """Write ∂y/∂x, ∂²y/∂a∂b or ∂³y/∂a²∂b; `suffix` follows it, such as " · v".
 
     An output without a name leaves ∂/∂x.
     """
     power = "" if len(wrt) == 1 else f"^{len(wrt)}"
-    if len(wrt) == 2 and wrt[0] == wrt[1]:
+    below = ""
+    for element, same in groupby(wrt):
+        n = len([*same])
         # A subscript and a power on one letter need the braces.
-        below = rf"\partial {{{wrt[0].symbol}}}^2"
-    else:
-        below = "".join(rf"\partial {element.symbol}" for element in wrt)
+        below += rf"\partial {element.symbol}" if n == 1 else rf"\partial {{{element.symbol}}}^{n}"
     above = of.symbol if of.name else ""
     return rf"$\partial{power} {above}/{below}{_SUFFIXES.get(suffix, '')}$"
 

@@ -25,6 +25,7 @@ from gradsweep.support.errors import ArgumentError, nearest
 __all__ = [
     "DerivativeOptions",
     "Options",
+    "PartialsOptions",
     "RunOptions",
     "UncertaintyOptions",
     "also_by_name",
@@ -82,7 +83,19 @@ class RunOptions(TypedDict, total=False):
     on_error: OnError
 
 
-class DerivativeOptions(RunOptions, total=False):
+class PartialsOptions(RunOptions, total=False):
+    """How to differentiate and compute what words name.
+
+    Attributes:
+        with_value: whether to return the function's value too.
+        mode: `"forward"` or `"reverse"` accumulation; `"auto"` takes the one that costs less here.
+    """
+
+    with_value: bool
+    mode: Mode
+
+
+class DerivativeOptions(PartialsOptions, total=False):
     """What to differentiate, and how to compute it.
 
     Attributes:
@@ -93,8 +106,6 @@ class DerivativeOptions(RunOptions, total=False):
     """
 
     wrt: str | Iterable[str] | None
-    with_value: bool
-    mode: Mode
 
 
 class UncertaintyOptions(RunOptions, total=False):
@@ -152,7 +163,9 @@ def _options_of(quantity: str) -> Collection[str]:
     row = QUANTITIES[quantity]
     if row.direction == "std":
         return UncertaintyOptions.__annotations__
-    return (DerivativeOptions if row.order else RunOptions).__annotations__
+    # Words say themselves what is differentiated.
+    with_order = PartialsOptions if row.takes_words else DerivativeOptions
+    return (with_order if row.order else RunOptions).__annotations__
 
 
 def quantity_name(quantity: Any) -> str:
@@ -248,7 +261,7 @@ def also_by_name(function: Callable[..., Any]) -> Any:
         if len(positional) != place:
             return function(*positional, **given)
         quantity = quantity_name(positional[0] if place == 2 else given.get("quantity", usual))
-        options = {*own, *_options_of(quantity), QUANTITIES[quantity].direction} - {""}
+        options = {*own, *_options_of(quantity), QUANTITIES[quantity].takes} - {""}
         names = _arguments_among(caller, positional[-1], given, options)
         sweep = Sweep({name: given.pop(name) for name in names})
         return function(*positional, sweep, **given)

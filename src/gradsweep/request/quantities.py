@@ -32,6 +32,8 @@ class Quantity:
             for each output, or "" for none.
         scalar_only: whether it is defined for functions with scalar outputs alone.
         meaning: its formula, for y = f(x), J = dy/dx, H = d2y/dx2.
+        takes_words: whether it takes words that name derivatives. It is differentiated as many
+            times as the longest has letters, and `order` is the least.
     """
 
     name: str
@@ -39,6 +41,12 @@ class Quantity:
     direction: Literal["", "tangent", "cotangent", "std"]
     scalar_only: bool
     meaning: str
+    takes_words: bool = False
+
+    @property
+    def takes(self) -> str:
+        """The name of what it takes beside a function and a sweep, "" for nothing."""
+        return "of" if self.takes_words else self.direction
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -53,6 +61,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("hessian", 2, "", False, "H"),
         Quantity("hvp", 2, "tangent", False, "H v"),
         Quantity("uncertainty", 1, "std", False, "the std of y, from J C J'"),
+        Quantity("partials", 1, "", False, "any partial derivatives of y", takes_words=True),
     )
 }
 
@@ -72,6 +81,8 @@ class Derivative:
         complex_along: those whose direction is complex, and has both parts along a last dim.
         correlated: groups of keys whose arguments vary together. `correlation_key` names the leaf
             that holds the factor B of the correlation matrix B B' of a group's elements.
+        of: the words of partial derivatives: of each its letters, which are keys in `wrt`, in the
+            order in which the function is differentiated.
     """
 
     quantity: str
@@ -82,6 +93,12 @@ class Derivative:
     along: tuple[str, ...] = ()
     complex_along: frozenset[str] = frozenset()
     correlated: tuple[tuple[str, ...], ...] = ()
+    of: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def order(self) -> int:
+        """How many times the function is differentiated."""
+        return max(map(len, self.of), default=QUANTITIES[self.quantity].order)
 
     @property
     def direction(self) -> str:
@@ -104,7 +121,8 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial", "second", "jvp", "contribution", "vjp", "hvp", "std" or "share".
+        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "std" or
+            "share".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument, LeafMark
+from gradsweep.request.argument import Argument
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.directions.uncertainty import (
     read_correlations,
@@ -21,12 +21,21 @@ from gradsweep.request.directions.uncertainty import (
 )
 from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
+from gradsweep.request.named.arguments import (
+    as_names,
+    is_differentiated,
+    is_within,
+    require_argument,
+    resolve,
+    static_parts,
+)
+from gradsweep.request.named.words import as_words, resolve_words
 from gradsweep.request.parsing import names_dims
 from gradsweep.request.partition import SELECTED, Subset, n_points
 from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
-from gradsweep.support.refusals import no_direction, not_differentiated
+from gradsweep.support.refusals import no_direction
 
 __all__ = ["Request", "Selection", "make_request", "selections"]
 
@@ -181,6 +190,7 @@ def make_request(
     """Check and resolve a request.
 
     Args:
+        direction: the tangent or cotangent, or the words of a quantity that takes them.
         correlation: that of pairs of arguments which have a std.
 
     Raises:
@@ -195,7 +205,7 @@ def make_request(
             f"there is no mode {mode!r}; there are {', '.join(get_args(Mode))}."
             f"{nearest(str(mode), get_args(Mode))}"
         )
-    names = _as_names(wrt)
+    names = as_names(wrt)
     if kind == "std":
         require_uncertain(bound, written)
         names, with_value = tuple(written), True
@@ -203,15 +213,19 @@ def make_request(
         if names is None and QUANTITIES[quantity].order == 1:
             names = tuple(written)
         elif names is None:  # an argument without a tangent has a component of H v too
-            given = [a.name for a in bound.arguments if _is_differentiated(a)]
+            given = [a.name for a in bound.arguments if is_differentiated(a)]
             names = tuple(dict.fromkeys([*given, *written]))
         for name in written:
-            if not any(_is_within(name, wanted) or _is_within(wanted, name) for wanted in names):
+            if not any(is_within(name, wanted) or is_within(wanted, name) for wanted in names):
                 raise ArgumentError(f"the tangent names {name!r}, which is not in wrt={names}.")
     keys: tuple[str, ...] = ()
-    if quantity != "value":
-        bound, keys = _resolve(bound, quantity, names)
-    if wrt is None and keys and (names is None or QUANTITIES[quantity].order > 1):
+    of: tuple[tuple[str, ...], ...] = ()
+    if QUANTITIES[quantity].takes_words:
+        of = resolve_words(bound, quantity, as_words(quantity, direction))
+        keys = tuple(dict.fromkeys(key for word in of for key in word))
+    elif quantity != "value":
+        bound, keys = resolve(bound, quantity, names)
+    if wrt is None and not of and keys and (names is None or QUANTITIES[quantity].order > 1):
         note_held_fixed(bound, keys)
     directions = {
         name: leaf
@@ -245,22 +259,12 @@ def make_request(
             along=tuple(directions),
             complex_along=complex_along,
             correlated=tuple(correlations),
+            of=of,
         ),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes,
         dtype=dtype,
     )
-
-
-def _as_names(wrt: Any) -> tuple[str, ...] | None:
-    """Return `wrt` as names, each once; None for all."""
-    if wrt is None:
-        return None
-    names = wrt if isinstance(wrt, Iterable) and not isinstance(wrt, str) else (wrt,)
-    names = tuple(dict.fromkeys(names))
-    if not all(isinstance(name, str) for name in names):
-        raise ArgumentError(f"wrt={wrt!r}: give the name of an argument, or several in a list")
-    return names
 
 
 def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, Any]:
@@ -277,75 +281,8 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
         it_is = f"it is a {type(direction).__name__}."
         raise SweepError(f"the {kind} must be a mapping by name, such as {{'S': 1.0}}; {it_is}")
     for name in direction:
-        _require_argument(bound, name, f"the {kind} names")
+        require_argument(bound, name, f"the {kind} names")
     return direction
-
-
-def _require_argument(bound: BoundFunction, name: str, what: str) -> str:
-    """Return the argument that a name stands for: its own, or the path of an entry in it."""
-    names = list(bound.sweep.arguments)
-    if name in names:
-        return name
-    head = name.partition(".")[0]
-    if head in names:
-        return head
-    # An entry may be named without its container.
-    entries = [leaf.key for leaf in bound.sweep.leaves if leaf.key.endswith(f".{name}")]
-    close = f" Did you mean {entries[0]!r}?" if entries else nearest(name, names)
-    raise ArgumentError(
-        f"{what} {name!r}, which is no argument of {bound.name}; "
-        f"it takes {', '.join(names)}.{close}"
-    )
-
-
-def _is_within(key: str, name: str) -> bool:
-    """Tell whether a key is that of `name`, or of an entry in it."""
-    return key == name or key.startswith(f"{name}.")
-
-
-def _is_differentiated(argument: Argument) -> bool:
-    """Tell whether an argument is differentiated unasked: the floats that the sweep gives are."""
-    return not argument.is_default and any(leaf.is_floating for leaf in argument.leaves)
-
-
-def _resolve(
-    bound: BoundFunction, quantity: str, names: tuple[str, ...] | None
-) -> tuple[BoundFunction, tuple[str, ...]]:
-    """Return the function with the integers in `wrt` promoted, and the keys to differentiate."""
-    arguments = dict(bound.sweep.arguments)
-    if names is None:
-        given = [argument for argument in bound.arguments if _is_differentiated(argument)]
-        if not given:
-            raise ArgumentError(
-                f"{quantity} of {bound.name} has nothing to differentiate: no argument that the "
-                f"Sweep gives is a floating number.\nWrite 2.0 in place of 2, or name integers and "
-                f"defaults in wrt."
-            )
-        return bound, tuple(leaf.key for a in given for leaf in a.leaves if leaf.is_floating)
-    if not names:
-        raise ArgumentError("wrt is empty; name the arguments to differentiate.")
-    keys: list[str] = []
-    for name in names:
-        held = _require_argument(bound, name, "wrt names")
-        argument = arguments[held].promoted(name)
-        if argument.categories is not None:
-            raise ArgumentError(
-                f"{name!r} is swept as categories ({argument.written}) and has no derivative; "
-                f"leave it out of wrt and of the tangent."
-            )
-        leaves = [
-            leaf.astype("float64") if leaf.dtype == "int64" and _is_within(leaf.key, name) else leaf
-            for leaf in argument.leaves
-        ]
-        floating = [leaf.key for leaf in leaves if leaf.is_floating and _is_within(leaf.key, name)]
-        if not floating:
-            own = [leaf.key for leaf in argument.leaves]
-            static = _static_parts(argument)
-            raise not_differentiated(name, argument.name, argument.written, static, own)
-        arguments[held] = argument.with_leaves(leaves)
-        keys += floating
-    # Named twice, by an argument and by an entry of it, it is differentiated once.
-    return bound.with_sweep(Sweep.from_arguments(arguments.values())), tuple(dict.fromkeys(keys))
 
 
 def _directions(
@@ -359,8 +296,8 @@ def _directions(
     dims: tuple[str, ...] = ()
     if isinstance(value, tuple) and len(value) == 2 and _are_dims(value[0]):
         dims, value = value
-    held = _require_argument(bound, name, f"the {kind} names")
-    static = _static_parts(bound.sweep.arguments[held])
+    held = require_argument(bound, name, f"the {kind} names")
+    static = static_parts(bound.sweep.arguments[held])
     for path, part in pytree.flatten(value, (name,), lambda _, part: names_dims(part)):
         key = ".".join(path)
         if key in static and (
@@ -368,15 +305,9 @@ def _directions(
         ):
             continue  # a dataclass has every entry
         if key not in leaves:
-            raise no_direction(kind, key, name, [k for k in leaves if _is_within(k, name)])
+            raise no_direction(kind, key, name, [k for k in leaves if is_within(k, name)])
         along = dims and not names_dims(part)
         yield key, read_direction(kind, key, (dims, part) if along else part, leaves[key])
-
-
-def _static_parts(argument: Argument) -> dict[str, Any]:
-    """Return the entries of an argument that are passed as they are, by their paths."""
-    parts = pytree.flatten(argument.form, (argument.name,))
-    return {".".join(path): part for path, part in parts if not isinstance(part, LeafMark)}
 
 
 def _is_record(value: Any) -> bool:

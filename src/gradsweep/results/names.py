@@ -6,6 +6,7 @@ Knows nothing of engines, Programs or xarray.
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,8 @@ def variable_name(labels: Labels, result: Result) -> str:
             # xarray takes a variable with the name of a dim for the labels of that dim.
             return f"{labels.function}_{output}" if output in labels.taken else output
         case "partial":
-            return f"d{output}_d{wrt[0]}"
-        case "second":
-            return f"d2{output}_d{wrt[0]}_d{wrt[1]}"
+            order = "" if len(wrt) == 1 else len(wrt)
+            return f"d{order}{output}_{'_'.join(f'd{name}' for name in wrt)}"
         case "std":
             return f"{output}_std"
         case "share":
@@ -269,10 +269,9 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
         case "value":
             name, units = output, value_units
         case "partial":
-            name, units = f"∂{output}/∂{wrt[0]}", _quotient(value_units, per, output)
-        case "second":
-            over = f"∂{wrt[0]}²" if wrt[0] == wrt[1] else f"∂{wrt[0]}∂{wrt[1]}"
-            name, units = f"∂²{output}/{over}", _quotient(value_units, per, output)
+            over = "".join(f"∂{name}{_power(len([*same]))}" for name, same in groupby(wrt))
+            name = f"∂{_power(len(wrt))}{output}/{over}"
+            units = _quotient(value_units, per, output)
         case "std":
             name, units = f"standard deviation of {output}", _of_difference(value_units)
         case "share":
@@ -296,6 +295,14 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     if units:
         attributes["units"] = units
     return attributes
+
+
+def _power(n: int) -> str:
+    """Return n as an exponent, "" for 1."""
+    return "" if n == 1 else str(n).translate(_EXPONENTS)
+
+
+_EXPONENTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _of_difference(units: str) -> str:

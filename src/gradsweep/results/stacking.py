@@ -63,15 +63,27 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
     orders = {len(variable.attrs["wrt"].split()) for variable in columns}
     if len(orders) > 1:
         raise OutputError("matrix stacks first or second derivatives; this Dataset has both.")
-    names = ["wrt", "wrt_2"][: orders.pop()]
+    order = orders.pop()
+    if order > 2:
+        raise OutputError(
+            f"matrix stacks first or second derivatives; this Dataset has those of order {order}."
+        )
+    names = ["wrt", "wrt_2"][:order]
     blocks = {
         tuple(variable.attrs["wrt"].split()): _flatten_own(ds, variable, names)
         for variable in columns
     }
+    if missing := [
+        pair for pair in product(*map(dict.fromkeys, zip(*blocks))) if pair not in blocks
+    ]:
+        raise OutputError(
+            f"matrix needs every pair of arguments; this Dataset has no derivative by "
+            f"{' and '.join(missing[0])}."
+        )
     dims = list(dict.fromkeys(d for block in blocks.values() for d in block.dims if d not in names))
     swept = [dim for dim in _swept(ds) if dim in dims]
-    order = [*swept, *(dim for dim in dims if dim not in swept), *names]
-    stacked = _stack(blocks, order, names)
+    whole = [*swept, *(dim for dim in dims if dim not in swept), *names]
+    stacked = _stack(blocks, whole, names)
     symbol = "∂" if len(names) == 1 else "∂²"
     prefix = "d" if len(names) == 1 else "d2"
     stacked.attrs = {"long_name": f"{symbol}{outputs[0]}/{''.join(f'∂{name}' for name in names)}"}

@@ -117,14 +117,20 @@ def one_value(name: str, dims: tuple[str, ...], value: Any) -> SweepError:
 
 
 def not_differentiated(
-    name: str, argument: str, written: str, held: Mapping[str, Any], keys: Sequence[str]
+    name: str,
+    argument: str,
+    written: str,
+    held: Mapping[str, Any],
+    keys: Sequence[str],
+    where: str = "wrt",
 ) -> ArgumentError:
-    """Return the error of what wrt names and is no number.
+    """Return the error of what is named to be differentiated and is no number.
 
     Args:
         argument: the argument that holds it, and `written` its text in a Sweep.
         held: the entries of it that are passed as they are, by path.
         keys: the numbers in it.
+        where: what names it.
     """
     if name == argument:
         is_bool = bool(keys) or isinstance(held.get(name), bool)
@@ -134,10 +140,10 @@ def not_differentiated(
     else:
         has = ", ".join(keys) or "none"
         return ArgumentError(
-            f"wrt names {name!r}, which is no number of {argument}; it has {has}."
+            f"{where} names {name!r}, which is no number of {argument}; it has {has}."
             f"{nearest(name, keys)}"
         )
-    return ArgumentError(f"{it_is} and cannot be differentiated; leave it out of wrt.")
+    return ArgumentError(f"{it_is} and cannot be differentiated; leave it out of {where}.")
 
 
 def no_direction(kind: str, key: str, name: str, keys: Sequence[str]) -> SweepError:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode
 from gradsweep.support.errors import OutputError
+from gradsweep.tracing.nested import partials
 from gradsweep.tracing.point import AD, Array, Arrays, Partials, Point, Rows
 from gradsweep.tracing.uncertainty import uncertainty
 
@@ -85,7 +86,7 @@ def _hessian(point: Point) -> Rows:
     for position, row in enumerate(table):
         o, i = divmod(position, n)
         for j in range(i if is_symmetric else 0, n):
-            kind = point.result("second", o, [i, j], row[j])
+            kind = point.result("partial", o, [i, j], row[j])
             rows.append((replace(kind, is_symmetric=is_symmetric), row[j]))
     return rows
 
@@ -133,6 +134,7 @@ _QUANTITIES: dict[str, Callable[[Point], Rows]] = {
     "hessian": _hessian,
     "hvp": _hvp,
     "uncertainty": uncertainty,
+    "partials": partials,
 }
 
 

@@ -13,7 +13,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode, Result, direction_key
 from gradsweep.support.errors import OutputError, SweepError
 
-__all__ = ["AD", "Array", "Arrays", "Partials", "Point", "RealOutput", "Rows"]
+__all__ = ["AD", "Array", "Arrays", "Partials", "Point", "RealOutput", "Rows", "basis_last"]
 
 Array = Any
 Arrays = tuple[Array, ...]
@@ -40,6 +40,10 @@ class AD(Protocol):
     @property
     def along(self) -> Mode:
         """The mode that differentiates gradients along one direction, by default."""
+
+    @property
+    def knows_rules(self) -> bool:
+        """Whether `is_symmetric` is known already; else once gradients were differentiated."""
 
     @property
     def is_symmetric(self) -> bool:
@@ -129,7 +133,7 @@ class Point:
         if mode == "forward":
             y, columns = ad.columns(function, x)
             return y, [
-                [_basis_last(ad, column[o], x[i]) for i, column in enumerate(columns)]
+                [basis_last(ad, column[o], x[i]) for i, column in enumerate(columns)]
                 for o in range(len(y))
             ]
         y, pull = ad.vjp(function, x)
@@ -252,7 +256,7 @@ def _output_names(name: str, paths: Sequence[str], along: Sequence[str]) -> list
     return names
 
 
-def _basis_last(ad: AD, array: Array, basis: Array) -> Array:
+def basis_last(ad: AD, array: Array, basis: Array) -> Array:
     """Move the dims of the basis vector from the front of an array to its end."""
     n, n_dims = len(basis.shape), len(array.shape)
     return ad.moveaxis(array, range(n), range(n_dims - n, n_dims)) if n else array

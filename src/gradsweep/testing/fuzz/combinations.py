@@ -118,7 +118,9 @@ def _quantities(is_scalar: bool, features: frozenset[str]) -> list[str]:
         for name, row in QUANTITIES.items()
         if (is_scalar or not row.scalar_only)
         and ("second_order" in features or row.order < 2)
-        and row.direction != "std"  # which is no derivative that the true numbers know
+        # The true numbers know no other.
+        and row.direction != "std"
+        and not row.takes_words
     ]
 
 

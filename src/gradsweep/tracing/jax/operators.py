@@ -44,6 +44,7 @@ class JaxAD:
 
     outer: Mode = "forward"
     along: Mode = "forward"
+    knows_rules = True
 
     def __init__(self, dtype: str, keeps_bools: bool, is_symmetric: bool = True):
         self.dtype = dtype

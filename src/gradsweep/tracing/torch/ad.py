@@ -70,6 +70,10 @@ class _Arrays:
         self.dtype, self.rules = dtype, rules
 
     @property
+    def knows_rules(self) -> bool:
+        return True
+
+    @property
     def is_symmetric(self) -> bool:
         return self.rules.are_symmetric
 
@@ -202,6 +206,10 @@ class TorchAD(_Arrays):
         self._graph = Graph()
         # What was pushed starts with choices, and so does what is pulled back through it.
         self._has_pushed = False
+
+    @property
+    def knows_rules(self) -> bool:
+        return not self._looks_for_rules
 
     def _transposed(self, function: Callable, x: Tensors) -> tuple[Tensors, Callable]:
         twice, self.twice = self.twice, True

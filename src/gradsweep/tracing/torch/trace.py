@@ -17,7 +17,7 @@ import torch
 from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import GradsweepError, MissingRule
 from gradsweep.tracing.compose import compose
 from gradsweep.tracing.point import AD
@@ -25,6 +25,7 @@ from gradsweep.tracing.torch.ad import FunctionalAD, TorchAD, float_dtype
 from gradsweep.tracing.torch.control import is_compiler_loaded
 from gradsweep.tracing.torch.dtype import Float64Mode
 from gradsweep.tracing.torch.graph import Rules
+from gradsweep.tracing.torch.higher import agree_with_differences
 from gradsweep.tracing.torch.lost import require_no_cut, require_whole
 from gradsweep.tracing.torch.meaning import Watch
 from gradsweep.tracing.torch.recorder.indices import WritesIntoCopy
@@ -65,7 +66,7 @@ def trace(
     start = time.perf_counter()
     dtype = float_dtype([value.dtype.name for value in point.values()])
     context = partial(_computing_in, dtype)
-    order = QUANTITIES[derivative.quantity].order
+    order = derivative.order
     with _with_notes(bound, point), context():
         run = partial(_run, bound, dtype=dtype, point=point, max_equations=max_equations)
         # The value comes first, since a function's first call may do something else.
@@ -82,11 +83,18 @@ def trace(
         if order:
             require_whole(bound, watch, partial(run, VALUE))
         asked = derivative
-        if order > 1 and derivative.mode == "forward":
+        if order > 2 or (order > 1 and derivative.mode == "forward"):
             safe = _by_rows(derivative)
             rows = _at_point(bound, safe, TorchAD(dtype, True, recording.rules))
             if not _agree_with_rows(recording.values, rows, point):
                 derivative, recording = safe, run(safe, Watch())
+        if not _are_derivatives(bound, derivative, dtype, recording.rules, point):
+            raise MissingRule(
+                f"torch has no {derivative.quantity} of {bound.name} of third or higher order: a "
+                f"formula for second derivatives in it is not meant to be differentiated, and "
+                f"differences show another derivative.\nCompose what it does of other operations, "
+                f"or write it with JAX."
+            )
     rules = recording.rules
     found = Trace(
         framework="torch",
@@ -189,6 +197,20 @@ def _agree_with_rows(values: Sequence[torch.Tensor], by_rows: Call, point: Point
     except (NotImplementedError, RuntimeError):  # there are none
         return True
     return all(map(_is_close, values, rows))
+
+
+def _are_derivatives(
+    bound: BoundFunction, derivative: Derivative, dtype: torch.dtype, rules: Rules, point: Point
+) -> bool:
+    """Tell whether derivatives of third and higher order are derivatives of those below."""
+
+    def at_point(derivative: Derivative) -> Call:
+        return _at_point(bound, derivative, TorchAD(dtype, True, rules))
+
+    try:
+        return agree_with_differences(derivative, at_point, point)
+    except (NotImplementedError, RuntimeError):  # it cannot be computed beside the point
+        return True
 
 
 def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -1,0 +1,1 @@
+"""What the user named: the arguments to differentiate, and the words of partial derivatives."""
