@@ -35,6 +35,7 @@ def fingerprint(decision: Decision) -> dict[str, str]:
         },
         "quantity": derivative.quantity,
         "wrt": ", ".join(derivative.wrt),
+        **({"expansion": str(derivative.expansion)} if derivative.expansion else {}),
         "with_value": str(derivative.with_value),
         "mode": derivative.mode,
         **{f"argument {key}": leaf.fingerprint for key, leaf in decision.leaves.items()},

@@ -16,7 +16,7 @@ from gradsweep.engines.stages import flops_over, make_stages
 from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.quantities import QUANTITIES, Derivative, Mode
+from gradsweep.request.quantities import Derivative, Mode
 from gradsweep.request.request import Request
 from gradsweep.support.errors import MissingRule
 from gradsweep.tracing.trace import trace
@@ -46,7 +46,7 @@ def trace_cheapest(
 
     if derivative.quantity == "value":
         return in_mode("auto")
-    if QUANTITIES[derivative.quantity].order > 1:
+    if derivative.order > 1:
         inner: tuple[Mode, ...] = ("reverse", "forward")
         if derivative.mode != "auto":
             inner = (derivative.mode,)

@@ -72,6 +72,7 @@ class Derivative:
         complex_along: those whose direction is complex, and has both parts along a last dim.
         correlated: groups of keys whose arguments vary together. `correlation_key` names the leaf
             that holds the factor B of the correlation matrix B B' of a group's elements.
+        expansion: the order to which an uncertainty is propagated.
     """
 
     quantity: str
@@ -82,6 +83,12 @@ class Derivative:
     along: tuple[str, ...] = ()
     complex_along: frozenset[str] = frozenset()
     correlated: tuple[tuple[str, ...], ...] = ()
+    expansion: int = 0
+
+    @property
+    def order(self) -> int:
+        """How many times the function is differentiated."""
+        return max(QUANTITIES[self.quantity].order, self.expansion)
 
     @property
     def direction(self) -> str:
@@ -104,7 +111,8 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial", "second", "jvp", "contribution", "vjp", "hvp", "std" or "share".
+        kind: "value", "partial", "second", "jvp", "contribution", "vjp", "hvp"; of an
+            uncertainty "mean", "std", "share" or "curvature".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex

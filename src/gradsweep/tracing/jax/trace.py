@@ -20,7 +20,7 @@ from gradsweep.program.program import Program
 from gradsweep.program.trace import Trace
 from gradsweep.request import pytree
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.quantities import QUANTITIES, Derivative, Result
+from gradsweep.request.quantities import Derivative, Result
 from gradsweep.support.errors import (
     DerivativeError,
     GradsweepError,
@@ -71,7 +71,7 @@ def trace(
     leaves = [(key, np.asarray(value)) for key, value in point.items()]
     keys = [key for key, _ in leaves]
     ad = JaxAD(_floating_dtype(leaves), keeps_bools=derivative.quantity == "value")
-    order = QUANTITIES[derivative.quantity].order
+    order = derivative.order
     rows: list[Result] = []
 
     def at_point(values: Mapping[str, Array]) -> tuple[Array, ...]:

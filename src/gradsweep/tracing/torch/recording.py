@@ -15,7 +15,7 @@ import torch
 from gradsweep.program.program import Output, Program
 from gradsweep.request import pytree
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.quantities import QUANTITIES, Derivative, Result
+from gradsweep.request.quantities import Derivative, Result
 from gradsweep.support.errors import GradsweepError, MissingRule, NotAProgram, StatefulFunction
 from gradsweep.tracing.compose import compose
 from gradsweep.tracing.torch.ad import TorchAD
@@ -261,7 +261,7 @@ def keeps_state(bound: BoundFunction) -> StatefulFunction:
 
 
 def _is_second(derivative: Derivative) -> bool:
-    return QUANTITIES[derivative.quantity].order > 1
+    return derivative.order > 1
 
 
 def _leaves_reached(program: Program) -> tuple[frozenset[str], ...]:

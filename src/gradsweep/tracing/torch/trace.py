@@ -17,7 +17,7 @@ import torch
 from gradsweep.program.equations import MAX_EQUATIONS
 from gradsweep.program.trace import Trace
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.quantities import QUANTITIES, Derivative
+from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import GradsweepError, MissingRule
 from gradsweep.tracing.compose import compose
 from gradsweep.tracing.point import AD
@@ -65,7 +65,7 @@ def trace(
     start = time.perf_counter()
     dtype = float_dtype([value.dtype.name for value in point.values()])
     context = partial(_computing_in, dtype)
-    order = QUANTITIES[derivative.quantity].order
+    order = derivative.order
     with _with_notes(bound, point), context():
         run = partial(_run, bound, dtype=dtype, point=point, max_equations=max_equations)
         # The value comes first, since a function's first call may do something else.
