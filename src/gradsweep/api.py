@@ -235,7 +235,11 @@ def uncertainty(
     """Compute how uncertain a function is, from the uncertainty of its arguments.
 
     The variance of each output is g C g', for its gradient g and the covariance C of the arguments:
-    exact where f is linear, and else for standard deviations over which f hardly bends.
+    exact where f is linear, and good where f hardly bends over a few standard deviations.
+
+    To `order=2`, for jointly normal arguments, it is g C g' + tr(H C H C) / 2 for the Hessian H,
+    about the mean f + tr(H C) / 2: exact where f is quadratic. The note to 5.1.2 of the GUM adds
+    terms with third derivatives, g_i d3f/dx_i dx_j^2, to the second order; they are left out here.
 
     Args:
         f: a function, as for `value`, of real outputs.
@@ -258,6 +262,11 @@ def uncertainty(
         output y; an array output has a std and shares for each of its elements. The dims of each
         are the swept ones that it depends on, then the output's.
 
+        To `order=2` there are the mean `f_mean`, and `variance_share_second_order`, the share of
+        tr(H C H C) / 2: where it is above 0.1, first order is not enough. The distance of the
+        mean from f, squared, is at most n / 2 times this share of the variance, for n
+        uncertain elements. All shares sum to 1.
+
     Raises:
         ArgumentError: when the std names no floating argument, or a correlation names what
             has no std.
@@ -266,7 +275,7 @@ def uncertainty(
             some point.
         OutputError: when an output is complex.
 
-    Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement, 5.1.2
+    Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement (GUM), 5.1.2
     and 5.2.2.
     """
     return plan("uncertainty", f, sweep, std, **options).run()

@@ -39,6 +39,13 @@ def test_they_may_be_columns_of_the_table(model, run):
     np.testing.assert_allclose(variables(out)["area_std"], expected, rtol=1e-13)
 
 
+def test_the_second_order_is_an_option(model, run):
+    words = ["--std", "width=0.1", "--std", "height=0.2", "--order", "2", "--json"]
+    found = variables(run(*AREA, *words))
+    np.testing.assert_allclose(found["area_std"] ** 2, 0.25 + (0.2 * W) ** 2 + 0.0004, rtol=1e-13)
+    np.testing.assert_allclose(found["area_mean"], 5 * W, rtol=1e-15)
+
+
 def test_plan_takes_them_too(model, run):
     words = ["plan", *AREA[1:], "--quantity", "uncertainty", "--std", "width=0.1"]
     assert "uncertainty of area" in run(*words)

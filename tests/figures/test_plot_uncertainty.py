@@ -89,6 +89,15 @@ def test_the_least_of_many_shares_are_one():
     assert sum(widths) == pytest.approx(1, rel=1e-12)
 
 
+def test_the_share_of_the_second_order_is_stacked_too():
+    ds = gs.uncertainty(area, gs.Sweep(x=1.5, y=2.0), {"x": 0.4, "y": 0.5}, order=2)
+    figure = gs.plot(ds)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["second order", "$y$", "$x$"]
+    widths = [bar.get_width() for bar in figure.axes[1].patches]
+    np.testing.assert_allclose(np.array(widths) * 1.2425, [0.64, 0.5625, 0.04], rtol=1e-12)
+
+
 def test_the_dims_choose_the_kind():
     ds = measured()
     assert kind_of(ds) == kind_of(measured(1.5)) == "uncertainty"

@@ -203,6 +203,12 @@ def _add_uncertainty(command: argparse.ArgumentParser, required: bool) -> None:
         metavar="A,B=R",
         help=f"the correlation of two arguments{only} that have a std (repeat; 0 for the others)",
     )
+    command.add_argument(
+        "--order",
+        type=int,
+        choices=[1, 2],
+        help=f"the order{only} to which the function is expanded; by default 1",
+    )
 
 
 def _add_words(command: argparse.ArgumentParser, required: bool) -> None:

@@ -262,8 +262,8 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
         raise Unavailable("the function returns a container of outputs")
     function = problem.at_point(framework)
     derivative = problem.request.derivative
-    if derivative.correlated:
-        raise Unavailable("arguments are correlated")
+    if derivative.correlated or derivative.expansion > 1:
+        raise Unavailable("it is written for independent arguments, to first order")
     derived = tuple(result for result in results if result.kind != "value")
     setting = _Setting(
         offered_by(framework),

@@ -166,7 +166,7 @@ def _is_uncertainty(entries: Sequence[Entry]) -> bool:
     """Whether there is a value, its standard deviation and its shares, of few outputs."""
     values = [entry for entry in entries if entry.role == "value"]
     roles = {entry.role for entry in entries}
-    return roles == {"value", "std", "share"} and len(values) <= MOST_OUTPUTS
+    return roles >= {"value", "std", "share"} and len(values) <= MOST_OUTPUTS
 
 
 def _is_matrix(entries: Sequence[Entry]) -> bool:

@@ -186,7 +186,8 @@ def _draw_at_a_point(
 def _add_legend(figure: "Figure", colours: dict[str, str], names: Sequence[str]) -> None:
     from matplotlib.patches import Patch
 
-    labels = {name: Element(name).label if name else "others" for name in names}
+    special = {"": "others", "second_order": "second order"}
+    labels = {name: special.get(name) or Element(name).label for name in names}
     handles = [Patch(color=colours[name], label=labels[name]) for name in names]
     # The last is stacked on top.
     figure.legend(

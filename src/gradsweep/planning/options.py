@@ -113,10 +113,12 @@ class UncertaintyOptions(RunOptions, total=False):
 
     Attributes:
         correlation: by pairs of names, see `gradsweep.uncertainty`.
+        order: 1, by default, for the linear part of the function; 2 for the quadratic too.
         mode: as for derivatives.
     """
 
     correlation: Mapping[tuple[str, str], Any] | None
+    order: int
     mode: Mode
 
 
@@ -125,7 +127,8 @@ class Options:
     """The options of one call, by what they are for.
 
     Attributes:
-        derivative: the options of the request itself: `wrt`, `with_value`, `mode`, `correlation`.
+        derivative: the options of the request itself: `wrt`, `with_value`, `mode`, `correlation`,
+            `order`.
     """
 
     derivative: Mapping[str, Any]

@@ -83,6 +83,7 @@ class Derivative:
             that holds the factor B of the correlation matrix B B' of a group's elements.
         of: the words of partial derivatives: of each its letters, which are keys in `wrt`, in the
             order in which the function is differentiated.
+        expansion: the order to which an uncertainty is propagated.
     """
 
     quantity: str
@@ -94,11 +95,13 @@ class Derivative:
     complex_along: frozenset[str] = frozenset()
     correlated: tuple[tuple[str, ...], ...] = ()
     of: tuple[tuple[str, ...], ...] = ()
+    expansion: int = 0
 
     @property
     def order(self) -> int:
         """How many times the function is differentiated."""
-        return max(map(len, self.of), default=QUANTITIES[self.quantity].order)
+        least = max(QUANTITIES[self.quantity].order, self.expansion)
+        return max(map(len, self.of), default=least)
 
     @property
     def direction(self) -> str:
@@ -121,8 +124,8 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "std" or
-            "share".
+        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp"; of an
+            uncertainty "mean", "std", "share" or "curvature".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex

@@ -186,12 +186,13 @@ def make_request(
     with_value: bool = False,
     mode: Mode = "auto",
     correlation: Mapping[tuple[str, str], Any] | None = None,
+    order: int = 1,
 ) -> Request:
     """Check and resolve a request.
 
     Args:
         direction: the tangent or cotangent, or the words of a quantity that takes them.
-        correlation: that of pairs of arguments which have a std.
+        correlation, order: of an uncertainty, as `gradsweep.uncertainty` takes them.
 
     Raises:
         ArgumentError: when a name is not one of the function's.
@@ -207,7 +208,7 @@ def make_request(
         )
     names = as_names(wrt)
     if kind == "std":
-        require_uncertain(bound, written)
+        require_uncertain(bound, written, order)
         names, with_value = tuple(written), True
     if kind == "tangent" and written:
         if names is None and QUANTITIES[quantity].order == 1:
@@ -260,6 +261,7 @@ def make_request(
             complex_along=complex_along,
             correlated=tuple(correlations),
             of=of,
+            expansion=order if kind == "std" else 0,
         ),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes,

@@ -87,8 +87,12 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"d{order}{output}_{'_'.join(f'd{name}' for name in wrt)}"
         case "std":
             return f"{output}_std"
+        case "mean":
+            return f"{output}_mean"
         case "share":
             return f"variance_share_{qualified}"
+        case "curvature":
+            return "_".join(filter(None, ["variance_share", qualified, "second_order"]))
         case "jvp" | "contribution" | "vjp" | "hvp" as kind:
             return f"{kind}_{qualified}" if qualified else kind
         case unknown:
@@ -274,6 +278,12 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
             units = _quotient(value_units, per, output)
         case "std":
             name, units = f"standard deviation of {output}", _of_difference(value_units)
+        case "mean":
+            name, units = f"mean of {output}", value_units
+        case "curvature":
+            name = f"share of the second order in the variance of {output}"
+            rule = "above 0.1, first order is not enough"
+            return {"long_name": name, "of": output, "argument": "second_order", "rule": rule}
         case "share":
             name = f"share of {wrt[0]} in the variance of {output}"
             # It is no derivative, to be stacked as `matrix` does.

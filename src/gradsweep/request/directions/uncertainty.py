@@ -41,13 +41,15 @@ class _Pair(NamedTuple):
     values: np.ndarray
 
 
-def require_uncertain(bound: BoundFunction, names: Iterable[str]) -> None:
-    """Check that the arguments which have a std are real numbers.
+def require_uncertain(bound: BoundFunction, names: Iterable[str], order: Any) -> None:
+    """Check that the arguments which have a std are real numbers, and the order is one.
 
     Raises:
-        ArgumentError: when there is none, or one is no number.
+        ArgumentError: when there is none, one is no number, or the order is neither 1 nor 2.
         SweepError: when one is complex.
     """
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ArgumentError(f"uncertainty is of order 1 or 2, not {order!r}.")
     names = list(names)
     if not names:
         raise ArgumentError("the std is empty; name what is uncertain, such as std={'S': 0.5}.")
