@@ -283,6 +283,37 @@ def test_at_most_max_steps_are_made(engine):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_carry_may_be_an_index(engine):
+    def f(x):
+        table = torch.stack([x, 2 * x, 3 * x, 5 * x])
+        first = torch.tensor(0), torch.zeros(())
+        with torch.no_grad():
+            n, _ = looped(
+                lambda n, total: (total < 6) & (n < 4), lambda n, s: (n + 1, s + table[n]), first, 9
+            )
+        return n
+
+    x = np.array([0.1, 1.0, 2.0, 6.0])  # sums of x, 2x, 3x, 5x
+    np.testing.assert_array_equal(gs.value(f, gs.Sweep(x=x), engine=engine).f, [4, 3, 2, 1])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_loop_returns_shares_no_memory(engine):
+    def f(x):
+        first = x.detach(), torch.zeros(())
+        with torch.no_grad():
+            y, z = looped(lambda y, z: y < 3 * x, lambda y, z: (y + x, x), first, 10)
+        z += 1
+        y *= 2
+        return x * z + y  # x (x + 1) + 6x, with constants for x + 1 and 6x
+
+    x = np.array([0.5, 2.0, 7.0])
+    found = gs.gradient(f, gs.Sweep(x=x), engine=engine, with_value=True)
+    np.testing.assert_allclose(found.f, x * (x + 1) + 6 * x, rtol=1e-14)
+    np.testing.assert_allclose(found.df_dx, x + 1, rtol=1e-14)
+
+
 # -- what a step may not do
 
 
@@ -302,6 +333,7 @@ def test_a_step_that_changes_a_tensor_of_outside_is_refused():
         gs.value(f, gs.Sweep(x=X))
 
 
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
 def test_a_python_branch_in_a_step_is_no_program_and_right():
     def f(x, z):
         def step(y):
@@ -320,6 +352,12 @@ def test_a_python_branch_in_a_step_is_no_program_and_right():
     )
     found = gs.gradient(f, gs.Sweep(x=[2.2, 5.4], z=1.5), wrt="z", engine="auto").df_dz
     np.testing.assert_array_equal(found, [2.0, 5.0])
+
+
+def test_a_branch_in_a_step_that_is_dropped_is_found(monkeypatch):
+    """The control of the test above."""
+    monkeypatch.setattr(StepRecorder, "guard", lambda self, tensor: None)
+    must_fail(test_a_python_branch_in_a_step_is_no_program_and_right)
 
 
 def test_other_shapes_and_conditions_are_errors():
@@ -345,6 +383,91 @@ def test_a_loop_cuts_no_derivative_that_is_meant():
     np.testing.assert_array_equal(gs.gradient(f, gs.Sweep(x=[2.0, 3.0])).df_dx, 3.0)
     with pytest.raises(DerivativeError, match="zeta"):
         gs.gradient(lambda x: f(x) * torch.special.zeta(x, x.detach()), gs.Sweep(x=[2.0, 3.0]))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_loop_runs_inside_the_transformations_of_torch(engine):
+    def slope(x):
+        return torch.func.grad(root)(x)
+
+    def second(x):  # of x^2 times a constant
+        return torch.func.hessian(lambda x: newton(x) * x**2)(x)
+
+    def column(x):
+        def both(v):
+            return torch.stack([root(v[0]) * v[1], root(v[1])])
+
+        return torch.func.jacfwd(both)(torch.stack([x, x * x]))[:, 0]
+
+    roots = np.sqrt(X)
+    for f, expected in (
+        (slope, 0.5 / roots),
+        (second, 2 * roots),
+        (column, np.stack([0.5 * X**1.5, 0 * X], axis=1)),
+    ):
+        (found,) = gs.value(f, gs.Sweep(x=X), engine=engine).values()
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+    assert traced(slope, "value", x=2.0).program.loops
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_loop_is_a_constant_in_every_mode(mode):
+    def f(x):
+        return newton(x) * x**2
+
+    for engine in ENGINES:
+        found = gs.jacobian(f, gs.Sweep(x=X), mode=mode, engine=engine).df_dx
+        np.testing.assert_allclose(found, 2 * X**1.5, rtol=1e-14)
+        found = gs.hessian(f, gs.Sweep(x=X), mode=mode, engine=engine).d2f_dx_dx
+        np.testing.assert_allclose(found, 2 * np.sqrt(X), rtol=1e-14)
+
+
+def test_a_branch_after_a_loop_is_followed():
+    def f(x):
+        y = newton(x)
+        return x * y if y > 1.2 else -x * y
+
+    expected = np.sqrt(X) * np.where(np.sqrt(X) > 1.2, 1, -1)
+    np.testing.assert_allclose(gs.gradient(f, gs.Sweep(x=X)).df_dx, expected, rtol=1e-14)
+
+
+def test_a_loop_in_a_function_that_cannot_be_recorded_runs():
+    def f(x):
+        assert type(x) is torch.Tensor  # a recorded one is not
+        return root(x)
+
+    found = gs.gradient(f, gs.Sweep(x=X))
+    assert found.attrs["engine"] in ("torch", "loop")
+    np.testing.assert_allclose(found.df_dx, 0.5 / np.sqrt(X), rtol=1e-14)
+
+
+def test_a_loop_of_constants_is_a_constant():
+    def f(x):
+        with torch.no_grad():
+            (y,) = looped(lambda y: y < 10, lambda y: (y * 2,), (torch.ones(()),), 100)
+        return y * x
+
+    assert not traced(f, "gradient", x=2.0).program.equations
+
+
+def test_narrow_floats_stay_narrow():
+    def f(x):
+        with torch.no_grad():
+            (y,) = looped(lambda y: y * y < x, lambda y: (y + 0.5,), (torch.zeros(()),), 100)
+        return y * x
+
+    x = np.array([2.0, 5.0], np.float32)
+    for engine in ENGINES:
+        found = gs.gradient(f, gs.Sweep(x=x), engine=engine).df_dx
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, [1.5, 2.5])
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace:UserWarning")
+def test_torch_compile_leaves_a_loop_as_it_is():
+    x = torch.tensor(9.0, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(torch.compile(root, backend="eager")(x), x)
+    assert slope.item() == pytest.approx(1 / 6, rel=1e-14)
 
 
 def test_a_mapped_loop_inside_a_function_has_right_values():

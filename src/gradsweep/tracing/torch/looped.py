@@ -6,7 +6,7 @@ Program. On the tensors of many points under torch.func.vmap all go on until eac
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ import torch
 from gradsweep.program.builder import Builder
 from gradsweep.program.loop_steps.step_builder import StepBuilder
 from gradsweep.program.rolled_loops import Operands, Step, find_body
-from gradsweep.support.errors import NotAProgram
+from gradsweep.support.errors import EngineError, NotAProgram
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.meaning import unwatched
 from gradsweep.tracing.torch.recorder.record import SEED, ReadsSeed, Recorder
@@ -48,6 +48,9 @@ def looped(goes_on: GoesOn, step: Next, carried: Tensors, max_steps: int) -> Ten
         ValueError: when a carry changes its shape or dtype, or the condition has another form.
         StatefulFunction: when a step that is recorded changes a tensor of outside.
     """
+    if torch.compiler.is_compiling():
+        # torch.compile then leaves the function as it is, which runs as without it.
+        raise EngineError("a loop whose number of steps the values decide cannot be compiled.")
     modes = private.dispatch_modes()
     recorders = [mode for mode in modes if isinstance(mode, Recorder)]
     # The caller's no_grad is for the result: a derivative that a step takes needs its graph.
@@ -82,7 +85,7 @@ def _in_python(goes_on: GoesOn, step: Next, carried: Tensors, max_steps: int) ->
             carried = tuple(torch.where(going, *pair) for pair in zip(new, carried))
         else:
             carried = new
-    return carried
+    return tuple(tensor.clone() for tensor in carried)
 
 
 class _Loop:
@@ -95,8 +98,10 @@ class _Loop:
         self._max_steps = max_steps
         if any(map(private.is_batched, carried)):
             raise NotAProgram("it has a loop whose number of steps is found under torch.func.vmap")
-        self._first = [recorder.recorded(private.unwrapped(tensor)) for tensor in carried]
-        self._depends = set[str]().union(*(tensor.depends for tensor in self._first))
+        self._carried = [private.unwrapped(tensor) for tensor in carried]
+        self._first: list[RecordedTensor] = []
+        self._depends: set[str] = set()
+        self._within: private.Within = nullcontext
 
     def results(self) -> Tensors:
         """Return the last carries.
@@ -105,7 +110,9 @@ class _Loop:
             NotAProgram: when steps cannot be recorded, not even their values.
         """
         recorder = self._recorder
-        with _suspended(recorder):
+        with _suspended(recorder), private.outside_transformations() as self._within:
+            self._first = [*map(recorder.recorded, self._carried)]
+            self._depends = set().union(*(tensor.depends for tensor in self._first))
             values = self._followed()
             if SEED in self._depends:
                 raise ReadsSeed
@@ -131,11 +138,11 @@ class _Loop:
             if not is_going:
                 break
             values = [tensor.value for tensor in found]
+        values = [value.clone() for value in values]  # a step may return memory of outside
         self._depends |= inner.read
-        if inner.has_branches:
-            self._recorder.has_branches = True
-            where = f", at {inner.line}" if inner.line else ""
-            self._recorder.refuse(f"it has a Python branch in the step of a loop{where}")
+        self._recorder.has_branches |= inner.has_branches
+        if inner.branch:
+            self._recorder.refuse(inner.branch)
         return values
 
     def _written(self, b: Builder) -> list[np.ndarray]:
@@ -178,7 +185,7 @@ class _Loop:
     ) -> RecordedTensor:
         """Record whether one more step is made."""
         carries = _carries(inner, values, variables)
-        with inner:
+        with self._within(), inner:
             going = self._goes_on(*carries)
         _require_condition(going)
         return inner.result(going)
@@ -191,7 +198,7 @@ class _Loop:
     ) -> list[RecordedTensor]:
         """Record a step; return the next carries."""
         carries = _carries(inner, values, variables)
-        with inner:
+        with self._within(), inner:
             found = self._step(*carries)
         _require_alike(values, found)
         return [*map(inner.result, found)]

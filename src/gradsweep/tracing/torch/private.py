@@ -6,8 +6,8 @@ and `_is_zerotensor`.
 """
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 __all__ = [
     "LINEARIZE",
     "FastDispatchMode",
+    "Within",
     "decomposition",
     "dispatch_modes",
     "ends_derivatives",
@@ -26,6 +27,7 @@ __all__ = [
     "is_batched",
     "is_linearizing",
     "is_wrapped",
+    "outside_transformations",
     "schema",
     "set_grad_enabled",
     "unwrapped",
@@ -107,6 +109,25 @@ def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     while functorch.is_functorch_wrapped_tensor(tensor):
         tensor = functorch.get_unwrapped(tensor)
     return tensor
+
+
+Within = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def outside_transformations() -> Iterator[Within]:
+    """Compute with plain tensors as outside torch.func, whose results are tensors of its own.
+
+    Yields:
+        what enters the transformations again for a while.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        yield nullcontext
+        return
+    from torch._functorch import pyfunctorch
+
+    with pyfunctorch.temporarily_clear_interpreter_stack() as layers:
+        yield lambda: pyfunctorch.temporarily_restore_interpreter_stack(layers)
 
 
 LINEARIZE = "torch.func.linearize"

@@ -38,7 +38,7 @@ class StepRecorder(Recorder):
 
     Attributes:
         read: the leaves that the tensors of outside depend on which the step has read.
-        line: the line of the first Python branch on a value, or "".
+        branch: why it has to be given up: a Python branch on a value, with its line; or "".
     """
 
     def __init__(self, outside: Recorder, builder: StepBuilder | None = None):
@@ -49,7 +49,7 @@ class StepRecorder(Recorder):
         else:
             self.builder, self._constants = builder, Constants(builder)
         self.read: set[str] = set()
-        self.line = ""
+        self.branch = ""
         # Each tensor of outside with the one that stands for it here, by identity; and the memory
         # of these.
         self._given: dict[int, tuple[RecordedTensor, RecordedTensor]] = {}
@@ -75,10 +75,12 @@ class StepRecorder(Recorder):
         return self._owned(tensor) if isinstance(tensor, RecordedTensor) else self.recorded(tensor)
 
     def guard(self, tensor: RecordedTensor) -> None:
-        if tensor.depends:
+        # A carry is a constant while nothing is known to change it; then its value is that.
+        if tensor.depends and not self._is_constant(tensor):
             self.has_branches = True
-            self.line = self.line or user_line()
-            self.refuse(f"it has a Python branch in the step of a loop, at {self.line}")
+            if not self.branch:
+                self.branch = f"it has a Python branch in the step of a loop, at {user_line()}"
+            self.refuse(self.branch)
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         args, kwargs = map_tensors(self._own, args), map_tensors(self._own, kwargs or {})
@@ -116,6 +118,11 @@ class StepRecorder(Recorder):
         own = self.made(tensor.value, self._variables_given(tensor), set(tensor.depends))
         self._not_own[memory_of(own.value)] = own.value
         return own
+
+    def _is_constant(self, tensor: RecordedTensor) -> bool:
+        if tensor.cells is None:
+            return False
+        return all(map(self.builder.is_constant, tensor.variables.ravel().tolist()))
 
     def _variables_given(self, tensor: RecordedTensor) -> np.ndarray | None:
         if self.reason or self._step is None:
