@@ -114,8 +114,8 @@ def test_a_mode_that_differentiates_through_no_grad_is_found(monkeypatch):
 
     monkeypatch.setattr(ad.TorchAD, "_transposed", by_duals)
     monkeypatch.setattr(
-        "gradsweep.tracing.torch.meaning.AsBackward._constant",
-        lambda self, function, args, kwargs: function(*args, **kwargs),
+        "gradsweep.tracing.torch.meaning._constant",
+        lambda watch, function, args, kwargs: function(*args, **kwargs),
     )
 
     def fresh(x):

@@ -22,7 +22,7 @@ from gradsweep.engines.job import (
     vectorised,
 )
 from gradsweep.engines.loop import at_point, filled
-from gradsweep.support.errors import require
+from gradsweep.support.errors import require, warn
 
 __all__ = ["TorchEngine", "with_code_of_its_own"]
 
@@ -83,9 +83,31 @@ class TorchEngine:
 
 
 def _compiled(function: Callable) -> Callable:
+    """Compile a function as a whole; where that fails, it runs as it is, with a warning.
+
+    What torch.compile leaves out runs in Python inside vmap, where it would compile parts of this
+    package one by one, and fail.
+    """
     import torch
 
-    return torch.compile(with_code_of_its_own(function))
+    run = torch.compile(with_code_of_its_own(function), fullgraph=True)
+
+    def try_to_run(values: Any) -> Any:
+        nonlocal run
+        try:
+            return run(values)
+        except Exception as error:
+            if run is function:
+                raise
+            results = function(values)
+            warn(
+                f"the function runs without torch.compile, which cannot compile it "
+                f"({type(error).__name__}: {str(error).partition(chr(10))[0]})."
+            )
+            run = function
+            return results
+
+    return try_to_run
 
 
 def with_code_of_its_own(function: Callable) -> Callable:

@@ -28,9 +28,12 @@ def is_compiler_loaded() -> bool:
 def without_compiling() -> AbstractContextManager:
     """Let functions that torch.compile was called on run as they are written."""
     # While the compiler is not loaded nothing is compiled, and loading it takes a second.
-    if not is_compiler_loaded() or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not is_compiler_loaded():
         return nullcontext()
-    return torch.compiler.set_stance("force_eager")
+    try:
+        return torch.compiler.set_stance("force_eager")
+    except RuntimeError:  # this runs in what the compiler could not compile, and it knows
+        return nullcontext()
 
 
 def control_flow(function: Any) -> Callable | None:

@@ -9,7 +9,9 @@ Knows nothing of how operations are recorded, nor of Programs.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -25,8 +27,7 @@ from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
 from gradsweep.tracing.torch.source import instead, user_line
 
-__all__ = ["AsBackward", "Cut", "Read", "Watch"]
-
+__all__ = ["AsBackward", "Cut", "Read", "Watch", "unwatched"]
 
 CutKind = Literal["operation", "no_grad", "copy"]
 
@@ -108,19 +109,23 @@ _IN_THE_FORM_OF = {
 # of slogdet, P of lu).
 _PARTLY_DIFFERENTIABLE = {"lstsq"}
 
-
 # Methods that torch allows only for tensors that are differentiated, and what they return.
 _HOOKS: dict[Any, Callable[[], Any]] = {
     torch.Tensor.register_hook: lambda: RemovableHandle(OrderedDict()),
     torch.Tensor.retain_grad: lambda: None,
 }
 
-
-# All functions that have a meaning of their own here.
+# All functions that have a meaning of their own here, but for getters of properties.
 _SPECIAL = {
     private.set_grad_enabled,
     *_NUMBERS, *_ARRAYS, *_MEMORY, *_COPIES, *_MEANT, *_IN_THE_FORM_OF, *_HOOKS,
 }  # fmt: skip
+_SPECIAL = {function for function in _SPECIAL if function.__name__ != "__get__"}
+
+
+def _is_special(function: Any) -> bool:
+    # torch.compile can look for no getter in a set, nor in a set with getters.
+    return getattr(function, "__name__", "") == "__get__" or function in _SPECIAL
 
 
 class Recorder(Protocol):
@@ -198,11 +203,8 @@ class Watch:
         return _shifted(numbers, self._shift) if line in self._lines else numbers
 
     def _numbers(self, function: Callable, tensor: torch.Tensor, args: tuple, kwargs: dict) -> Any:
-        if not isinstance(tensor, RecordedTensor) or function in (
-            torch.Tensor.__float__,
-            torch.Tensor.__complex__,
-            torch.Tensor.__format__,
-        ):
+        is_one = function in _NUMBERS and function is not torch.Tensor.tolist
+        if is_one or not isinstance(tensor, RecordedTensor):
             return function(tensor, *args, **kwargs)  # one number: recorded as a question
         assert self.recorder is not None
         if function is torch.Tensor.tolist:
@@ -222,13 +224,10 @@ class Watch:
         Args:
             given: the arguments whose values the results depend on.
         """
-        if isinstance(result, torch.Tensor):
-            if result.requires_grad and not private.ends_derivatives(result):
+        if isinstance(result, torch.Tensor) and result.requires_grad:
+            if not private.ends_derivatives(result):
                 return
-            found = [result]
-        else:
-            found = [*tensors_in(result)]
-        results = [t for t in found if _is_differentiable(t)]
+        results = [t for t in tensors_in(result) if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
         if not ended or not _is_differentiated(given):
             return
@@ -284,6 +283,19 @@ def _name(function: Any) -> str:
     return resolve_name(function) or getattr(function, "__name__", str(function))
 
 
+_IS_UNWATCHED = ContextVar("is_unwatched", default=False)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Mean constants by all that is computed meanwhile: no Watch sees a derivative end."""
+    token = _IS_UNWATCHED.set(True)
+    try:
+        yield
+    finally:
+        _IS_UNWATCHED.reset(token)
+
+
 class AsBackward(TorchFunctionMode):
     """While active, torch's functions mean in every mode what they mean for backward."""
 
@@ -292,16 +304,18 @@ class AsBackward(TorchFunctionMode):
         self._watch = watch
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs, watch = kwargs or {}, self._watch
+        # Without a Watch torch.compile may run this, which knows no context variables.
+        watch = None if self._watch is None or _IS_UNWATCHED.get() else self._watch
+        kwargs = kwargs or {}
         if function is torch.Tensor.__getitem__ and holds_places(args[1], watch is None):
             function = gathered
-        if function not in _SPECIAL and torch.is_grad_enabled() and not control_flow(function):
+        if not _is_special(function) and torch.is_grad_enabled() and not control_flow(function):
             result = function(*args, **kwargs)
             if watch is not None:
                 with private.without_functions():
                     watch.look(function, (args, kwargs), result)
             return result
-        if function in _MEMORY and isinstance(args[0], RecordedTensor):
+        if self._watch is not None and function in _MEMORY and isinstance(args[0], RecordedTensor):
             raise UntraceableError(
                 f"the function hands the memory of a traced tensor to other code, by "
                 f"{_MEMORY[function]}, at {user_line()}.\nA tensor has no memory while the "
@@ -310,7 +324,7 @@ class AsBackward(TorchFunctionMode):
         if watch is not None and (function in _NUMBERS or function in _ARRAYS):
             return watch.read(function, args[0], args[1:], kwargs)
         if not torch.is_grad_enabled() and function is not private.set_grad_enabled:
-            return self._constant(function, args, kwargs)
+            return _constant(watch, function, args, kwargs)
         if in_python := control_flow(function):
             with self:
                 return in_python(*args, **kwargs)
@@ -328,26 +342,27 @@ class AsBackward(TorchFunctionMode):
                 watch.look(function, given, result)
         return result
 
-    def _constant(self, function: Callable, args: tuple, kwargs: dict) -> Any:
-        """Call a function under no_grad: its result has no derivative in any mode."""
-        originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-        def detached(tensor: torch.Tensor) -> torch.Tensor:
-            if not private.has_tangent(tensor):  # no_grad lets tangents through
-                return tensor
-            constant = tensor.detach()
-            originals[id(constant)] = tensor, constant
-            return constant
+def _constant(watch: Watch | None, function: Callable, args: tuple, kwargs: dict) -> Any:
+    """Call a function under no_grad: its result has no derivative in any mode."""
+    originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-        # Tensors that inference mode makes could not be used outside it.
-        with torch.inference_mode(False), torch.no_grad():
-            result = function(*map_tensors(detached, args), **map_tensors(detached, kwargs))
-        if self._watch is not None and any(t.requires_grad for t in tensors_in((args, kwargs))):
-            written = args[0] if function is torch.Tensor.__setitem__ else None
-            made = [t for t in tensors_in((result, written)) if id(t) not in originals]
-            if made := [*filter(_is_differentiable, made)]:
-                self._watch.cut("no_grad", _name(function), made)
-        return map_tensors(lambda t: originals[id(t)][0] if id(t) in originals else t, result)
+    def detached(tensor: torch.Tensor) -> torch.Tensor:
+        if not private.has_tangent(tensor):  # no_grad lets tangents through
+            return tensor
+        constant = tensor.detach()
+        originals[id(constant)] = tensor, constant
+        return constant
+
+    # Tensors that inference mode makes could not be used outside it.
+    with torch.inference_mode(False), torch.no_grad():
+        result = function(*map_tensors(detached, args), **map_tensors(detached, kwargs))
+    if watch is not None and any(t.requires_grad for t in tensors_in((args, kwargs))):
+        written = args[0] if function is torch.Tensor.__setitem__ else None
+        made = [t for t in tensors_in((result, written)) if id(t) not in originals]
+        if made := [*filter(_is_differentiable, made)]:
+            watch.cut("no_grad", _name(function), made)
+    return map_tensors(lambda t: originals[id(t)][0] if id(t) in originals else t, result)
 
 
 def _valued(function: Callable, args: tuple, kwargs: dict) -> Any:

@@ -6,8 +6,8 @@ and `_is_zerotensor`.
 """
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -18,15 +18,19 @@ from torch.autograd import forward_ad
 __all__ = [
     "LINEARIZE",
     "FastDispatchMode",
+    "Within",
     "decomposition",
+    "dispatch_modes",
     "ends_derivatives",
     "has_tangent",
     "higher_order_name",
     "is_batched",
     "is_linearizing",
     "is_wrapped",
+    "outside_transformations",
     "schema",
     "set_grad_enabled",
+    "unwrapped",
     "with_functions",
     "without_dispatch",
     "without_functions",
@@ -41,6 +45,11 @@ class FastDispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         # Otherwise torch imports its compiler, and sympy with it, at the first operation: 1 s.
         return False
+
+
+def dispatch_modes() -> list[Any]:
+    """Return the active modes of dispatch, the innermost last."""
+    return torch.utils._python_dispatch._get_current_dispatch_mode_stack()
 
 
 # With this a subclass passes through torch functions as a plain tensor does; without it, each call
@@ -92,6 +101,33 @@ def is_batched(tensor: torch.Tensor) -> bool:
             return True
         tensor = functorch.get_unwrapped(tensor)
     return False
+
+
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor within the transformations of torch.func, those of all points at once."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = functorch.get_unwrapped(tensor)
+    return tensor
+
+
+Within = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def outside_transformations() -> Iterator[Within]:
+    """Compute with plain tensors as outside torch.func, whose results are tensors of its own.
+
+    Yields:
+        what enters the transformations again for a while.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        yield nullcontext
+        return
+    from torch._functorch import pyfunctorch
+
+    with pyfunctorch.temporarily_clear_interpreter_stack() as layers:
+        yield lambda: pyfunctorch.temporarily_restore_interpreter_stack(layers)
 
 
 LINEARIZE = "torch.func.linearize"

@@ -93,11 +93,16 @@ class Function(BoundFunction):
 
     def __call__(self, values: Values) -> Any:
         copies = {key: tensor.clone() for key, tensor in values.items()}
-        with without_compiling(), torch.enable_grad(), AsBackward(self.watch):
-            outputs = super().__call__(copies)
+        with without_compiling():
+            outputs = self._as_backward(copies)
         if self.watch is not None:
             self.watch.returned([output for _, output in pytree.flatten(outputs)])
         return outputs
+
+    @torch.enable_grad()
+    def _as_backward(self, values: Values) -> Any:
+        with AsBackward(self.watch):
+            return super().__call__(values)
 
 
 def record(
