@@ -65,8 +65,9 @@ class Step(NamedTuple):
     going: int | None = None
 
 
-# Writes a step from the variables of the carries, the given numbers and the rows.
-Write = Callable[[Builder, list[int], list[int], list[int]], Step]
+# Writes a step from the variables of the carries, the given numbers and the rows; the builder gives
+# it others of outside.
+Write = Callable[[StepBuilder, list[int], list[int], list[int]], Step]
 
 
 @dataclass(frozen=True, eq=False)

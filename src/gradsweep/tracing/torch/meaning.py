@@ -9,7 +9,9 @@ Knows nothing of how operations are recorded, nor of Programs.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -25,8 +27,7 @@ from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor, map_tensors, tensors_in
 from gradsweep.tracing.torch.source import instead, user_line
 
-__all__ = ["AsBackward", "Cut", "Read", "Watch"]
-
+__all__ = ["AsBackward", "Cut", "Read", "Watch", "unwatched"]
 
 CutKind = Literal["operation", "no_grad", "copy"]
 
@@ -222,13 +223,10 @@ class Watch:
         Args:
             given: the arguments whose values the results depend on.
         """
-        if isinstance(result, torch.Tensor):
-            if result.requires_grad and not private.ends_derivatives(result):
+        if isinstance(result, torch.Tensor) and result.requires_grad:
+            if not private.ends_derivatives(result):
                 return
-            found = [result]
-        else:
-            found = [*tensors_in(result)]
-        results = [t for t in found if _is_differentiable(t)]
+        results = [t for t in tensors_in(result) if _is_differentiable(t)]
         ended = [t for t in results if not t.requires_grad or private.ends_derivatives(t)]
         if not ended or not _is_differentiated(given):
             return
@@ -284,12 +282,30 @@ def _name(function: Any) -> str:
     return resolve_name(function) or getattr(function, "__name__", str(function))
 
 
+_IS_UNWATCHED = ContextVar("is_unwatched", default=False)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Mean constants by all that is computed meanwhile: no Watch sees a derivative end."""
+    token = _IS_UNWATCHED.set(True)
+    try:
+        yield
+    finally:
+        _IS_UNWATCHED.reset(token)
+
+
 class AsBackward(TorchFunctionMode):
     """While active, torch's functions mean in every mode what they mean for backward."""
 
     def __init__(self, watch: Watch | None = None):
         super().__init__()
-        self._watch = watch
+        self._given = watch
+
+    @property
+    def _watch(self) -> Watch | None:
+        # In this order: torch.compile, which follows no context variable, gives no Watch.
+        return None if self._given is None or _IS_UNWATCHED.get() else self._given
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs, watch = kwargs or {}, self._watch

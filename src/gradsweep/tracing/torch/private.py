@@ -19,6 +19,7 @@ __all__ = [
     "LINEARIZE",
     "FastDispatchMode",
     "decomposition",
+    "dispatch_modes",
     "ends_derivatives",
     "has_tangent",
     "higher_order_name",
@@ -27,6 +28,7 @@ __all__ = [
     "is_wrapped",
     "schema",
     "set_grad_enabled",
+    "unwrapped",
     "with_functions",
     "without_dispatch",
     "without_functions",
@@ -41,6 +43,11 @@ class FastDispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         # Otherwise torch imports its compiler, and sympy with it, at the first operation: 1 s.
         return False
+
+
+def dispatch_modes() -> list[Any]:
+    """Return the active modes of dispatch, the innermost last."""
+    return torch.utils._python_dispatch._get_current_dispatch_mode_stack()
 
 
 # With this a subclass passes through torch functions as a plain tensor does; without it, each call
@@ -92,6 +99,14 @@ def is_batched(tensor: torch.Tensor) -> bool:
             return True
         tensor = functorch.get_unwrapped(tensor)
     return False
+
+
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor within the transformations of torch.func, those of all points at once."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = functorch.get_unwrapped(tensor)
+    return tensor
 
 
 LINEARIZE = "torch.func.linearize"
