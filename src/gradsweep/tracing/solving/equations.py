@@ -13,7 +13,7 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.framework import framework_of, frameworks_named
-from gradsweep.support.errors import ArgumentError, UntraceableError
+from gradsweep.support.errors import ArgumentError
 from gradsweep.tracing.solving.bracketed import bracketed
 from gradsweep.tracing.solving.newton import newton
 from gradsweep.tracing.solving.numbers import Equation, Search
@@ -36,8 +36,9 @@ def find_root(
             return gs.find_root(lambda sigma: call(S, K, T, r, sigma) - price, 0.2)
 
     They are those of the implicit function theorem, dy/dp = -(dF/dy)^-1 dF/dp for a residual
-    F(y, p), whatever the path of the search was, to every order and in both modes. Those with
-    respect to `start`, `bracket` and `tol` are zero.
+    F(y, p), whatever the path of the search was, to every order and in both modes; torch's autograd
+    has them to third order where no sweep says how many are taken. Those with respect to `start`,
+    `bracket` and `tol` are zero.
 
     Args:
         residual: a function of y, a closure over anything; it returns as many numbers as y has.
@@ -90,12 +91,6 @@ def _solver(
         except (ArithmeticError, ValueError):  # of Python's numbers, outside a sweep
             values = []
         named = {framework_of(value) for value in values} - {""}
-    if "torch" in named:
-        raise UntraceableError(
-            "gs.find_root solves equations between JAX's arrays or between numbers, not between "
-            "torch's tensors.\nWrite the residual with jax.numpy, or with operators alone and "
-            "framework='jax'."
-        )
     home = f"{named.pop()}.solved" if named else "solving.plain"
     return importlib.import_module(f"gradsweep.tracing.{home}").solve
 

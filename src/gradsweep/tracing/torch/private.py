@@ -26,6 +26,8 @@ __all__ = [
     "is_batched",
     "is_linearizing",
     "is_wrapped",
+    "n_derivatives_around",
+    "n_transformations",
     "schema",
     "set_grad_enabled",
     "unwrapped",
@@ -107,6 +109,18 @@ def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     while functorch.is_functorch_wrapped_tensor(tensor):
         tensor = functorch.get_unwrapped(tensor)
     return tensor
+
+
+def n_transformations() -> int:
+    """Return how many transformations of torch.func are active."""
+    return len(torch._C._functorch.get_interpreter_stack() or [])
+
+
+def n_derivatives_around() -> int:
+    """Return how many transformations of torch.func that differentiate are active."""
+    kinds = torch._C._functorch.TransformType
+    stack = torch._C._functorch.get_interpreter_stack() or []
+    return sum(one.key() in (kinds.Grad, kinds.Jvp) for one in stack)
 
 
 LINEARIZE = "torch.func.linearize"
