@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gradsweep.request.lazy import geomspace, linspace
     from gradsweep.request.sweep import Sweep
     from gradsweep.results.stacking import broadcast, matrix
+    from gradsweep.tracing.solving.equations import find_root
 
 __all__ = [
     "Sweep",
@@ -49,6 +50,7 @@ __all__ = [
     "components",
     "contributions",
     "each",
+    "find_root",
     "geomspace",
     "gradient",
     "hessian",
@@ -88,6 +90,7 @@ _HOMES = {
     "request.argument": ["components"],
     "request.sweep": ["Sweep"],
     "results.stacking": ["broadcast", "matrix"],
+    "tracing.solving.equations": ["find_root"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

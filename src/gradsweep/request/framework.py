@@ -52,6 +52,9 @@ _PYTHON = "python"
 _OF_NUMBERS = frozenset({"isinstance", "type", "hasattr", "round", "divmod", "complex"})
 _METHODS = frozenset({"conjugate", "is_integer"})
 
+# What is ours that f may call, and works in every framework.
+_OURS = "gradsweep.tracing."
+
 # Packages whose code is not the user's own.
 _KNOWN = frozenset({*_LIBRARIES, *_NUMPY_LIBRARIES, *sys.stdlib_module_names, "gradsweep"}) - {
     "__main__"
@@ -136,6 +139,8 @@ def _named(value: Any, seen: set[int]) -> Iterator[str]:
     if id(value) in seen:
         return
     seen.add(id(value))
+    if str(getattr(value, "__module__", "")).startswith(_OURS):
+        return
     framework = framework_of(value)
     if framework:
         yield framework

@@ -35,8 +35,9 @@ _LARGEST_CONTAINER = 1000
 _DEEPEST = 24
 _MOST_OBJECTS = 5000
 
-# Libraries whose code does not change after they are imported.
+# Libraries whose code does not change after they are imported, and what is ours that f may call.
 _LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "scipy", "equinox"}
+_OURS = "gradsweep.tracing."
 
 # Modules of C code whose objects hold no state that changes.
 _CONSTANT = {*_LIBRARIES, "_abc", "_operator", "_thread", "datetime", "decimal", "operator", "re"}
@@ -203,7 +204,7 @@ def _of_class(kind: type) -> Iterator[Any]:
 
 
 def _is_library(module: Any) -> bool:
-    return str(module).partition(".")[0] in _LIBRARIES
+    return str(module).partition(".")[0] in _LIBRARIES or str(module).startswith(_OURS)
 
 
 def _is_imported(module: Any) -> bool:

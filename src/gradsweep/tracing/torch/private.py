@@ -27,6 +27,8 @@ __all__ = [
     "is_batched",
     "is_linearizing",
     "is_wrapped",
+    "n_derivatives_around",
+    "n_transformations",
     "outside_transformations",
     "schema",
     "set_grad_enabled",
@@ -128,6 +130,18 @@ def outside_transformations() -> Iterator[Within]:
 
     with pyfunctorch.temporarily_clear_interpreter_stack() as layers:
         yield lambda: pyfunctorch.temporarily_restore_interpreter_stack(layers)
+
+
+def n_transformations() -> int:
+    """Return how many transformations of torch.func are active."""
+    return len(torch._C._functorch.get_interpreter_stack() or [])
+
+
+def n_derivatives_around() -> int:
+    """Return how many transformations of torch.func that differentiate are active."""
+    kinds = torch._C._functorch.TransformType
+    stack = torch._C._functorch.get_interpreter_stack() or []
+    return sum(one.key() in (kinds.Grad, kinds.Jvp) for one in stack)
 
 
 LINEARIZE = "torch.func.linearize"

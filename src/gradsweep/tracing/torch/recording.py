@@ -25,6 +25,7 @@ from gradsweep.tracing.torch.graph import Rules
 from gradsweep.tracing.torch.meaning import AsBackward, Watch
 from gradsweep.tracing.torch.recorder.record import Recorder
 from gradsweep.tracing.torch.recorder.tensor import RecordedTensor
+from gradsweep.tracing.torch.solved.orders import calling
 
 __all__ = [
     "VALUE",
@@ -93,7 +94,7 @@ class Function(BoundFunction):
 
     def __call__(self, values: Values) -> Any:
         copies = {key: tensor.clone() for key, tensor in values.items()}
-        with without_compiling():
+        with calling(), without_compiling():
             outputs = self._as_backward(copies)
         if self.watch is not None:
             self.watch.returned([output for _, output in pytree.flatten(outputs)])

@@ -40,6 +40,7 @@ from gradsweep.tracing.torch.recording import (
     keeps_state,
     record,
 )
+from gradsweep.tracing.torch.solved.orders import differentiating
 
 __all__ = ["trace"]
 
@@ -67,7 +68,7 @@ def trace(
     dtype = float_dtype([value.dtype.name for value in point.values()])
     context = partial(_computing_in, dtype)
     order = derivative.order
-    with _with_notes(bound, point), context():
+    with _with_notes(bound, point), context(), differentiating(order):
         run = partial(_run, bound, dtype=dtype, point=point, max_equations=max_equations)
         # The value comes first, since a function's first call may do something else.
         first, watch = run(VALUE, Watch()), Watch()
@@ -175,9 +176,12 @@ def _computing_in(dtype: torch.dtype) -> Iterator[None]:
 
 def _at_point(bound: BoundFunction, derivative: Derivative, ad: AD) -> Call:
     function = Function.of(bound)
+    # torch.func counts its own.
+    order = 0 if isinstance(ad, FunctionalAD) else derivative.order
 
     def call(values: Values) -> tuple[torch.Tensor, ...]:
-        return tuple(array for _, array in compose(derivative, function, ad, values))
+        with differentiating(order):
+            return tuple(array for _, array in compose(derivative, function, ad, values))
 
     return call
 

@@ -1,0 +1,124 @@
+"""What users call inside their function: solve residual(y) = 0.
+
+A residual and a start enter, y leaves, in the numbers of the framework that they are written in.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gradsweep.request import pytree
+from gradsweep.request.framework import framework_of, frameworks_named
+from gradsweep.support.errors import ArgumentError
+from gradsweep.tracing.solving.bracketed import bracketed
+from gradsweep.tracing.solving.newton import newton
+from gradsweep.tracing.solving.numbers import Equation, Search
+from gradsweep.tracing.solving.unknowns import Unknowns
+
+__all__ = ["find_root"]
+
+
+def find_root(
+    residual: Callable[[Any], Any],
+    start: Any,
+    *,
+    bracket: tuple[Any, Any] | None = None,
+    tol: Any = None,
+    max_steps: int = 100,
+) -> Any:
+    """Solve residual(y) = 0 inside a function, with the derivatives of the solution.
+
+        def implied_volatility(price, S, K, T, r):
+            return gs.find_root(lambda sigma: call(S, K, T, r, sigma) - price, 0.2)
+
+    They are those of the implicit function theorem, dy/dp = -(dF/dy)^-1 dF/dp for a residual
+    F(y, p), whatever the path of the search was, to every order and in both modes; torch's autograd
+    has them to third order where no sweep says how many are taken. Those with respect to `start`,
+    `bracket` and `tol` are zero.
+
+    Args:
+        residual: a function of y, a closure over anything; it returns as many numbers as y has.
+        start: where the search begins: a number, an array, or a container of them, as y is.
+        bracket: two limits between which y lies, where y is one number: the residual has another
+            sign at each, and is computed nowhere outside them.
+        tol: the search ends with a step of at most tol * max(1, |y|); by default 1e-13, and 1e-6
+            for float32. It ends too where rounding keeps the residual from growing smaller.
+        max_steps: the most steps, each of which computes the residual and its derivative.
+
+    Returns:
+        y; NaN where the search does not end so, and where the residual has the same sign at both
+        limits. Where dF/dy is singular, derivatives are infinite or NaN.
+
+    Raises:
+        ArgumentError: when an option has no meaning, such as limits in the wrong order, and when
+            the residual has not as many numbers as y.
+    """
+    unknowns = Unknowns(start)
+    _require_options(tol, max_steps)
+    search: Search = newton
+    if bracket is not None:
+        _require_bracket(unknowns, bracket)
+        search = partial(bracketed, bracket=bracket)
+
+    def of_leaves(leaves: Sequence[Any]) -> list[Any]:
+        values = residual(unknowns.put_together(leaves))
+        return [value for _, value in pytree.flatten(values)]
+
+    equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, bracket)
+    return unknowns.put_together(_solver(equation, residual, (*(bracket or ()), tol))(equation))
+
+
+def _solver(
+    equation: Equation, function: Callable[..., Any], options: Iterable[Any]
+) -> Callable[[Equation], list[Any]]:
+    """Return what solves an equation in the framework that it is written for.
+
+    The types of what the search is given decide, then what the code of the function names; else it
+    is computed once, and its results decide.
+    """
+    named = {framework_of(value) for value in (*equation.start, *options)} - {""}
+    named = named or {*frameworks_named(function)}
+    if len(named) != 1:
+        # With a bracket nothing is computed outside it, and the start may be.
+        at = equation.bracket[:1] if equation.bracket else equation.start
+        try:
+            with np.errstate(all="ignore"):
+                values = equation.residual([leaf * 1.0 for leaf in at])
+        except (ArithmeticError, ValueError):  # of Python's numbers, outside a sweep
+            values = []
+        named = {framework_of(value) for value in values} - {""}
+    home = f"{named.pop()}.solved" if named else "solving.plain"
+    return importlib.import_module(f"gradsweep.tracing.{home}").solve
+
+
+def _require_options(tol: Any, max_steps: Any) -> None:
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+        raise ArgumentError(f"max_steps is {max_steps!r}; give a number of steps of at least 1.")
+    if _is_known(tol) and not tol >= 0:
+        raise ArgumentError(f"tol is {tol!r}; give a number of at least 0, such as 1e-13.")
+
+
+def _require_bracket(unknowns: Unknowns, bracket: Any) -> None:
+    if not isinstance(bracket, tuple | list) or len(bracket) != 2:
+        raise ArgumentError(f"bracket is {bracket!r}; give its two limits, (low, high).")
+    if unknowns.size != 1:
+        raise ArgumentError(
+            f"a bracket holds one unknown, and the start has {unknowns.size}.\nLeave bracket= out, "
+            f"or solve an equation for each of them."
+        )
+    known = [limit for limit in bracket if _is_known(limit)]
+    if not all(map(math.isfinite, known)):
+        raise ArgumentError(f"bracket is {bracket!r}; its limits are finite numbers.")
+    if len(known) == 2 and known[0] > known[1]:
+        raise ArgumentError(
+            f"bracket is {bracket!r}; its lower limit comes first: ({known[1]!r}, {known[0]!r})."
+        )
+
+
+def _is_known(value: Any) -> bool:
+    """Tell whether a value is a number of Python's or NumPy's, which no sweep varies."""
+    return isinstance(value, int | float | np.number)

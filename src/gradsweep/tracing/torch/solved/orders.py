@@ -1,0 +1,71 @@
+"""How many times a solved equation is differentiated, which decides how its derivatives are made.
+
+What runs a function says how often it differentiates it; transformations of torch.func that are
+active around an equation say so themselves.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+from gradsweep.support.errors import DerivativeError
+from gradsweep.tracing.torch import private
+
+__all__ = ["calling", "differentiating", "order_here", "require_no_derivative"]
+
+# What a plain call of the function may be differentiated, of which nothing is known.
+_IN_A_PLAIN_CALL = 3
+
+_ORDER: ContextVar[int] = ContextVar("order", default=_IN_A_PLAIN_CALL)
+
+# Whether the function itself runs, rather than what differentiates it.
+_IS_CALLED: ContextVar[bool] = ContextVar("is_called", default=False)
+
+
+@contextmanager
+def differentiating(order: int) -> Iterator[None]:
+    """Say how often autograd differentiates what is computed meanwhile."""
+    tokens = _ORDER.set(order), _IS_CALLED.set(False)
+    try:
+        yield
+    finally:
+        _ORDER.reset(tokens[0])
+        _IS_CALLED.reset(tokens[1])
+
+
+def order_here() -> int:
+    """Return how often what is computed here may be differentiated."""
+    return _ORDER.get() + private.n_derivatives_around()
+
+
+@contextmanager
+def calling() -> Iterator[None]:
+    """Say that a function runs meanwhile, all of whose derivatives are counted."""
+    token = _IS_CALLED.set(True)
+    try:
+        yield
+    finally:
+        _IS_CALLED.reset(token)
+
+
+def require_no_derivative(y: torch.Tensor) -> None:
+    """Refuse that the function itself differentiates a solution by autograd: it counts no more.
+
+    Raises:
+        DerivativeError: once it does so, as long as it runs.
+    """
+    if not _IS_CALLED.get() or not y.requires_grad or private.n_transformations():
+        return
+
+    def hook(gradient: torch.Tensor) -> None:
+        if _IS_CALLED.get():
+            raise DerivativeError(
+                "the function differentiates the solution of an equation by torch.autograd, and "
+                "its own derivatives would lack a term.\nWrite torch.func.grad, torch.func.vjp or "
+                "torch.func.jacrev there."
+            )
+
+    with private.without_functions():
+        y.register_hook(hook)
