@@ -5,7 +5,7 @@ active around an equation say so themselves.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
@@ -24,15 +24,9 @@ _ORDER: ContextVar[int] = ContextVar("order", default=_IN_A_PLAIN_CALL)
 _IS_CALLED: ContextVar[bool] = ContextVar("is_called", default=False)
 
 
-@contextmanager
-def differentiating(order: int) -> Iterator[None]:
+def differentiating(order: int) -> AbstractContextManager[None]:
     """Say how often autograd differentiates what is computed meanwhile."""
-    tokens = _ORDER.set(order), _IS_CALLED.set(False)
-    try:
-        yield
-    finally:
-        _ORDER.reset(tokens[0])
-        _IS_CALLED.reset(tokens[1])
+    return _within(order, is_called=False)
 
 
 def order_here() -> int:
@@ -40,14 +34,24 @@ def order_here() -> int:
     return _ORDER.get() + private.n_derivatives_around()
 
 
-@contextmanager
-def calling() -> Iterator[None]:
+def calling() -> AbstractContextManager[None]:
     """Say that a function runs meanwhile, all of whose derivatives are counted."""
-    token = _IS_CALLED.set(True)
+    return _within(None, is_called=True)
+
+
+def _within(order: int | None, is_called: bool) -> AbstractContextManager[None]:
+    # torch.compile knows no context variables; a function that solves equations it leaves alone.
+    return nullcontext() if torch.compiler.is_compiling() else _setting(order, is_called)
+
+
+@contextmanager
+def _setting(order: int | None, is_called: bool) -> Iterator[None]:
+    tokens = _ORDER.set(_ORDER.get() if order is None else order), _IS_CALLED.set(is_called)
     try:
         yield
     finally:
-        _IS_CALLED.reset(token)
+        _ORDER.reset(tokens[0])
+        _IS_CALLED.reset(tokens[1])
 
 
 def require_no_derivative(y: torch.Tensor) -> None:
