@@ -14,7 +14,10 @@ import numpy as np
 from gradsweep.request import pytree
 from gradsweep.request.framework import framework_of, frameworks_named
 from gradsweep.support.errors import ArgumentError
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
+from gradsweep.tracing.solving.dialect import in_dialect
 from gradsweep.tracing.solving.newton import newton
 from gradsweep.tracing.solving.numbers import Equation, Search
 from gradsweep.tracing.solving.unknowns import Unknowns
@@ -58,6 +61,8 @@ def find_root(
             the residual has not as many numbers as y.
     """
     unknowns = Unknowns(start)
+    given = (*unknowns.leaves, *(bracket if isinstance(bracket, tuple | list) else ()), tol)
+    bracket, tol = unwrapped(bracket), unwrapped(tol)
     _require_options(tol, max_steps)
     search: Search = newton
     if bracket is not None:
@@ -69,19 +74,19 @@ def find_root(
         return [value for _, value in pytree.flatten(values)]
 
     equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, bracket)
-    return unknowns.put_together(_solver(equation, residual, (*(bracket or ()), tol))(equation))
+    return unknowns.put_together(_solver(equation, residual, given)(equation))
 
 
 def _solver(
-    equation: Equation, function: Callable[..., Any], options: Iterable[Any]
+    equation: Equation, function: Callable[..., Any], given: Sequence[Any]
 ) -> Callable[[Equation], list[Any]]:
     """Return what solves an equation in the framework that it is written for.
 
     The types of what the search is given decide, then what the code of the function names; else it
     is computed once, and its results decide.
     """
-    named = {framework_of(value) for value in (*equation.start, *options)} - {""}
-    named = named or {*frameworks_named(function)}
+    named = _frameworks_of(given) or {*frameworks_named(function)}
+    is_numpys = any(isinstance(value, Array) for value in given)
     if len(named) != 1:
         # With a bracket nothing is computed outside it, and the start may be.
         at = equation.bracket[:1] if equation.bracket else equation.start
@@ -90,9 +95,15 @@ def _solver(
                 values = equation.residual([leaf * 1.0 for leaf in at])
         except (ArithmeticError, ValueError):  # of Python's numbers, outside a sweep
             values = []
-        named = {framework_of(value) for value in values} - {""}
+        named = _frameworks_of(values)
+        is_numpys |= any(isinstance(value, Array) for value in values)
     home = f"{named.pop()}.solved" if named else "solving.plain"
-    return importlib.import_module(f"gradsweep.tracing.{home}").solve
+    solve = importlib.import_module(f"gradsweep.tracing.{home}").solve
+    return in_dialect(solve) if is_numpys and home != "solving.plain" else solve
+
+
+def _frameworks_of(values: Iterable[Any]) -> set[str]:
+    return {framework_of(unwrapped(value)) for value in values} - {""}
 
 
 def _require_options(tol: Any, max_steps: Any) -> None:
