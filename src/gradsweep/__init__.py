@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gradsweep.request.lazy import geomspace, linspace
     from gradsweep.request.sweep import Sweep
     from gradsweep.results.stacking import broadcast, matrix
-    from gradsweep.tracing.solving.equations import find_root
+    from gradsweep.tracing.solving.equations import find_root, fixed_point
 
 __all__ = [
     "Sweep",
@@ -51,6 +51,7 @@ __all__ = [
     "contributions",
     "each",
     "find_root",
+    "fixed_point",
     "geomspace",
     "gradient",
     "hessian",
@@ -90,7 +91,7 @@ _HOMES = {
     "request.argument": ["components"],
     "request.sweep": ["Sweep"],
     "results.stacking": ["broadcast", "matrix"],
-    "tracing.solving.equations": ["find_root"],
+    "tracing.solving.equations": ["find_root", "fixed_point"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -106,6 +106,9 @@ class _Numbers:
     def unit(self, y: Array) -> Array:
         return jnp.eye(y.size, dtype=y.dtype) if y.shape else jnp.ones_like(y)
 
+    def norm(self, slope: Array) -> Array:
+        return jnp.max(jnp.sum(jnp.abs(slope), -1)) if slope.shape else jnp.abs(slope)
+
     def solve(self, slope: Array, x: Array) -> Array:
         return jnp.linalg.solve(slope, x) if x.shape else x / slope
 

@@ -1,6 +1,6 @@
-"""What users call inside their function: solve residual(y) = 0.
+"""What users call inside their function: solve residual(y) = 0, or update(y) = y.
 
-A residual and a start enter, y leaves, in the numbers of the framework that they are written in.
+A function of y and a start enter, y leaves, in the numbers of the framework that it is written in.
 """
 
 import importlib
@@ -14,12 +14,16 @@ import numpy as np
 from gradsweep.request import pytree
 from gradsweep.request.framework import framework_of, frameworks_named
 from gradsweep.support.errors import ArgumentError
+from gradsweep.tracing.numpy.array import Array
+from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
+from gradsweep.tracing.solving.dialect import in_dialect
+from gradsweep.tracing.solving.iteration import iteration
 from gradsweep.tracing.solving.newton import newton
 from gradsweep.tracing.solving.numbers import Equation, Search
 from gradsweep.tracing.solving.unknowns import Unknowns
 
-__all__ = ["find_root"]
+__all__ = ["find_root", "fixed_point"]
 
 
 def find_root(
@@ -58,6 +62,8 @@ def find_root(
             the residual has not as many numbers as y.
     """
     unknowns = Unknowns(start)
+    given = (*unknowns.leaves, *(bracket if isinstance(bracket, tuple | list) else ()), tol)
+    bracket, tol = unwrapped(bracket), unwrapped(tol)
     _require_options(tol, max_steps)
     search: Search = newton
     if bracket is not None:
@@ -69,19 +75,60 @@ def find_root(
         return [value for _, value in pytree.flatten(values)]
 
     equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, bracket)
-    return unknowns.put_together(_solver(equation, residual, (*(bracket or ()), tol))(equation))
+    return unknowns.put_together(_solver(equation, residual, given)(equation))
+
+
+def fixed_point(
+    update: Callable[[Any], Any], start: Any, *, tol: Any = None, max_steps: int = 1000
+) -> Any:
+    """Find y with update(y) = y inside a function, with the derivatives of the solution.
+
+        def anomaly(M, e):
+            return gs.fixed_point(lambda E: M + e * jnp.sin(E), M)
+
+    The solution is one that repeated updates come to from the start; where they converge slowly,
+    Newton's steps take their place. Derivatives are those of the implicit function theorem for
+    y - update(y) = 0, as those of `find_root` are.
+
+    Args:
+        update: a function of y, a closure over anything; it returns what y is like.
+        start: where the iteration begins: a number, an array, or a container of them, as y is.
+        tol: the iteration ends with a step of at most tol * max(1, |y|); by default 1e-13, and
+            1e-6 for float32.
+        max_steps: the most steps, each of which computes the update and its derivative.
+
+    Returns:
+        y; NaN where the iteration does not end so. Where 1 - d update/dy is singular, derivatives
+        are infinite or NaN.
+
+    Raises:
+        ArgumentError: when an option has no meaning, and when the update returns another form.
+    """
+    unknowns = Unknowns(start)
+    given = (*unknowns.leaves, tol)
+    tol = unwrapped(tol)
+    _require_options(tol, max_steps)
+
+    def updated(leaves: Sequence[Any]) -> list[Any]:
+        return unknowns.in_order(update(unknowns.put_together(leaves)))
+
+    def change(leaves: Sequence[Any]) -> list[Any]:
+        return [leaf - value for leaf, value in zip(leaves, updated(leaves))]
+
+    equation = Equation(change, updated, unknowns.leaves, iteration, max_steps, tol)
+    return unknowns.put_together(_solver(equation, update, given)(equation))
 
 
 def _solver(
-    equation: Equation, function: Callable[..., Any], options: Iterable[Any]
+    equation: Equation, function: Callable[..., Any], given: Sequence[Any]
 ) -> Callable[[Equation], list[Any]]:
     """Return what solves an equation in the framework that it is written for.
 
     The types of what the search is given decide, then what the code of the function names; else it
     is computed once, and its results decide.
     """
-    named = {framework_of(value) for value in (*equation.start, *options)} - {""}
-    named = named or {*frameworks_named(function)}
+    named = _frameworks_of(given) or {*frameworks_named(function)}
+    is_numpys = any(isinstance(value, Array) for value in given)
     if len(named) != 1:
         # With a bracket nothing is computed outside it, and the start may be.
         at = equation.bracket[:1] if equation.bracket else equation.start
@@ -90,9 +137,15 @@ def _solver(
                 values = equation.residual([leaf * 1.0 for leaf in at])
         except (ArithmeticError, ValueError):  # of Python's numbers, outside a sweep
             values = []
-        named = {framework_of(value) for value in values} - {""}
+        named = _frameworks_of(values)
+        is_numpys |= any(isinstance(value, Array) for value in values)
     home = f"{named.pop()}.solved" if named else "solving.plain"
-    return importlib.import_module(f"gradsweep.tracing.{home}").solve
+    solve = importlib.import_module(f"gradsweep.tracing.{home}").solve
+    return in_dialect(solve) if is_numpys and home != "solving.plain" else solve
+
+
+def _frameworks_of(values: Iterable[Any]) -> set[str]:
+    return {framework_of(unwrapped(value)) for value in values} - {""}
 
 
 def _require_options(tol: Any, max_steps: Any) -> None:

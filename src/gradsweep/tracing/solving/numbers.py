@@ -38,6 +38,9 @@ class Numbers(Protocol):
     def unit(self, y: Array) -> Array:
         """Return the derivative of the identity, a number or a matrix."""
 
+    def norm(self, slope: Array) -> Array:
+        """Return the largest sum of the magnitudes in a row of a derivative."""
+
     def solve(self, slope: Array, x: Array) -> Array:
         """Return slope^-1 x, infinity or NaN where the slope is singular."""
 

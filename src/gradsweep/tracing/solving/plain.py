@@ -131,6 +131,9 @@ class _Numbers:
     def unit(self, y: Any) -> Any:
         return np.eye(np.size(y), dtype=self._dtype) if np.ndim(y) else self._dtype.type(1)
 
+    def norm(self, slope: Any) -> Any:
+        return np.max(np.sum(abs(slope), -1)) if np.ndim(slope) else abs(slope)
+
     def solve(self, slope: Any, x: Any) -> Any:
         if not np.ndim(x):
             return x / slope

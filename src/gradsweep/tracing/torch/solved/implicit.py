@@ -117,6 +117,9 @@ class _Numbers:
     def unit(self, y: torch.Tensor) -> torch.Tensor:
         return torch.eye(len(y), dtype=y.dtype) if y.ndim else torch.ones_like(y)
 
+    def norm(self, slope: torch.Tensor) -> torch.Tensor:
+        return slope.abs().sum(-1).amax() if slope.ndim else slope.abs()
+
     def solve(self, slope: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return torch.linalg.solve_ex(slope, x)[0] if x.ndim else x / slope
 
