@@ -230,7 +230,10 @@ def hvp(
 
 @also_by_name
 def uncertainty(
-    f: Function, sweep: Sweep, std: Mapping[str, Any], **options: Unpack[UncertaintyOptions]
+    f: Function,
+    sweep: Sweep,
+    std: Mapping[str, Any] | None = None,
+    **options: Unpack[UncertaintyOptions],
 ) -> "xarray.Dataset":
     """Compute how uncertain a function is, from the uncertainty of its arguments.
 
@@ -251,7 +254,10 @@ def uncertainty(
             arguments vary together: by pair a number between -1 and 1, or swept values. A pair
             of array arguments may have an array of the shapes of both; a pair of one with itself
             has the correlation matrix of its elements, or one number for any two of
-            them. Pairs left out have the correlation 0.
+            them. Pairs left out have the correlation 0. In place of std and correlation,
+            `covariance` is an xarray.DataArray with two dims whose coordinates name the same
+            arguments, or elements of one, `q[0]`, its other dims being swept; or a DataFrame,
+            such as `DataFrame.cov()`.
 
     Returns:
         A Dataset with the value, named after the function; its standard deviation `f_std`; and
@@ -267,6 +273,10 @@ def uncertainty(
         mean from f, squared, is at most n / 2 times this share of the variance, for n
         uncertain elements. All shares sum to 1.
 
+        `output_covariance=True` adds `covariance_y_z` for each two outputs y and z, with the dims
+        of both, and for an array output y its covariance matrix, `covariance_y`, along its own
+        dims twice.
+
     Raises:
         ArgumentError: when the std names no floating argument, or a correlation names what
             has no std.
@@ -278,7 +288,8 @@ def uncertainty(
     Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement (GUM), 5.1.2
     and 5.2.2.
     """
-    return plan("uncertainty", f, sweep, std, **options).run()
+    given = () if std is None else (std,)
+    return plan("uncertainty", f, sweep, *given, **options).run()
 
 
 @also_by_name
@@ -376,7 +387,8 @@ def requested(
         options = {key: value for key, value in options.items() if key != kind}
     if row.takes_words and len(direction) != 1:  # one by one, in place of a list
         direction = (direction,)
-    if len(direction) != bool(kind):
+    is_elsewhere = kind == "std" and not direction and options.get("covariance") is not None
+    if len(direction) != bool(kind) and not is_elsewhere:
         takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
         raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
     chosen = read_options(name, options)

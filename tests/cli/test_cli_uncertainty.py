@@ -46,6 +46,13 @@ def test_the_second_order_is_an_option(model, run):
     np.testing.assert_allclose(found["area_mean"], 5 * W, rtol=1e-15)
 
 
+def test_outputs_may_have_their_covariance(model, run):
+    Path("two.py").write_text("def two(x):\n    return {'y': 2 * x, 'z': -3 * x}\n")
+    words = ["uncertainty", "two.py:two", "--at", "x=1.0", "--std", "x=0.1"]
+    found = variables(run(*words, "--output-covariance", "--json"))
+    np.testing.assert_allclose(found["covariance_y_z"], -0.06, rtol=1e-13)
+
+
 def test_plan_takes_them_too(model, run):
     words = ["plan", *AREA[1:], "--quantity", "uncertainty", "--std", "width=0.1"]
     assert "uncertainty of area" in run(*words)

@@ -184,8 +184,9 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     if of := getattr(options, "of", []):
         directions = (*directions, [word for words in of for word in _names(words)])
     more: dict[str, Any] = {"correlation": read_correlation(pairs, columns)} if pairs else {}
-    if (order := getattr(options, "order", None)) is not None:
-        more["order"] = order
+    for name in ("order", "output_covariance"):
+        if (value := getattr(options, name, None)) is not None:
+            more[name] = value
     words = [word.rpartition("=")[2].strip() for word in (*along, *stds, *pairs)]
     shares = [word.removeprefix("@") for word in words]
     used, unused = choose_columns(

@@ -209,6 +209,12 @@ def _add_uncertainty(command: argparse.ArgumentParser, required: bool) -> None:
         choices=[1, 2],
         help=f"the order{only} to which the function is expanded; by default 1",
     )
+    command.add_argument(
+        "--output-covariance",
+        action="store_true",
+        default=None,
+        help=f"return the covariance of the outputs{only} too",
+    )
 
 
 def _add_words(command: argparse.ArgumentParser, required: bool) -> None:

@@ -262,7 +262,7 @@ def at_point(problem: Problem, framework: str, derive: str) -> AtPoint:
         raise Unavailable("the function returns a container of outputs")
     function = problem.at_point(framework)
     derivative = problem.request.derivative
-    if derivative.correlated or derivative.expansion > 1:
+    if derivative.correlated or derivative.expansion > 1 or derivative.output_covariance:
         raise Unavailable("it is written for independent arguments, to first order")
     derived = tuple(result for result in results if result.kind != "value")
     setting = _Setting(

@@ -37,6 +37,7 @@ def fingerprint(decision: Decision) -> dict[str, str]:
         "wrt": ", ".join(derivative.wrt),
         **({"of": ", ".join(map(" ".join, derivative.of))} if derivative.of else {}),
         **({"expansion": str(derivative.expansion)} if derivative.expansion else {}),
+        **({"output_covariance": "True"} if derivative.output_covariance else {}),
         "with_value": str(derivative.with_value),
         "mode": derivative.mode,
         **{f"argument {key}": leaf.fingerprint for key, leaf in decision.leaves.items()},

@@ -113,12 +113,16 @@ class UncertaintyOptions(RunOptions, total=False):
 
     Attributes:
         correlation: by pairs of names, see `gradsweep.uncertainty`.
+        covariance: of the arguments, in place of std and correlation; see `gradsweep.uncertainty`.
         order: 1, by default, for the linear part of the function; 2 for the quadratic too.
+        output_covariance: whether to return the covariance of the outputs too.
         mode: as for derivatives.
     """
 
     correlation: Mapping[tuple[str, str], Any] | None
+    covariance: Any
     order: int
+    output_covariance: bool
     mode: Mode
 
 
@@ -127,8 +131,8 @@ class Options:
     """The options of one call, by what they are for.
 
     Attributes:
-        derivative: the options of the request itself: `wrt`, `with_value`, `mode`, `correlation`,
-            `order`.
+        derivative: the options of the request itself: `wrt`, `with_value`, `mode`, `correlation`
+            and so on.
     """
 
     derivative: Mapping[str, Any]

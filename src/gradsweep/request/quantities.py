@@ -84,6 +84,7 @@ class Derivative:
         of: the words of partial derivatives: of each its letters, which are keys in `wrt`, in the
             order in which the function is differentiated.
         expansion: the order to which an uncertainty is propagated.
+        output_covariance: whether the covariance of its outputs is wanted too.
     """
 
     quantity: str
@@ -96,6 +97,7 @@ class Derivative:
     correlated: tuple[tuple[str, ...], ...] = ()
     of: tuple[tuple[str, ...], ...] = ()
     expansion: int = 0
+    output_covariance: bool = False
 
     @property
     def order(self) -> int:
@@ -125,7 +127,7 @@ class Result:
 
     Attributes:
         kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp"; of an
-            uncertainty "mean", "std", "share" or "curvature".
+            uncertainty "mean", "std", "share", "curvature" or "covariance".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex
@@ -136,6 +138,8 @@ class Result:
         is_symmetric: whether it is a block of a Hessian that serves both orders of two arguments.
         is_complex: whether its numbers are complex.
         complex_wrt: those keys in `wrt` that are complex arguments.
+        beside: of a covariance, the path of the second output, whose dims come last.
+        beside_shape: the shape of that output.
     """
 
     kind: str
@@ -147,10 +151,13 @@ class Result:
     is_symmetric: bool = False
     is_complex: bool = False
     complex_wrt: frozenset[str] = frozenset()
+    beside: str = ""
+    beside_shape: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(n for shape in (self.output_shape, *self.wrt_shapes) for n in shape)
+        own = tuple(n for shape in (self.output_shape, *self.wrt_shapes) for n in shape)
+        return own + self.beside_shape
 
     @property
     def output_numbers_shape(self) -> tuple[int, ...]:
@@ -160,4 +167,5 @@ class Result:
     @property
     def numbers_shape(self) -> tuple[int, ...]:
         """Its shape as it is labelled, where a complex number is one."""
-        return tuple(n for shape in (self.output_numbers_shape, *self.wrt_shapes) for n in shape)
+        own = tuple(n for shape in (self.output_numbers_shape, *self.wrt_shapes) for n in shape)
+        return own + self.beside_shape

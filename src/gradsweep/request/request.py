@@ -13,6 +13,7 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.argument import Argument
+from gradsweep.request.directions.covariance import from_covariance
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.directions.uncertainty import (
     read_correlations,
@@ -186,13 +187,15 @@ def make_request(
     with_value: bool = False,
     mode: Mode = "auto",
     correlation: Mapping[tuple[str, str], Any] | None = None,
+    covariance: Any = None,
     order: int = 1,
+    output_covariance: bool = False,
 ) -> Request:
     """Check and resolve a request.
 
     Args:
         direction: the tangent or cotangent, or the words of a quantity that takes them.
-        correlation, order: of an uncertainty, as `gradsweep.uncertainty` takes them.
+        correlation, covariance, order, output_covariance: as `gradsweep.uncertainty` takes them.
 
     Raises:
         ArgumentError: when a name is not one of the function's.
@@ -200,6 +203,8 @@ def make_request(
     """
     bound = bind(f, sweep)
     kind = QUANTITIES[quantity].direction
+    if covariance is not None:
+        direction, correlation = from_covariance(bound, covariance, direction, correlation)
     written = _by_name(bound, kind, direction)
     if mode not in get_args(Mode):
         raise ArgumentError(
@@ -262,6 +267,7 @@ def make_request(
             correlated=tuple(correlations),
             of=of,
             expansion=order if kind == "std" else 0,
+            output_covariance=output_covariance,
         ),
         leaves={leaf.key: leaf.astype(dtype) if leaf.is_floating else leaf for leaf in leaves},
         axes=axes,

@@ -62,6 +62,10 @@ class Labels:
             return self.function
         return result.output if result.output.isidentifier() else f"{self.function}_{result.output}"
 
+    def beside(self, result: Result) -> str:
+        """Return the name of the second output of a covariance."""
+        return self.output(replace(result, output=result.beside))
+
     def units_of(self, key: str) -> str:
         for argument in self.arguments:
             if argument.name == key.partition(".")[0]:
@@ -89,6 +93,8 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"{output}_std"
         case "mean":
             return f"{output}_mean"
+        case "covariance":
+            return "_".join(dict.fromkeys(["covariance", output, labels.beside(result)]))
         case "share":
             return f"variance_share_{qualified}"
         case "curvature":
@@ -242,6 +248,7 @@ def _own_dims(
         (flat(key), len(shape), key in result.complex_wrt)
         for key, shape in zip(result.wrt, result.wrt_shapes)
     ]
+    owners.append((labels.beside(result), len(result.beside_shape), False))
     taken = set(taken)
     names, part_dims = [], []
     for owner, n_dims, is_complex in owners:
@@ -280,6 +287,12 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
             name, units = f"standard deviation of {output}", _of_difference(value_units)
         case "mean":
             name, units = f"mean of {output}", value_units
+        case "covariance":
+            both = dict.fromkeys([output, labels.beside(result)])
+            name, squared = f"covariance of {' and '.join(both)}", _of_difference(value_units)
+            units = (
+                f"({squared})²" if any(s in squared for s in "·/ *") else squared and f"{squared}²"
+            )
         case "curvature":
             name = f"share of the second order in the variance of {output}"
             rule = "above 0.1, first order is not enough"

@@ -50,6 +50,7 @@ def uncertainty(point: Point) -> Rows:
     gradients, hessians = _derivatives(point)
     _require_real(point)
     parts = list(_parts(point))
+    terms: list[list[Array]] = []
     rows: Rows = []
     for o, gradient in enumerate(gradients):
         n_lead = len(point.y[o].shape)
@@ -64,14 +65,16 @@ def uncertainty(point: Point) -> Rows:
             mean = point.y[o] + trace / 2
             rows.append((point.result("mean", o, [], mean), mean))
         # Very small and very large numbers have no squares: the largest is divided by.
-        size = point.ad.scale([*first, *second])
+        terms.append([term for term in (*first, *second) if term.shape[-1]])
+        size = point.ad.scale(terms[o] or [point.ad.zeros_like(point.y[o])[..., None]])
         inverse = (1 / size)[..., None]
         curvature = [_product(point, m, m, inverse) for m in second]
         variance = point.sum([*(_product(point, w, w, inverse) for w in first), *curvature])
         std = size * point.ad.sqrt(variance)
         rows.append((point.result("std", o, [], std), std))
+        per_variance = 1 / variance
         shares = {
-            i: _product(point, scaled[i], joint, inverse) / variance
+            i: _product(point, scaled[i], joint, inverse) * per_variance
             for part, w in zip(parts, first)
             for i, joint in zip(part.arguments, _joint(point, part, w))
         }
@@ -79,8 +82,34 @@ def uncertainty(point: Point) -> Rows:
             result = point.result("share", o, [i], shares[i])
             rows.append((replace(result, wrt_shapes=((),)), shares[i]))
         if curvature:
-            rest = point.sum(curvature) / variance
+            rest = point.sum(curvature) * per_variance
             rows.append((point.result("curvature", o, [], rest), rest))
+    return rows + (_covariances(point, terms) if point.derivative.output_covariance else [])
+
+
+def _covariances(point: Point, terms: Sequence[Sequence[Array]]) -> Rows:
+    """Return the covariance of each two outputs, and that of an array with itself.
+
+    Args:
+        terms: for each output, arrays whose products add up, along their last dim.
+    """
+    rows: Rows = []
+    for a, own in enumerate(terms):
+        for b, others in enumerate(terms[a:], start=a):
+            shapes = tuple(point.y[a].shape), tuple(point.y[b].shape)
+            if (a == b and not shapes[0]) or not own:
+                continue  # it is the square of a std
+            n, m = (prod(shape) for shape in shapes)
+            products = [
+                point.ad.total(
+                    left.reshape(n, 1, left.shape[-1]) * right.reshape(1, m, right.shape[-1]), [2]
+                )
+                for left, right in zip(own, others)
+            ]
+            array = point.sum(products).reshape((*shapes[0], *shapes[1]))
+            result = point.result("covariance", a, [], array)
+            result = replace(result, beside=point.paths[b], beside_shape=shapes[1])
+            rows.append((result, array))
     return rows
 
 
