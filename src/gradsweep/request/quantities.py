@@ -62,6 +62,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("hvp", 2, "tangent", False, "H v"),
         Quantity("uncertainty", 1, "std", False, "the std of y, from J C J'"),
         Quantity("partials", 1, "", False, "any partial derivatives of y", takes_words=True),
+        Quantity("laplacian", 2, "", False, "the sum of d2y/dx_i2"),
+        Quantity("divergence", 1, "", False, "the sum of dy_i/dx_i"),
+        Quantity("curl", 1, "", False, "the curl of a field y of three components"),
     )
 }
 
@@ -121,8 +124,8 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "std" or
-            "share".
+        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "std",
+            "share", "laplacian", "divergence" or "curl".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex
@@ -133,6 +136,7 @@ class Result:
         is_symmetric: whether it is a block of a Hessian that serves both orders of two arguments.
         is_complex: whether its numbers are complex.
         complex_wrt: those keys in `wrt` that are complex arguments.
+        summed: the keys of the arguments that it is summed over, of an operator.
     """
 
     kind: str
@@ -144,6 +148,7 @@ class Result:
     is_symmetric: bool = False
     is_complex: bool = False
     complex_wrt: frozenset[str] = frozenset()
+    summed: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
