@@ -11,21 +11,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 from gradsweep.planning.compiled import CompiledQuantity
 from gradsweep.planning.options import (
     DerivativeOptions,
-    Options,
     PartialsOptions,
     RunOptions,
     UncertaintyOptions,
     also_by_name,
-    quantity_name,
-    read_options,
+    requested,
     require_in_memory,
 )
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
-from gradsweep.request.quantities import QUANTITIES
-from gradsweep.request.request import Request, make_request
 from gradsweep.request.sweep import Sweep
-from gradsweep.support.errors import ArgumentError
 
 if TYPE_CHECKING:
     import xarray
@@ -37,14 +32,16 @@ __all__ = [
     "UncertaintyOptions",
     "compile",
     "contributions",
+    "curl",
+    "divergence",
     "gradient",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
     "partials",
     "plan",
-    "requested",
     "uncertainty",
     "value",
     "vjp",
@@ -320,6 +317,63 @@ def partials(
 
 
 @also_by_name
+def laplacian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute the Laplacian of a function, the sum of its unmixed second derivatives.
+
+    Args:
+        f: a function that returns a number, an array, or a container of them.
+        sweep: its arguments.
+        options: see `DerivativeOptions`. `wrt` names the coordinates: numbers, or arrays, whose
+            elements are all summed over.
+
+    Returns:
+        A Dataset with `laplacian`, or `laplacian_y` for each output y of a container. Its dims are
+        the swept ones that it depends on, then the output's. Mixed derivatives are not computed.
+    """
+    return plan("laplacian", f, sweep, **options).run()
+
+
+@also_by_name
+def divergence(F: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute the divergence of a field, the sum of dF_i/dx_i.
+
+    Args:
+        F: a function that returns the n components of a field: an array of shape (n,), or n
+            numbers.
+        sweep: its arguments.
+        options: see `DerivativeOptions`. `wrt` names the coordinates: one array argument of shape
+            (n,), or n numbers in the order of the components.
+
+    Returns:
+        A Dataset with `divergence`, along the swept dims that it depends on.
+
+    Raises:
+        OutputError: when there are not as many coordinates as components.
+    """
+    return plan("divergence", F, sweep, **options).run()
+
+
+@also_by_name
+def curl(F: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -> "xarray.Dataset":
+    """Compute the curl of a field of three components.
+
+    Args:
+        F: a function that returns the components: an array of shape (3,), or three numbers.
+        sweep: its arguments.
+        options: see `DerivativeOptions`. `wrt` names the coordinates: one array argument of shape
+            (3,), or three numbers in the order of the components.
+
+    Returns:
+        A Dataset with `curl`. Its dims are the swept ones that it depends on, then that of the
+        components, `F_0`.
+
+    Raises:
+        OutputError: when there are not three components and three coordinates.
+    """
+    return plan("curl", F, sweep, **options).run()
+
+
+@also_by_name
 def compile(
     quantity: Function | str, f: Function, sweep: Sweep, *direction: Any, **options: Any
 ) -> CompiledQuantity:
@@ -360,36 +414,3 @@ def plan(
     """
     request, chosen = requested(quantity, f, sweep, direction, options)
     return make_plan(request, chosen.computing, chosen.destination)
-
-
-def requested(
-    quantity: Function | str,
-    f: Function,
-    sweep: Sweep,
-    direction: tuple[Any, ...],
-    options: Mapping[str, Any],
-) -> tuple[Request, Options]:
-    """Check a call of a quantity; return its Request and its Options.
-
-    Args:
-        quantity: a function such as `gs.gradient`, or its name.
-        direction: the tangent, cotangent, std or words, for the quantities that take them.
-        options: as for the quantity.
-
-    Raises:
-        ArgumentError: when there is no such quantity or option, or the direction is missing.
-    """
-    name = quantity_name(quantity)
-    row = QUANTITIES[name]
-    kind = row.takes
-    if kind and kind in options:
-        direction = (*direction, options[kind])
-        options = {key: value for key, value in options.items() if key != kind}
-    if row.takes_words and len(direction) != 1:  # one by one, in place of a list
-        direction = (direction,)
-    is_elsewhere = kind == "std" and not direction and options.get("covariance") is not None
-    if len(direction) != bool(kind) and not is_elsewhere:
-        takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
-        raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
-    chosen = read_options(name, options)
-    return make_request(name, f, sweep, *direction, **chosen.derivative), chosen

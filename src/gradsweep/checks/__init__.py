@@ -24,7 +24,7 @@ from gradsweep.checks.rows import rows_of
 from gradsweep.checks.sampling import draw, share, thin
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.branches import require_same_results
-from gradsweep.planning.options import also_by_name, require_in_memory
+from gradsweep.planning.options import also_by_name, requested, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
 from gradsweep.request.lazy import numbers_of
@@ -104,7 +104,7 @@ def check(
         raise SweepError(f"n_points is {n_points}; check at least one point.")
     generator = np.random.default_rng(rng)
     require_in_memory("check", options, "it computes a few points in memory")
-    request, asked = api.requested(quantity, f, sweep, directions, options)
+    request, asked = requested(quantity, f, sweep, directions, options)
     if request.derivative.direction == "std":
         raise ArgumentError(
             f"check looks at derivatives, and {request.derivative.quantity} is made of them.\n"
@@ -285,11 +285,14 @@ def _problem(
         n_elements += plan.leaves[key].n_elements
     order = min(max(1, derivative.order), max(_MOST_ELEMENTS))
     elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
-    entries = list(entries_of(derivative, plan.results, outputs, starts, frozenset(elements)))
+    shapes = {key: points[0].values[key].shape for key in derivative.wrt}
+    chosen = frozenset(elements)
+    entries = list(entries_of(derivative, plan.results, outputs, starts, shapes, chosen))
     kept = _few(len(entries), _MOST_ENTRIES, rng)
     notes = []
-    # A tangent moves all elements at once.
-    if len(elements) < n_elements and derivative.quantity != "jvp":
+    # A tangent moves all elements at once, and an operator sums over all.
+    sums = derivative.quantity == "jvp" or any(result.summed for result in plan.results)
+    if len(elements) < n_elements and not sums:
         notes.append(f"{len(elements)} of {n_elements:,} elements of the arguments are looked at")
     if len(kept) < len(entries):
         notes.append(f"{len(kept):,} of {len(entries):,} numbers at each point are looked at")

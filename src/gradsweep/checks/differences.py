@@ -65,20 +65,15 @@ def estimate(problem: Problem) -> Estimated:
         if calls > 10 * _MAX_CALLS:
             raise Unavailable(f"it would call the function about {calls:,} times one by one")
     noise = noise_of(problem, values)
-    sides: dict[tuple[int, tuple[Step, ...]], Sides] = {}
-    for number in range(n_points):
-        sides |= _at_point(problem, values, number, noise[number], every)
-    readings: list[list[Reading | None] | None] = [
-        [
-            read(problem, point, entry, sides[number, entry.steps])
-            if (number, entry.steps) in sides
+    readings: list[list[Reading | None] | None] = [None] * len(problem.points)
+    for number, point in enumerate(problem.points[:n_points]):
+        sides = _at_point(problem, values, number, noise[number], every)
+        readings[number] = [
+            read(problem, point, entry, sides)
+            if all(term.steps in sides for term in entry.terms)
             else None
             for entry in problem.entries
         ]
-        if number < n_points
-        else None
-        for number, point in enumerate(problem.points)
-    ]
     return Estimated(readings, _suspicion(problem, values, noise))
 
 
@@ -125,7 +120,7 @@ def _at_point(
     number: int,
     noise: np.ndarray,
     every: Sequence[tuple[Step, ...]],
-) -> dict[tuple[int, tuple[Step, ...]], Sides]:
+) -> dict[tuple[Step, ...], Sides]:
     """Return the derivatives along some tuples of steps at one point."""
     point = problem.points[number]
     x = problem.x(point)
@@ -134,13 +129,13 @@ def _at_point(
     noise = np.maximum(
         np.nan_to_num(noise), 2 * np.finfo(np.float64).eps * np.nan_to_num(np.abs(y))
     )
-    found: dict[tuple[int, tuple[Step, ...]], Sides] = {}
+    found: dict[tuple[Step, ...], Sides] = {}
     groups: dict[int, list[tuple[Step, ...]]] = {}
     for steps in every:
         groups.setdefault(len(steps), []).append(steps)
     for order, group in groups.items():
         if order == 0:
-            found[number, ()] = Sides(y, noise, y, y, size)
+            found[()] = Sides(y, noise, y, y, size)
             continue
         bundle = _bundle(problem, values, number, x, group)
         limits = _Limits(np.broadcast_to(noise, (len(group), y.size)), size)
@@ -151,7 +146,7 @@ def _at_point(
             unit = float(np.prod([problem.reach(point, step) for step in steps]))
             span = float(np.prod([problem.span(point, step) for step in steps]))
             rows = [slope.row(position, unit) for slope in (central, left, right)]
-            found[number, steps] = _sides(rows[0], rows[1], rows[2], size / span)
+            found[steps] = _sides(rows[0], rows[1], rows[2], size / span)
     return found
 
 

@@ -62,7 +62,7 @@ def _readings(problem: Problem, point: Point, function: "_Function", mp: Any) ->
             enough = np.maximum(1e-17 * np.abs(found.value), 1e-19 * found.size)
             if not np.any(found.error > enough) or _is_kink(found):
                 break
-    return [read(problem, point, entry, sides[entry.steps]) for entry in problem.entries]
+    return [read(problem, point, entry, sides) for entry in problem.entries]
 
 
 def _digits(order: int) -> Sequence[int]:

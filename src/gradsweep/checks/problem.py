@@ -5,7 +5,7 @@ number of every result is a directional derivative of the function. Knows neithe
 estimated nor what was computed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, assert_never
@@ -15,7 +15,7 @@ import numpy as np
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Result, direction_key
 
-__all__ = ["Entry", "OutputArray", "Point", "Problem", "Step", "entries_of"]
+__all__ = ["Entry", "OutputArray", "Point", "Problem", "Step", "Term", "entries_of"]
 
 
 class Step(NamedTuple):
@@ -43,20 +43,31 @@ class OutputArray(NamedTuple):
     is_complex: bool = False
 
 
+class Term(NamedTuple):
+    """A derivative of y along any number of steps.
+
+    Attributes:
+        steps: the directions that y is differentiated along, one after the other.
+        output: which element of y; None for the sum over all, weighted by the cotangent.
+        factor: what it is multiplied by in a sum of terms.
+    """
+
+    steps: tuple[Step, ...]
+    output: int | None
+    factor: float = 1.0
+
+
 class Entry(NamedTuple):
-    """One number of one result at a point: a derivative of y along any number of steps.
+    """One number of one result at a point: a sum of derivatives of y, mostly of one.
 
     Attributes:
         result: which of the quantity's results.
         place: its index in that result's array at a point.
-        steps: the directions that y is differentiated along, one after the other.
-        output: which element of y; None for the sum over all, weighted by the cotangent.
     """
 
     result: int
     place: tuple[int, ...]
-    steps: tuple[Step, ...]
-    output: int | None
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +106,7 @@ class Problem:
     @cached_property
     def steps(self) -> tuple[tuple[Step, ...], ...]:
         """Every distinct tuple of steps that some entry needs."""
-        return tuple(dict.fromkeys(entry.steps for entry in self.entries))
+        return tuple(dict.fromkeys(term.steps for entry in self.entries for term in entry.terms))
 
     @property
     def order(self) -> int:
@@ -194,12 +205,13 @@ def entries_of(
     results: Sequence[Result],
     outputs: Sequence[OutputArray],
     starts: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
     chosen: frozenset[int],
 ) -> Iterator[Entry]:
     """Yield every number of every result that involves chosen elements of x alone.
 
     Args:
-        starts: where each leaf of `derivative.wrt` starts in x.
+        starts: where each leaf of `derivative.wrt` starts in x, and its shape.
         chosen: the elements of x that are checked.
     """
     first: dict[str, int] = {}
@@ -209,6 +221,12 @@ def entries_of(
         position += int(np.prod(output_array.shape, dtype=np.int64))
     for number, result in enumerate(results):
         for index in np.ndindex(*result.shape):
+            if result.kind in _OPERATORS:
+                place = _ravel(index, result.output_shape)
+                n = sum(int(np.prod(shape)) for shape in shapes.values())
+                at = first[result.output] + place if result.kind == "laplacian" else place
+                yield Entry(number, index, _OPERATORS[result.kind](at, n))
+                continue
             n_output = len(result.output_shape)
             output = None
             if result.kind != "vjp":
@@ -219,7 +237,29 @@ def entries_of(
                 elements.append(starts[key] + _ravel(rest[: len(shape)], shape))
                 rest = rest[len(shape) :]
             if chosen.issuperset(elements):
-                yield Entry(number, index, _steps(result.kind, elements), output)
+                yield Entry(number, index, (Term(_steps(result.kind, elements), output),))
+
+
+def _laplacian(output: int, n: int) -> tuple[Term, ...]:
+    return tuple(Term((Step("unit", i), Step("unit", i)), output) for i in range(n))
+
+
+def _divergence(_: int, n: int) -> tuple[Term, ...]:
+    return tuple(Term((Step("unit", i),), i) for i in range(n))
+
+
+def _curl(place: int, n: int) -> tuple[Term, ...]:
+    """Return d y_k/d x_j - d y_j/d x_k, where (place, j, k) go round."""
+    j, k = (place + 1) % n, (place + 2) % n
+    return Term((Step("unit", j),), k), Term((Step("unit", k),), j, -1.0)
+
+
+# By kind of result, from the number of an output, or of a component, and that of coordinates.
+_OPERATORS: dict[str, Callable[[int, int], tuple[Term, ...]]] = {
+    "laplacian": _laplacian,
+    "divergence": _divergence,
+    "curl": _curl,
+}
 
 
 def _steps(kind: str, elements: Sequence[int]) -> tuple[Step, ...]:

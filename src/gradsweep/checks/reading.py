@@ -3,13 +3,13 @@
 Knows neither what was computed nor how the estimate is made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from gradsweep.checks.problem import Entry, Point, Problem
+from gradsweep.checks.problem import Entry, Point, Problem, Step, Term
 
 __all__ = ["Estimated", "Reading", "Sides", "Unavailable", "read"]
 
@@ -63,10 +63,26 @@ class Sides:
     size: float
 
 
-def read(problem: Problem, point: Point, entry: Entry, sides: Sides) -> Reading:
-    """Return the Reading of one entry, given the derivative of all of y along its steps."""
-    if entry.output is not None:
-        o = entry.output
+def read(
+    problem: Problem, point: Point, entry: Entry, found: Mapping[tuple[Step, ...], Sides]
+) -> Reading:
+    """Return the Reading of one entry, given the derivatives of all of y by their steps."""
+    readings = [_read(problem, point, term, found[term.steps]) for term in entry.terms]
+    if len(readings) == 1 and entry.terms[0].factor == 1:
+        return readings[0]
+    factors = [term.factor for term in entry.terms]
+    return Reading(
+        value=sum(factor * reading.value for factor, reading in zip(factors, readings)),
+        error=sum(abs(factor) * reading.error for factor, reading in zip(factors, readings)),
+        left=sum(factor * reading.left for factor, reading in zip(factors, readings)),
+        right=sum(factor * reading.right for factor, reading in zip(factors, readings)),
+        size=max(reading.size for reading in readings),
+    )
+
+
+def _read(problem: Problem, point: Point, term: Term, sides: Sides) -> Reading:
+    if term.output is not None:
+        o = term.output
         return Reading(
             float(sides.value[o]),
             float(sides.error[o]),

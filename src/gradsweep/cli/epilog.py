@@ -72,6 +72,19 @@ gradsweep uncertainty model.py:price --from quotes.csv:quote \\
 gradsweep partials model.py:price --from quotes.csv:quote \\
     --of S --of 'S S' --of 'S sigma' --of 'S S S'""",
     },
+    "laplacian": {
+        "the charge that a potential belongs to, on a grid": """\
+gradsweep laplacian model.py:phi --over x=-1:1:81 --over y=-1:1:81 \\
+    --at z=0.5 --wrt x,y,z""",
+    },
+    "divergence": {
+        "the sources of a field of two components, in the plane": """\
+gradsweep divergence model.py:E --over x=-1:1:81 --over y=-1:1:81 --wrt x,y""",
+    },
+    "curl": {
+        "the rotation of a flow whose position is one array argument": """\
+gradsweep curl model.py:flow --over 'q[0]=-1:1:41' --at 'q=[0,0.5,0]'""",
+    },
     "plan": {
         "which engine would run a Hessian, and why not the others": """\
 gradsweep plan model.py:price --quantity hessian --from quotes.csv:quote""",

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
-from gradsweep import api
 from gradsweep.comparison.conditions import alike
 from gradsweep.comparison.meter import Meter
 from gradsweep.comparison.problem import Problem, resized
@@ -20,7 +19,7 @@ from gradsweep.comparison.race import Row, run_race, warm_up
 from gradsweep.comparison.result import Comparison
 from gradsweep.comparison.rivals import RIVALS, Rival
 from gradsweep.engines.fused.runtime.pool import available_threads
-from gradsweep.planning.options import also_by_name, require_in_memory
+from gradsweep.planning.options import also_by_name, requested, require_in_memory
 from gradsweep.request.request import Request
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -74,7 +73,7 @@ def compare(
     """
     require_in_memory("compare", options, "it computes in memory alone")
     _refuse(options, budget_seconds)
-    request, asked = api.requested(quantity, f, sweep, directions, options)
+    request, asked = requested(quantity, f, sweep, directions, options)
     computing = asked.computing
     chosen = _chosen(rivals, request.derivative.quantity)
     if 0 in request.axes.values():

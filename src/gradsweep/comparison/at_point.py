@@ -7,6 +7,7 @@ frameworks. Never sees a sweep's axes.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from gradsweep.comparison.problem import PointFunction, Problem, Unavailable
@@ -207,6 +208,54 @@ def _propagated(setting: _Setting, derive: str) -> AtPoint:
     return results
 
 
+def _laplacian(setting: _Setting, derive: str) -> AtPoint:
+    """The trace of the whole Hessian."""
+    hessian = getattr(setting.own.transforms, derive)(_gradient_of_active(setting))
+
+    def results(values: Values) -> tuple:
+        rows, active = hessian(setting.active(values), values), setting.active(values)
+        return (sum(_traced(rows[key][key], active[key].ndim) for key in setting.wrt),)
+
+    return results
+
+
+def _traced(block: Any, n_dims: int) -> Any:
+    """Return the trace over the last dims: `n_dims` of rows, and as many of columns."""
+    lead = tuple(block.shape[: block.ndim - 2 * n_dims])
+    n = prod(block.shape[block.ndim - n_dims :])
+    return block.reshape((*lead, n * n))[..., :: n + 1].sum(-1)
+
+
+def _of_field(setting: _Setting, derive: str) -> AtPoint:
+    """Divergence or curl, by way of the whole of J."""
+    partials = _partials(setting, derive)
+    kind = setting.results[0].kind
+
+    def results(values: Values) -> tuple:
+        found, active = partials(values), setting.active(values)
+        # An array has its components first; of several numbers each has derivatives of its own.
+        if isinstance(found, Mapping) and found.keys() == active.keys():
+            columns = _by_coordinate(found, active)
+            J = [[column[i] for column in columns] for i in range(len(columns))]
+        else:
+            rows = found.values() if isinstance(found, Mapping) else found
+            J = [_by_coordinate(row, active) for row in rows]
+        if kind == "divergence":
+            return (sum(J[i][i] for i in range(len(J))),)
+        return (setting.own.stack([J[i][j] - J[j][i] for i, j in ((2, 1), (0, 2), (1, 0))]),)
+
+    return results
+
+
+def _by_coordinate(found: Mapping[str, Any], active: Values) -> list[Any]:
+    """Return the derivatives by each coordinate: arguments are numbers, or one is an array."""
+    return [
+        entry
+        for key, x in active.items()
+        for entry in ([found[key][..., i] for i in range(len(x))] if x.ndim else [found[key]])
+    ]
+
+
 def _nested(setting: _Setting, derive: str) -> AtPoint:
     """Every derivative by transforms inside of transforms, one for each letter of its word."""
     if derive == "grad":
@@ -243,6 +292,9 @@ WAYS: dict[str, dict[str, Way]] = {
     "hvp": {"jvp": _gradient_pushed, "grad": _gradient_of_product},
     "uncertainty": dict.fromkeys(_BY_JACOBIAN, _propagated),
     "partials": dict.fromkeys(_BY_JACOBIAN, _nested),
+    "laplacian": {"jacfwd": _laplacian, "jacrev": _laplacian},
+    "divergence": {"jacfwd": _of_field, "jacrev": _of_field},
+    "curl": {"jacfwd": _of_field, "jacrev": _of_field},
 }
 
 

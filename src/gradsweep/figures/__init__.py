@@ -53,6 +53,9 @@ _TITLES = {
     "hvp": "H v of {of}",
     "uncertainty": "Uncertainty of {of}",
     "partials": "Derivatives of {of}",
+    "laplacian": "Laplacian of {of}",
+    "divergence": "Divergence of {of}",
+    "curl": "Curl of {of}",
 }
 
 

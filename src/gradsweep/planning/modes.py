@@ -52,7 +52,18 @@ def trace_cheapest(
             inner = (derivative.mode,)
         pairs: list[tuple[Mode, Mode]] = [(i, "auto") for i in inner]
         pairs += [(i, o) for i in inner for o in ("reverse", "forward")]
-        return _first_that_has_rules([partial(in_mode, *pair) for pair in pairs])
+        first = _first_that_has_rules([partial(in_mode, *pair) for pair in pairs])
+        if derivative.quantity != "laplacian" or first.framework != "jax":
+            return first
+        if derivative.mode != "auto" or first.mode == "forward":
+            return first
+        # Forward twice along each coordinate no other second derivative is formed. In torch a
+        # pushforward is the transpose of a pullback, and forms them.
+        try:
+            other = in_mode("forward")
+        except MissingRule:
+            return first
+        return other if first.program is None else _cheaper(first, other, leaves)
     if derivative.mode != "auto":
         try:
             return in_mode(derivative.mode)
@@ -91,7 +102,7 @@ def _is_mapped(traced: Trace, request: Request) -> bool:
 
 
 # The quantities that take all columns, or all rows: forward mode may take fewer.
-_FULL = ("jacobian", "contributions", "uncertainty", "partials")
+_FULL = ("jacobian", "contributions", "uncertainty", "partials", "divergence", "curl")
 
 
 def _first_that_has_rules(ways: Sequence[Callable[[], Trace]]) -> Trace:

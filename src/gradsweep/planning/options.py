@@ -1,8 +1,8 @@
 """The options of a call, sorted by what they are for.
 
 Options by name enter; ComputeOptions, DestinationOptions and the options of the request itself
-leave. A call without a Sweep has the arguments of f among them, which become one. Nothing is
-opened, imported or decided here.
+leave, and the Request of a call. A call without a Sweep has the arguments of f among them, which
+become one. Nothing is opened, imported or decided here.
 """
 
 import functools
@@ -16,6 +16,7 @@ from gradsweep.engines.choice import ComputeOptions, EngineName
 from gradsweep.request.framework import FrameworkName
 from gradsweep.request.function import function_name, parameters_of
 from gradsweep.request.quantities import QUANTITIES, Mode
+from gradsweep.request.request import Request, make_request
 from gradsweep.request.sweep import Sweep, require_sweep
 from gradsweep.results.statistics import Statistic
 from gradsweep.running.destination import DestinationOptions
@@ -31,6 +32,7 @@ __all__ = [
     "also_by_name",
     "quantity_name",
     "read_options",
+    "requested",
     "require_in_memory",
 ]
 
@@ -193,6 +195,39 @@ def quantity_name(quantity: Any) -> str:
 def _is_own(quantity: Any) -> bool:
     """Tell whether a function is gradsweep's own, not one of the user's by the same name."""
     return getattr(quantity, "__module__", None) == "gradsweep.api"
+
+
+def requested(
+    quantity: Function | str,
+    f: Function,
+    sweep: Sweep,
+    direction: tuple[Any, ...],
+    options: Mapping[str, Any],
+) -> tuple[Request, Options]:
+    """Check a call of a quantity; return its Request and its Options.
+
+    Args:
+        quantity: a function such as `gs.gradient`, or its name.
+        direction: the tangent, cotangent, std or words, for the quantities that take them.
+        options: as for the quantity.
+
+    Raises:
+        ArgumentError: when there is no such quantity or option, or the direction is missing.
+    """
+    name = quantity_name(quantity)
+    row = QUANTITIES[name]
+    kind = row.takes
+    if kind and kind in options:
+        direction = (*direction, options[kind])
+        options = {key: value for key, value in options.items() if key != kind}
+    if row.takes_words and len(direction) != 1:  # one by one, in place of a list
+        direction = (direction,)
+    is_elsewhere = kind == "std" and not direction and options.get("covariance") is not None
+    if len(direction) != bool(kind) and not is_elsewhere:
+        takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
+        raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
+    chosen = read_options(name, options)
+    return make_request(name, f, sweep, *direction, **chosen.derivative), chosen
 
 
 def require_in_memory(caller: str, given: Mapping[str, Any], why: str) -> None:

@@ -62,6 +62,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("hvp", 2, "tangent", False, "H v"),
         Quantity("uncertainty", 1, "std", False, "the std of y, from J C J'"),
         Quantity("partials", 1, "", False, "any partial derivatives of y", takes_words=True),
+        Quantity("laplacian", 2, "", False, "the sum of d2y/dx_i2"),
+        Quantity("divergence", 1, "", False, "the sum of dy_i/dx_i"),
+        Quantity("curl", 1, "", False, "the curl of a field y of three components"),
     )
 }
 
@@ -126,8 +129,9 @@ class Result:
     """One array that a quantity yields at a point.
 
     Attributes:
-        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp"; of an
-            uncertainty "mean", "std", "share", "curvature" or "covariance".
+        kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "laplacian",
+            "divergence" or "curl"; of an uncertainty "mean", "std", "share", "curvature" or
+            "covariance".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.
         output_shape: the shape of that output, or () where the quantity sums over it; complex
@@ -140,6 +144,7 @@ class Result:
         complex_wrt: those keys in `wrt` that are complex arguments.
         beside: of a covariance, the path of the second output, whose dims come last.
         beside_shape: the shape of that output.
+        summed: the keys of the arguments that it is summed over, of an operator.
     """
 
     kind: str
@@ -153,6 +158,7 @@ class Result:
     complex_wrt: frozenset[str] = frozenset()
     beside: str = ""
     beside_shape: tuple[int, ...] = ()
+    summed: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

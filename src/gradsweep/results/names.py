@@ -99,7 +99,7 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"variance_share_{qualified}"
         case "curvature":
             return "_".join(filter(None, ["variance_share", qualified, "second_order"]))
-        case "jvp" | "contribution" | "vjp" | "hvp" as kind:
+        case ("jvp" | "contribution" | "vjp" | "hvp" | "laplacian" | "divergence" | "curl") as kind:
             return f"{kind}_{qualified}" if qualified else kind
         case unknown:
             raise AssertionError(unknown)
@@ -307,6 +307,10 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
             name, units = f"∂{output}/∂{wrt[0]} · v", value_units
         case "vjp":
             name = f"w J, {wrt[0]}"
+        case "laplacian" | "divergence" | "curl" as kind:
+            name = f"{_NABLA[kind]}{output}"
+            n = 2 if kind == "laplacian" else 1
+            units = _quotient(value_units, _per_coordinate(labels, result.summed, n), output)
         case "hvp":
             name = f"H v of {output}, {wrt[0]}"
         case unknown:
@@ -318,6 +322,17 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     if units:
         attributes["units"] = units
     return attributes
+
+
+# How the operators of vector calculus are written.
+_NABLA = {"laplacian": "∇²", "divergence": "∇·", "curl": "∇×"}
+
+
+def _per_coordinate(labels: Labels, keys: Sequence[str], n: int) -> str:
+    """Return the units of n differences of a coordinate, where all coordinates have the same."""
+    units = {_of_difference(labels.units_of(key)) for key in keys}
+    (one,) = units if len(units) == 1 else {""}
+    return "·".join([one] * n) if one else ""
 
 
 def _power(n: int) -> str:

@@ -11,6 +11,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.request.quantities import Derivative, Mode
 from gradsweep.support.errors import OutputError
 from gradsweep.tracing.nested import partials
+from gradsweep.tracing.operators import curl, divergence, laplacian
 from gradsweep.tracing.point import AD, Array, Arrays, Partials, Point, Rows
 from gradsweep.tracing.uncertainty import uncertainty
 
@@ -135,6 +136,9 @@ _QUANTITIES: dict[str, Callable[[Point], Rows]] = {
     "hvp": _hvp,
     "uncertainty": uncertainty,
     "partials": partials,
+    "laplacian": laplacian,
+    "divergence": divergence,
+    "curl": curl,
 }
 
 

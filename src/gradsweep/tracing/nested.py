@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from gradsweep.request.quantities import Mode
 from gradsweep.tracing.point import Array, Arrays, Point, Rows, basis_last
 
-__all__ = ["partials"]
+__all__ = ["Nested", "partials"]
 
 # The places in x of the letters of a word, the first differentiation first.
 Word = tuple[int, ...]
@@ -27,7 +27,7 @@ def partials(point: Point) -> Rows:
     if computed != words and not _is_symmetric(point):
         computed = words
     distinct = list(dict.fromkeys(computed))
-    arrays = _Nested(point, outer).arrays(distinct, point.x)
+    arrays = Nested(point, outer).arrays(distinct, point.x)
     point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
     n = len(point.y)
     found = {word: arrays[i * n : (i + 1) * n] for i, word in enumerate(distinct)}
@@ -76,7 +76,7 @@ def _transposed(point: Point, o: int, array: Array, computed: Word, word: Word) 
     return point.ad.moveaxis(array, order, range(len(order)))
 
 
-class _Nested:
+class Nested:
     """Derivatives of derivatives: the first in the Derivative's mode, the others in `outer`."""
 
     def __init__(self, point: Point, outer: Mode):

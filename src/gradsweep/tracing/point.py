@@ -82,6 +82,9 @@ class AD(Protocol):
 
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array: ...
 
+    def stack(self, arrays: Sequence[Array]) -> Array:
+        """Return arrays without dims as one array."""
+
     def sqrt(self, array: Array) -> Array: ...
 
     def scale(self, arrays: Sequence[Array]) -> Array:

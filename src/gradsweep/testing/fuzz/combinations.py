@@ -25,6 +25,9 @@ _ENGINES = {
 # The quantities to which the mode makes a difference.
 _WITH_MODES = ("gradient", "jacobian", "contributions", "hessian", "hvp")
 
+# The quantities that the true numbers know.
+_KNOWN = ("value", "gradient", "jacobian", "jvp", "contributions", "vjp", "hessian", "hvp")
+
 _DIRECTION = (0.7, -1.1, 0.4, 1.3, -0.6, 0.9)
 
 
@@ -118,9 +121,7 @@ def _quantities(is_scalar: bool, features: frozenset[str]) -> list[str]:
         for name, row in QUANTITIES.items()
         if (is_scalar or not row.scalar_only)
         and ("second_order" in features or row.order < 2)
-        # The true numbers know no other.
-        and row.direction != "std"
-        and not row.takes_words
+        and name in _KNOWN
     ]
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import gradsweep
-from gradsweep import api
+from gradsweep.planning.options import requested
 from gradsweep.testing.fuzz.counts import Counts
 from gradsweep.testing.fuzz.drawing.choices import Choices
 from gradsweep.testing.fuzz.drawing.functions import REPEATED, DrawnFunction, draw_repeated
@@ -91,7 +91,7 @@ def is_linear(found: list[int]) -> bool:
 
 def calls_of_tracing(drawn: DrawnFunction) -> int:
     """Trace a Jacobian at the first point and count the calls of gradsweep's functions."""
-    request, _ = api.requested("jacobian", drawn.make(), drawn.arguments.sweep, (), {})
+    request, _ = requested("jacobian", drawn.make(), drawn.arguments.sweep, (), {})
     where = drawn.arguments.points()[0]
     point = {
         key: leaf.at({dim: where[dim] for dim in leaf.dims}) for key, leaf in request.leaves.items()

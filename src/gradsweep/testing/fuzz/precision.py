@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep import api
 from gradsweep.interpreters import evaluate
 from gradsweep.interpreters import mpmath as mp
+from gradsweep.planning.options import requested
 from gradsweep.request.quantities import Derivative, Result
 from gradsweep.support.errors import EngineError, GradsweepError
 from gradsweep.testing.fuzz.comparison import Judge
@@ -33,7 +33,7 @@ def check_programs(
 ) -> str:
     """Return how the Programs of value and Jacobian differ at the first point, or ""."""
     try:
-        request, _ = api.requested("jacobian", function, drawn.arguments.sweep, (), {})
+        request, _ = requested("jacobian", function, drawn.arguments.sweep, (), {})
     except GradsweepError:
         return ""
     where = drawn.arguments.points()[0]

@@ -115,6 +115,9 @@ class JaxAD:
     def moveaxis(self, array: Array, source: Sequence[int], target: Sequence[int]) -> Array:
         return jnp.moveaxis(array, tuple(source), tuple(target))
 
+    def stack(self, arrays: Sequence[Array]) -> Array:
+        return jnp.stack(tuple(arrays))
+
     def sqrt(self, array: Array) -> Array:
         return jnp.sqrt(array)
 

@@ -166,6 +166,9 @@ class _Arrays:
     ) -> torch.Tensor:
         return torch.movedim(array, tuple(source), tuple(target))
 
+    def stack(self, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(tuple(arrays))
+
     def sqrt(self, array: torch.Tensor) -> torch.Tensor:
         return torch.sqrt(array)
 
