@@ -194,7 +194,7 @@ def quantity_name(quantity: Any) -> str:
 
 def _is_own(quantity: Any) -> bool:
     """Tell whether a function is gradsweep's own, not one of the user's by the same name."""
-    return getattr(quantity, "__module__", None) == "gradsweep.api"
+    return str(getattr(quantity, "__module__", "")).startswith("gradsweep.api.")
 
 
 def requested(

@@ -5,6 +5,6 @@ leaves with named axes, and the derivative to compute. parsing.py reads what a u
 value, and says what is wrong with it. partition.py cuts a sweep into parts; planning/ chooses how
 large they are.
 To add a quantity, begin with its row of `QUANTITIES` in quantities.py; then its meaning in
-tracing/compose.py, its names in results/names.py and its function in api.py.
+tracing/compose.py, its names in results/names.py and its function in api/.
 Never sees a framework's tensors, a Program, an engine or a store.
 """
