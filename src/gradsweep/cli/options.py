@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gradsweep._version import __version__
 from gradsweep.cli.epilog import GENERAL, epilog
+from gradsweep.cli.taken import add_taken
 from gradsweep.request.quantities import QUANTITIES, Quantity
 
 __all__ = ["STORE_COMMANDS", "make_parser"]
@@ -22,23 +23,6 @@ for one point; it may be written with torch, JAX, NumPy or operators alone.
 
 Below, {_SYMBOLS}; v is a tangent, w a cotangent.
 `gradsweep COMMAND --help` tells a command's own options."""
-
-# By direction: how it is written, and its help.
-_DIRECTIONS = {
-    "tangent": (
-        "NAME=V",
-        "the tangent v: an argument's name and its share (repeat; zero for the others)",
-    ),
-    "cotangent": (
-        "[OUTPUT=]W",
-        "the cotangent w: a number or an array, or OUTPUT=W for each output of a container",
-    ),
-    "either": (
-        "NAME=V",
-        "the tangent v of jvp, contributions or hvp (repeat), or the cotangent [OUTPUT=]W of vjp",
-    ),
-}
-
 
 # The commands on a store, each with its help and its one option. None runs a user's code.
 STORE_COMMANDS = {
@@ -76,13 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
             f"at every point of a sweep.\n\nHere {_SYMBOLS}",
         )
         _add_sweep(command)
-        is_uncertainty = quantity.direction == "std"
-        if is_uncertainty:
-            _add_uncertainty(command, required=True)
-        elif quantity.direction:
-            _add_direction(command, quantity.direction, required=True)
-        if quantity.takes_words:
-            _add_words(command, required=True)
+        add_taken(command, quantity)
         _add_computing(command, quantity)
         _add_destination(command)
         _add_printing(command)
@@ -96,9 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
             help=f"{', '.join(QUANTITIES)}; by default gradient",
         )
         _add_sweep(command)
-        _add_direction(command, "either", required=False)
-        _add_uncertainty(command, required=False)
-        _add_words(command, required=False)
+        add_taken(command, None)
         _add_computing(command, None)
         tool.add_own(command)
     for name, (meaning, (option, does)) in STORE_COMMANDS.items():
@@ -171,62 +147,6 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
         help="with --sample: draw this argument between two bounds (repeat)",
     )
     group.add_argument("--seed", type=int, metavar="N", help="draw the same points every time")
-
-
-def _add_direction(command: argparse.ArgumentParser, direction: str, required: bool) -> None:
-    metavar, meaning = _DIRECTIONS[direction]
-    command.add_argument(
-        "--along",
-        action="append",
-        default=[],
-        required=required,
-        metavar=metavar,
-        help=f"{meaning}; a column of --from gives one for each row",
-    )
-
-
-def _add_uncertainty(command: argparse.ArgumentParser, required: bool) -> None:
-    only = "" if required else " of uncertainty"
-    command.add_argument(
-        "--std",
-        action="append",
-        default=[],
-        required=required,
-        metavar="NAME=S",
-        help=f"a standard deviation{only}: an argument's name and a number, or the column @COLUMN "
-        f"of --from, one for each row (repeat; the others are exact)",
-    )
-    command.add_argument(
-        "--correlation",
-        action="append",
-        default=[],
-        metavar="A,B=R",
-        help=f"the correlation of two arguments{only} that have a std (repeat; 0 for the others)",
-    )
-    command.add_argument(
-        "--order",
-        type=int,
-        choices=[1, 2],
-        help=f"the order{only} to which the function is expanded; by default 1",
-    )
-    command.add_argument(
-        "--output-covariance",
-        action="store_true",
-        default=None,
-        help=f"return the covariance of the outputs{only} too",
-    )
-
-
-def _add_words(command: argparse.ArgumentParser, required: bool) -> None:
-    command.add_argument(
-        "--of",
-        action="append",
-        default=[],
-        required=required,
-        metavar="WORD,WORD",
-        help="the derivatives of partials, by their arguments: S, 'S S', 'S sigma' (repeat, or "
-        "commas between them)",
-    )
 
 
 def _add_computing(command: argparse.ArgumentParser, quantity: Quantity | None) -> None:
