@@ -9,7 +9,7 @@ from gradsweep.errors import GradsweepWarning
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from gradsweep.tracing.torch.looped import looped  # noqa: E402
+from gradsweep.tracing.torch.solved.looped import looped  # noqa: E402
 
 X = np.array([1.0, 2.0, 9.0])
 

@@ -1,7 +1,9 @@
-"""The quantities that a user calls.
+"""The functions that a user calls: the quantities, plan and compile.
 
-A function, a Sweep and options enter; an xarray.Dataset leaves. In place of the Sweep, a call may
-give the arguments of the function by name: `gs.gradient(price, S=spots, K=100.0)`.
+A function, a Sweep and options enter; an xarray.Dataset leaves, or a Plan, or a compiled kernel. In
+place of the Sweep, a call may give the arguments of the function by name:
+`gs.gradient(price, S=spots, K=100.0)`.
+Never sees how a quantity is traced, computed or labelled.
 """
 
 from gradsweep.api.fields import curl, divergence, laplacian, partials

@@ -1,4 +1,4 @@
-"""Equations solved in torch: `implicit` solves them, `orders` tells how often one differentiates.
+"""Equations solved in torch, by `implicit` with the loops of `looped`; `orders` counts derivatives.
 
 An Equation enters, the leaves of its solution leave, with their derivatives in autograd's graph.
 Never sees a Program, a sweep or an engine.
