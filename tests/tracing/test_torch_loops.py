@@ -12,8 +12,8 @@ from tests.support.torch_frontend import traced
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from gradsweep.tracing.torch.looped import looped  # noqa: E402
 from gradsweep.tracing.torch.recorder.step import StepRecorder  # noqa: E402
+from gradsweep.tracing.torch.solved.looped import looped  # noqa: E402
 
 ENGINES = "fused", "reference", "torch", "loop"
 

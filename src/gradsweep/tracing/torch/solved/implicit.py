@@ -19,8 +19,8 @@ import torch
 from gradsweep.tracing.solving.numbers import Equation, Function
 from gradsweep.tracing.solving.unknowns import require_as_many, require_real
 from gradsweep.tracing.torch import private
-from gradsweep.tracing.torch.looped import looped
 from gradsweep.tracing.torch.meaning import unwatched
+from gradsweep.tracing.torch.solved.looped import looped
 from gradsweep.tracing.torch.solved.orders import differentiating, order_here, require_no_derivative
 
 __all__ = ["solve"]
