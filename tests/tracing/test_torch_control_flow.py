@@ -56,6 +56,46 @@ def test_control_flow_of_torch_is_followed(f, expected):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@torch.no_grad()
+def factor_by_cond(x):
+    return torch.cond(x > 1.0, lambda y: y, lambda y: 3 * y, (x,))
+
+
+@torch.no_grad()
+def factor_by_while_loop(x):
+    from torch._higher_order_ops.while_loop import while_loop
+
+    return while_loop(lambda y: y < 5.0, lambda y: (2 * y,), (x,))[0]
+
+
+@torch.no_grad()
+def factor_by_scan(x):
+    from torch._higher_order_ops.scan import scan
+
+    return scan(lambda c, row: (c * row, c), x.clone(), torch.stack([x, x]))[0]
+
+
+@pytest.mark.parametrize(
+    "factor, expected",
+    [
+        (factor_by_cond, np.where(POINTS > 1, POINTS, 3 * POINTS)),
+        (factor_by_while_loop, POINTS * np.exp2(np.ceil(np.log2(5 / POINTS)))),
+        (factor_by_scan, POINTS**3),
+    ],
+    ids=["cond", "while_loop", "scan"],
+)
+def test_control_flow_of_torch_without_grad_is_a_constant(factor, expected):
+    def f(x):
+        return factor(x) * x
+
+    for engine in ("fused", "loop"):
+        for mode in ("forward", "reverse"):
+            found = gs.jacobian(f, SWEEP, engine=engine, mode=mode).df_dx
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+    with pytest.raises(DerivativeError, match="no_grad"):
+        gs.gradient(factor, SWEEP)
+
+
 def test_control_flow_that_torch_compiles_is_found(monkeypatch):
     """The control of the test above, and of the scan below."""
     monkeypatch.setattr("gradsweep.tracing.torch.meaning.control_flow", lambda function: None)

@@ -189,9 +189,7 @@ class Watch:
             )
         # torch itself advises .detach().numpy(), so detach does not say that a constant is meant.
         is_lost = torch.is_grad_enabled() and (tensor.requires_grad or is_array)
-        if isinstance(tensor, RecordedTensor) and not tensor.depends:
-            is_lost = False
-        if is_lost and _is_differentiable(tensor):
+        if is_lost and getattr(tensor, "depends", True) and _is_differentiable(tensor):
             self.reads[Read(_NUMBERS.get(function, "a NumPy array"), line)] = None
         if function is torch.Tensor.__format__ and tensor.ndim == 0:
             number = tensor.detach().item()
@@ -323,11 +321,14 @@ class AsBackward(TorchFunctionMode):
             )
         if watch is not None and (function in _NUMBERS or function in _ARRAYS):
             return watch.read(function, args[0], args[1:], kwargs)
-        if not torch.is_grad_enabled() and function is not private.set_grad_enabled:
-            return _constant(watch, function, args, kwargs)
         if in_python := control_flow(function):
             with self:
-                return in_python(*args, **kwargs)
+                result = in_python(*args, **kwargs)
+            if torch.is_grad_enabled():
+                return result
+            return map_tensors(lambda t: _constant(watch, torch.clone, (t,), {}), result)
+        if not torch.is_grad_enabled() and function is not private.set_grad_enabled:
+            return _constant(watch, function, args, kwargs)
         if function in _HOOKS and not args[0].requires_grad:
             return _HOOKS[function]()  # nobody differentiates this value
         if watch is not None and function is torch.Tensor.register_hook:
