@@ -79,6 +79,9 @@ def _compute(options: argparse.Namespace, out: TextIO) -> int:
     if options.plot:
         save_figure(dataset, options.plot)
         print(f"gradsweep: saved {options.plot}", file=sys.stderr)
+    if n := dataset.attrs.get("not_converged"):
+        points = "1 point" if n == 1 else f"{n:,} points"
+        print(f"gradsweep: an equation was not solved at {points}", file=sys.stderr)
     return 0
 
 

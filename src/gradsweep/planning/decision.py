@@ -3,7 +3,7 @@
 Plain data: nothing is decided, run or written here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -49,6 +49,8 @@ class Decision:
         partition: the parts that are run one by one; None to run it whole.
         destination: where the results of parts go.
         replan: plans a part from its leaves, where one kernel may not hold for all parts.
+        count_unsolved: computes at how many points an equation that f solves was not solved, in a
+            framework that is given by its name; None where that cannot be told.
     """
 
     bound: BoundFunction
@@ -62,6 +64,7 @@ class Decision:
     partition: Partition | None = None
     destination: Destination | None = None
     replan: Replan | None = None
+    count_unsolved: Callable[[str], int | None] | None = None
 
     @property
     def engine(self) -> str:

@@ -23,6 +23,7 @@ from gradsweep.running.part_work import checked, replanned
 from gradsweep.running.program_work import ProgramWork, work_with
 from gradsweep.running.run import OnError, PartResult, PartWork, run
 from gradsweep.support import memory_pool
+from gradsweep.support.errors import warn
 
 if TYPE_CHECKING:
     import xarray
@@ -71,7 +72,25 @@ class Plan(Decision):
             return run(title, self.layout, work, self.destination)
         arrays = self.allocate()
         self.fill(arrays)
-        return dataset(self.labels, self.results, self.dims, arrays, self.axes, self._attrs)
+        attrs = {**self._attrs, **self._unsolved(arrays)}
+        return dataset(self.labels, self.results, self.dims, arrays, self.axes, attrs)
+
+    def _unsolved(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
+        """Return the attribute `not_converged` of a function that solves equations, and warn."""
+        if self.count_unsolved is None or not any(p.branch.traced.solves for p in self.branches):
+            return {}
+        holds_nan = any(a.dtype.kind == "f" and np.isnan(a).any() for a in arrays)
+        n = self.count_unsolved(self.framework) if holds_nan else 0
+        if n is None:
+            warn(
+                f"the results of {self.bound.name} hold NaN, and at how many points an equation "
+                f"was not solved cannot be told: find_root stands in a jitted function or a loop."
+            )
+            return {}
+        if n:
+            points = "1 point" if n == 1 else f"{n:,} points"
+            warn(f"{self.bound.name} solves an equation that was not solved at {points}: NaN.")
+        return {"not_converged": n}
 
     @property
     def _attrs(self) -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from gradsweep.engines.choice import ComputeOptions
 from gradsweep.planning.branches import (
     Branch,
@@ -24,12 +26,14 @@ from gradsweep.planning.traces import tracer
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Subset
+from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.running.destination import DestinationOptions, make_destination
 from gradsweep.support.errors import ArgumentError, BranchError, MemoryLimitError, warn
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.support.memory_pool import POOL
 from gradsweep.support.words import listed
+from gradsweep.tracing.solving.collected import whether_solved
 
 __all__ = ["Known", "make_plan"]
 
@@ -37,6 +41,8 @@ __all__ = ["Known", "make_plan"]
 Known = dict[Hashable, list[Trace]]
 
 _IN_MEMORY = DestinationOptions()
+
+_VALUE = Derivative("value", ())
 
 
 def make_plan(
@@ -70,8 +76,38 @@ def make_plan(
     if options.engine == "auto" and slow is not None:
         reason = slow.branch.traced.reason
         warn(f"{bound.name} runs as a plain loop over its points: {reason}.")
-    plan = Plan(bound, request.derivative, leaves, axes, results, dims, planned, request.dtype)
+    plan = Plan(
+        bound,
+        request.derivative,
+        leaves,
+        axes,
+        results,
+        dims,
+        planned,
+        request.dtype,
+        count_unsolved=partial(_count_unsolved, request, options),
+    )
     return plan if memory_limit is None and plan.result_bytes < _SMALL else _fit(plan, memory_limit)
+
+
+def _count_unsolved(request: Request, options: ComputeOptions, framework: str) -> int | None:
+    """Return at how many points an equation that a function solves was not solved.
+
+    Points are those along the axes that the equations depend on. A point where several equations
+    were not solved counts once. None where the function cannot be asked, as where its equations
+    stand in a function that is jitted and not traced again.
+    """
+    asked = replace(request, bound=whether_solved(request.bound), derivative=_VALUE)
+    try:
+        plan = make_plan(asked, replace(options, framework=framework))
+        arrays = plan.allocate()
+        plan.fill(arrays)
+    except Exception:
+        return None
+    if not any(planned.branch.traced.solves for planned in plan.branches):
+        return None
+    (is_solved,) = arrays
+    return int(is_solved.size - np.count_nonzero(is_solved))
 
 
 def _branches(request: Request, options: ComputeOptions, known: Known | None) -> list[Branch]:

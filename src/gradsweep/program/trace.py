@@ -38,6 +38,7 @@ class Trace:
         mode: forward or reverse accumulation, as it was traced.
         is_unbranched: whether no Python code of the function read a traced value, so that it does
             the same at every point, with or without a Program.
+        solves: whether the function solves equations, which may have no solution at some points.
         function: the user's function, which `call` and `eager` call.
         point: the value of every leaf at the only point that it is known to hold at; None where it
             may hold at others.
@@ -55,6 +56,7 @@ class Trace:
     mode: Mode = "auto"
     is_unbranched: bool = False
     is_too_long: bool = False
+    solves: bool = False
     by_rows: "Trace | None" = None
     function: Any = None
     point: Mapping[str, np.ndarray] | None = None

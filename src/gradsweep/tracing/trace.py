@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from gradsweep.support.errors import ArgumentError, GradsweepError, MissingPacka
 from gradsweep.support.words import listed
 from gradsweep.tracing.integers import advice_on_integers
 from gradsweep.tracing.numpy import in_dialect
+from gradsweep.tracing.solving.collected import collecting
 
 __all__ = ["trace"]
 
@@ -52,7 +54,9 @@ def trace(
             missing = missing or error
             continue
         try:
-            traced = frontend.trace(bound, derivative, point, max_equations)
+            with collecting() as solutions:
+                traced = frontend.trace(bound, derivative, point, max_equations)
+            traced = replace(traced, solves=bool(solutions))
         except Exception as error:
             if found is None and not _is_of_another(error):
                 _advise(bound, error)

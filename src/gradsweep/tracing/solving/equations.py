@@ -17,6 +17,7 @@ from gradsweep.support.errors import ArgumentError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
+from gradsweep.tracing.solving.collected import note, uncollected
 from gradsweep.tracing.solving.dialect import in_dialect
 from gradsweep.tracing.solving.iteration import iteration
 from gradsweep.tracing.solving.newton import newton
@@ -75,7 +76,7 @@ def find_root(
         return [value for _, value in pytree.flatten(values)]
 
     equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, bracket)
-    return unknowns.put_together(_solver(equation, residual, given)(equation))
+    return unknowns.put_together(_solved(equation, residual, given))
 
 
 def fixed_point(
@@ -116,7 +117,17 @@ def fixed_point(
         return [leaf - value for leaf, value in zip(leaves, updated(leaves))]
 
     equation = Equation(change, updated, unknowns.leaves, iteration, max_steps, tol)
-    return unknowns.put_together(_solver(equation, update, given)(equation))
+    return unknowns.put_together(_solved(equation, update, given))
+
+
+def _solved(
+    equation: Equation, function: Callable[..., Any], given: Sequence[Any]
+) -> Sequence[Any]:
+    """Return the leaves of the solution."""
+    with uncollected():
+        leaves = _solver(equation, function, given)(equation)
+    note(leaves)
+    return leaves
 
 
 def _solver(

@@ -1,0 +1,69 @@
+"""What equations a function solves while it runs, and whether they were solved."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradsweep.request.function import BoundFunction
+from gradsweep.tracing.numpy import in_dialect
+from gradsweep.tracing.numpy.row import unwrapped
+
+__all__ = ["collecting", "note", "uncollected", "whether_solved"]
+
+# The leaves of the solutions that were found, or of NaN, where they are collected.
+_FOUND: ContextVar[list[Any] | None] = ContextVar("found", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[list[Any]]:
+    """Collect the leaves of solutions that are found meanwhile."""
+    found: list[Any] = []
+    token = _FOUND.set(found)
+    try:
+        yield found
+    finally:
+        _FOUND.reset(token)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect nothing meanwhile: an equation inside another is no equation of the function."""
+    token = _FOUND.set(None)
+    try:
+        yield
+    finally:
+        _FOUND.reset(token)
+
+
+def note(leaves: Sequence[Any]) -> None:
+    """Note the leaves of a solution, where they are collected."""
+    found = _FOUND.get()
+    if found is not None:
+        found += leaves
+
+
+def whether_solved(bound: BoundFunction) -> BoundFunction:
+    """Return a function of the same arguments that tells whether all equations were solved."""
+    function: Any = bound.function
+    if type(function).__name__ == "PjitFunction":
+        # jit would return its first trace again, and nothing would be solved meanwhile.
+        bound = replace(bound, call=function.__wrapped__)
+    call = in_dialect(bound).call
+    return replace(bound, function=_WhetherSolved(function), call=_WhetherSolved(call))
+
+
+@dataclass(frozen=True)
+class _WhetherSolved:
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with collecting() as found:
+            self.function(*args, **kwargs)
+        note(found)
+        is_solved: Any = True
+        for leaf in map(unwrapped, found):
+            is_number = leaf == leaf  # NaN is not
+            is_solved = (is_number.all() if hasattr(is_number, "all") else is_number) & is_solved
+        return is_solved
