@@ -307,6 +307,45 @@ def test_control_without_differences_the_formula_is_not_noticed(monkeypatch):
     must_fail(test_a_formula_that_must_not_be_differentiated_is_refused)
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "name, x, exact",
+    [
+        ("oscillates", 1.0, lambda x: -(1e6**3) * np.cos(1e6 * x)),
+        ("is flat", 2.0, lambda x: 0.0),
+        ("bends sharply", 1.0, lambda x: -15 / 8 * (x - 0.999) ** -3.5),
+        ("has a kink there", 0.0, lambda x: 0.0),
+    ],
+)
+def test_differences_raise_no_false_alarm(name, x, exact, dtype):
+    torch = pytest.importorskip("torch")
+    f = {
+        "oscillates": lambda x: torch.sin(1e6 * x),
+        "is flat": lambda x: 3 * x**2 + x,
+        "bends sharply": lambda x: 1 / torch.sqrt(x - 0.999),
+        "has a kink there": lambda x: torch.relu(x) ** 2,
+    }[name]
+    (found,) = gs.partials(f, gs.Sweep(x=dtype(x)), "x x x").data_vars.values()
+    assert found.dtype == dtype
+    if dtype == np.float64:
+        np.testing.assert_allclose(found, exact(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_equation_solved_inside_has_higher_derivatives(framework):
+    """The cube root of x, whose derivatives are powers."""
+    library(framework)
+    x = np.array([0.5, 2.0, 3.0])
+
+    def root(x):
+        return gs.find_root(lambda y: y**3 - x, 1.0)
+
+    found = gs.partials(root, gs.Sweep(x=x), "x x", "x x x", framework=framework)
+    np.testing.assert_allclose(found.d2root_dx_dx, -2 / 9 * x ** (-5 / 3), rtol=1e-12)
+    np.testing.assert_allclose(found.d3root_dx_dx_dx, 10 / 27 * x ** (-8 / 3), rtol=1e-12)
+
+
 # -- compiled, planned, by name
 
 

@@ -7,6 +7,7 @@ of the derivatives below show it, at a point beside the one asked for, where no 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,14 +26,18 @@ _MOST = 0.02
 # The rounding errors that a derivative may have.
 _ROUNDINGS = 1e3
 
-# In units of the cube root of a rounding error, where central differences are best. One is enough.
-_STEPS = (1.0, 8.0)
+# In units of the cube root of a rounding error, where central differences are mostly best. Where
+# the first ones agree, no other is made; a function that oscillates fast needs smaller ones.
+_STEPS = (1.0, 8.0, 2.0**-5, 2.0**-10)
 
 
 def agree_with_differences(
     derivative: Derivative, at_point: Callable[[Derivative], Call], point: Point
 ) -> bool:
     """Tell whether derivatives agree with differences of those that their words begin with.
+
+    They do not where differences by two steps agree with each other alone. Where these do not
+    either, nothing is known.
 
     Args:
         derivative: one with words.
@@ -50,23 +55,32 @@ def agree_with_differences(
     for letter in dict.fromkeys(word[-1] for word in long):
         begins = tuple(word[:-1] for word in long if word[-1] == letter)
         inner = replace(below, of=begins)
-        pending = set(begins)
+        slopes: dict[Word, list[list[_Slope]]] = {word: [] for word in begins}
         for step in _STEPS:
             low, high = (
                 _by_word(inner, at_point, beside.moved(letter, sign * step)) for sign in (-1, 1)
             )
-            move = beside.move(letter, step)
-            pending -= {
-                word
-                for word in begins
-                if all(
-                    _is_close(_along(whole, move), a, b, beside.epsilon)
-                    for whole, a, b in zip(found[*word, letter], low[word], high[word])
-                )
+            for word, made in slopes.items():
+                ends = zip(low[word], high[word])
+                made.append([_slope(a, b, step, beside.epsilon) for a, b in ends])
+            pending = {
+                word: made
+                for word, made in slopes.items()
+                if not _agrees(_along(found[*word, letter], beside.move(letter, 1.0)), made)
             }
-        if pending:
+            if not pending:
+                break
+        if any(_agree_among_themselves(made) for made in pending.values()):
             return False
     return True
+
+
+@dataclass(frozen=True)
+class _Slope:
+    """A difference quotient, and its error by rounding."""
+
+    value: np.ndarray
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -109,19 +123,39 @@ def _by_word(
     }
 
 
-def _along(array: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """Return the change that a derivative by an argument gives for a step of it."""
-    last = tuple(range(array.ndim - move.ndim, array.ndim))
-    return np.sum(array * move, axis=last)
+def _along(arrays: Sequence[np.ndarray], move: np.ndarray) -> list[np.ndarray]:
+    """Return the change of each output that a derivative by an argument gives for a step of it."""
+    return [np.sum(a * move, axis=tuple(range(a.ndim - move.ndim, a.ndim))) for a in arrays]
 
 
-def _is_close(change: np.ndarray, low: np.ndarray, high: np.ndarray, epsilon: float) -> bool:
-    """Tell whether a change agrees with half of that between both ends, where all are finite."""
-    known = np.isfinite(change) & np.isfinite(low) & np.isfinite(high)
+def _slope(low: np.ndarray, high: np.ndarray, step: float, epsilon: float) -> _Slope:
+    sizes = np.maximum(np.abs(low), np.abs(high))
+    largest = float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+    # The error of a smaller step would be large enough to hide everything.
+    return _Slope((high - low) / (2 * step), _ROUNDINGS * epsilon * largest / max(step, 1.0))
+
+
+def _agrees(expected: Sequence[np.ndarray], made: Sequence[Sequence[_Slope]]) -> bool:
+    """Tell whether the derivatives of all outputs agree with the differences by some step."""
+    return any(
+        all(_is_close(a, slope.value, slope.noise) for a, slope in zip(expected, slopes))
+        for slopes in made
+    )
+
+
+def _agree_among_themselves(made: Sequence[Sequence[_Slope]]) -> bool:
+    """Tell whether the differences by two steps, one after the other, agree."""
+    return any(
+        all(_is_close(a.value, b.value, max(a.noise, b.noise)) for a, b in zip(first, second))
+        for first, second in pairwise(made)
+    )
+
+
+def _is_close(a: np.ndarray, b: np.ndarray, noise: float) -> bool:
+    """Tell whether numbers agree to two digits of the largest, where both are finite."""
+    known = np.isfinite(a) & np.isfinite(b)
     if not known.any():
         return True
-    change, low, high = change[known], low[known], high[known]
-    difference = (high - low) / 2
-    noise = _ROUNDINGS * epsilon * np.max(np.maximum(np.abs(low), np.abs(high)))
-    most = np.max(np.maximum(np.abs(change), np.abs(difference)))
-    return bool(np.all(np.abs(change - difference) <= _MOST * most + noise))
+    a, b = a[known], b[known]
+    most = np.max(np.maximum(np.abs(a), np.abs(b)))
+    return bool(np.all(np.abs(a - b) <= _MOST * most + noise))
