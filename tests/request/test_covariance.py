@@ -68,6 +68,18 @@ def test_elements_of_an_array_are_named_and_those_left_out_are_exact():
     assert ds.variance_share_q.item() == pytest.approx(1 - share, rel=1e-11)
 
 
+def test_its_swept_dims_have_the_labels_of_the_arguments():
+    x = xarray.DataArray([1.0, 2.0], dims="day", coords={"day": ["mon", "tue"]})
+    matrix = named(np.stack([C, 4 * C]), dims=("day", "a", "b"))
+    for days in (["mon", "tue"], ["tue", "mon"]):
+        labelled = matrix.assign_coords(day=days)
+        if days[0] == "mon":
+            gs.uncertainty(product, gs.Sweep(x=x, y=5.0), covariance=labelled)
+            continue
+        with pytest.raises(SweepError, match="'x' and 'covariance' have different coordinates"):
+            gs.uncertainty(product, gs.Sweep(x=x, y=5.0), covariance=labelled)
+
+
 @pytest.mark.parametrize(
     "error, matrix, said",
     [

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.request.argument import Argument
+from gradsweep.request.argument import Argument, require_same_coordinates
 from gradsweep.request.directions.covariance import from_covariance
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.directions.uncertainty import (
@@ -233,11 +233,14 @@ def make_request(
         bound, keys = resolve(bound, quantity, names)
     if wrt is None and not of and keys and (names is None or QUANTITIES[quantity].order > 1):
         note_held_fixed(bound, keys)
-    directions = {
-        name: leaf
+    read = {
+        name: direction
         for given, value in written.items()
-        for name, leaf in _directions(bound, kind, given, value)
+        for name, direction in _directions(bound, kind, given, value)
     }
+    labelled = [*bound.arguments, *read.values()]
+    require_same_coordinates(labelled)
+    directions = {name: direction.leaves[0] for name, direction in read.items()}
     if kind == "tangent":
         for name in directions:
             if name not in keys:
@@ -247,7 +250,7 @@ def make_request(
         require_stds(directions)
         keys = tuple(directions)  # what has no std is exact
         shapes = {leaf.key: leaf.shape for leaf in bound.sweep.leaves if leaf.key in keys}
-        correlations = read_correlations(shapes, correlation)
+        correlations = read_correlations(shapes, correlation, labelled)
     complex_along = frozenset(name for name, leaf in directions.items() if leaf.is_complex)
     leaves = [*bound.sweep.leaves, *directions.values()]
     dtype = working_dtype(leaves)
@@ -295,8 +298,8 @@ def _by_name(bound: BoundFunction, kind: str, direction: Any) -> Mapping[str, An
 
 def _directions(
     bound: BoundFunction, kind: str, name: str, value: Any
-) -> Iterable[tuple[str, Leaf]]:
-    """Yield the leaves of one direction, each with the leaf's key or output's name."""
+) -> Iterable[tuple[str, Argument]]:
+    """Yield the parts of one direction, each with the leaf's key or output's name."""
     leaves = {leaf.key: leaf for leaf in bound.sweep.leaves} if kind != "cotangent" else {}
     if kind == "cotangent" or name in leaves:
         yield name, read_direction(kind, name, value, leaves.get(name))

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gradsweep.request.argument import require_same_coordinates
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.parsing import is_data_array
+from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
 
@@ -39,13 +40,13 @@ def from_covariance(
 
     Raises:
         ArgumentError: when a name is none of an argument's, or a std is given too.
-        SweepError: when the matrix has another form, is not symmetric, has a negative variance, or
-            covariances beside a variance of 0.
+        SweepError: when the matrix has another form or other labels than the arguments, is not
+            symmetric, has a negative variance, or covariances beside a variance of 0.
     """
     if any(value is not None for value in beside):
         raise ArgumentError("give a covariance, or std and correlation; not both.")
     shapes = {leaf.key: leaf.numbers_shape for leaf in bound.sweep.leaves}
-    names, dims, matrix = _read(given, shapes)
+    names, dims, matrix = _read(given, bound)
     if np.isnan(matrix).any():
         raise SweepError("the covariance has numbers that are NaN.")
     for name in names:
@@ -75,9 +76,7 @@ def from_covariance(
     )
 
 
-def _read(
-    given: Any, shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[list[str], tuple[str, ...], np.ndarray]:
+def _read(given: Any, bound: BoundFunction) -> tuple[list[str], tuple[str, ...], np.ndarray]:
     """Return the names of rows and columns, the swept dims, and the matrix behind these."""
     if hasattr(given, "columns") and hasattr(given, "index"):
         rows, columns = list(given.index), list(given.columns)
@@ -88,7 +87,8 @@ def _read(
         sides = [dim for dim, words in labels.items() if words]
         if len(sides) > 2:  # words label a swept dim too
             keys = {dim: {word.partition("[")[0] for word in labels[dim]} for dim in sides}
-            sides = [dim for dim in sides if not keys[dim].isdisjoint(shapes)]
+            leaves = {leaf.key for leaf in bound.sweep.leaves}
+            sides = [dim for dim in sides if not keys[dim].isdisjoint(leaves)]
         if len(sides) != 2:
             raise SweepError(
                 f"the covariance needs two dims whose coordinates name arguments; it has "
@@ -96,6 +96,9 @@ def _read(
             )
         rows, columns = (labels[dim] for dim in sides)
         swept = tuple(dim for dim in given.dims if dim not in sides)
+        if given.size:
+            one = parse_argument("covariance", given.isel(dict.fromkeys(sides, 0)))
+            require_same_coordinates([*bound.arguments, one])
         values = np.asarray(given.transpose(*swept, *sides).values, float)
     else:
         raise SweepError(

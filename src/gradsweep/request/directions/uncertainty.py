@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradsweep.request.argument import Argument, require_same_coordinates
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.lazy import load
@@ -33,12 +34,18 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class _Pair(NamedTuple):
-    """The correlation of the elements of two arguments: (*dims, elements of a, elements of b)."""
+    """The correlation of two arguments.
+
+    Attributes:
+        values: shape (*dims, elements of a, elements of b).
+        read: as it was given, with its labels.
+    """
 
     a: str
     b: str
     dims: tuple[str, ...]
     values: np.ndarray
+    read: Argument
 
 
 def require_uncertain(bound: BoundFunction, names: Iterable[str], order: Any) -> None:
@@ -88,7 +95,9 @@ def require_stds(stds: Mapping[str, Leaf]) -> None:
                 )
 
 
-def read_correlations(shapes: Shapes, given: Any) -> dict[tuple[str, ...], Leaf]:
+def read_correlations(
+    shapes: Shapes, given: Any, beside: Sequence[Argument]
+) -> dict[tuple[str, ...], Leaf]:
     """Return, for each group of arguments that vary together, a factor of their correlation.
 
     Args:
@@ -97,6 +106,7 @@ def read_correlations(shapes: Shapes, given: Any) -> dict[tuple[str, ...], Leaf]
             both, or either swept, `("quote", r)`. A pair of an array argument with itself gives the
             correlation matrix of its elements, or one number for any two of them. Pairs that
             are left out have none.
+        beside: the arguments and their stds, whose labels those of correlations have to be.
 
     Returns:
         By group, a leaf of shape (n, n), n elements in all: B, with B B' their correlation
@@ -105,10 +115,12 @@ def read_correlations(shapes: Shapes, given: Any) -> dict[tuple[str, ...], Leaf]
 
     Raises:
         ArgumentError: when a pair names what has no std.
-        SweepError: when a correlation has a wrong form, is outside [-1, 1], is given twice with
-            other values, or the matrix is not positive semidefinite; the point is named.
+        SweepError: when a correlation has a wrong form or other labels, is outside [-1, 1], is
+            given twice with other values, or the matrix is not positive semidefinite; the point is
+            named.
     """
     pairs = _pairs(shapes, {} if given is None else given)
+    require_same_coordinates([*beside, *(pair.read for pair in pairs.values())])
     found = {}
     for group in _groups(list(shapes), pairs):
         own = [pair for (a, _), pair in pairs.items() if a in group]
@@ -137,7 +149,7 @@ def _pairs(shapes: Shapes, given: Any) -> dict[tuple[str, str], _Pair]:
                 )
         pair = _read(names, shapes, value)
         if order.index(pair.a) > order.index(pair.b):
-            pair = _Pair(pair.b, pair.a, pair.dims, pair.values.swapaxes(-1, -2))
+            pair = _Pair(pair.b, pair.a, pair.dims, pair.values.swapaxes(-1, -2), pair.read)
         known = found.setdefault((pair.a, pair.b), pair)
         if known.dims != pair.dims or not np.array_equal(known.values, pair.values):
             raise SweepError(
@@ -150,7 +162,8 @@ def _pairs(shapes: Shapes, given: Any) -> dict[tuple[str, str], _Pair]:
 def _read(names: tuple[str, str], shapes: Shapes, value: Any) -> _Pair:
     """Read the correlation of one pair, and check each number of it."""
     a, b = names
-    leaf = read_direction("correlation", listed(names), value, None)
+    read = read_direction("correlation", listed(names), value, None)
+    (leaf,) = read.leaves
     said = f"the correlation of {listed([*map(repr, names)])}"
     if leaf.is_complex:
         raise SweepError(f"{said} is complex.")
@@ -167,13 +180,13 @@ def _read(names: tuple[str, str], shapes: Shapes, value: Any) -> _Pair:
     matrix = np.clip(values, -1, 1).reshape(*lengths, *((n_a, n_b) if leaf.shape else (1, 1)))
     matrix = np.broadcast_to(matrix, (*lengths, n_a, n_b))
     if a != b:
-        return _Pair(a, b, leaf.dims, matrix)
+        return _Pair(a, b, leaf.dims, matrix, read)
     if not leaf.shape and n_a > 1:
         matrix = np.where(np.eye(n_a, dtype=bool), 1.0, matrix)
     has_ones = np.all(np.diagonal(matrix, axis1=-2, axis2=-1) == 1)
     if not has_ones or not np.array_equal(matrix, matrix.swapaxes(-1, -2)):
         raise SweepError(f"{said} must be symmetric, and 1 on its diagonal.")
-    return _Pair(a, b, leaf.dims, matrix)
+    return _Pair(a, b, leaf.dims, matrix, read)
 
 
 def _groups(keys: Sequence[str], pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
