@@ -5,7 +5,7 @@ import pytest
 from scipy.special import lambertw
 
 import gradsweep as gs
-from gradsweep.errors import DerivativeError, StatefulFunction
+from gradsweep.errors import DerivativeError
 from tests.support.controls import must_fail
 from tests.support.torch_frontend import traced
 
@@ -312,60 +312,6 @@ def test_what_a_loop_returns_shares_no_memory(engine):
     found = gs.gradient(f, gs.Sweep(x=x), engine=engine, with_value=True)
     np.testing.assert_allclose(found.f, x * (x + 1) + 6 * x, rtol=1e-14)
     np.testing.assert_allclose(found.df_dx, x + 1, rtol=1e-14)
-
-
-# -- what a step may not do
-
-
-def test_a_step_that_changes_a_tensor_of_outside_is_refused():
-    def f(x):
-        total = x * 2
-
-        def step(y):
-            total.add_(y)
-            return (y + 1,)
-
-        with torch.no_grad():
-            (y,) = looped(lambda y: y < 3, step, (torch.zeros(()),), 10)
-        return total + y
-
-    with pytest.raises(StatefulFunction, match=r"made outside the loop, at .*total\.add_"):
-        gs.value(f, gs.Sweep(x=X))
-
-
-@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
-def test_a_python_branch_in_a_step_is_no_program_and_right():
-    def f(x, z):
-        def step(y):
-            if y > x:
-                return (y - 1.0,)
-            return (y + 0.5,)
-
-        with torch.no_grad():
-            (y,) = looped(lambda y: (y - x).abs() > 0.5, step, (torch.zeros(()),), 60)
-        return y * z
-
-    result = traced(f, "gradient", x=2.2, z=1.0)
-    assert result.program is None
-    assert (
-        "Python branch in the step of a loop, at" in result.reason and "if y > x" in result.reason
-    )
-    found = gs.gradient(f, gs.Sweep(x=[2.2, 5.4], z=1.5), wrt="z", engine="auto").df_dz
-    np.testing.assert_array_equal(found, [2.0, 5.0])
-
-
-def test_a_branch_in_a_step_that_is_dropped_is_found(monkeypatch):
-    """The control of the test above."""
-    monkeypatch.setattr(StepRecorder, "guard", lambda self, tensor: None)
-    must_fail(test_a_python_branch_in_a_step_is_no_program_and_right)
-
-
-def test_other_shapes_and_conditions_are_errors():
-    x = torch.tensor(2.0)
-    with pytest.raises(ValueError, match="carries"):
-        looped(lambda y: y < 3, lambda y: (y[None],), (x,), 10)
-    with pytest.raises(ValueError, match="bool without dims"):
-        looped(lambda y: y, lambda y: (y,), (x,), 10)
 
 
 # -- derivatives

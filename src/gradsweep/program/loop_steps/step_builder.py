@@ -13,7 +13,7 @@ import numpy as np
 
 from gradsweep.program.builder import Builder
 from gradsweep.program.primitives import PRIMITIVES
-from gradsweep.program.program import GIVEN, ROW, Input
+from gradsweep.program.program import GIVEN, ROW, Input, Loop
 from gradsweep.program.simplification import nearest_entry
 
 __all__ = ["StepBuilder"]
@@ -78,6 +78,23 @@ class StepBuilder(Builder):
     def _outside_of(self, variable: int) -> int:
         given = self._given_as.get(variable)
         return _copy(self, self.outside, variable) if given is None else given
+
+    def hoisted(self, variables: Sequence[int]) -> list[int] | None:
+        """Write variables with the other Builder; None where they differ from step to step."""
+        needed = self._ancestors(variables)
+        entries = [d for v in needed if isinstance(d := self._definitions[v], Input)]
+        if any(entry.leaf != GIVEN for entry in entries):
+            return None
+        there: dict[int, int] = {}
+        runs: dict[Loop, list[int]] = {}
+        for variable in needed:
+            equation = self.equation(variable)
+            there[variable] = (
+                self._outside_of(variable)
+                if equation is None
+                else self.outside.again(equation, there.__getitem__, runs)
+            )
+        return [there[variable] for variable in variables]
 
     def known_row(self, variable: int, n_steps: int) -> list[int] | None:
         """Return the other Builder's constants for an integer at every step, or for a constant."""

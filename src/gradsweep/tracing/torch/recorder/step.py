@@ -1,11 +1,13 @@
 """Record the step of a loop: a Recorder within another, whose tensors the step may read.
 
 Tensors of the recorder outside become numbers that every step is given. Writes into them are
-errors, and Python branches cannot stand in a step.
+errors. A Python branch on what is the same at every step is one of the code outside; another cannot
+stand in a step.
 
 Knows nothing of how loops are found, nor of derivatives.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -28,9 +30,8 @@ from gradsweep.tracing.torch.source import user_line
 
 __all__ = ["StepRecorder"]
 
-# What a carry depends on besides leaves: it changes from step to step, so no constant is made of
-# it, and no Python branch on it is left out.
-_CARRIED = "carry of a loop"
+# Each recorder has a number.
+_NUMBERS = itertools.count()
 
 
 class StepRecorder(Recorder):
@@ -44,6 +45,9 @@ class StepRecorder(Recorder):
     def __init__(self, outside: Recorder, builder: StepBuilder | None = None):
         super().__init__(outside.gathers, outside.builder.max_equations)
         self._outside, self._step = outside, builder
+        # What a carry depends on besides leaves: it changes from step to step, so no constant is
+        # made of it, and no Python branch on it is left out.
+        self._carried = f"carry of loop {next(_NUMBERS)}"
         if builder is None:
             self.refuse("only its values are followed")
         else:
@@ -61,7 +65,7 @@ class StepRecorder(Recorder):
         Args:
             variables: the real variables of its elements.
         """
-        return self.made(value, variables, {_CARRIED})
+        return self.made(value, variables, {self._carried})
 
     def result(self, tensor: torch.Tensor) -> RecordedTensor:
         """Return what the step has computed, or what it took from outside, as a tensor of it.
@@ -76,11 +80,30 @@ class StepRecorder(Recorder):
 
     def guard(self, tensor: RecordedTensor) -> None:
         # A carry is a constant while nothing is known to change it; then its value is that.
-        if tensor.depends and not self._is_constant(tensor):
-            self.has_branches = True
-            if not self.branch:
-                self.branch = f"it has a Python branch in the step of a loop, at {user_line()}"
-            self.refuse(self.branch)
+        if not tensor.depends or self._is_constant(tensor):
+            return
+        self.has_branches = True
+        if self._carried not in tensor.depends and self._guards_outside(tensor):
+            return
+        if not self.branch:
+            self.branch = f"it has a Python branch in the step of a loop, at {user_line()}"
+        self.refuse(self.branch)
+
+    def _guards_outside(self, tensor: RecordedTensor) -> bool:
+        """Guard what is the same at every step as a tensor of outside; tell whether it is one."""
+        if self._step is None or self.reason:
+            return True  # where equations are written it is guarded
+        try:
+            variables = tensor.variables
+        except NotAProgram as error:
+            self.refuse(str(error))
+            return True
+        found = self._step.hoisted(variables.ravel().tolist())
+        if found is None:
+            return False
+        there = np.array(found, dtype=np.int64).reshape(variables.shape)
+        self._outside.guard(self._outside.made(tensor.value, there, set(tensor.depends)))
+        return True
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
         args, kwargs = map_tensors(self._own, args), map_tensors(self._own, kwargs or {})
