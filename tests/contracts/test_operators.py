@@ -91,6 +91,22 @@ def test_mixed_derivatives_are_not_computed(framework):
     assert n_equations("laplacian") < 0.6 * n_equations("hessian")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_function_that_is_no_program_has_a_laplacian_too(framework):
+    xp = library(framework)
+    weights = np.random.default_rng(1).normal(size=(200, 200)) / 15
+    W = xp.asarray(weights)
+    q = np.random.default_rng(2).normal(size=(2, 200))
+    plan = gs.plan(gs.laplacian, lambda q: (xp.tanh(W @ q) ** 2).sum(), gs.Sweep(q=("sample", q)))
+    assert plan.engine == ("torch" if framework == "torch" else "xla")
+    u = q @ weights.T
+    second = 2 / np.cosh(u) ** 4 - 4 * np.tanh(u) ** 2 / np.cosh(u) ** 2
+    exact = (second[:, :, None] * weights**2).sum((1, 2))
+    precision = 1e-10 if framework == "torch" else 1e-5  # W is float32 outside of a sweep in JAX
+    np.testing.assert_allclose(plan.run().laplacian, exact, rtol=precision)
+
+
 def test_units_are_those_of_second_derivatives():
     library("jax")
     xarray = pytest.importorskip("xarray")

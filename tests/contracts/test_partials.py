@@ -346,6 +346,29 @@ def test_an_equation_solved_inside_has_higher_derivatives(framework):
     np.testing.assert_allclose(found.d3root_dx_dx_dx, 10 / 27 * x ** (-8 / 3), rtol=1e-12)
 
 
+@pytest.mark.jax
+@pytest.mark.parametrize("loop", ["fori_loop", "while_loop", "scan"])
+@pytest.mark.parametrize("mode", ["auto", "forward"])
+def test_loops_have_third_derivatives(loop, mode):
+    """Three steps of the logistic map: a polynomial of degree eight."""
+    lax = pytest.importorskip("jax").lax
+    step = lambda y: 1.5 * y * (1 - y)  # noqa: E731
+    f = {
+        "fori_loop": lambda x: lax.fori_loop(0, 3, lambda _, y: step(y), x),
+        "while_loop": lambda x: lax.while_loop(
+            lambda c: c[0] < 3, lambda c: (c[0] + 1, step(c[1])), (0, x)
+        )[1],
+        "scan": lambda x: lax.scan(lambda y, _: (step(y), None), x, None, length=3)[0],
+    }[loop]
+    formula = x = sp.Symbol("x")
+    for _ in range(3):
+        formula = sp.Rational(3, 2) * formula * (1 - formula)
+    points = np.array([0.2, 0.5])
+    exact = [float(sp.diff(formula, x, 3).subs(x, sp.Rational(str(v)))) for v in points]
+    (found,) = gs.partials(f, gs.Sweep(x=points), "x x x", mode=mode).data_vars.values()
+    np.testing.assert_allclose(found, exact, rtol=1e-12)
+
+
 # -- compiled, planned, by name
 
 

@@ -54,7 +54,8 @@ def laplacian(f: Function, sweep: Sweep, **options: Unpack[DerivativeOptions]) -
 
     Returns:
         A Dataset with `laplacian`, or `laplacian_y` for each output y of a container. Its dims are
-        the swept ones that it depends on, then the output's. Mixed derivatives are not computed.
+        the swept ones that it depends on, then the output's. No mixed derivative is computed, but
+        of a torch function that is no Program, which takes rows of the Hessian.
     """
     return plan("laplacian", f, sweep, **options).run()
 

@@ -143,9 +143,11 @@ class Findings:
             if not agreed:
                 return f"Nothing to say of {what}: no estimate could tell at {where}."
             rest = len(numbers) - len(agreed)
-            said = f"{len(agreed):,} of {len(numbers):,} numbers agree" if rest else "agrees"
+            # The contributions agree, and so do the partials.
+            said = "agree" if self.quantity.endswith("s") else "agrees"
             subject = f"{what[0].upper()}{what[1:]}"
             if rest:
+                said = f"{len(agreed):,} of {len(numbers):,} numbers agree"
                 return f"{subject}: {said} with {listed(names)} at {where}, and none differs."
             return f"{subject} {said} with {listed(names)} at {where}."
         reasons = Counter(row.reason.partition(":")[0] for row in self.suspicious)

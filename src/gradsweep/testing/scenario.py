@@ -30,7 +30,7 @@ class Scenario:
             common names.
         sweep: makes the sweep.
         expected: for every variable of the result, its dims and values.
-        direction: the tangent or cotangent, if the quantity takes one.
+        direction: the tangent, cotangent or words, if the quantity takes them.
         options: further options of the quantity.
         rtol: the relative difference from the closed form that is allowed.
     """

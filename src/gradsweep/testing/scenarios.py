@@ -249,6 +249,24 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
     ),
     Scenario(
+        "derivatives of third order on a grid",
+        "partials",
+        _wave,
+        _grid,
+        lambda: {
+            "d3wave_da_da_db": (("a", "b"), -np.sin(_A)[:, None] * 2 * _B),
+            "d3wave_db_db_db": (("b",), np.exp(_B)),
+        },
+        direction=["a a b", "b b b"],
+    ),
+    Scenario(
+        "the Laplacian on a grid",
+        "laplacian",
+        _wave,
+        _grid,
+        lambda: {"laplacian": (("a", "b"), np.sin(_A)[:, None] * (2 - _B**2) + np.exp(_B))},
+    ),
+    Scenario(
         "hvp of an array argument",
         "hvp",
         _bowl,
