@@ -63,3 +63,27 @@ def test_correlations_have_the_labels_of_arguments_and_of_stds():
             {"x": 0.1, "y": array()},
             correlation={("x", "y"): r},
         )
+
+
+# -- the values of an argument label the dim that is called like it
+
+
+def test_an_argument_that_is_its_own_axis_is_compared_with_labels_along_it():
+    y = xarray.DataArray(VALUES, dims="x", coords={"x": [3.0, 2.0, 1.0]})
+    with pytest.raises(SweepError, match="'x' and 'y' have different coordinates along 'x'"):
+        gs.Sweep(x=[1.0, 2.0, 3.0], y=y)
+    found = gs.value(product, gs.Sweep(x=[3.0, 2.0, 1.0], y=y))
+    assert found.product.sel(x=2.0).item() == 4.0
+    single = np.array([0.1, 0.2, 0.3], np.float32)
+    near = xarray.DataArray(VALUES, dims="x", coords={"x": [0.1, 0.2, 0.3]})
+    gs.Sweep(x=single, y=near)  # the same numbers, as far as float32 has them
+
+
+def test_the_index_of_a_table_does_not_take_the_place_of_the_values_along_an_axis():
+    table = pd.DataFrame({"x": [100.0, 101.0], "y": [0.1, 0.2]}, index=[3, 7])
+    found = gs.value(product, gs.Sweep(x=table.x, y=("x", table.y)))
+    assert found.x.values.tolist() == [100, 101]
+    assert found.x_index.values.tolist() == [3, 7]
+    assert found.product.sel(x=101.0).item() == pytest.approx(20.2)
+    with pytest.raises(SweepError, match="'x' and 'y' have different coordinates along 'x'"):
+        gs.Sweep(x=table.x, y=("x", table.y.rename(index={7: 8})))

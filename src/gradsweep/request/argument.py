@@ -139,6 +139,14 @@ class Argument:
     def with_leaves(self, leaves: Iterable[Leaf]) -> "Argument":
         return replace(self, leaves=tuple(leaves))
 
+    @property
+    def is_axis(self) -> bool:
+        """Whether it is a number at each point of a swept axis of its own name."""
+        if self.categories is not None or len(self.leaves) != 1:
+            return False
+        (leaf,) = self.leaves
+        return leaf.key == self.name and leaf.dims == (self.name,) and not leaf.shape
+
     def labelled(self, dims: tuple[str, ...], value: Any) -> "Argument":
         """Return the argument with the labels that pandas gives to the dims of its value."""
         labels = _labels_of(self.name, dims, value)
@@ -235,9 +243,13 @@ def _plain(labels: np.ndarray) -> np.ndarray:
 def require_same_coordinates(arguments: Iterable[Argument]) -> None:
     """Check that arguments that share a dim have the same labels along it.
 
+    An argument that is swept along a dim of its own name is the label of that dim, by its values;
+    others may have the labels that it has itself, such as the index of its table.
+
     Raises:
         SweepError: when two do not.
     """
+    arguments = list(arguments)
     labels: dict[str, tuple[np.ndarray, str]] = {}
     for argument in arguments:
         for dim, coordinate in argument.coordinates.items():
@@ -245,15 +257,30 @@ def require_same_coordinates(arguments: Iterable[Argument]) -> None:
                 continue
             values, other = labels.setdefault(dim, (load(coordinate.values), argument.name))
             if not _same_labels(values, load(coordinate.values)):
-                raise SweepError(
-                    f"{other!r} and {argument.name!r} have different coordinates along {dim!r}. "
-                    f"Align them first (xarray.align), or rename one of the dims."
-                )
+                raise _different(other, argument.name, dim)
+    for argument in arguments:
+        name = argument.name
+        if name not in labels or name in argument.coordinates or not argument.is_axis:
+            continue
+        values, other = labels[name]
+        own = [argument.leaves[0].values, *(c.values for c in argument.coordinates.values())]
+        if not any(_same_labels(load(each), values) for each in own if each is not None):
+            raise _different(name, other, name)
+
+
+def _different(one: str, other: str, dim: str) -> SweepError:
+    return SweepError(
+        f"{one!r} and {other!r} have different coordinates along {dim!r}. "
+        f"Align them first (xarray.align), or rename one of the dims."
+    )
 
 
 def _same_labels(one: np.ndarray, other: np.ndarray) -> bool:
     """Tell whether two arrays hold the same labels, missing ones included."""
     if one is other:
         return True
+    if one.dtype.kind == other.dtype.kind == "f":  # labels of float32 are not those of float64
+        narrow = min(one.dtype, other.dtype, key=lambda dtype: dtype.itemsize)
+        one, other = one.astype(narrow, copy=False), other.astype(narrow, copy=False)
     missing = (one != one) & (other != other) if one.shape == other.shape else False
     return one.shape == other.shape and bool(((one == other) | missing).all())

@@ -232,6 +232,7 @@ def _coordinates(
     yield from ((name, coordinate) for name, coordinate in held if n_called[name] == 1)
     for argument in arguments:
         yield from argument.coordinates.items()
+    for argument in arguments:
         attrs = argument.attrs
         if argument.categories is not None:
             continue  # its labels are among the coordinates
