@@ -94,8 +94,17 @@ def test_the_share_of_the_second_order_is_stacked_too():
     figure = gs.plot(ds)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["second order", "$y$", "$x$"]
+    assert "First order" not in figure.get_supxlabel(), "control: its share is 0.03"
     widths = [bar.get_width() for bar in figure.axes[1].patches]
     np.testing.assert_allclose(np.array(widths) * 1.2425, [0.64, 0.5625, 0.04], rtol=1e-12)
+
+
+def test_a_note_counts_the_points_where_first_order_is_not_enough():
+    # The share of the second order is 2 s^4 / (4 x^2 s^2 + 2 s^4) = s^2 / (2 x^2 + s^2).
+    ds = gs.uncertainty(lambda x: x**2, gs.Sweep(x=[1.0, 2.0, 3.0]), {"x": 1.0}, order=2)
+    note = gs.plot(ds).get_supxlabel().replace("\n", " ")
+    assert ds.variance_share_second_order.values == pytest.approx([1 / 3, 1 / 9, 1 / 19])
+    assert note.endswith("at 2 of 3.") and "First order is not enough for" in note
 
 
 def test_the_dims_choose_the_kind():

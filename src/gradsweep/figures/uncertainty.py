@@ -32,6 +32,10 @@ _REACH = 2
 # The least of more shares than there are colours are drawn as one.
 _MOST_SHARES = 7
 
+# Whose share it is that first order misses, and how much that may be.
+_SECOND_ORDER = "second_order"
+_MOST_MISSED = 0.1
+
 # The share of the room of a point that its bar takes.
 _BAR = 0.8
 
@@ -75,6 +79,7 @@ def draw_uncertainty(
         below = figure.add_subplot(rows[2 * place + 1])
         top.set_title(with_units(output.value.label, output.value.units), loc="left")
         below.set_title(f"Shares of the variance of {output.value.label}", loc="left")
+        notes += _beyond_first_order(output)
         for axes in (top, below):
             theme.style(axes)
         if plan.x is None:
@@ -86,6 +91,17 @@ def draw_uncertainty(
         top.tick_params(labelbottom=False)
     _add_legend(figure, colours, names)
     return figure, [*dict.fromkeys(notes)]
+
+
+def _beyond_first_order(output: _Output) -> Notes:
+    """Say at how many points the share of the second order is more than first order may miss."""
+    if _SECOND_ORDER not in output.shares:
+        return []
+    shares = output.shares[_SECOND_ORDER].values
+    n_many = int((shares > _MOST_MISSED).sum())
+    if not n_many:
+        return []
+    return [f"First order is not enough for {output.value.label} at {n_many:,} of {shares.size:,}."]
 
 
 def _outputs(entries: Sequence[Entry]) -> Iterator[_Output]:
@@ -186,7 +202,7 @@ def _draw_at_a_point(
 def _add_legend(figure: "Figure", colours: dict[str, str], names: Sequence[str]) -> None:
     from matplotlib.patches import Patch
 
-    special = {"": "others", "second_order": "second order"}
+    special = {"": "others", _SECOND_ORDER: "second order"}
     labels = {name: special.get(name) or Element(name).label for name in names}
     handles = [Patch(color=colours[name], label=labels[name]) for name in names]
     # The last is stacked on top.
