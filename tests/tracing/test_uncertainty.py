@@ -81,6 +81,10 @@ def test_what_cancels_has_no_variance_and_shares_that_are_nan():
     ds = gs.uncertainty(total, sweep, {"x": 0.3, "y": 0.3}, correlation={("x", "y"): -1.0})
     assert ds.total_std.dims == () and ds.total_std.item() == 0.0
     assert np.isnan(ds.variance_share_x.item())
+    constant = gs.uncertainty(lambda x: {"a": x, "b": 3.0}, gs.Sweep(x=1.0), {"x": 0.1}, order=2)
+    assert constant.b_std.item() == 0.0 and np.isnan(constant.variance_share_b_x.item())
+    assert np.isnan(constant.variance_share_b_second_order.item())
+    assert constant.variance_share_a_second_order.item() == 0.0
     # A semidefinite matrix that no number of float64 is exact in: x - x / 3 - 2 x / 3.
     third = gs.uncertainty(
         lambda x, y, z: x - y - z,

@@ -73,8 +73,10 @@ def uncertainty(point: Point) -> Rows:
         std = size * point.ad.sqrt(variance)
         rows.append((point.result("std", o, [], std), std))
         per_variance = 1 / variance
+        # A zero that means "nothing here" would make 0 of its share in a variance of 0, which is
+        # NaN; a zero that is a number does not.
         shares = {
-            i: _product(point, scaled[i], joint, inverse) * per_variance
+            i: (_product(point, scaled[i], joint, inverse) + 0.0) * per_variance
             for part, w in zip(parts, first)
             for i, joint in zip(part.arguments, _joint(point, part, w))
         }
@@ -82,7 +84,7 @@ def uncertainty(point: Point) -> Rows:
             result = point.result("share", o, [i], shares[i])
             rows.append((replace(result, wrt_shapes=((),)), shares[i]))
         if curvature:
-            rest = point.sum(curvature) * per_variance
+            rest = (point.sum(curvature) + 0.0) * per_variance
             rows.append((point.result("curvature", o, [], rest), rest))
     return rows + (_covariances(point, terms) if point.derivative.output_covariance else [])
 
