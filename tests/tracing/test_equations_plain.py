@@ -70,6 +70,16 @@ def test_newton_is_damped_and_does_not_depend_on_the_scale(residual, exact):
     assert found == pytest.approx(exact, rel=1e-7, abs=1e-12)
 
 
+@pytest.mark.parametrize("start", [0.1, 0.7, 1.0, 8.0])
+@pytest.mark.parametrize("b", [0.7, 1.0, 1.3, 2.0])
+def test_no_tolerance_at_all_is_as_near_as_numbers_are(start, b):
+    for bracket in (None, (0.0, 9.0)):
+        found = gs.find_root(lambda y: y * y * b - 0.9, start, bracket=bracket, tol=0.0)
+        assert found == pytest.approx(math.sqrt(0.9 / b), rel=4e-16)
+    found = gs.fixed_point(lambda y: (y + 0.9 / b / y) / 2, start, tol=0.0)
+    assert found == pytest.approx(math.sqrt(0.9 / b), rel=4e-16)
+
+
 def test_rounding_in_the_residual_is_no_reason_to_give_up():
     """Terms of 1e5 leave 1e-11 of rounding: no step is as short as the tolerance."""
 

@@ -24,6 +24,7 @@ from gradsweep.interpreters import evaluate
 from gradsweep.program.program import Output, Program
 from gradsweep.request.quantities import Derivative
 from gradsweep.support.errors import GradsweepError, MissingPackage
+from gradsweep.tracing.solving.numbers import in_high_precision
 from gradsweep.tracing.trace import trace
 
 __all__ = ["estimate"]
@@ -219,7 +220,8 @@ class _Function:
             key: np.asarray(value, dtype=point.values[key].dtype)
             for key, value in problem.with_x(point, beside).items()
         }
-        traced = trace(problem.bound, Derivative("value", ()), values, problem.framework)
+        with in_high_precision():
+            traced = trace(problem.bound, Derivative("value", ()), values, problem.framework)
         if traced.program is None:
             raise Unavailable(f"the function has no Program: {traced.reason}")
         program = traced.program

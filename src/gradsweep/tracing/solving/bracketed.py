@@ -63,6 +63,7 @@ def bracketed(
         new = numbers.where(is_newton, y + correction, low + (high - low) / 2)
         step = abs(new - y)
         is_short = step <= tol * numbers.where(abs(new) > 1, abs(new), 1)
+        is_short = is_short | ~((new > low) & (new < high))  # no number is left between them
         # Across a jump the correction is long, and beside a pole the residual large.
         is_root = is_small(numbers, correction, y) & (abs(value) <= most)
         # The slope is NaN where the last step was none of Newton's.

@@ -1,15 +1,42 @@
 """What a search for a solution asks of a framework, and what it is handed and hands back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Equation", "Found", "Function", "Numbers", "Search", "is_small", "scaled"]
+__all__ = [
+    "Equation",
+    "Found",
+    "Function",
+    "Numbers",
+    "Search",
+    "in_high_precision",
+    "is_small",
+    "scaled",
+]
 
 Array = Any
 
 # A function of the unknowns, a number or a vector, that returns as many numbers.
 Function = Callable[[Array], Array]
+
+
+_IS_PRECISE: ContextVar[bool] = ContextVar("is_precise", default=False)
+
+
+@contextmanager
+def in_high_precision() -> Iterator[None]:
+    """Have searches that are traced meanwhile go on to 40 digits and more, where numbers have them.
+
+    A Program evaluated with more digits would else have those of its tolerance.
+    """
+    token = _IS_PRECISE.set(True)
+    try:
+        yield
+    finally:
+        _IS_PRECISE.reset(token)
 
 
 class Numbers(Protocol):
@@ -95,7 +122,9 @@ class Equation:
     def find(self, numbers: Numbers, searched: Function, start: Array) -> Found:
         """Search for the solution, with the unknowns and what is searched as a number or vector."""
         tol = self.tol
-        if tol is None:
+        if _IS_PRECISE.get():
+            tol = 1e-40
+        elif tol is None:
             tol = 1e-13 if numbers.epsilon < 1e-10 else 1e-6
         return self.search(numbers, searched, start, numbers.number(tol), self.max_steps)
 
