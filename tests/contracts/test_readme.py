@@ -30,7 +30,7 @@ def test_python_blocks_run_from_top_to_bottom(capsys):
 def test_command_lines_are_understood():
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("gradsweep ")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         make_parser().parse_args(command)
 
