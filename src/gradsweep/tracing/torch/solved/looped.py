@@ -131,19 +131,25 @@ class _Loop:
         """Return the values of the last carries, and find the leaves that they depend on."""
         inner = StepRecorder(self._recorder)
         values = [tensor.value for tensor in self._first]
-        for n_steps in range(self._max_steps):
+        if self._max_steps:
             is_going = bool(self._condition(inner, values).value)
-            # One step is made in any case, to see what it reads.
-            found = self._next(inner, values) if is_going or n_steps == 0 else []
-            if not is_going:
-                break
-            values = [tensor.value for tensor in found]
+            # One step is recorded in any case, to see what it reads. The others read the same, but
+            # for Python branches, which are seen here.
+            found = self._next(inner, values)
+            if is_going:
+                values = self._rest([tensor.value for tensor in found])
         values = [value.clone() for value in values]  # a step may return memory of outside
         self._depends |= inner.read
         self._recorder.has_branches |= inner.has_branches
         if inner.branch:
             self._recorder.refuse(inner.branch)
         return values
+
+    def _rest(self, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the last carries' values, from those after the first step."""
+        with self._within(), _OfValues():
+            last = _in_python(self._goes_on, self._step, tuple(values), self._max_steps - 1)
+        return [*map(private.unwrapped, last)]
 
     def _written(self, b: Builder) -> list[np.ndarray]:
         """Write the loop; return the real variables of the last carries."""
@@ -202,6 +208,14 @@ class _Loop:
             found = self._step(*carries)
         _require_alike(values, found)
         return [*map(inner.result, found)]
+
+
+class _OfValues(private.FastDispatchMode):
+    """While active, every operation is computed on the values of recorded tensors."""
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        with private.without_functions():
+            return op(*plain(args), **plain(kwargs or {}))
 
 
 @contextmanager
