@@ -62,6 +62,19 @@ def test_a_derivative_is_compiled_as_a_whole(f):
     np.testing.assert_allclose(slope(f), SLOPES[f], rtol=1e-14)
 
 
+@pytest.mark.jax
+@pytest.mark.filterwarnings("error::gradsweep.errors.GradsweepWarning")
+def test_a_derivative_is_compiled_as_a_whole_where_jax_is_imported():
+    pytest.importorskip("jax")
+
+    def f(p):
+        return {"y": torch.sin(p["x"]) * p["x"], "z": 2.0}
+
+    sweep = gs.Sweep(p={"x": ("x", X)})
+    found = gs.jacobian(f, sweep, framework="torch", engine="torch", compile=True)
+    np.testing.assert_allclose(found.dy_dp_x, SLOPES[smooth], rtol=1e-14)
+
+
 @pytest.mark.parametrize("f", [root, solved], ids=lambda f: f.__name__)
 def test_a_derivative_that_cannot_be_compiled_runs_as_it_is_with_a_warning(f):
     with pytest.warns(GradsweepWarning, match="without torch.compile, which cannot compile it"):

@@ -39,7 +39,7 @@ class Coordinate:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-class LeafMark:
+class LeafMark(pytree.Mark):
     """Marks the place of the leaf `key` in an argument's form."""
 
     # No dataclass: pytree would take it apart.

@@ -16,12 +16,16 @@ import numpy as np
 from gradsweep.support.errors import SweepError
 from gradsweep.support.imported import imported
 
-__all__ = ["Path", "flatten", "is_record", "map_leaves", "mark_leaves"]
+__all__ = ["Mark", "Path", "flatten", "is_record", "map_leaves", "mark_leaves"]
 
 Path = tuple[str, ...]
 
 # Tells whether what stands at a path is a leaf, though it may look like a container.
 IsLeaf = Callable[[Path, Any], bool]
+
+
+class Mark:
+    """The base of what marks the place of a leaf."""
 
 
 class _Container(NamedTuple):
@@ -127,6 +131,8 @@ def _open(path: Path, tree: Any, is_leaf: IsLeaf) -> _Container | None:
         )
     if isinstance(tree, list | tuple):
         return _Container([((str(i),), child) for i, child in enumerate(tree)], kind)
+    if _is_known_leaf(tree):
+        return None
     registered = _open_with_jax(path, tree, is_leaf)
     if registered is None and _is_dataclass(tree):
         return _open_dataclass(tree)
@@ -208,6 +214,8 @@ def _is_dataclass(value: Any) -> bool:
 
 def _like_dict(tree: dict, items: Iterable[tuple[Any, Any]]) -> dict:
     """Return a dict with other values, and with all else that is the tree's: its factory, say."""
+    if type(tree) is dict:
+        return dict(items)
     try:
         made = copy.copy(tree)
     except TypeError:
@@ -216,9 +224,19 @@ def _like_dict(tree: dict, items: Iterable[tuple[Any, Any]]) -> dict:
     return made
 
 
+def _is_known_leaf(tree: Any) -> bool:
+    """Tell whether JAX need not be asked, which it cannot be while torch.compile traces."""
+    torch: Any = imported("torch")
+    is_tensor = torch is not None and isinstance(tree, torch.Tensor)
+    return is_tensor or isinstance(tree, Mark) or type(tree) in _NUMBERS_AND_WORDS
+
+
+_NUMBERS_AND_WORDS = {bool, int, float, complex, str, bytes, type(None)}
+
+
 def _open_with_jax(path: Path, tree: Any, is_leaf: IsLeaf) -> _Container | None:
     jax: Any = imported("jax")
-    if jax is None or tree is None or jax.tree_util.all_leaves([tree]):
+    if jax is None or jax.tree_util.all_leaves([tree]):
         return None
     leaves, form = jax.tree_util.tree_flatten_with_path(
         # JAX opens the lists and tuples inside of it, too.
