@@ -300,6 +300,24 @@ def test_a_formula_that_must_not_be_differentiated_is_refused():
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore::gradsweep.errors.GradsweepWarning")
+def test_a_program_that_is_nan_where_torch_is_not_gives_way_to_torch():
+    """det of a matrix of x: torch's formula chooses, and its derivatives are 0 / 0 as equations."""
+    torch = pytest.importorskip("torch")
+
+    def volume(x):
+        matrix = torch.diag(torch.stack([x**2, x**3])) + torch.full((2, 2), 0.25)
+        return torch.linalg.det(matrix)
+
+    x = sp.Symbol("x")
+    exact = sp.diff((sp.diag(x**2, x**3) + sp.ones(2, 2) / 4).det(), x, 3).subs(x, 1.5)
+    plan = gs.plan(gs.partials, volume, gs.Sweep(x=1.5), ["x x x"])
+    np.testing.assert_allclose(plan.run().d3volume_dx_dx_dx, float(exact), rtol=1e-10)
+    assert plan.engine == "loop"
+    assert "does not give what torch does" in str(plan)
+
+
+@pytest.mark.torch
 def test_control_without_differences_the_formula_is_not_noticed(monkeypatch):
     module = importlib.import_module("gradsweep.tracing.torch.trace")
 

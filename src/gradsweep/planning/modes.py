@@ -11,9 +11,13 @@ import numpy as np
 
 from gradsweep.engines.axes import analyse, result_dims
 from gradsweep.engines.choice import is_mapped
+from gradsweep.engines.frameworks import offered_by
 from gradsweep.engines.job import Job
+from gradsweep.engines.loop import at_point
 from gradsweep.engines.stages import flops_over, make_stages
+from gradsweep.interpreters import evaluate
 from gradsweep.program.equations import MAX_EQUATIONS
+from gradsweep.program.primitives import PRIMITIVES
 from gradsweep.program.trace import Trace
 from gradsweep.request.leaf import Leaf
 from gradsweep.request.quantities import Derivative, Mode
@@ -42,7 +46,8 @@ def trace_cheapest(
 
     def in_mode(mode: Mode, outer: Mode = "auto", max_equations: int = MAX_EQUATIONS) -> Trace:
         asked = replace(derivative, mode=mode, outer=outer)
-        return trace(request.bound, asked, point, framework, max_equations)
+        traced = trace(request.bound, asked, point, framework, max_equations)
+        return _held_where_traced(traced, point) if derivative.order > 2 else traced
 
     if derivative.quantity == "value":
         return in_mode("auto")
@@ -92,6 +97,37 @@ def trace_cheapest(
     if is_slow:
         return other if _is_mapped(other, request) else first
     return other if n_inputs < n_outputs and _is_mapped(other, request) else first
+
+
+def _held_where_traced(traced: Trace, point: Mapping[str, np.ndarray]) -> Trace:
+    """Return a trace without a Program that is not what torch computes at the traced point.
+
+    torch's formulas for second derivatives choose between what is right and what would be infinite,
+    and are not made to be differentiated: a Program of their derivatives may be NaN for it.
+    """
+    program = traced.program
+    if program is None or traced.framework != "torch":
+        return traced
+    operations = {name: row.numpy for name, row in PRIMITIVES.items()}
+    inputs = [np.ravel(point[leaf])[element] for leaf, element, _ in program.inputs]
+    with np.errstate(all="ignore"):
+        found = evaluate(program, operations, inputs, lambda c: np.dtype(c.dtype).type(c.value))
+    with traced.context():
+        results = at_point(traced, point)
+    own = offered_by(traced.framework)
+    for values, result in zip(found, results):
+        exact = np.ravel(own.to_numpy(result)).astype(np.float64)
+        known = np.isfinite(exact)
+        apart = np.abs(np.asarray(values, np.float64)[known] - exact[known])
+        if not np.all(apart <= _MOST_APART * np.max(np.abs(exact[known]), initial=0.0) + _LEAST):
+            reason = "where it was traced, its Program does not give what torch does"
+            return replace(traced, program=None, reason=reason)
+    return traced
+
+
+# Of the largest number of a result; and where all are 0.
+_MOST_APART = 1e-3
+_LEAST = 1e-9
 
 
 def _is_mapped(traced: Trace, request: Request) -> bool:
