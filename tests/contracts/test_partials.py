@@ -114,6 +114,16 @@ def test_five_greeks_do_not_cost_a_hessian(framework):
     assert five < 0.6 * flops(gs.hessian)
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_one_number_under_several_names_is_computed_once(framework):
+    def n_equations(*of):
+        text = str(gs.plan(gs.partials, price, gs.Sweep(MARKET), of))
+        return text.partition("program")[2].split()[0]
+
+    price = priced_with(framework)
+    assert n_equations("S S sigma") == n_equations("S S sigma", "S sigma S", "sigma S S")
+
+
 # -- any function
 
 
