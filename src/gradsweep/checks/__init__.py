@@ -177,7 +177,11 @@ def _pose(
         }
         for p in problem.points
     ]
-    notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
+    traced = plan.branches[0].branch.traced
+    # A search passes by where its residual raises.
+    if not traced.solves:
+        with traced.context():  # in float32 JAX's loops may never come to their end
+            notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
     labels = {name: np.asarray(label) for name, label in selection.labels.items()}
     return _Case(plan, problem, positions, described, arguments, labels, selection.shown, notes)
 
