@@ -6,6 +6,7 @@ case of its own.
 Never sees how an engine computes: it runs the Plan that it checks.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,7 @@ from gradsweep.planning.branches import require_same_results
 from gradsweep.planning.options import also_by_name, requested, require_in_memory
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.planner import make_plan
+from gradsweep.program.trace import Trace
 from gradsweep.request.lazy import numbers_of
 from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Selection, selections
@@ -175,7 +177,11 @@ def _pose(
         }
         for p in problem.points
     ]
-    notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
+    traced = plan.branches[0].branch.traced
+    # A search passes by where its residual raises.
+    if not traced.solves:
+        with traced.context():  # in float32 JAX's loops may never come to their end
+            notes += tuple(raised_by_floats(plan.bound, zip(described, arguments)))
     labels = {name: np.asarray(label) for name, label in selection.labels.items()}
     return _Case(plan, problem, positions, described, arguments, labels, selection.shown, notes)
 
@@ -296,6 +302,7 @@ def _problem(
         notes.append(f"{len(elements)} of {n_elements:,} elements of the arguments are looked at")
     if len(kept) < len(entries):
         notes.append(f"{len(kept):,} of {len(entries):,} numbers at each point are looked at")
+    notes += _loops_by_hand(value)
     problem = Problem(
         bound=plan.bound,
         derivative=derivative,
@@ -307,6 +314,25 @@ def _problem(
         entries=tuple(entries[i] for i in kept),
     )
     return problem, tuple(notes)
+
+
+# Of so many questions at one line the last may be a tolerance that was met.
+_FEWEST_QUESTIONS = 3
+
+
+def _loops_by_hand(value: Trace) -> Iterator[str]:
+    """Yield a note on a loop that ends where its values say so, which may solve an equation."""
+    if value.program is None or value.solves:
+        return
+    asked = Counter(guard.where for guard in value.program.guards)
+    lines = [where for where, n in asked.items() if n >= _FEWEST_QUESTIONS]
+    if lines or any(loop.n_steps is None for loop in value.program.loops):
+        where = f", at {lines[0]}" if lines else ""
+        yield (
+            f"a loop ends where its values say so{where}, and the derivative is that of its steps; "
+            f"if it solves F(y, p) = 0, that of the solution is -(dF/dy)^-1 dF/dp, which "
+            f"gs.find_root and gs.fixed_point have"
+        )
 
 
 def _describe(plan: Plan, point: Point) -> str:

@@ -89,7 +89,11 @@ class Plan(Decision):
             return {}
         if n:
             points = "1 point" if n == 1 else f"{n:,} points"
-            warn(f"{self.bound.name} solves an equation that was not solved at {points}: NaN.")
+            warn(
+                f"{self.bound.name} solves an equation that was not solved at {points}, where "
+                f"results are NaN: the search came to no end, or the residual has the same sign at "
+                f"both limits of a bracket."
+            )
         return {"not_converged": n}
 
     @property
