@@ -13,7 +13,7 @@ import pytest
 import gradsweep as gs
 from gradsweep.errors import ClusterError, GradsweepWarning
 from gradsweep.request.partition import Part
-from gradsweep.results.layout import Layout
+from gradsweep.results.layout import NO_ATTRS, Layout
 from gradsweep.running import dask, destination
 from tests.support.controls import must_fail
 
@@ -99,7 +99,7 @@ class FolderStore:
     def abandon(self) -> None:
         pass
 
-    def finish(self):
+    def finish(self, attrs=NO_ATTRS):
         variables = self.layout.variables
         found = {v.name: np.full(v.shape, np.nan) for v in variables}
         for part in self.layout.partition:
@@ -176,6 +176,28 @@ def _frameworks_absent() -> tuple[bool, ...]:
         return False
 
     return is_absent("torch"), is_absent("jax")
+
+
+@pytest.mark.jax
+@pytest.mark.torch
+@pytest.mark.parametrize("by", ["data", "pickle"])
+def test_points_where_an_equation_was_not_solved_are_counted(
+    by, bare_cluster, cluster, monkeypatch
+):
+    monkeypatch.setattr(destination, "TASK_PART_BYTES", 2**8)
+
+    def f(a, b):
+        return gs.find_root(lambda y: y * y - a, 1.0) * b if by == "data" or b > 2 else a * b
+
+    b = np.linspace(1.0, 6.0, 50)
+    sweep = gs.Sweep(a=[2.0, -4.0, 0.5, -3.0], b=b)
+    framework = "jax" if by == "data" else "torch"
+    with distributed.Client(bare_cluster if by == "data" else cluster) as client:
+        plan = gs.plan(gs.value, f, sweep, framework=framework, reduce="mean", scheduler=client)
+        assert plan.partition.n_parts > 3
+        with pytest.warns(GradsweepWarning, match="not solved at"):
+            found = plan.run()
+    assert found.attrs["not_converged"] == (2 if by == "data" else 2 * np.sum(b > 2))
 
 
 def test_a_schedulers_address_will_do(bare_cluster, store):

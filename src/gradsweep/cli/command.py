@@ -5,7 +5,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gradsweep import api
 from gradsweep.cli.annotations import annotations_of
@@ -26,6 +26,9 @@ from gradsweep.planning.options import DerivativeOptions
 from gradsweep.request.quantities import QUANTITIES
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import SweepError, require
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["run"]
 
@@ -65,6 +68,7 @@ def _compute(options: argparse.Namespace, out: TextIO) -> int:
     if options.store:
         print(f"gradsweep: stored {options.store}", file=sys.stderr)
         if not (options.output or options.json or options.csv):
+            _tell_unsolved(dataset)
             return 0  # it may be too large to print
     if options.output:
         save(dataset, options.output)
@@ -79,10 +83,15 @@ def _compute(options: argparse.Namespace, out: TextIO) -> int:
     if options.plot:
         save_figure(dataset, options.plot)
         print(f"gradsweep: saved {options.plot}", file=sys.stderr)
+    _tell_unsolved(dataset)
+    return 0
+
+
+def _tell_unsolved(dataset: "xarray.Dataset") -> None:
+    """Print, last of all, at how many points an equation was not solved."""
     if n := dataset.attrs.get("not_converged"):
         points = "1 point" if n == 1 else f"{n:,} points"
         print(f"gradsweep: an equation was not solved at {points}", file=sys.stderr)
-    return 0
 
 
 def _plan(options: argparse.Namespace, out: TextIO) -> int:

@@ -76,6 +76,11 @@ class Decision:
         return self.branches[0].branch.traced.framework
 
     @property
+    def solves(self) -> bool:
+        """Whether the function solves equations, on any way through it that is known."""
+        return any(planned.branch.traced.solves for planned in self.branches)
+
+    @property
     def trace_seconds(self) -> float:
         return sum(planned.branch.traced.seconds for planned in self.branches)
 

@@ -21,7 +21,8 @@ from gradsweep.results.names import variables
 from gradsweep.running.chunks import Task, allocate, execute
 from gradsweep.running.part_work import checked, replanned
 from gradsweep.running.program_work import ProgramWork, work_with
-from gradsweep.running.run import OnError, PartResult, PartWork, run
+from gradsweep.running.run import OnError, PartResult, PartWork, holds_nan, run, run_parts
+from gradsweep.running.scheduler import Outcome
 from gradsweep.support import memory_pool
 from gradsweep.support.errors import warn
 
@@ -67,20 +68,43 @@ class Plan(Decision):
             StoreError: when results cannot be stored.
         """
         if self.destination is not None:
-            title = f"{self.derivative.quantity} of {self.bound.name}"
             work = self._work(self.destination.on_error)
-            return run(title, self.layout, work, self.destination)
+            return run(self._title, self.layout, work, self.destination, self._unsolved_in_parts)
         arrays = self.allocate()
         self.fill(arrays)
-        attrs = {**self._attrs, **self._unsolved(arrays)}
+        attrs = {**self._attrs, **self._unsolved(self.solves, self.solves and holds_nan(arrays))}
         return dataset(self.labels, self.results, self.dims, arrays, self.axes, attrs)
 
-    def _unsolved(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
-        """Return the attribute `not_converged` of a function that solves equations, and warn."""
-        if self.count_unsolved is None or not any(p.branch.traced.solves for p in self.branches):
+    def take_parts(self) -> Outcome:
+        """Compute every part anew into the store, from which no Dataset is made."""
+        assert self.destination is not None
+        layout = self.layout
+        self.destination.store.begin(layout)
+        work = self._work(self.destination.on_error)
+        return run_parts(self._title, layout.partition, work, self.destination)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.derivative.quantity} of {self.bound.name}"
+
+    def _unsolved_in_parts(self, outcome: Outcome, is_resumed: bool) -> dict[str, int]:
+        solves = self.solves or outcome.solves
+        # What an earlier run computed may hold NaN, and may go ways that this one did not.
+        may_be = outcome.may_be_unsolved or (is_resumed and (solves or self.replan is not None))
+        return self._unsolved(solves, may_be)
+
+    def _unsolved(self, solves: bool, may_be: bool) -> dict[str, int]:
+        """Return the attribute `not_converged` of a function that solves equations, and warn.
+
+        Args:
+            solves: whether the function is known to solve equations.
+            may_be: whether there may be points where one was not solved.
+        """
+        if self.count_unsolved is None or not (solves or may_be):
             return {}
-        holds_nan = any(a.dtype.kind == "f" and np.isnan(a).any() for a in arrays)
-        n = self.count_unsolved(self.framework) if holds_nan else 0
+        n = self.count_unsolved(self.framework) if may_be else 0
+        if n is None and not solves:
+            return {}
         if n is None:
             warn(
                 f"the results of {self.bound.name} hold NaN, and at how many points an equation "
@@ -151,6 +175,7 @@ class Plan(Decision):
                 results,
                 ComputeOptions(self.engine, threads=1),
                 on_error,
+                first.branch.traced.solves,
             )
         return work
 

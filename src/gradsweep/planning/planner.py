@@ -28,12 +28,14 @@ from gradsweep.request.leaf import Leaf
 from gradsweep.request.partition import Subset
 from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Request, Selection, selections
+from gradsweep.results.stores.counted import Counted
 from gradsweep.running.destination import DestinationOptions, make_destination
+from gradsweep.running.run import Destination
 from gradsweep.support.errors import ArgumentError, BranchError, MemoryLimitError, warn
 from gradsweep.support.memory import SCRATCH_BYTES, budget_bytes, format_bytes
 from gradsweep.support.memory_pool import POOL
 from gradsweep.support.words import listed
-from gradsweep.tracing.solving.collected import whether_solved
+from gradsweep.tracing.solving.collected import whether_unsolved
 
 __all__ = ["Known", "make_plan"]
 
@@ -67,7 +69,11 @@ def make_plan(
     if destination is not None:
         POOL.clear()  # parts have memory of their own
         replanner = partial(_replanner, options)
-        return plan_parts(request, options, budget_bytes(memory_limit), destination, replanner)
+        budget = budget_bytes(memory_limit)
+        return replace(
+            plan_parts(request, options, budget, destination, replanner),
+            count_unsolved=partial(_count_in_parts, request, options, budget, destination),
+        )
     branches = _branches(request, options, known)
     planned = tuple(plan_branch(branch, options) for branch in branches)
     results = branches[0].traced.results
@@ -97,17 +103,43 @@ def _count_unsolved(request: Request, options: ComputeOptions, framework: str) -
     were not solved counts once. None where the function cannot be asked, as where its equations
     stand in a function that is jitted and not traced again.
     """
-    asked = replace(request, bound=whether_solved(request.bound), derivative=_VALUE)
     try:
-        plan = make_plan(asked, replace(options, framework=framework))
+        plan = make_plan(_unsolved(request), replace(options, framework=framework))
         arrays = plan.allocate()
         plan.fill(arrays)
     except Exception:
         return None
-    if not any(planned.branch.traced.solves for planned in plan.branches):
+    (is_unsolved,) = arrays
+    return int(np.count_nonzero(is_unsolved)) if plan.solves else None
+
+
+def _count_in_parts(
+    request: Request,
+    options: ComputeOptions,
+    budget: int,
+    destination: Destination,
+    framework: str,
+) -> int | None:
+    """Return the same, of a sweep that is run part by part where its destination says.
+
+    Where the values decide which way a function goes, points are those of the whole sweep. A point
+    that is masked is none that was not solved.
+    """
+    counted = Counted()
+    aside = replace(destination, store=counted, keep_rows=True)
+    options = replace(options, framework=framework)
+    try:
+        replanner = partial(_replanner, options)
+        plan = plan_parts(_unsolved(request), options, budget, aside, replanner)
+        outcome = plan.take_parts()
+    except Exception:
         return None
-    (is_solved,) = arrays
-    return int(is_solved.size - np.count_nonzero(is_solved))
+    return counted.n if plan.solves or outcome.solves else None
+
+
+def _unsolved(request: Request) -> Request:
+    """Return a request that tells at each point whether an equation was not solved."""
+    return replace(request, bound=whether_unsolved(request.bound), derivative=_VALUE)
 
 
 def _branches(request: Request, options: ComputeOptions, known: Known | None) -> list[Branch]:

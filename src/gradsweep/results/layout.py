@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = [
+    "NO_ATTRS",
     "ArrayBytes",
     "Coordinates",
     "Layout",
@@ -29,6 +31,8 @@ __all__ = [
     "seconds_to_store",
     "total_bytes",
 ]
+
+NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 
 # The swept dims of a result, and its bytes at one point.
 ArrayBytes = tuple[tuple[str, ...], int]
@@ -181,8 +185,12 @@ class Store(Protocol):
         """Release the store when a run ends early: finished parts stay, and can be resumed."""
         ...
 
-    def finish(self) -> "xarray.Dataset":
-        """Return everything as a Dataset, once all parts are written."""
+    def finish(self, attrs: Mapping[str, Any] = NO_ATTRS) -> "xarray.Dataset":
+        """Return everything as a Dataset, once all parts are written.
+
+        Args:
+            attrs: attributes beside those of the Layout, which only the results could tell.
+        """
         ...
 
 

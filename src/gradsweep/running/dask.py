@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from gradsweep.request.partition import Part
 from gradsweep.results.layout import Store, Writer
-from gradsweep.running.scheduler import Work
+from gradsweep.running.scheduler import Outcome, Work
 from gradsweep.support.cache import Cache
 from gradsweep.support.errors import ClusterError, require
 from gradsweep.support.progress import Meter
@@ -92,7 +92,7 @@ class DaskScheduler:
             )
         self._client = cluster
 
-    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
+    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> Outcome:
         with self._connected() as client:
             return _Run(client, work, store, meter).run(parts)
 
@@ -137,11 +137,11 @@ class _Run:
         self._message = client.submit(_same, message, key=f"gradsweep-work-{self._key[:16]}")
         self._running: dict[Any, _Task] = {}
         self._searches: dict[int, _Search] = {}
-        self._n_masked = 0
+        self._outcome = Outcome()
         self._failure: BaseException | None = None
         self._deadly: list[Part] = []
 
-    def run(self, parts: Iterable[Part]) -> int:
+    def run(self, parts: Iterable[Part]) -> Outcome:
         from distributed import as_completed
 
         waiting = _Waiting(parts)
@@ -169,7 +169,7 @@ class _Run:
                 f"computing {where} kills the worker that does it. The other parts are done; "
                 f"leave these points out, or pass on_error='mask'."
             )
-        return self._n_masked
+        return self._outcome
 
     @property
     def _window(self) -> int:
@@ -188,12 +188,12 @@ class _Run:
             if task.points is not None:
                 return self._searched(task, killed=False)
             try:
-                receipt, n_masked = future.result()
+                receipt, outcome = future.result()
             except (CancelledError, OSError):  # its worker died before it could tell
                 return self._lost(task)
             self._store.record(task.part, receipt)
             self._meter.advance(task.part.n_points)
-            self._n_masked += n_masked
+            self._outcome += outcome
             return []
         if future.status != "error":
             return self._lost(task)
@@ -294,19 +294,19 @@ def _compute(
     points: Part | None,
     pieces: int,
     skip: tuple[Part, ...],
-) -> tuple[Any, int]:
+) -> tuple[Any, Outcome]:
     """Compute a part and put it into the store; only compute, where `points` are given.
 
     Returns:
-        The store's receipt, and how many points hold NaN in place of a result.
+        The store's receipt, and what came of the part.
     """
     work, writer = _OPENED.get(key, lambda: _open(message))
     if points is not None:
         work.compute(points, work.allocate(points, []))
-        return None, 0
+        return None, Outcome()
     arrays = work.allocate(part, [])
-    n_masked = work.compute(part, arrays, pieces, skip)
-    return writer.write(part, arrays), n_masked
+    outcome = work.compute(part, arrays, pieces, skip)
+    return writer.write(part, arrays), outcome
 
 
 def _open(message: bytes) -> tuple[Work, Writer]:

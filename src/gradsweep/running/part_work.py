@@ -27,13 +27,16 @@ class Fillable(Protocol):
 
     def allocate(self) -> list[np.ndarray]: ...
 
+    @property
+    def solves(self) -> bool: ...
+
     def fill(self, arrays: Sequence[np.ndarray]) -> None: ...
 
 
 Dims = tuple[str, ...]
 # Plans a part from its leaves.
 Replan = Callable[[Mapping[str, Leaf]], Fillable]
-Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None]
+Compute = Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], bool]
 
 
 def checked(
@@ -42,11 +45,14 @@ def checked(
     leaves: Mapping[str, Leaf],
     part: Part,
     arrays: Sequence[np.ndarray],
-) -> None:
+) -> bool:
     """Fill a part's arrays by one trace, or by a new plan where the trace does not hold.
 
     Args:
         prepared: has the kernel of a Program whose last output tells where it holds.
+
+    Returns:
+        Whether the function solves equations there.
     """
     lengths = part.lengths
     *dims, guarded = prepared.job.dims
@@ -56,11 +62,11 @@ def checked(
         for array, of in zip(arrays, dims)
         for shape in [array.shape[len(lengths) :]]
     ]
-    compute(prepared, leaves, part, [*own, holds])
-    if holds.all():
-        _spread(own, dims, arrays, [tuple(part.slices)] * len(arrays))
-    else:
-        replanned(leaves, part, arrays)
+    solves = compute(prepared, leaves, part, [*own, holds])
+    if not holds.all():
+        return replanned(leaves, part, arrays)
+    _spread(own, dims, arrays, [tuple(part.slices)] * len(arrays))
+    return solves
 
 
 # Frameworks trace in one thread at a time.
@@ -73,17 +79,21 @@ def replanned(
     leaves: Mapping[str, Leaf],
     part: Part,
     arrays: Sequence[np.ndarray],
-) -> None:
+) -> bool:
     """Fill a part's arrays by a plan of its own.
 
     Args:
         dims: the axes of each array.
+
+    Returns:
+        Whether the function solves equations there.
     """
     with _REPLANNING:
         planned = replan(leaves)
         found = planned.allocate()
         planned.fill(found)
     _spread(found, planned.dims, arrays, dims)
+    return planned.solves
 
 
 def _spread(

@@ -37,11 +37,16 @@ def work_with(
 
 def compute(
     prepared: Prepared, leaves: Mapping[str, Leaf], part: Part, arrays: Sequence[np.ndarray]
-) -> None:
-    """Fill a part's arrays with a kernel that holds for all of its points."""
+) -> bool:
+    """Fill a part's arrays with a kernel that holds for all of its points.
+
+    Returns:
+        Whether the function solves equations.
+    """
     chunks, _ = prepared.chunks(part.lengths)
     dims = prepared.job.dims
     execute([Task(prepared.kernel, leaves, part.lengths, dims, None, chunks)], arrays, dims)
+    return prepared.job.traced.solves
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class ProgramWork:
         leaves: the values of the whole sweep.
         axes: its axes and their lengths.
         results: the arrays of a part.
+        solves: whether the function solves equations.
     """
 
     program: str
@@ -65,6 +71,7 @@ class ProgramWork:
     results: tuple[PartResult, ...]
     options: ComputeOptions
     on_error: OnError
+    solves: bool
 
     def open(self) -> PartWork:
         """Make the kernel, on the machine that is to run it."""
@@ -79,6 +86,7 @@ class ProgramWork:
             eager=_not_here,
             context=nullcontext,
             seconds=0.0,
+            solves=self.solves,
         )
         prepared = prepare(traced, self.leaves, self.axes, self.options)
         return work_with(prepared, self.leaves, self.results, self.on_error)

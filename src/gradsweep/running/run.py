@@ -9,15 +9,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import Part
+from gradsweep.request.partition import Part, Partition
 from gradsweep.results.layout import Layout, Store
-from gradsweep.running.scheduler import Portable, Scheduler
+from gradsweep.running.scheduler import Outcome, Portable, Scheduler
 from gradsweep.running.threads import n_buffers
 from gradsweep.support.errors import warn
 from gradsweep.support.progress import Meter
@@ -25,7 +25,7 @@ from gradsweep.support.progress import Meter
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["Destination", "OnError", "PartResult", "PartWork", "run"]
+__all__ = ["Destination", "OnError", "PartResult", "PartWork", "holds_nan", "run", "run_parts"]
 
 OnError = Literal["raise", "mask"]
 
@@ -74,6 +74,9 @@ class PartResult:
 class PartWork:
     """Computes parts of a sweep, from the leaves of the whole.
 
+    Args:
+        compute: fills the arrays of a part, and tells whether the function solves equations there.
+
     Attributes:
         n_at_once: how many parts may be computed at once, by threads of this process.
         portable: what is sent to another process to do the work there: this object, pickled,
@@ -84,7 +87,7 @@ class PartWork:
         self,
         leaves: Mapping[str, Leaf],
         results: Sequence[PartResult],
-        compute: Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], None],
+        compute: Callable[[Mapping[str, Leaf], Part, Sequence[np.ndarray]], bool],
         on_error: OnError = "raise",
         n_at_once: int = 1,
     ):
@@ -120,8 +123,8 @@ class PartWork:
         arrays: Sequence[np.ndarray],
         pieces: int = 1,
         skip: Sequence[Part] = (),
-    ) -> int:
-        """Fill a part's arrays, and return how many points hold NaN in place of a result.
+    ) -> Outcome:
+        """Fill a part's arrays, and tell what came of it.
 
         Args:
             pieces: how many pieces the part is cut into, to take less memory.
@@ -132,18 +135,19 @@ class PartWork:
             for array, result in zip(arrays, self._results):
                 if len(result.dims) < len(part.slices):
                     _mask(array)
-        return sum(self._compute_piece(part, piece, arrays, skip) for piece in part.pieces(pieces))
+        found = (self._compute_piece(part, piece, arrays, skip) for piece in part.pieces(pieces))
+        outcome = sum(found, Outcome())
+        return replace(outcome, may_be_unsolved=outcome.solves and holds_nan(arrays))
 
     def _compute_piece(
         self, whole: Part, piece: Part, arrays: Sequence[np.ndarray], skip: Sequence[Part]
-    ) -> int:
+    ) -> Outcome:
         inside = [point for point in skip if piece.holds(point)]
         windows = self._windows(whole, piece, arrays)
         if not inside:
             leaves = {key: self._leaf(key, piece) for key in self._leaves}
             try:
-                self._compute(leaves, piece, windows)
-                return 0
+                return Outcome(solves=self._compute(leaves, piece, windows))
             except Exception:
                 if self.on_error == "raise":
                     raise
@@ -151,8 +155,9 @@ class PartWork:
             for window, result in zip(windows, self._results):
                 if len(result.dims) == len(piece.slices):
                     _mask(window)
-            return 1
-        return sum(self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
+            return Outcome(n_masked=1)
+        found = (self._compute_piece(whole, half, arrays, inside) for half in piece.halves())
+        return sum(found, Outcome())
 
     def _leaf(self, key: str, piece: Part) -> Leaf:
         """Return the values of a leaf at a piece's points, in memory."""
@@ -179,28 +184,56 @@ def _mask(array: np.ndarray) -> None:
     array[...] = False if array.dtype.kind == "b" else np.nan
 
 
-def run(title: str, layout: Layout, work: PartWork, destination: Destination) -> "xarray.Dataset":
-    """Compute every part that the store does not have yet, and return the store's Dataset."""
-    store, partition = destination.store, layout.partition
+def holds_nan(arrays: Sequence[np.ndarray]) -> bool:
+    """Tell whether any result is NaN."""
+    return any(a.dtype.kind == "f" and bool(np.isnan(a).any()) for a in arrays)
+
+
+def run(
+    title: str,
+    layout: Layout,
+    work: PartWork,
+    destination: Destination,
+    attributes: Callable[[Outcome, bool], Mapping[str, Any]],
+) -> "xarray.Dataset":
+    """Compute every part that the store does not have yet, and return the store's Dataset.
+
+    Args:
+        attributes: returns further attributes of the Dataset once all parts are computed, from
+            what came of them, and whether others were computed by an earlier run.
+    """
+    store = destination.store
     with _terminating():
         finished = store.begin(layout)
         try:
-            n_done = sum(partition[number].n_points for number in finished)
-            n_points = sum(part.n_points for part in partition) if finished else _n_points(layout)
-            pending = (part for part in partition if part.number not in finished)
-            with Meter(title, n_points, n_done, destination.progress) as meter:
-                n_masked = destination.scheduler.run(work, pending, store, meter)
+            outcome = run_parts(title, layout.partition, work, destination, finished)
+            attrs = attributes(outcome, bool(finished))
         except BaseException:
             store.abandon()
             raise
-    if n_masked:
-        points = "point" if n_masked == 1 else "points"
-        warn(f"{n_masked:,} {points} could not be computed and hold NaN.")
-    return store.finish()
+    if outcome.n_masked:
+        points = "point" if outcome.n_masked == 1 else "points"
+        warn(f"{outcome.n_masked:,} {points} could not be computed and hold NaN.")
+    return store.finish(attrs)
 
 
-def _n_points(layout: Layout) -> int:
-    return int(np.prod(list(layout.partition.axes.values()), dtype=object))
+def run_parts(
+    title: str,
+    partition: Partition,
+    work: PartWork,
+    destination: Destination,
+    finished: frozenset[int] = frozenset(),
+) -> Outcome:
+    """Compute every part into a store that has begun, but for those that are finished."""
+    n_done = sum(partition[number].n_points for number in finished)
+    n_points = sum(part.n_points for part in partition) if finished else _n_points(partition)
+    pending = (part for part in partition if part.number not in finished)
+    with Meter(title, n_points, n_done, destination.progress) as meter:
+        return destination.scheduler.run(work, pending, destination.store, meter)
+
+
+def _n_points(partition: Partition) -> int:
+    return int(np.prod(list(partition.axes.values()), dtype=object))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Knows nothing of functions or engines.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,29 @@ from gradsweep.request.partition import Part
 from gradsweep.results.layout import Store
 from gradsweep.support.progress import Meter
 
-__all__ = ["Portable", "Scheduler", "Work"]
+__all__ = ["Outcome", "Portable", "Scheduler", "Work"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is told of parts that were computed, beside their results.
+
+    Attributes:
+        n_masked: how many points hold NaN in place of a result.
+        solves: whether the function solved equations there.
+        may_be_unsolved: whether results hold NaN in a part where it did.
+    """
+
+    n_masked: int = 0
+    solves: bool = False
+    may_be_unsolved: bool = False
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.n_masked + other.n_masked,
+            self.solves or other.solves,
+            self.may_be_unsolved or other.may_be_unsolved,
+        )
 
 
 class Work(Protocol):
@@ -33,8 +56,8 @@ class Work(Protocol):
         arrays: Sequence[np.ndarray],
         pieces: int = 1,
         skip: Sequence[Part] = (),
-    ) -> int:
-        """Fill a part's arrays, and return how many points hold NaN in place of a result.
+    ) -> Outcome:
+        """Fill a part's arrays, and tell what came of it.
 
         Args:
             pieces: how many pieces the part is cut into, to take less memory.
@@ -65,10 +88,6 @@ class Portable(Protocol):
 
 
 class Scheduler(Protocol):
-    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
-        """Compute and store every part; raise the first error, once no part is running.
-
-        Returns:
-            How many points hold NaN in place of a result.
-        """
+    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> Outcome:
+        """Compute and store every part; raise the first error, once no part is running."""
         ...

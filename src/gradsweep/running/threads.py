@@ -14,7 +14,7 @@ import numpy as np
 
 from gradsweep.request.partition import Part
 from gradsweep.results.layout import Store
-from gradsweep.running.scheduler import Work
+from gradsweep.running.scheduler import Outcome, Work
 from gradsweep.support.progress import Meter
 
 __all__ = ["ThreadScheduler", "n_buffers"]
@@ -35,12 +35,12 @@ def n_buffers(n_at_once: int) -> int:
 class ThreadScheduler:
     """Runs parts in threads."""
 
-    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
+    def run(self, work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> Outcome:
         run = _side_by_side if work.n_at_once > 1 else _in_turn
         return run(work, parts, store, meter)
 
 
-def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
+def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> Outcome:
     """Run parts in threads, each of which takes the next part as soon as it is free."""
     left, taking, recording, stopped = iter(parts), Lock(), Lock(), Event()
 
@@ -48,21 +48,21 @@ def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter)
         with taking:
             return None if stopped.is_set() else next(left, None)
 
-    def run() -> int:
+    def run() -> Outcome:
         # New memory costs more than most kernels, so a thread uses one set of arrays throughout.
         memory: list[np.ndarray] = []
-        n_masked = 0
+        outcome = Outcome()
         try:
             while (part := take()) is not None:
                 arrays = work.allocate(part, memory)
-                n_masked += work.compute(part, arrays)
+                outcome += work.compute(part, arrays)
                 receipt = store.writer.write(part, arrays)
                 with recording:
                     store.record(part, receipt)
                     meter.advance(part.n_points)
         finally:
             stopped.set()  # at the end there are no parts left; after an error none is begun
-        return n_masked
+        return outcome
 
     n_threads = n_buffers(work.n_at_once)
     with ThreadPoolExecutor(n_threads, "gradsweep") as pool:
@@ -71,14 +71,14 @@ def _side_by_side(work: Work, parts: Iterable[Part], store: Store, meter: Meter)
             wait(running)
         finally:
             stopped.set()  # also where Ctrl-C comes while they begin: the pool waits for them
-    return sum(future.result() for future in running)
+    return sum((future.result() for future in running), Outcome())
 
 
-def _in_turn(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> int:
+def _in_turn(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> Outcome:
     """Compute parts one after another here, and write them in other threads."""
     idle: list[list[np.ndarray]] = [[] for _ in range(n_buffers(1))]
     running: dict[Future[Any], tuple[Part, list[np.ndarray]]] = {}
-    n_masked = 0
+    outcome = Outcome()
 
     def collect(done: Iterable[Future[Any]]) -> None:
         for future in done:
@@ -93,8 +93,8 @@ def _in_turn(work: Work, parts: Iterable[Part], store: Store, meter: Meter) -> i
                 collect(wait(running, return_when=FIRST_COMPLETED).done)
             memory = idle.pop()
             arrays = work.allocate(part, memory)
-            n_masked += work.compute(part, arrays)
+            outcome += work.compute(part, arrays)
             running[pool.submit(store.writer.write, part, arrays)] = part, memory
             collect([future for future in running if future.done()])
         collect(list(running))
-    return n_masked
+    return outcome

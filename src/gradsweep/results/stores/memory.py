@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradsweep.request.lazy import load
 from gradsweep.request.partition import Part
-from gradsweep.results.layout import ArrayBytes, Layout
+from gradsweep.results.layout import NO_ATTRS, ArrayBytes, Layout
 
 if TYPE_CHECKING:
     import xarray
@@ -51,7 +51,7 @@ class MemoryStore:
     def abandon(self) -> None:
         self._arrays.clear()
 
-    def finish(self) -> "xarray.Dataset":
+    def finish(self, attrs: Mapping[str, Any] = NO_ATTRS) -> "xarray.Dataset":
         import xarray
 
         layout = self._layout
@@ -60,4 +60,4 @@ class MemoryStore:
             name: (dims, np.array(load(values)), dict(attrs))
             for name, (dims, values, attrs) in layout.coordinates.items()
         }
-        return xarray.Dataset(data, around, dict(layout.attrs))
+        return xarray.Dataset(data, around, {**layout.attrs, **attrs})

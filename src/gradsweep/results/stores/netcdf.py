@@ -6,6 +6,7 @@ at the very end. So a run that was interrupted cannot be continued.
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradsweep.results.dataset import real_coordinates
-from gradsweep.results.layout import Layout
+from gradsweep.results.layout import NO_ATTRS, Layout
 from gradsweep.results.names import real_variables, require_names_of_their_own
 from gradsweep.results.stores.memory import MemoryStore
 from gradsweep.support.errors import StoreError, require
@@ -64,13 +65,13 @@ class NetCDFStore(MemoryStore):
         self._partial.unlink(missing_ok=True)
         super().abandon()
 
-    def finish(self) -> "xarray.Dataset":
+    def finish(self, attrs: Mapping[str, Any] = NO_ATTRS) -> "xarray.Dataset":
         """Write the file, whole, and return the Dataset.
 
         Raises:
             StoreError: when it cannot be written, or when another was written in the meantime.
         """
-        dataset = super().finish()
+        dataset = super().finish(attrs)
         try:
             self._refuse_to_replace()
             _with_plain_attributes(dataset).to_netcdf(self._partial, engine="netcdf4")

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradsweep.request.lazy import load
 from gradsweep.request.partition import Part
-from gradsweep.results.layout import ArrayBytes, Layout, Variable
+from gradsweep.results.layout import NO_ATTRS, ArrayBytes, Layout, Variable
 from gradsweep.results.names import real_variables
 from gradsweep.results.statistics import REDUCTIONS, Tree
 from gradsweep.support.errors import ArgumentError, StoreError, nearest
@@ -183,7 +183,7 @@ class Reduced:
     def abandon(self) -> None:
         self._trees.clear()
 
-    def finish(self) -> "xarray.Dataset":
+    def finish(self, attrs: Mapping[str, Any] = NO_ATTRS) -> "xarray.Dataset":
         """Return the statistics.
 
         Raises:
@@ -208,7 +208,7 @@ class Reduced:
         if "quantile" in self._names:
             around["quantile"] = (("quantile",), np.array(self._quantiles), {})
         axes = " ".join(a for a in self._layout.partition.axes if a not in self._reducer.dims)
-        return xarray.Dataset(data, around, {**self._layout.attrs, "axes": axes})
+        return xarray.Dataset(data, around, {**self._layout.attrs, "axes": axes, **attrs})
 
     def _statistic(self, variable: Variable, name: str) -> dict[str, Any]:
         """Return the variables of one statistic, ready for a Dataset."""

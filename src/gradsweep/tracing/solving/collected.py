@@ -10,7 +10,7 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.tracing.numpy import in_dialect
 from gradsweep.tracing.numpy.row import unwrapped
 
-__all__ = ["collecting", "note", "uncollected", "whether_solved"]
+__all__ = ["collecting", "note", "uncollected", "whether_unsolved"]
 
 # The leaves of the solutions that were found, or of NaN, where they are collected.
 _FOUND: ContextVar[list[Any] | None] = ContextVar("found", default=None)
@@ -44,26 +44,26 @@ def note(leaves: Sequence[Any]) -> None:
         found += leaves
 
 
-def whether_solved(bound: BoundFunction) -> BoundFunction:
-    """Return a function of the same arguments that tells whether all equations were solved."""
+def whether_unsolved(bound: BoundFunction) -> BoundFunction:
+    """Return a function of the same arguments that tells whether any equation was not solved."""
     function: Any = bound.function
     if type(function).__name__ == "PjitFunction":
         # jit would return its first trace again, and nothing would be solved meanwhile.
         bound = replace(bound, call=function.__wrapped__)
     call = in_dialect(bound).call
-    return replace(bound, function=_WhetherSolved(function), call=_WhetherSolved(call))
+    return replace(bound, function=_WhetherUnsolved(function), call=_WhetherUnsolved(call))
 
 
 @dataclass(frozen=True)
-class _WhetherSolved:
+class _WhetherUnsolved:
     function: Callable[..., Any]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with collecting() as found:
             self.function(*args, **kwargs)
         note(found)
-        is_solved: Any = True
+        is_unsolved: Any = False
         for leaf in map(unwrapped, found):
-            is_number = leaf == leaf  # NaN is not
-            is_solved = (is_number.all() if hasattr(is_number, "all") else is_number) & is_solved
-        return is_solved
+            is_nan = leaf != leaf
+            is_unsolved = (is_nan.any() if hasattr(is_nan, "any") else is_nan) | is_unsolved
+        return is_unsolved

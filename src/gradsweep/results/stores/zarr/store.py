@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradsweep.request.partition import Part, Partition
-from gradsweep.results.layout import ArrayBytes, Layout, Variable
+from gradsweep.results.layout import NO_ATTRS, ArrayBytes, Layout, Variable
 from gradsweep.results.stores.zarr.arrays import Array, Run, run_of
 from gradsweep.results.stores.zarr.coding import coded, encode, plain
 from gradsweep.results.stores.zarr.disk import Stamp, attempt, put, stamp_of, take_out, walk
@@ -220,8 +220,11 @@ class ZarrStore:
             self._lock.release()
         self._ledger = self._lock = None
 
-    def finish(self) -> "xarray.Dataset":
+    def finish(self, attrs: Mapping[str, Any] = NO_ATTRS) -> "xarray.Dataset":
         """Return everything as a lazily opened Dataset.
+
+        Args:
+            attrs: attributes of this Dataset, which are not stored.
 
         Raises:
             StoreError: when parts are missing, or the store has become another run's.
@@ -237,7 +240,7 @@ class ZarrStore:
                 f"{self._folder} is not finished: {len(self._finished):,} of {n_parts:,} parts "
                 "are there. Run again with resume=True."
             )
-        return open_dataset(self._folder)
+        return open_dataset(self._folder).assign_attrs(attrs)
 
     @property
     def _what(self) -> str:
