@@ -67,9 +67,9 @@ def uncertainty(
     Raises:
         ArgumentError: when the std names no floating argument, or a correlation names what
             has no std.
-        SweepError: when a std is negative or NaN, a correlation is outside [-1, 1] or is
-            given twice with other values, or the correlation matrix is not positive semidefinite at
-            some point.
+        SweepError: when a std is negative or NaN, or has other units than its argument, a
+            correlation is outside [-1, 1] or is given twice with other values, or the correlation
+            matrix is not positive semidefinite at some point.
         OutputError: when an output is complex.
 
     Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement (GUM), 5.1.2

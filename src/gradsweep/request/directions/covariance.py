@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request.argument import require_same_coordinates
+from gradsweep.request.directions.units import require_covariance_units
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -40,8 +41,8 @@ def from_covariance(
 
     Raises:
         ArgumentError: when a name is none of an argument's, or a std is given too.
-        SweepError: when the matrix has another form or other labels than the arguments, is not
-            symmetric, has a negative variance, or covariances beside a variance of 0.
+        SweepError: when the matrix has another form or other labels or units than the arguments, is
+            not symmetric, has a negative variance, or covariances beside a variance of 0.
     """
     if any(value is not None for value in beside):
         raise ArgumentError("give a covariance, or std and correlation; not both.")
@@ -52,6 +53,7 @@ def from_covariance(
     for name in names:
         if names.count(name) > 1:
             raise SweepError(f"the covariance names {name!r} twice.")
+    require_covariance_units(getattr(given, "attrs", {}), names, bound.arguments)
     places = [_place(name, shapes) for name in names]
     variances = np.diagonal(matrix, axis1=-2, axis2=-1)
     for wrong in np.argwhere(~(variances >= 0)):
