@@ -130,7 +130,7 @@ class Result:
 
     Attributes:
         kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "laplacian",
-            "divergence" or "curl"; of an uncertainty "mean", "std", "share", "curvature" or
+            "divergence" or "curl"; of an uncertainty "expectation", "std", "share", "curvature" or
             "covariance".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.

@@ -88,8 +88,8 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"d{order}{output}_{'_'.join(f'd{name}' for name in wrt)}"
         case "std":
             return f"{output}_std"
-        case "mean":
-            return f"{output}_mean"
+        case "expectation":
+            return f"{output}_expectation"
         case "covariance":
             return "_".join(dict.fromkeys(["covariance", output, labels.beside(result)]))
         case "share":
@@ -282,8 +282,8 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
             units = _quotient(value_units, per, output)
         case "std":
             name, units = f"standard deviation of {output}", of_difference(value_units)
-        case "mean":
-            name, units = f"mean of {output}", value_units
+        case "expectation":
+            name, units = f"expectation of {output}, to second order", value_units
         case "covariance":
             both = dict.fromkeys([output, labels.beside(result)])
             name, squared = f"covariance of {' and '.join(both)}", of_difference(value_units)
