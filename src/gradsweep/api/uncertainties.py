@@ -68,7 +68,7 @@ def uncertainty(
     Raises:
         ArgumentError: when the std names no floating argument, or a correlation names what
             has no std.
-        SweepError: when a std is negative or NaN, or has other units than its argument, a
+        SweepError: when a std is negative, infinite or NaN, or has other units than its argument, a
             correlation is outside [-1, 1] or is given twice with other values, or the correlation
             matrix is not positive semidefinite at some point.
         OutputError: when an output is complex.

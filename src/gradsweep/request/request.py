@@ -255,7 +255,7 @@ def make_request(
                 raise ArgumentError(f"the tangent has {name!r}, which is not in wrt={names}.")
     correlations: dict[tuple[str, ...], Leaf] = {}
     if kind == "std":
-        require_stds(directions)
+        require_stds(directions, labelled)
         keys = tuple(directions)  # what has no std is exact
         shapes = {leaf.key: leaf.shape for leaf in bound.sweep.leaves if leaf.key in keys}
         correlations = read_correlations(shapes, correlation, labelled)
