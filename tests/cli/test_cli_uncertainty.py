@@ -43,7 +43,7 @@ def test_the_second_order_is_an_option(model, run):
     words = ["--std", "width=0.1", "--std", "height=0.2", "--order", "2", "--json"]
     found = variables(run(*AREA, *words))
     np.testing.assert_allclose(found["area_std"] ** 2, 0.25 + (0.2 * W) ** 2 + 0.0004, rtol=1e-13)
-    np.testing.assert_allclose(found["area_mean"], 5 * W, rtol=1e-15)
+    np.testing.assert_allclose(found["area_expectation"], 5 * W, rtol=1e-15)
 
 
 def test_outputs_may_have_their_covariance(model, run):

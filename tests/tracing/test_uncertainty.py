@@ -302,7 +302,7 @@ def test_a_plan_a_store_and_a_mean_have_the_same(tmp_path):
     asked = (product, gs.Sweep(x=X, y=[5.0, 6.0]), {"x": 0.1, "y": 0.2})
     more = {"correlation": {("x", "y"): 0.5}}
     plan = gs.plan(gs.uncertainty, *asked, **more)
-    assert "uncertainty of product (the std of y, from J C J')" in str(plan)
+    assert "uncertainty of product (the std of y, from J C J', with correlation)" in str(plan)
     whole = plan.run()
     stored = gs.uncertainty(*asked, **more, store=tmp_path / "results.nc")
     np.testing.assert_array_equal(stored.product_std, whole.product_std)

@@ -31,7 +31,7 @@ def test_a_square_of_a_normal_number_has_its_exact_mean_and_variance(framework, 
     )
     x, linear = X[:, None], 4 * X[:, None] ** 2 * s**2
     variance = linear + 2 * s**4
-    np.testing.assert_allclose(ds.square_mean, x**2 + s**2, rtol=1e-14)
+    np.testing.assert_allclose(ds.square_expectation, x**2 + s**2, rtol=1e-14)
     np.testing.assert_allclose(ds.square_std, np.sqrt(variance), rtol=1e-14)
     np.testing.assert_allclose(ds.variance_share_x, linear / variance, rtol=1e-13)
     np.testing.assert_allclose(ds.variance_share_second_order, 2 * s**4 / variance, rtol=1e-13)
@@ -45,7 +45,7 @@ def test_a_product_of_normal_numbers_has_its_exact_mean_and_variance(r):
     ds = gs.uncertainty(product, gs.Sweep(x=X, y=y), {"x": s, "y": t}, order=2, **more)
     c = r * s * t
     variance = y**2 * s**2 + X**2 * t**2 + 2 * X * y * c + s**2 * t**2 + c**2
-    np.testing.assert_allclose(ds.product_mean, X * y + c, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(ds.product_expectation, X * y + c, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(ds.product_std, np.sqrt(variance), rtol=1e-13)
     shares = ds.variance_share_x + ds.variance_share_y + ds.variance_share_second_order
     np.testing.assert_allclose(shares, 1, rtol=1e-13)
@@ -92,7 +92,7 @@ def test_arrays_and_correlations_are_those_of_the_quadratic_form(correlation, mo
         g = B + H @ z
         variance = g @ C @ g + np.trace(H @ C @ H @ C) / 2
         mean = B @ z + z @ A @ z / 2 + np.trace(H @ C) / 2
-        assert ds.quadratic_mean[n].item() == pytest.approx(mean, rel=1e-12)
+        assert ds.quadratic_expectation[n].item() == pytest.approx(mean, rel=1e-12)
         assert ds.quadratic_std[n].item() == pytest.approx(np.sqrt(variance), rel=1e-12)
         assert ds.variance_share_k[n].item() == pytest.approx(
             g[3] * (C @ g)[3] / variance, rel=1e-10
@@ -105,7 +105,7 @@ def test_samples_have_this_mean_and_std_and_not_those_of_first_order():
     values = drawn @ B + np.einsum("ni,ij,nj->n", drawn, A, drawn) / 2
     ds = propagated(PAIRS).isel(pose=0)
     error = values.std() / np.sqrt(n)
-    assert abs(ds.quadratic_mean.item() - values.mean()) < 5 * error
+    assert abs(ds.quadratic_expectation.item() - values.mean()) < 5 * error
     assert abs(ds.quadratic.item() - values.mean()) > 5 * error, "control: y is not the mean"
     # The relative error of a std is sqrt((kurtosis - 1) / 4 n), with a kurtosis below 15.
     assert ds.quadratic_std.item() == pytest.approx(values.std(), rel=5 * np.sqrt(14 / 4 / n))
@@ -138,7 +138,7 @@ def test_second_derivatives_of_rules_of_the_users_own_are_symmetrised():
         variance = g @ C @ g + np.trace(H @ C @ H @ C) / 2
         assert ds.times_std[n].item() == pytest.approx(np.sqrt(variance), rel=1e-12)
         mean = 4 * x**2 + np.trace(H @ C) / 2
-        assert ds.times_mean[n].item() == pytest.approx(mean, rel=1e-12)
+        assert ds.times_expectation[n].item() == pytest.approx(mean, rel=1e-12)
 
 
 def test_several_outputs_have_names_of_their_own_and_units():
@@ -147,8 +147,8 @@ def test_several_outputs_have_names_of_their_own_and_units():
 
     ds = gs.uncertainty(both, gs.Sweep(x=X), {"x": 0.5}, order=2)
     assert [*ds.data_vars] == [
-        "a", "b", "a_mean", "a_std", "variance_share_a_x", "variance_share_a_second_order",
-        "b_mean", "b_std", "variance_share_b_x", "variance_share_b_second_order",
+        "a", "b", "a_expectation", "a_std", "variance_share_a_x", "variance_share_a_second_order",
+        "b_expectation", "b_std", "variance_share_b_x", "variance_share_b_second_order",
     ]  # fmt: skip
     np.testing.assert_array_equal(ds.variance_share_b_second_order, 0)
 
@@ -156,8 +156,15 @@ def test_several_outputs_have_names_of_their_own_and_units():
         return x**2
 
     length.units = "m"
-    mean = gs.uncertainty(length, gs.Sweep(x=X), {"x": 0.5}, order=2).length_mean
-    assert mean.attrs["units"] == "m" and mean.attrs["long_name"] == "mean of length"
+    found = gs.uncertainty(length, gs.Sweep(x=X), {"x": 0.5}, order=2).length_expectation
+    assert found.attrs["units"] == "m"
+    assert found.attrs["long_name"] == "expectation of length, to second order"
+
+
+def test_the_mean_over_the_sweep_and_the_expectation_have_names_of_their_own():
+    ds = gs.uncertainty(square, gs.Sweep(x=X), {"x": 0.5}, order=2, reduce="mean")
+    assert ds.square_mean.item() == pytest.approx((X**2).mean(), rel=1e-14)
+    assert ds.square_expectation_mean.item() == pytest.approx((X**2).mean() + 0.25, rel=1e-14)
 
 
 @pytest.mark.parametrize("order", [0, 3, True, "2"])

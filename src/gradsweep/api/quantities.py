@@ -87,7 +87,7 @@ def jvp(
         sweep: its arguments.
         tangent: v, by argument: a number, an array of the argument's own shape, or values
             swept like an argument's, `("quote", v)`. It is zero for arguments left out. Of a
-            complex argument it is a complex number.
+            complex argument it is a complex number. Units, if it has any, are the argument's.
         options: see `DerivativeOptions`.
 
     Returns:

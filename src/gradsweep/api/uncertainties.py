@@ -28,8 +28,9 @@ def uncertainty(
     exact where f is linear, and good where f hardly bends over a few standard deviations.
 
     To `order=2`, for jointly normal arguments, it is g C g' + tr(H C H C) / 2 for the Hessian H,
-    about the mean f + tr(H C) / 2: exact where f is quadratic. The note to 5.1.2 of the GUM adds
-    terms with third derivatives, g_i d3f/dx_i dx_j^2, to the second order; they are left out here.
+    about the expectation f + tr(H C) / 2: exact where f is quadratic. The note to 5.1.2 of the GUM
+    adds terms with third derivatives, g_i d3f/dx_i dx_j^2, to the second order; they are left out
+    here.
 
     Args:
         f: a function, as for `value`, of real outputs.
@@ -55,10 +56,10 @@ def uncertainty(
         output y; an array output has a std and shares for each of its elements. The dims of each
         are the swept ones that it depends on, then the output's.
 
-        To `order=2` there are the mean `f_mean`, and `variance_share_second_order`, the share of
-        tr(H C H C) / 2: where it is above 0.1, first order is not enough. The distance of the
-        mean from f, squared, is at most n / 2 times this share of the variance, for n
-        uncertain elements. All shares sum to 1.
+        To `order=2` there are the expectation `f_expectation`, and `variance_share_second_order`,
+        the share of tr(H C H C) / 2: where it is above 0.1, first order is not enough. The
+        distance of the expectation from f, squared, is at most n / 2 times this share of the
+        variance, for n uncertain elements. All shares sum to 1.
 
         `output_covariance=True` adds `covariance_y_z` for each two outputs y and z, with the dims
         of both, and for an array output y its covariance matrix, `covariance_y`, along its own
@@ -67,9 +68,9 @@ def uncertainty(
     Raises:
         ArgumentError: when the std names no floating argument, or a correlation names what
             has no std.
-        SweepError: when a std is negative or NaN, a correlation is outside [-1, 1] or is
-            given twice with other values, or the correlation matrix is not positive semidefinite at
-            some point.
+        SweepError: when a std is negative, infinite or NaN, or has other units than its argument, a
+            correlation is outside [-1, 1] or is given twice with other values, or the correlation
+            matrix is not positive semidefinite at some point.
         OutputError: when an output is complex.
 
     Reference: JCGM 100:2008, Guide to the expression of uncertainty in measurement (GUM), 5.1.2

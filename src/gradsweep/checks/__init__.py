@@ -108,10 +108,15 @@ def check(
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = requested(quantity, f, sweep, directions, options)
     if request.derivative.direction == "std":
+        made_of = ["jacobian", "hessian"][: request.derivative.order]
+        calls = [
+            f"gs.check({request.bound.name}, sweep, quantity={quantity!r}, "
+            f"wrt={list(request.derivative.wrt)})"
+            for quantity in made_of
+        ]
         raise ArgumentError(
             f"check looks at derivatives, and {request.derivative.quantity} is made of them.\n"
-            f"Check these: gs.check({request.bound.name}, sweep, quantity='jacobian', "
-            f"wrt={list(request.derivative.wrt)})."
+            f"Check these: {listed(calls)}."
         )
     if 0 in request.axes.values():
         raise SweepError(f"the sweep has no points to check: {dict(request.axes)}.")

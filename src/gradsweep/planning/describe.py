@@ -14,7 +14,6 @@ from gradsweep.program.program import Program, count_written
 from gradsweep.program.source import source as program_source
 from gradsweep.request.argument import held_fixed
 from gradsweep.request.partition import Partition
-from gradsweep.request.quantities import QUANTITIES
 from gradsweep.results.layout import seconds_to_store
 from gradsweep.results.names import variable_name
 from gradsweep.running.run import Destination
@@ -49,10 +48,10 @@ def source(decision: Decision) -> str:
 
 def describe(decision: Decision) -> str:
     """Return a plan as text: engine and why, stages, dims, chunks, bytes, notes."""
-    quantity = QUANTITIES[decision.derivative.quantity]
+    quantity, meaning = decision.derivative.quantity, decision.derivative.meaning
     axes = " x ".join(f"{axis}: {size:,}" for axis, size in decision.axes.items()) or "one point"
     lines = [
-        f"{quantity.name} of {decision.bound.name} ({quantity.meaning}) over {axes}",
+        f"{quantity} of {decision.bound.name} ({meaning}) over {axes}",
         f"  traced       with {decision.framework}, in {format_seconds(decision.trace_seconds)}",
     ]
     several = len(decision.branches) > 1

@@ -22,6 +22,7 @@ from gradsweep.results.statistics import Statistic
 from gradsweep.running.destination import DestinationOptions
 from gradsweep.running.run import OnError
 from gradsweep.support.errors import ArgumentError, nearest
+from gradsweep.support.words import quoted
 
 __all__ = [
     "DerivativeOptions",
@@ -197,6 +198,11 @@ def _is_own(quantity: Any) -> bool:
     return str(getattr(quantity, "__module__", "")).startswith("gradsweep.api.")
 
 
+_SAY_HOW_UNCERTAIN = (
+    "Say how uncertain the arguments are: std={'S': 0.5}, by name, or covariance=..., a matrix."
+)
+
+
 def requested(
     quantity: Function | str,
     f: Function,
@@ -225,7 +231,9 @@ def requested(
     is_elsewhere = kind == "std" and not direction and options.get("covariance") is not None
     if len(direction) != bool(kind) and not is_elsewhere:
         takes = f"f, a sweep and a {kind}" if kind else "f and a sweep"
-        raise ArgumentError(f"{name} takes {takes}; {len(direction) + 2} values were given.")
+        missing = "" if direction or kind != "std" else f"\n{_SAY_HOW_UNCERTAIN}"
+        given = f"{len(direction) + 2} values were given"
+        raise ArgumentError(f"{name} takes {takes}; {given}.{missing}")
     chosen = read_options(name, options)
     return make_request(name, f, sweep, *direction, **chosen.derivative), chosen
 
@@ -299,7 +307,7 @@ def also_by_name(function: Callable[..., Any]) -> Any:
         if len(positional) == place and isinstance(given.get("sweep"), Sweep):
             positional = (*positional, given.pop("sweep"))
         if len(positional) > place:
-            require_sweep(positional[place])
+            require_sweep(positional[place], lambda: _by_name_too(caller, positional, place, given))
         if len(positional) != place:
             return function(*positional, **given)
         quantity = quantity_name(positional[0] if place == 2 else given.get("quantity", usual))
@@ -309,6 +317,20 @@ def also_by_name(function: Callable[..., Any]) -> Any:
         return function(*positional, sweep, **given)
 
     return call
+
+
+def _by_name_too(
+    caller: str, positional: tuple[Any, ...], place: int, given: Mapping[str, Any]
+) -> str:
+    """Say how words and directions are written in a call without a Sweep, which this may be."""
+    name = positional[0] if place == 2 else given.get("quantity", caller)
+    name = name if isinstance(name, str) else getattr(name, "__name__", "")
+    takes = QUANTITIES[name].takes if name in QUANTITIES else ""
+    if not takes or not given:
+        return ""
+    words = [word for word in positional[place:] if isinstance(word, str)]
+    value = f"[{', '.join(quoted(word) for word in words)}]" if takes == "of" and words else "..."
+    return f"\nWithout a Sweep, what {name} takes is named: {takes}={value}."
 
 
 def _require_quantity_first(caller: str, given: tuple[Any, ...], named: Iterable[str]) -> None:

@@ -183,7 +183,7 @@ def _choose_part(
         raise MemoryLimitError(
             f"{request.bound.name} takes {format_bytes(held or bytes_of(block))} "
             f"{'over this sweep' if held else 'at one point'}, and there are "
-            f"{format_bytes(there)} for it.\nRaise memory_limit, or differentiate fewer arguments "
-            f"at a time (wrt=...)."
+            f"{format_bytes(there)} for it.\n"
+            f"{', or '.join(filter(None, ['Raise memory_limit', request.derivative.lighter]))}."
         )
     return block

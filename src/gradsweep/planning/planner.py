@@ -212,7 +212,7 @@ def _require_one_point(
         raise MemoryLimitError(
             f"one point of {plan.bound.name} takes {format_bytes(needed)} while it is computed, "
             f"and {_what_there_is(budget, memory_limit)}.\n"
-            f"Raise memory_limit, or differentiate fewer arguments at a time (wrt=...)."
+            f"{', or '.join(filter(None, ['Raise memory_limit', plan.derivative.lighter]))}."
         )
 
 

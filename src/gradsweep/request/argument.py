@@ -23,6 +23,8 @@ __all__ = [
     "LeafMark",
     "components",
     "held_fixed",
+    "labels_along",
+    "numbered",
     "require_same_coordinates",
 ]
 
@@ -266,6 +268,22 @@ def require_same_coordinates(arguments: Iterable[Argument]) -> None:
         own = [argument.leaves[0].values, *(c.values for c in argument.coordinates.values())]
         if not any(_same_labels(load(each), values) for each in own if each is not None):
             raise _different(name, other, name)
+
+
+def labels_along(arguments: Iterable[Argument]) -> dict[str, np.ndarray]:
+    """Return the labels that arguments have along dims, by dim."""
+    found: dict[str, np.ndarray] = {}
+    for argument in arguments:
+        for dim, coordinate in argument.coordinates.items():
+            if coordinate.dims == (dim,) and dim not in found:
+                found[dim] = load(coordinate.values)
+    return found
+
+
+def numbered(dim: str, index: int, labels: Mapping[str, np.ndarray]) -> str:
+    """Write a place along a dim: its number, and its label if it has one."""
+    label = f" ({labels[dim][index]})" if dim in labels else ""
+    return f"{dim} number {index}{label}"
 
 
 def _different(one: str, other: str, dim: str) -> SweepError:

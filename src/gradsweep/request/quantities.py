@@ -103,6 +103,23 @@ class Derivative:
     output_covariance: bool = False
 
     @property
+    def meaning(self) -> str:
+        """The formula of its quantity, and what was chosen beside it."""
+        second = ["to second order"] if self.expansion > 1 else []
+        together = ["with correlation"] if self.correlated else []
+        return ", ".join([QUANTITIES[self.quantity].meaning, *second, *together])
+
+    @property
+    def lighter(self) -> str:
+        """What a user may ask for that takes less memory, "" where there is nothing less."""
+        row = QUANTITIES[self.quantity]
+        if row.takes_words:
+            return "ask for fewer derivatives at a time"
+        if row.direction == "std":
+            return "give fewer arguments a std"
+        return "differentiate fewer arguments at a time (wrt=...)" if row.order else ""
+
+    @property
     def order(self) -> int:
         """How many times the function is differentiated."""
         least = max(QUANTITIES[self.quantity].order, self.expansion)
@@ -130,7 +147,7 @@ class Result:
 
     Attributes:
         kind: "value", "partial" (of any order), "jvp", "contribution", "vjp", "hvp", "laplacian",
-            "divergence" or "curl"; of an uncertainty "mean", "std", "share", "curvature" or
+            "divergence" or "curl"; of an uncertainty "expectation", "std", "share", "curvature" or
             "covariance".
         output: the path of its output; "" when the function returns a bare one.
         wrt: the keys of the leaves that it is taken with respect to, in order.

@@ -20,6 +20,7 @@ from gradsweep.request.directions.uncertainty import (
     require_stds,
     require_uncertain,
 )
+from gradsweep.request.directions.units import require_units
 from gradsweep.request.function import BoundFunction, bind, note_held_fixed
 from gradsweep.request.leaf import Leaf, axes_of, working_dtype
 from gradsweep.request.named.arguments import (
@@ -39,6 +40,10 @@ from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.refusals import no_direction
 
 __all__ = ["Request", "Selection", "make_request", "selections"]
+
+# J v has the units of f, if v has those of its argument. The results of `hvp` and `vjp` have none,
+# and their factor may be a derivative: the gradient, in the direction of steepest ascent.
+_IN_UNITS_OF_F = ("jvp", "contributions")
 
 # Every combination of categories is traced, and compiled.
 _MOST_SELECTIONS = 1000
@@ -241,6 +246,8 @@ def make_request(
     labelled = [*bound.arguments, *read.values()]
     if read:  # the arguments were compared when the Sweep was made
         require_same_coordinates(labelled)
+    if kind == "std" or quantity in _IN_UNITS_OF_F:
+        require_units(kind, read, bound.arguments)
     directions = {name: direction.leaves[0] for name, direction in read.items()}
     if kind == "tangent":
         for name in directions:
@@ -248,7 +255,7 @@ def make_request(
                 raise ArgumentError(f"the tangent has {name!r}, which is not in wrt={names}.")
     correlations: dict[tuple[str, ...], Leaf] = {}
     if kind == "std":
-        require_stds(directions)
+        require_stds(directions, labelled)
         keys = tuple(directions)  # what has no std is exact
         shapes = {leaf.key: leaf.shape for leaf in bound.sweep.leaves if leaf.key in keys}
         correlations = read_correlations(shapes, correlation, labelled)

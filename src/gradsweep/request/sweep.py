@@ -6,7 +6,7 @@ frameworks.
 
 import numbers
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -277,8 +277,11 @@ def _form(leaf: Leaf) -> tuple:
     return leaf.key, leaf.dims, leaf.shape, leaf.part_dims, leaf.dtype == "bool", leaf.is_complex
 
 
-def require_sweep(value: Any) -> None:
+def require_sweep(value: Any, advice: Callable[[], str] = lambda: "") -> None:
     """Check that a value is a Sweep.
+
+    Args:
+        advice: returns what else to say of a value that is none.
 
     Raises:
         ArgumentError: when it is something else.
@@ -286,7 +289,7 @@ def require_sweep(value: Any) -> None:
     if not isinstance(value, Sweep):
         raise ArgumentError(
             f"expected a gradsweep.Sweep, got {type(value).__name__}. Write gs.Sweep(x=..., y=...) "
-            f"or gs.Sweep({{...}}), with the function's arguments by name."
+            f"or gs.Sweep({{...}}), with the function's arguments by name.{advice()}"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request.argument import Argument
+from gradsweep.request.directions.units import of_difference, units_of
 from gradsweep.request.quantities import Result
 from gradsweep.results.layout import Variable
 from gradsweep.support.errors import OutputError
@@ -48,7 +49,7 @@ class Labels:
     @property
     def names(self) -> Hashable:
         """Everything that the names and attributes of results come from."""
-        return self.function, self.units, *((a.name, _units_of(a)) for a in self.arguments)
+        return self.function, self.units, *((a.name, units_of(a.attrs)) for a in self.arguments)
 
     @property
     def taken(self) -> set[str]:
@@ -69,12 +70,8 @@ class Labels:
     def units_of(self, key: str) -> str:
         for argument in self.arguments:
             if argument.name == key.partition(".")[0]:
-                return _units_of(argument)
+                return units_of(argument.attrs)
         return ""
-
-
-def _units_of(argument: Argument) -> str:
-    return str(argument.attrs.get("units", ""))
 
 
 def variable_name(labels: Labels, result: Result) -> str:
@@ -91,8 +88,8 @@ def variable_name(labels: Labels, result: Result) -> str:
             return f"d{order}{output}_{'_'.join(f'd{name}' for name in wrt)}"
         case "std":
             return f"{output}_std"
-        case "mean":
-            return f"{output}_mean"
+        case "expectation":
+            return f"{output}_expectation"
         case "covariance":
             return "_".join(dict.fromkeys(["covariance", output, labels.beside(result)]))
         case "share":
@@ -273,7 +270,7 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
     output = labels.output(result)
     wrt = [flat(key) for key in result.wrt]
     units_in = [labels.units_of(key) for key in result.wrt]
-    per = "·".join(map(_of_difference, units_in)) if all(units_in) else ""
+    per = "·".join(map(of_difference, units_in)) if all(units_in) else ""
     value_units = labels.units if not result.output else ""
     units = ""
     match result.kind:
@@ -284,12 +281,12 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
             name = f"∂{_power(len(wrt))}{output}/{over}"
             units = _quotient(value_units, per, output)
         case "std":
-            name, units = f"standard deviation of {output}", _of_difference(value_units)
-        case "mean":
-            name, units = f"mean of {output}", value_units
+            name, units = f"standard deviation of {output}", of_difference(value_units)
+        case "expectation":
+            name, units = f"expectation of {output}, to second order", value_units
         case "covariance":
             both = dict.fromkeys([output, labels.beside(result)])
-            name, squared = f"covariance of {' and '.join(both)}", _of_difference(value_units)
+            name, squared = f"covariance of {' and '.join(both)}", of_difference(value_units)
             units = (
                 f"({squared})²" if any(s in squared for s in "·/ *") else squared and f"{squared}²"
             )
@@ -330,7 +327,7 @@ _NABLA = {"laplacian": "∇²", "divergence": "∇·", "curl": "∇×"}
 
 def _per_coordinate(labels: Labels, keys: Sequence[str], n: int) -> str:
     """Return the units of n differences of a coordinate, where all coordinates have the same."""
-    units = {_of_difference(labels.units_of(key)) for key in keys}
+    units = {of_difference(labels.units_of(key)) for key in keys}
     (one,) = units if len(units) == 1 else {""}
     return "·".join([one] * n) if one else ""
 
@@ -343,15 +340,10 @@ def _power(n: int) -> str:
 _EXPONENTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _of_difference(units: str) -> str:
-    """Return the units of a difference: "days" for values in "days since 2000-01-01"."""
-    return units.partition(" since ")[0]
-
-
 def _quotient(value: str, per: str, output: str) -> str:
     if not per:
         return ""
-    value = _of_difference(value)
+    value = of_difference(value)
     # Without the units of the value, its name in brackets stands for them.
     is_compound = any(sign in per for sign in "·/ *")
     return f"{value or f'[{output}]'}/{f'({per})' if is_compound else per}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["listed"]
+__all__ = ["listed", "quoted"]
 
 
 def listed(words: Sequence[str], most: int | None = None, last: str = "and") -> str:
@@ -15,3 +15,8 @@ def listed(words: Sequence[str], most: int | None = None, last: str = "and") -> 
     if most is not None and len(words) > most:
         words = [*words[: most - 1], f"{len(words) - most + 1} more"]
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def quoted(word: str) -> str:
+    """Write a word as code does, in double quotes."""
+    return f'"{word}"'

@@ -37,8 +37,8 @@ def uncertainty(point: Point) -> Rows:
 
     With the gradient g, the Hessian H and the covariance C of the arguments, the variance of y is
     g C g', and for jointly normal arguments to second order g C g' + tr(H C H C) / 2, about the
-    mean y + tr(H C) / 2. The share of an argument in it is g_i (C g')_i over the variance, summed
-    over its elements.
+    expectation y + tr(H C) / 2. The share of an argument in it is g_i (C g')_i over the variance,
+    summed over its elements.
 
     Reference: JCGM 100:2008 (GUM), 5.1.2 and 5.2.2; Mathai and Provost (1992), Quadratic Forms in
     Random Variables, 3.2. The note to 5.1.2 adds a term with third derivatives to the second order,
@@ -62,8 +62,8 @@ def uncertainty(point: Point) -> Rows:
         second: list[Array] = []
         if hessians:
             trace, second = _second(point, o, parts, hessians[o])
-            mean = point.y[o] + trace / 2
-            rows.append((point.result("mean", o, [], mean), mean))
+            expectation = point.y[o] + trace / 2
+            rows.append((point.result("expectation", o, [], expectation), expectation))
         # Very small and very large numbers have no squares: the largest is divided by.
         terms.append([term for term in (*first, *second) if term.shape[-1]])
         size = point.ad.scale(terms[o] or [point.ad.zeros_like(point.y[o])[..., None]])

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.request.argument import require_same_coordinates
+from gradsweep.request.argument import labels_along, numbered, require_same_coordinates
+from gradsweep.request.directions.units import require_covariance_units
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
@@ -40,23 +41,25 @@ def from_covariance(
 
     Raises:
         ArgumentError: when a name is none of an argument's, or a std is given too.
-        SweepError: when the matrix has another form or other labels than the arguments, is not
-            symmetric, has a negative variance, or covariances beside a variance of 0.
+        SweepError: when the matrix has another form or other labels or units than the arguments, is
+            not symmetric, has a negative variance, or covariances beside a variance of 0.
     """
     if any(value is not None for value in beside):
         raise ArgumentError("give a covariance, or std and correlation; not both.")
     shapes = {leaf.key: leaf.numbers_shape for leaf in bound.sweep.leaves}
     names, dims, matrix = _read(given, bound)
-    if np.isnan(matrix).any():
-        raise SweepError("the covariance has numbers that are NaN.")
+    if not np.isfinite(matrix).all():
+        raise SweepError("the covariance has numbers that are NaN or infinite.")
     for name in names:
         if names.count(name) > 1:
             raise SweepError(f"the covariance names {name!r} twice.")
+    require_covariance_units(getattr(given, "attrs", {}), names, bound.arguments)
     places = [_place(name, shapes) for name in names]
     variances = np.diagonal(matrix, axis1=-2, axis2=-1)
     for wrong in np.argwhere(~(variances >= 0)):
         *place, i = wrong.tolist()
-        at = listed([f"{dim} number {p}" for dim, p in zip(dims, place)])
+        labels = labels_along(bound.arguments)
+        at = listed([numbered(dim, p, labels) for dim, p in zip(dims, place)])
         raise SweepError(
             f"the variance of {names[i]!r} in the covariance is {variances[tuple(wrong)]:g}"
             f"{f' at {at}, counted from 0' if at else ''}; it is 0 or more."

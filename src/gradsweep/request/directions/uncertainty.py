@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsweep.request.argument import Argument, require_same_coordinates
+from gradsweep.request.argument import Argument, labels_along, numbered, require_same_coordinates
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.lazy import load
@@ -31,6 +31,7 @@ _ROUNDING = 8 * _EPSILON
 _MOST_AT_ONCE = 2**20
 
 Shapes = Mapping[str, tuple[int, ...]]
+Labels = Mapping[str, np.ndarray]
 
 
 class _Pair(NamedTuple):
@@ -76,22 +77,24 @@ def require_uncertain(bound: BoundFunction, names: Iterable[str], order: Any) ->
             )
 
 
-def require_stds(stds: Mapping[str, Leaf]) -> None:
-    """Check that no standard deviation is negative or NaN; 0 means exact.
+def require_stds(stds: Mapping[str, Leaf], beside: Iterable[Argument]) -> None:
+    """Check that no standard deviation is negative, infinite or NaN; 0 means exact.
 
     Args:
         stds: the leaves by the key of what they are the std of.
+        beside: the arguments and their stds, by whose labels a place is named.
 
     Raises:
         SweepError: which names the first, and its place.
     """
+    labels = labels_along(beside)
     for key, leaf in stds.items():
         for part, (dims, values) in enumerate(leaf.parts or ((leaf.dims, leaf.values),)):
             name = f"{key}[{part}]" if leaf.parts else key
-            for place, value in _first_where(values, lambda array: ~(array >= 0)):
+            for place, value in _first_where(values, _is_no_std):
                 raise SweepError(
-                    f"the std of {name!r} is {value:g}{_at(place, dims)}; a standard deviation is "
-                    f"0 or more."
+                    f"the std of {name!r} is {value:g}{_at(place, dims, labels)}; a standard "
+                    f"deviation is 0 or more, and finite."
                 )
 
 
@@ -119,18 +122,19 @@ def read_correlations(
             given twice with other values, or the matrix is not positive semidefinite; the point is
             named.
     """
-    pairs = _pairs(shapes, {} if given is None else given)
+    labels = labels_along(beside)
+    pairs = _pairs(shapes, {} if given is None else given, labels)
     require_same_coordinates([*beside, *(pair.read for pair in pairs.values())])
     found = {}
     for group in _groups(list(shapes), pairs):
         own = [pair for (a, _), pair in pairs.items() if a in group]
         dims, matrix = _matrix(group, shapes, own)
         key = correlation_key(group)
-        found[group] = Leaf(key, dims, matrix.shape[-2:], _factor(group, dims, matrix))
+        found[group] = Leaf(key, dims, matrix.shape[-2:], _factor(group, dims, matrix, labels))
     return found
 
 
-def _pairs(shapes: Shapes, given: Any) -> dict[tuple[str, str], _Pair]:
+def _pairs(shapes: Shapes, given: Any, labels: Labels) -> dict[tuple[str, str], _Pair]:
     """Return what is given, each pair once."""
     if not isinstance(given, Mapping):
         raise SweepError(
@@ -147,7 +151,7 @@ def _pairs(shapes: Shapes, given: Any) -> dict[tuple[str, str], _Pair]:
                     f"the correlation names {name!r}, which has no std; {listed(order)} "
                     f"{'has' if len(order) == 1 else 'have'}.{nearest(name, order)}"
                 )
-        pair = _read(names, shapes, value)
+        pair = _read(names, shapes, value, labels)
         if order.index(pair.a) > order.index(pair.b):
             pair = _Pair(pair.b, pair.a, pair.dims, pair.values.swapaxes(-1, -2), pair.read)
         known = found.setdefault((pair.a, pair.b), pair)
@@ -159,7 +163,7 @@ def _pairs(shapes: Shapes, given: Any) -> dict[tuple[str, str], _Pair]:
     return found
 
 
-def _read(names: tuple[str, str], shapes: Shapes, value: Any) -> _Pair:
+def _read(names: tuple[str, str], shapes: Shapes, value: Any, labels: Labels) -> _Pair:
     """Read the correlation of one pair, and check each number of it."""
     a, b = names
     read = read_direction("correlation", listed(names), value, None)
@@ -174,7 +178,8 @@ def _read(names: tuple[str, str], shapes: Shapes, value: Any) -> _Pair:
         )
     values = leaf.whole()
     for place, number in _first_where(values, lambda array: ~(abs(array) <= 1 + _ROUNDING)):
-        raise SweepError(f"{said} is {number:g}{_at(place, leaf.dims)}; it lies between -1 and 1.")
+        at = _at(place, leaf.dims, labels)
+        raise SweepError(f"{said} is {number:g}{at}; it lies between -1 and 1.")
     lengths = values.shape[: len(leaf.dims)]
     n_a, n_b = prod(shapes[a]), prod(shapes[b])
     matrix = np.clip(values, -1, 1).reshape(*lengths, *((n_a, n_b) if leaf.shape else (1, 1)))
@@ -222,7 +227,9 @@ def _matrix(
     return dims, matrix
 
 
-def _factor(group: Sequence[str], dims: tuple[str, ...], matrix: np.ndarray) -> np.ndarray:
+def _factor(
+    group: Sequence[str], dims: tuple[str, ...], matrix: np.ndarray, labels: Labels
+) -> np.ndarray:
     """Return B with B B' = R, for correlation matrices R: V sqrt(L), from R = V L V'.
 
     A Cholesky factor does not exist where R is singular, as with a correlation of -1.
@@ -235,7 +242,7 @@ def _factor(group: Sequence[str], dims: tuple[str, ...], matrix: np.ndarray) -> 
     for place, least in _first_where(eigenvalues[..., 0], lambda least: least < -16 * n * _EPSILON):
         raise SweepError(
             f"the correlation of {listed([*map(repr, group)])} is not positive semidefinite"
-            f"{_at(place, dims)}: the correlation matrix has an eigenvalue {least:.3g}. No "
+            f"{_at(place, dims, labels)}: the correlation matrix has an eigenvalue {least:.3g}. No "
             f"variables vary together so; pairs that are left out have the correlation 0."
         )
     roots = np.sqrt(np.where(eigenvalues > 4 * n * _EPSILON, eigenvalues, 0.0))
@@ -256,9 +263,13 @@ def _first_where(values: Any, wrong: Any) -> Iterator[tuple[tuple[int, ...], flo
             return
 
 
-def _at(place: Sequence[int], dims: Sequence[str]) -> str:
-    """Write a place: its position along each swept dim, then that of an element."""
-    parts = [f"{dim} number {index}" for dim, index in zip(dims, place)]
+def _is_no_std(array: np.ndarray) -> np.ndarray:
+    return ~((array >= 0) & np.isfinite(array))
+
+
+def _at(place: Sequence[int], dims: Sequence[str], labels: Labels) -> str:
+    """Write a place: its position along each swept dim and its label there, then an element's."""
+    parts = [numbered(dim, index, labels) for dim, index in zip(dims, place)]
     if own := place[len(dims) :]:
         parts.append(f"element {list(own)}")
     return f" at {listed(parts)}, counted from 0" if parts else ""

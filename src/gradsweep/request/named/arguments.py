@@ -12,11 +12,13 @@ from gradsweep.request.function import BoundFunction
 from gradsweep.request.sweep import Sweep
 from gradsweep.support.errors import ArgumentError, nearest
 from gradsweep.support.refusals import not_differentiated
+from gradsweep.support.words import quoted
 
 __all__ = [
     "as_names",
     "is_differentiated",
     "is_within",
+    "names_in",
     "require_argument",
     "resolve",
     "static_parts",
@@ -34,8 +36,14 @@ def as_names(wrt: Any) -> tuple[str, ...] | None:
     return names
 
 
-def require_argument(bound: BoundFunction, name: str, what: str) -> str:
-    """Return the argument that a name stands for: its own, or the path of an entry in it."""
+def require_argument(
+    bound: BoundFunction, name: str, what: str, apart: str = "Write {} one by one."
+) -> str:
+    """Return the argument that a name stands for: its own, or the path of an entry in it.
+
+    Args:
+        apart: what to write for several names that were written as one.
+    """
     names = list(bound.sweep.arguments)
     if name in names:
         return name
@@ -45,10 +53,19 @@ def require_argument(bound: BoundFunction, name: str, what: str) -> str:
     # An entry may be named without its container.
     entries = [leaf.key for leaf in bound.sweep.leaves if leaf.key.endswith(f".{name}")]
     close = f" Did you mean {entries[0]!r}?" if entries else nearest(name, names)
+    if several := names_in(bound, name):
+        close = f"\n{apart.format(', '.join(map(quoted, several)))}"
     raise ArgumentError(
         f"{what} {name!r}, which is no argument of {bound.name}; "
         f"it takes {', '.join(names)}.{close}"
     )
+
+
+def names_in(bound: BoundFunction, text: str) -> list[str]:
+    """Return the arguments that a text names, with commas or spaces between; none if not."""
+    parts = text.replace(",", " ").split()
+    known = {*bound.sweep.arguments, *(leaf.key for leaf in bound.sweep.leaves)}
+    return parts if len(parts) > 1 and known.issuperset(parts) else []
 
 
 def is_within(key: str, name: str) -> bool:
@@ -79,7 +96,7 @@ def resolve(
         raise ArgumentError("wrt is empty; name the arguments to differentiate.")
     keys: list[str] = []
     for name in names:
-        held = require_argument(bound, name, "wrt names")
+        held = require_argument(bound, name, "wrt names", "Write wrt=[{}].")
         argument = arguments[held].promoted(name)
         if argument.categories is not None:
             raise ArgumentError(

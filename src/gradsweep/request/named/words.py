@@ -7,10 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gradsweep.request.function import BoundFunction
-from gradsweep.request.named.arguments import is_within, require_argument, static_parts
+from gradsweep.request.named.arguments import (
+    is_within,
+    names_in,
+    require_argument,
+    static_parts,
+)
 from gradsweep.support.errors import ArgumentError
 from gradsweep.support.refusals import not_differentiated
-from gradsweep.support.words import listed
+from gradsweep.support.words import listed, quoted
 
 __all__ = ["as_words", "resolve_words"]
 
@@ -53,9 +58,27 @@ def resolve_words(bound: BoundFunction, quantity: str, words: Words) -> Words:
             numbers of a container, or for none that can be differentiated.
     """
     known: dict[str, str] = {}
+    for word in words:
+        _require_apart(bound, quantity, word)
     for name in dict.fromkeys(name for word in words for name in word):
         known[name] = _key(bound, quantity, name)
     return tuple(tuple(known[name] for name in word) for word in words)
+
+
+def _require_apart(bound: BoundFunction, quantity: str, word: tuple[str, ...]) -> None:
+    """Check that no comma stands between the names of a word.
+
+    Raises:
+        ArgumentError: which says how several words are written, and how one is.
+    """
+    text = " ".join(word)
+    names = names_in(bound, text)
+    if names and "," in text and text not in {leaf.key for leaf in bound.sweep.leaves}:
+        raise ArgumentError(
+            f"{quantity} was given {quoted(text)}, and a word has no commas.\n"
+            f"Write {', '.join(map(quoted, names))} for derivatives by each, or "
+            f"{quoted(' '.join(names))} for one derivative by all of them."
+        )
 
 
 def _key(bound: BoundFunction, quantity: str, name: str) -> str:
