@@ -13,6 +13,11 @@ def cube(a, b):
     return gs.find_root(lambda y: y**3 + b * y - a, 1.0) * b
 
 
+def root(a):
+    """Its start is the solution at a = 1, so that a search ends at once beside it."""
+    return gs.find_root(lambda y: y * y - a, 1.0)
+
+
 def require_agreement(framework):
     """Steps are 1e-20 long, and second differences 1e-40 apart."""
     sweep = gs.Sweep(a=[1.0, 2.0, 5.0], b=1.0)
@@ -30,6 +35,8 @@ def require_agreement(framework):
 def test_a_hessian_agrees_with_differences_in_sixty_digits(framework, monkeypatch):
     pytest.importorskip(framework)
     require_agreement(framework)
+    found = gs.check(root, a=[1.0, 2.0], quantity="hessian", framework=framework)
+    assert found.ok and found.sentence.endswith("at 2 of 2 points.")
     monkeypatch.setattr(precision, "in_high_precision", nullcontext)
     must_fail(require_agreement, framework)
 

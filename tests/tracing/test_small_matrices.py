@@ -409,12 +409,14 @@ def test_the_fused_engine_decomposes_as_lapack_does(dtype, tolerance):
         everything = torch.linalg.eigvalsh(x + x.mT), s, torch.linalg.qr(x).R.diagonal()
         return torch.stack([*everything, (u * s @ vh)[0], (u.mT @ u)[1]])
 
-    matrices = RNG.normal(size=(60, 4, 4)).astype(dtype)
+    matrices = np.random.default_rng(17).normal(size=(60, 4, 4)).astype(dtype)
     matrices[::5] = np.rint(matrices[::5])
     matrices[::7] = matrices[::7, :, :1] * matrices[::7, :1]
     found = gs.value(f, gs.Sweep(x=("point", matrices)), engine="fused").f.values
-    for a, here in zip(matrices.astype(float), found):
+    for i, (a, here) in enumerate(zip(matrices.astype(float), found)):
         s, r = np.linalg.svd(a, compute_uv=False), np.diag(np.linalg.qr(a).R)
+        if i % 5 == 0:  # below a number may lie zeros: then rounding decides its sign
+            here[2], r = abs(here[2]), abs(r)
         true = np.stack([np.linalg.eigvalsh(a + a.T), s, r, a[0], np.eye(4)[1]])
         np.testing.assert_allclose(here, true, atol=tolerance * max(1, abs(true).max()))
 

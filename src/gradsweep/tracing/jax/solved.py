@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from gradsweep.tracing.solving.numbers import Equation, Function
-from gradsweep.tracing.solving.unknowns import require_as_many, require_real
+from gradsweep.tracing.solving.unknowns import require_as_many
 
 __all__ = ["solve"]
 
@@ -24,7 +24,6 @@ Array = Any
 def solve(equation: Equation) -> list[Array]:
     """Return the leaves of the solution; NaN where none is found."""
     start = [jnp.asarray(leaf) for leaf in equation.start]
-    require_real(leaf.dtype.kind for leaf in start)
     start = [leaf if leaf.dtype.kind == "f" else leaf * 1.0 for leaf in start]
     shapes = [leaf.shape for leaf in start]
     # A number of Python's takes the dtype of what it is computed with.

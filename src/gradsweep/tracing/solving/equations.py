@@ -4,7 +4,6 @@ A function of y and a start enter, y leaves, in the numbers of the framework tha
 """
 
 import importlib
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.framework import framework_of, frameworks_named
-from gradsweep.support.errors import ArgumentError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
@@ -22,7 +20,13 @@ from gradsweep.tracing.solving.dialect import in_dialect
 from gradsweep.tracing.solving.iteration import iteration
 from gradsweep.tracing.solving.newton import newton
 from gradsweep.tracing.solving.numbers import Equation, Search
-from gradsweep.tracing.solving.unknowns import Unknowns
+from gradsweep.tracing.solving.options import (
+    function_in,
+    limits_in,
+    require_tolerance,
+    steps_in,
+)
+from gradsweep.tracing.solving.unknowns import Unknowns, require_numbers, require_one
 
 __all__ = ["find_root", "fixed_point"]
 
@@ -48,8 +52,8 @@ def find_root(
     Args:
         residual: a function of y, a closure over anything; it returns as many numbers as y has.
         start: where the search begins: a number, an array, or a container of them, as y is.
-        bracket: two limits between which y lies, where y is one number: the residual has another
-            sign at each, and is computed nowhere outside them.
+        bracket: two limits between which y lies, where y is one number, in a tuple, list or array:
+            the residual has another sign at each, and is computed nowhere outside them.
         tol: the search ends with a step of at most tol * max(1, |y|); by default 1e-13, and 1e-6
             for float32. It ends too where rounding keeps the residual from growing smaller.
         max_steps: the most steps, each of which computes the residual and its derivative.
@@ -60,22 +64,25 @@ def find_root(
 
     Raises:
         ArgumentError: when an option has no meaning, such as limits in the wrong order, and when
-            the residual has not as many numbers as y.
+            the residual returns not as many numbers as y has, or what is no real number: None, a
+            truth value, a complex number.
     """
-    unknowns = Unknowns(start)
-    given = (*unknowns.leaves, *(bracket if isinstance(bracket, tuple | list) else ()), tol)
-    bracket, tol = unwrapped(bracket), unwrapped(tol)
-    _require_options(tol, max_steps)
+    residual, unknowns = function_in("residual", residual), Unknowns(start)
+    limits, max_steps = limits_in(bracket), steps_in(max_steps)
+    given = (*unknowns.leaves, *(limits or ()), tol)
+    limits, tol = unwrapped(limits), unwrapped(tol)
+    require_tolerance(tol)
     search: Search = newton
-    if bracket is not None:
-        _require_bracket(unknowns, bracket)
-        search = partial(bracketed, bracket=bracket)
+    if limits is not None:
+        require_one(unknowns)
+        search = partial(bracketed, bracket=limits)
 
     def of_leaves(leaves: Sequence[Any]) -> list[Any]:
         values = residual(unknowns.put_together(leaves))
+        require_numbers("residual", values)
         return [value for _, value in pytree.flatten(values)]
 
-    equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, bracket)
+    equation = Equation(of_leaves, of_leaves, unknowns.leaves, search, max_steps, tol, limits)
     return unknowns.put_together(_solved(equation, residual, given))
 
 
@@ -103,15 +110,19 @@ def fixed_point(
         are infinite or NaN.
 
     Raises:
-        ArgumentError: when an option has no meaning, and when the update returns another form.
+        ArgumentError: when an option has no meaning, and when the update returns another form, or
+            what is no real number.
     """
-    unknowns = Unknowns(start)
+    update, unknowns = function_in("update", update), Unknowns(start)
+    max_steps = steps_in(max_steps)
     given = (*unknowns.leaves, tol)
     tol = unwrapped(tol)
-    _require_options(tol, max_steps)
+    require_tolerance(tol)
 
     def updated(leaves: Sequence[Any]) -> list[Any]:
-        return unknowns.in_order(update(unknowns.put_together(leaves)))
+        values = update(unknowns.put_together(leaves))
+        require_numbers("update", values)
+        return unknowns.in_order(values)
 
     def change(leaves: Sequence[Any]) -> list[Any]:
         return [leaf - value for leaf, value in zip(leaves, updated(leaves))]
@@ -157,32 +168,3 @@ def _solver(
 
 def _frameworks_of(values: Iterable[Any]) -> set[str]:
     return {framework_of(unwrapped(value)) for value in values} - {""}
-
-
-def _require_options(tol: Any, max_steps: Any) -> None:
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ArgumentError(f"max_steps is {max_steps!r}; give a number of steps of at least 1.")
-    if _is_known(tol) and not tol >= 0:
-        raise ArgumentError(f"tol is {tol!r}; give a number of at least 0, such as 1e-13.")
-
-
-def _require_bracket(unknowns: Unknowns, bracket: Any) -> None:
-    if not isinstance(bracket, tuple | list) or len(bracket) != 2:
-        raise ArgumentError(f"bracket is {bracket!r}; give its two limits, (low, high).")
-    if unknowns.size != 1:
-        raise ArgumentError(
-            f"a bracket holds one unknown, and the start has {unknowns.size}.\nLeave bracket= out, "
-            f"or solve an equation for each of them."
-        )
-    known = [limit for limit in bracket if _is_known(limit)]
-    if not all(map(math.isfinite, known)):
-        raise ArgumentError(f"bracket is {bracket!r}; its limits are finite numbers.")
-    if len(known) == 2 and known[0] > known[1]:
-        raise ArgumentError(
-            f"bracket is {bracket!r}; its lower limit comes first: ({known[1]!r}, {known[0]!r})."
-        )
-
-
-def _is_known(value: Any) -> bool:
-    """Tell whether a value is a number of Python's or NumPy's, which no sweep varies."""
-    return isinstance(value, int | float | np.number)

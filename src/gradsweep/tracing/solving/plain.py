@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsweep.support.errors import warn
 from gradsweep.tracing.solving.numbers import Equation, Function
-from gradsweep.tracing.solving.unknowns import require_as_many, require_real
+from gradsweep.tracing.solving.unknowns import require_as_many
 
 __all__ = ["solve"]
 
@@ -22,7 +22,6 @@ def solve(equation: Equation) -> list[Any]:
     """Return the leaves of the solution; NaN where none is found, with a warning."""
     given = equation.start
     start = [np.asarray(leaf) for leaf in given]
-    require_real(leaf.dtype.kind for leaf in start)
     dtype = np.result_type(*(leaf.dtype for leaf in start), np.float32)
     flat = _flat(start).astype(dtype)
     ends = np.cumsum([leaf.size for leaf in start])[:-1]
@@ -31,15 +30,21 @@ def solve(equation: Equation) -> list[Any]:
         blocks = zip(np.split(np.ravel(y), ends), start)
         return [block.reshape(leaf.shape)[()] for block, leaf in blocks]
 
+    errors: list[Exception] = []
+    n_values = 0
+
     def on_vector(function: Callable[[Sequence[Any]], list[Any]]) -> Function:
         def of_vector(y: Any) -> Any:
+            nonlocal n_values
             try:
                 values = _flat(function(parts(y))).astype(dtype)
             except (ArithmeticError, ValueError) as error:
                 # Where functions of math have no value, those of frameworks have NaN.
                 if isinstance(error, ValueError) and not str(error).startswith(_NO_VALUE):
                     raise
+                errors.append(error)
                 return np.full_like(y, np.nan)[()]
+            n_values += 1
             require_as_many(flat.size, values.size)
             return values.reshape(np.shape(y))[()]
 
@@ -50,13 +55,17 @@ def solve(equation: Equation) -> list[Any]:
         begun = flat[0] if flat.size == 1 else flat
         found = equation.find(_Numbers(dtype, equation.bracket), searched, begun)
         if not found.is_found:
-            why = _why(equation, searched)
+            why = _raised(errors[0]) if not n_values else _why(equation, searched)
             warn(f"an equation has no solution that is found, and NaN stands for it: {why}")
     y = found.y if found.is_found else np.full_like(flat, np.nan)
     return [
         number.item() if type(leaf) in (int, float) else number
         for number, leaf in zip(parts(y), given)
     ]
+
+
+def _raised(error: Exception) -> str:
+    return f"its function raises {type(error).__name__}: {error}, wherever the search computes it."
 
 
 def _why(equation: Equation, searched: Function) -> str:

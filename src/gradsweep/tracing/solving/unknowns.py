@@ -1,5 +1,6 @@
 """The unknowns of an equation: a number, an array, or a container of them."""
 
+import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.support.errors import ArgumentError
+from gradsweep.tracing.numpy.row import unwrapped
 
-__all__ = ["Unknowns", "require_as_many", "require_real"]
+__all__ = ["Unknowns", "require_as_many", "require_numbers", "require_one"]
 
 
 class Unknowns:
@@ -19,7 +21,18 @@ class Unknowns:
         named = list(pytree.flatten(start))
         self._paths = [path for path, _ in named]
         self.leaves = [leaf for _, leaf in named]
-        if not named:
+        kinds = {leaf is None or _kind(leaf) for leaf in self.leaves}
+        if "c" in kinds:
+            raise ArgumentError(
+                "the unknowns of an equation are complex numbers.\nMake their real and imaginary "
+                "parts the unknowns, and return both parts of the residual."
+            )
+        if kinds - {"f", "b"}:
+            raise ArgumentError(
+                f"the start of an equation is {start!r}; give a number, an array, or a container "
+                f"of them."
+            )
+        if not self.size:
             raise ArgumentError("the start of an equation has no numbers in it.")
 
     @property
@@ -51,13 +64,62 @@ def _shown(paths: Iterable[pytree.Path]) -> str:
     return ", ".join(".".join(path) for path in paths) or "one array"
 
 
-def require_real(kinds: Iterable[str]) -> None:
-    """Refuse a start that is no real number, given the kinds of its dtypes."""
-    if "c" in kinds:
+def require_numbers(what: str, values: Any) -> None:
+    """Refuse a residual or an update that returns what is no real number.
+
+    Args:
+        what: what of an equation returns the values, to speak of.
+    """
+    if values is None:
+        raise ArgumentError(f"the {what} of an equation returns None: it may lack a return.")
+    for _, leaf in pytree.flatten(values):
+        match _kind(leaf):
+            case "c":
+                raise ArgumentError(
+                    f"the {what} of an equation is complex, where its unknowns are real.\nMake "
+                    f"real and imaginary parts unknowns and numbers of their own, or return the "
+                    f"part that counts."
+                )
+            case "b":
+                raise ArgumentError(
+                    f"the {what} of an equation is a truth value, which no search can solve for."
+                    f"\nReturn a number: in place of y > 1, the difference y - 1."
+                )
+            case "O":
+                raise ArgumentError(
+                    f"the {what} of an equation returns {leaf!r}, which is no number.\nReturn a "
+                    f"number for each unknown."
+                )
+
+
+def require_one(unknowns: Unknowns) -> None:
+    """Refuse a bracket of several unknowns."""
+    if unknowns.size != 1:
         raise ArgumentError(
-            "the unknowns of an equation are complex numbers.\nMake their real and imaginary parts "
-            "the unknowns, and return both parts of the residual."
+            f"a bracket holds one unknown, and the start has {unknowns.size}.\nLeave bracket= out, "
+            f"or solve an equation for each of them."
         )
+
+
+def _kind(leaf: Any) -> str:
+    """Return b for truth values, c for complex numbers, f for real ones, O for all else."""
+    leaf = unwrapped(leaf)
+    dtype: Any = getattr(leaf, "dtype", None)
+    if dtype is None and isinstance(leaf, numbers.Number):
+        is_complex = isinstance(leaf, numbers.Complex) and not isinstance(leaf, numbers.Real)
+        return "b" if isinstance(leaf, bool) else "c" if is_complex else "f"
+    if dtype is None or getattr(dtype, "kind", "") == "O":
+        array = np.asarray(leaf)
+        if array.dtype.kind != "O":
+            dtype = array.dtype
+        elif not array.ndim:
+            return "O"
+        else:
+            kinds = {_kind(element) for element in array.flat}
+            return next((kind for kind in "Ocb" if kind in kinds), "f")
+    if not hasattr(dtype, "kind"):  # torch's
+        return "c" if dtype.is_complex else "b" if str(dtype) == "torch.bool" else "f"
+    return dtype.kind if dtype.kind in "bc" else "O" if dtype.kind in "OSUMm" else "f"
 
 
 def require_as_many(n_unknowns: int, n_equations: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from gradsweep.tracing.solving.numbers import Equation, Function
-from gradsweep.tracing.solving.unknowns import require_as_many, require_real
+from gradsweep.tracing.solving.unknowns import require_as_many
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.meaning import unwatched
 from gradsweep.tracing.torch.solved.looped import looped
@@ -29,7 +29,6 @@ __all__ = ["solve"]
 def solve(equation: Equation) -> list[torch.Tensor]:
     """Return the leaves of the solution; NaN where none is found."""
     start = [torch.as_tensor(leaf) for leaf in equation.start]
-    require_real("c" if leaf.is_complex() else "f" for leaf in start)
     shapes = [tuple(leaf.shape) for leaf in start]
     n = sum(map(math.prod, shapes))
 
