@@ -204,7 +204,7 @@ def test_errors_say_what_there_is(options, error, says):
 
 
 def test_too_many_lines_or_panels_are_refused_with_what_to_do():
-    with pytest.raises(OutputError, match=r"9 values; a ladder shows at most 6(?s:.*)heatmap"):
+    with pytest.raises(OutputError, match=r"9 values; kind='ladder' shows at most 6(?s:.*)heatmap"):
         gs.plot(grid(), "ladder", by="sigma")
     wide = jacobian().pad(q_0=(0, 30))
     with pytest.raises(OutputError, match=r"66 panels(?s:.*)variables=.*kind='image'"):

@@ -118,6 +118,83 @@ def test_the_dims_choose_the_kind():
 def test_what_cannot_be_drawn_is_said():
     with pytest.raises(OutputError, match="draws what gs.uncertainty returns"):
         gs.plot(gs.gradient(area, gs.Sweep(x=X, y=2.0)), kind="uncertainty")
-    few = gs.uncertainty(area, gs.Sweep(x=X, y=[1.0, 2.0]), {"x": 0.1, "y": 0.2})
-    with pytest.raises(OutputError, match="has no lines for by='y'"):
-        gs.plot(few, kind="uncertainty", by="y")
+    many = gs.uncertainty(area, gs.Sweep(x=X, y=np.arange(7.0)), {"x": 0.1, "y": 0.2})
+    with pytest.raises(OutputError, match="kind='uncertainty' shows at most 6 as lines"):
+        gs.plot(many, kind="uncertainty", by="y")
+
+
+def reach_of(band):
+    vertices = band.get_paths()[0].vertices[:, 1]
+    return vertices.min(), vertices.max()
+
+
+def test_each_of_a_few_values_has_a_band_and_shares_of_its_own():
+    ds = gs.uncertainty(area, gs.Sweep(x=X, y=[1.0, 2.0, 4.0]), {"x": 0.1, "y": 0.2})
+    figure = gs.plot(ds)
+    top, *below = figure.axes
+    assert len(top.collections) == len(below) == 3
+    for n, y in enumerate([1.0, 2.0, 4.0]):
+        one = ds.isel(y=n)
+        np.testing.assert_array_equal(top.lines[n].get_ydata(), one.area)
+        low, high = one.area - 2 * one.area_std, one.area + 2 * one.area_std
+        np.testing.assert_allclose(reach_of(top.collections[n]), [low.min(), high.max()])
+        assert below[n].get_title(loc="left").endswith(f"= {y:g}")
+        # The first of two stacked shares reaches from 0 to the largest.
+        largest = reach_of(below[n].collections[0])[1]
+        assert largest == pytest.approx(one.variance_share_x.max().item(), rel=1e-12)
+    labels = [text.get_text() for text in figure.legends[1].get_texts()]
+    assert labels == ["4", "2", "1"]
+
+
+def test_without_room_for_their_shares_a_note_says_that_they_are_means():
+    def both(x, y):
+        return {"a": x * y, "b": x + y}
+
+    ds = gs.uncertainty(both, gs.Sweep(x=X, y=np.arange(1.0, 5.0)), {"x": 0.1, "y": 0.2})
+    figure = gs.plot(ds)
+    assert [len(axes.lines) for axes in figure.axes] == [4, 1, 4, 1]
+    assert "Shares are means over $y$ (4 values)." in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_no_band_is_a_mean_over_a_third_axis():
+    def volume(x, y, z):
+        return x * y * z
+
+    sweep = gs.Sweep(x=X, y=[1.0, 2.0, 3.0], z=[1.0, 5.0])
+    ds = gs.uncertainty(volume, sweep, {"x": 0.1})
+    figure = gs.plot(ds)
+    held = ds.isel(z=1)
+    drawn = [line.get_ydata() for line in figure.axes[0].lines]
+    np.testing.assert_array_equal(drawn, held.volume.transpose("y", "x"))
+    _, high = reach_of(figure.axes[0].collections[2])
+    assert high == pytest.approx((held.volume + 2 * held.volume_std).max().item(), rel=1e-12)
+    note = figure.get_supxlabel().replace("\n", " ")
+    assert "Drawn at $z$ = 5, one of 2 values." in note and "mean" not in str(figure._suptitle)
+
+
+def test_a_band_to_second_order_is_about_the_expectation():
+    ds = gs.uncertainty(lambda x: x**2, gs.Sweep(x=X), {"x": 0.5}, order=2)
+    top, _ = gs.plot(ds).axes
+    value, expectation = (line.get_ydata() for line in top.lines)
+    np.testing.assert_array_equal(value, ds.f)
+    np.testing.assert_allclose(expectation, X**2 + 0.25, rtol=1e-14)
+    std = np.sqrt(4 * X**2 * 0.25 + 2 * 0.5**4)
+    low, high = (X**2 + 0.25 - 2 * std).min(), (X**2 + 0.25 + 2 * std).max()
+    np.testing.assert_allclose(reach_of(top.collections[0]), [low, high], rtol=1e-12)
+
+
+def test_one_point_to_second_order_shows_the_value_and_the_expectation_with_its_std():
+    ds = gs.uncertainty(lambda x: x**2, gs.Sweep(x=1.5), {"x": 0.8}, order=2)
+    top, _ = gs.plot(ds).axes
+    # 2.25 + 0.64, and the root of 4 x^2 s^2 + 2 s^4
+    assert [text.get_text() for text in top.texts] == ["2.25, expected 2.89 ± 2.565"]
+
+
+def test_error_bars_of_two_values_stand_beside_each_other():
+    samples = xarray.DataArray([1.0, 2.0, 4.0], dims="s", coords={"s": ["A", "B", "C"]})
+    ds = gs.uncertainty(area, gs.Sweep(x=samples, y=[1.0, 2.0]), {"x": 0.5, "y": 0.8})
+    top, *below = gs.plot(ds, x="s").axes
+    left, right = (bars.lines[0] for bars in top.containers)
+    assert len(below) == 2 and (left.get_xdata() < right.get_xdata()).all()
+    np.testing.assert_array_equal(left.get_ydata(), ds.area.isel(y=0))
+    np.testing.assert_array_equal(right.get_ydata(), ds.area.isel(y=1))

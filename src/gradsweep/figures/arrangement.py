@@ -50,6 +50,8 @@ class Arrangement:
         by: the axis drawn as lines in a ladder or a matrix, and upward in a heat map.
         averaged: the axes that are averaged over.
         sampled: the axes whose points have no order.
+        held: the axes of which one place is drawn, in the middle: a band that were averaged would
+            be no curve's.
     """
 
     kind: str
@@ -57,6 +59,12 @@ class Arrangement:
     by: Axis | None = None
     averaged: tuple[Axis, ...] = ()
     sampled: tuple[Axis, ...] = ()
+    held: tuple[Axis, ...] = ()
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place that is drawn along each axis that is held."""
+        return {axis.dim: len(axis.values) // 2 for axis in self.held}
 
     @property
     def sentence(self) -> str:
@@ -225,13 +233,10 @@ def _place(kind: str, swept: _Swept) -> Arrangement:
             pooled = tuple(swept.axis(dim) for dim in swept.dims)
             return Arrangement(kind, x, None, sampled=pooled)
         case "uncertainty":
-            if by is not None:
-                raise OutputError(
-                    f"kind='uncertainty' has no lines for by={by.dim!r}.\nSelect a value with "
-                    f"ds.sel, or choose kind='ladder'."
-                )
-            x = x or _axis_or_none(swept, swept.longest())
-            x = x or _axis_or_none(swept, max(swept.dims, key=swept.size, default=None))
+            x = x or _axis_or_none(swept, swept.longest(*_dims(by)))
+            left = [dim for dim in swept.dims if dim not in _dims(by)]
+            x = x or _axis_or_none(swept, max(left, key=swept.size, default=None))
+            by = by or (_few(swept, *_dims(x)) if x else None)
         case "tornado" | "bars" | "image":
             x = by = None
         case unknown:
@@ -242,12 +247,14 @@ def _place(kind: str, swept: _Swept) -> Arrangement:
         return Arrangement(kind, sampled=tuple(swept.axis(dim) for dim in swept.dims))
     if by is not None and kind != "heatmap" and len(by.values) > MOST_LINES:
         raise OutputError(
-            f"by={by.dim!r} has {len(by.values)} values; a {kind} shows at most {MOST_LINES} as "
-            f"lines.\nSelect some with ds.sel, or choose kind='heatmap'."
+            f"by={by.dim!r} has {len(by.values)} values; kind={kind!r} shows at most {MOST_LINES} "
+            f"as lines.\nSelect some with ds.sel, or choose kind='heatmap'."
         )
     shown = _dims(x, by)
-    averaged = tuple(swept.axis(dim) for dim in swept.dims if dim not in shown)
-    return Arrangement(kind, x, by, averaged)
+    rest = tuple(swept.axis(dim) for dim in swept.dims if dim not in shown)
+    if kind == "uncertainty" and all(len(axis.values) for axis in rest):
+        return Arrangement(kind, x, by, held=rest)
+    return Arrangement(kind, x, by, averaged=rest)
 
 
 def _require_axes(kind: str, n: int, found: Sequence, swept: _Swept) -> None:

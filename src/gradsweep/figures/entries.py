@@ -5,8 +5,8 @@ Returns entries, whose arrays have swept dims only. Never sees a figure.
 """
 
 import re
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ class Entry:
         wrt: the elements it is with respect to, as many as its order.
         dims: the swept dims it varies with.
         values: one axis for each of `dims`.
-        role: of an uncertainty, whether it is a "value", a "std" or a "share"; else "".
+        role: of an uncertainty, whether it is a "value", an "expectation", a "std" or a "share";
+            else "".
         argument: whose share it is.
     """
 
@@ -64,6 +65,12 @@ class Entry:
         """How many values are NaN, and how many infinite."""
         n_nan = int(np.isnan(self.values).sum())
         return n_nan, int(self.values.size - np.isfinite(self.values).sum() - n_nan)
+
+    def at(self, places: Mapping[str, int]) -> "Entry":
+        """Return the entry at one place along each of some dims, which it then has no more."""
+        values = self.values[tuple(places.get(dim, slice(None)) for dim in self.dims)]
+        left = tuple(dim for dim in self.dims if dim not in places)
+        return replace(self, dims=left, values=np.asarray(values))
 
     def along(self, dims: tuple[str, ...]) -> np.ndarray:
         """Return the values with these axes, in this order, averaged over all others.
@@ -202,6 +209,8 @@ def _role(variable: "xarray.DataArray", wrt: list[Element]) -> str:
     long_name = str(variable.attrs.get("long_name", ""))
     if long_name.startswith("standard deviation of "):
         return "std"
+    if long_name.startswith("expectation of "):
+        return "expectation"
     return "value" if not wrt and long_name == variable.attrs.get("of", variable.name) else ""
 
 
