@@ -50,7 +50,21 @@ def solve(equation: Equation) -> list[Array]:
     y = lax.custom_root(residual, flat, search, _tangent)
     # A residual that is linear in y has a slope where there is no solution too.
     y = y * lax.stop_gradient(jnp.where(jnp.isnan(y), jnp.nan, 1.0).astype(dtype))
-    return _parts(y, shapes)
+    return _parts(y + _nothing(equation.givens, jnp.isnan(y)).astype(dtype), shapes)
+
+
+def _nothing(givens: Sequence[Any], is_unsolved: Array) -> Array:
+    """Return zero, whose derivatives by what the search is given are NaN where it found nothing.
+
+    Where it did they are zero. A residual that does not depend on them has no derivative to be NaN.
+    """
+    apart = jnp.zeros(())
+    for given in givens:
+        if isinstance(given, jax.Array) and given.dtype.kind == "f":
+            apart += jnp.sum(given - lax.stop_gradient(given))
+    # No derivative of sqrt(x^2) at zero is a number, of any order.
+    x = jnp.where(is_unsolved, apart, 1.0)
+    return jnp.sqrt(x * x) - lax.stop_gradient(jnp.where(is_unsolved, 0.0, 1.0))
 
 
 def _tangent(linear: Function, x: Array) -> Array:
