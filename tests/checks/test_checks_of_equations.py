@@ -18,11 +18,11 @@ def root(a):
     return gs.find_root(lambda y: y * y - a, 1.0)
 
 
-def require_agreement(framework):
+def require_agreement(framework, f=cube, **arguments):
     """Steps are 1e-20 long, and second differences 1e-40 apart."""
-    sweep = gs.Sweep(a=[1.0, 2.0, 5.0], b=1.0)
-    found = gs.check(cube, sweep, quantity="hessian", framework=framework, estimates="mpmath")
-    assert found.ok and found.sentence.startswith("The hessian of cube agrees with mpmath")
+    options = {"quantity": "hessian", "framework": framework, "estimates": "mpmath"}
+    found = gs.check(f, gs.Sweep(arguments), **options)
+    assert found.ok and found.sentence.startswith(f"The hessian of {f.__name__} agrees with mpmath")
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,10 @@ def require_agreement(framework):
 )
 def test_a_hessian_agrees_with_differences_in_sixty_digits(framework, monkeypatch):
     pytest.importorskip(framework)
-    require_agreement(framework)
-    found = gs.check(root, a=[1.0, 2.0], quantity="hessian", framework=framework)
-    assert found.ok and found.sentence.endswith("at 2 of 2 points.")
+    require_agreement(framework, a=5.0, b=1.0)
+    require_agreement(framework, root, a=1.0)
     monkeypatch.setattr(precision, "in_high_precision", nullcontext)
-    must_fail(require_agreement, framework)
+    must_fail(require_agreement, framework, a=5.0, b=1.0)
 
 
 @pytest.mark.jax

@@ -114,3 +114,42 @@ def test_limits_of_a_framework_and_swept_numbers_of_steps(framework):
     np.testing.assert_allclose(found.dbounded_da, 0.5 / np.sqrt([1.0, 2.0]), rtol=1e-13)
     with pytest.raises(ArgumentError, match="gs.each"):
         gs.value(bounded, a=2.0, n=[50.0, 60.0], framework=framework)
+
+
+class Counted:
+    """A residual that may compute with how often it was called."""
+
+    def __init__(self, a, weight):
+        self.a, self.weight, self.n_calls = a, weight, 0
+
+    def __call__(self, y):
+        self.n_calls += 1
+        return y * y - self.a + self.weight * self.n_calls * y
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_a_residual_that_keeps_state_is_refused_and_one_that_counts_is_not(framework, start):
+    pytest.importorskip(framework)
+
+    def f(a, weight=1):
+        return gs.find_root(Counted(a, weight), start + 0 * a, bracket=(0.0, 4.0))
+
+    with pytest.raises(gs.errors.StatefulFunction, match="for the same y"):
+        gs.value(f, a=[1.0, 2.0], framework=framework)
+    found = gs.value(lambda a: f(a, weight=0), a=[1.0, 2.0], framework=framework)
+    np.testing.assert_allclose(next(iter(found.values())), np.sqrt([1.0, 2.0]), rtol=1e-13)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_system_that_keeps_state_is_refused(framework):
+    np_like = pytest.importorskip({"jax": "jax.numpy"}.get(framework, framework))
+
+    def f(a, weight=1):
+        inner = Counted(a, weight)
+        return gs.find_root(lambda y: np_like.stack([inner(y[0]), y[1] - y[0]]), [a, a])[1]
+
+    with pytest.raises(gs.errors.StatefulFunction, match="for the same y"):
+        gs.value(f, a=[1.0, 2.0], framework=framework)
+    found = gs.value(lambda a: f(a, weight=0), a=[1.0, 2.0], framework=framework)
+    np.testing.assert_allclose(next(iter(found.values())), np.sqrt([1.0, 2.0]), rtol=1e-13)

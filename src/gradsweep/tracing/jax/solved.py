@@ -5,6 +5,7 @@ for: `lax.custom_root` has them all, of every order and in both modes.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from gradsweep.tracing.solving.numbers import Equation, Function
-from gradsweep.tracing.solving.unknowns import require_as_many
+from gradsweep.tracing.solving.unknowns import require_as_many, stateful
 
 __all__ = ["solve"]
 
@@ -27,7 +28,7 @@ def solve(equation: Equation) -> list[Array]:
     start = [leaf if leaf.dtype.kind == "f" else leaf * 1.0 for leaf in start]
     shapes = [leaf.shape for leaf in start]
     # A number of Python's takes the dtype of what it is computed with.
-    likes = jax.eval_shape(lambda *leaves: _flat(equation.searched(leaves)), *start)
+    likes = _like_values(equation, start)
     dtype = jnp.result_type(likes, 1.0)
     n = sum(map(math.prod, shapes))
     require_as_many(n, likes.size)
@@ -50,7 +51,52 @@ def solve(equation: Equation) -> list[Array]:
     y = lax.custom_root(residual, flat, search, _tangent)
     # A residual that is linear in y has a slope where there is no solution too.
     y = y * lax.stop_gradient(jnp.where(jnp.isnan(y), jnp.nan, 1.0).astype(dtype))
-    return _parts(y, shapes)
+    return _parts(y + _nothing(equation.givens, jnp.isnan(y)).astype(dtype), shapes)
+
+
+def _like_values(equation: Equation, start: Sequence[Array]) -> jax.ShapeDtypeStruct:
+    """Return the shape and dtype of what is searched, traced twice.
+
+    Raises:
+        StatefulFunction: when the traces differ: the search would keep one of them.
+    """
+
+    def trace() -> tuple[jax.ShapeDtypeStruct, str, list[Any]]:
+        # A new function each time: JAX would return the cached jaxpr of an old one.
+        def values(*leaves: Array) -> Array:
+            return _flat(equation.searched(leaves))
+
+        closed, likes = jax.make_jaxpr(values, return_shape=True)(*start)
+        # Functions that the jaxpr refers to are printed with their addresses.
+        return likes, re.sub(r" at 0x[0-9a-f]+", "", str(closed.jaxpr)), closed.consts
+
+    (likes, first, consts), (_, second, others) = trace(), trace()
+    if first != second or not all(map(_is_same, consts, others)):
+        raise stateful()
+    return likes
+
+
+def _is_same(constant: Any, other: Any) -> bool:
+    """Tell whether two constants are the same, as far as they are known."""
+    if any(isinstance(value, jax.core.Tracer) for value in (constant, other)):
+        return True
+    if jnp.issubdtype(constant.dtype, jax.dtypes.prng_key):
+        constant, other = map(jax.random.key_data, (constant, other))
+    return np.asarray(constant).tobytes() == np.asarray(other).tobytes()
+
+
+def _nothing(givens: Sequence[Any], is_unsolved: Array) -> Array:
+    """Return zero, whose derivatives by what the search is given are NaN where it found nothing.
+
+    Where it did they are zero. A residual that does not depend on them has no derivative to be NaN.
+    """
+    apart = jnp.zeros(())
+    for given in givens:
+        if isinstance(given, jax.Array) and given.dtype.kind == "f":
+            apart += jnp.sum(given - lax.stop_gradient(given))
+    # No derivative of sqrt(x^2) at zero is a number, of any order.
+    x = jnp.where(is_unsolved, apart, 1.0)
+    return jnp.sqrt(x * x) - lax.stop_gradient(jnp.where(is_unsolved, 0.0, 1.0))
 
 
 def _tangent(linear: Function, x: Array) -> Array:

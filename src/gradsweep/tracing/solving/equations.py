@@ -47,7 +47,7 @@ def find_root(
     They are those of the implicit function theorem, dy/dp = -(dF/dy)^-1 dF/dp for a residual
     F(y, p), whatever the path of the search was, to every order and in both modes; torch's autograd
     has them to third order where no sweep says how many are taken. Those with respect to `start`,
-    `bracket` and `tol` are zero.
+    `bracket` and `tol` are zero, and NaN where nothing is found.
 
     Args:
         residual: a function of y, a closure over anything; it returns as many numbers as y has.

@@ -119,6 +119,11 @@ class Equation:
     tol: Any = None
     bracket: tuple[Any, Any] | None = None
 
+    @property
+    def givens(self) -> list[Any]:
+        """What the search is given besides the residual; on it depends whether it finds y."""
+        return [*self.start, *(self.bracket or ()), self.tol]
+
     def find(self, numbers: Numbers, searched: Function, start: Array) -> Found:
         """Search for the solution, with the unknowns and what is searched as a number or vector."""
         tol = self.tol

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gradsweep.request import pytree
-from gradsweep.support.errors import ArgumentError
+from gradsweep.support.errors import ArgumentError, StatefulFunction
 from gradsweep.tracing.numpy.row import unwrapped
 
-__all__ = ["Unknowns", "require_as_many", "require_numbers", "require_one"]
+__all__ = ["Unknowns", "require_as_many", "require_numbers", "require_one", "stateful"]
 
 
 class Unknowns:
@@ -129,3 +129,12 @@ def require_as_many(n_unknowns: int, n_equations: int) -> None:
             f"the residual has {n_equations} numbers for {n_unknowns} unknowns.\nReturn as many "
             f"numbers as the start has, each zero at the solution."
         )
+
+
+def stateful() -> StatefulFunction:
+    """Return the error of a residual or update that is not the same each time it is called."""
+    return StatefulFunction(
+        "the residual or update of an equation gives different results for the same y: it keeps "
+        "state between its calls, or draws random numbers.\nWhat changes must be an unknown, or "
+        "be the same for every step."
+    )

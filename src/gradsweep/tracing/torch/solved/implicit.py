@@ -59,8 +59,14 @@ def solve(equation: Equation) -> list[torch.Tensor]:
     if not order:
         return _parts(y, shapes)
     first = residual(y)
-    # Zero, with a derivative of NaN where the slope is singular, or there is no solution.
-    nothing = torch.where(is_regular, 1.0, first - values)
+    # Zero, with a derivative of NaN where the slope is singular, or there is no solution: there by
+    # what the search is given too, though the residual does not depend on it.
+    apart = first - values
+    for given in equation.givens:
+        if isinstance(given, torch.Tensor) and given.is_floating_point():
+            none = (given - given.detach()).sum().to(dtype)
+            apart = apart + torch.where(found.is_found, 0.0, none)
+    nothing = torch.where(is_regular, 1.0, apart)
     nothing = torch.sqrt(nothing * nothing) - torch.where(is_regular, 1.0, 0.0)
     y = y - numbers.solve(slope, first)
     for _ in range(order - 1):

@@ -15,6 +15,7 @@ from gradsweep.program.builder import Builder
 from gradsweep.program.loop_steps.step_builder import StepBuilder
 from gradsweep.program.rolled_loops import Operands, Step, find_body
 from gradsweep.support.errors import EngineError, NotAProgram
+from gradsweep.tracing.solving.unknowns import stateful
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.meaning import unwatched
 from gradsweep.tracing.torch.recorder.record import SEED, ReadsSeed, Recorder
@@ -46,7 +47,8 @@ def looped(goes_on: GoesOn, step: Next, carried: Tensors, max_steps: int) -> Ten
 
     Raises:
         ValueError: when a carry changes its shape or dtype, or the condition has another form.
-        StatefulFunction: when a step that is recorded changes a tensor of outside.
+        StatefulFunction: when a step that is recorded changes a tensor of outside, or is not the
+            same for the same carries.
     """
     if torch.compiler.is_compiling():
         # torch.compile then leaves the function as it is, which runs as without it.
@@ -135,7 +137,9 @@ class _Loop:
             is_going = bool(self._condition(inner, values).value)
             # One step is recorded in any case, to see what it reads. The others read the same, but
             # for Python branches, which are seen here.
-            found = self._next(inner, values)
+            found, again = (self._next(inner, values) for _ in range(2))
+            if not _are_equal(found, again):
+                raise stateful()
             if is_going:
                 values = self._rest([tensor.value for tensor in found])
         values = [value.clone() for value in values]  # a step may return memory of outside
@@ -243,6 +247,20 @@ def _shaped(variables: Sequence[int], like: Sequence[np.ndarray]) -> list[np.nda
     ends = np.cumsum([array.size for array in like])[:-1]
     blocks = np.split(np.array(variables, dtype=np.int64), ends)
     return [block.reshape(array.shape) for block, array in zip(blocks, like)]
+
+
+def _are_equal(found: Sequence[RecordedTensor], again: Sequence[RecordedTensor]) -> bool:
+    """Tell whether two runs of a step from the same carries gave the same, but for rounding."""
+    # The last digits of LAPACK's results may depend on where the memory lies.
+    floats = [t.value.dtype for t in found if t.value.is_floating_point()]
+    eps = max([torch.finfo(dtype).eps for dtype in floats], default=0.0)
+    pairs = [[x.value.detach().double() for x in pair] for pair in zip(found, again)]
+    scale = max([1.0, *(a[a.isfinite()].abs().sum().item() for a, _ in pairs)])
+    rounding = 2.0**12 * eps
+    return all(
+        torch.allclose(*pair, rtol=rounding, atol=rounding * scale, equal_nan=True)
+        for pair in pairs
+    )
 
 
 def _require_condition(going: torch.Tensor) -> None:
