@@ -218,6 +218,7 @@ def test_categories_of_python_branches_are_followed(tmp_path, small_parts):
 def test_a_plan_of_a_part_that_claims_more_axes_gives_the_same_numbers():
     class Planned:
         dims = (("x", "kind"), ("y",))
+        solves = True
 
         def allocate(self):
             return [np.zeros((2, 1, 3)), np.zeros(2)]
@@ -228,7 +229,7 @@ def test_a_plan_of_a_part_that_claims_more_axes_gives_the_same_numbers():
 
     arrays = [np.zeros((2, 3)), np.zeros((2, 2))]
     part = Part(0, {"x": slice(0, 2), "y": slice(0, 2), "kind": slice(1, 2)})
-    replanned(lambda leaves: Planned(), [("x",), ("x", "y")], {}, part, arrays)
+    assert replanned(lambda leaves: Planned(), [("x",), ("x", "y")], {}, part, arrays)
     np.testing.assert_array_equal(arrays[0], np.arange(6.0).reshape(2, 3))
     np.testing.assert_array_equal(arrays[1], [[7.0, 8.0], [7.0, 8.0]])
 

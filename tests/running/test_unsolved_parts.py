@@ -139,6 +139,17 @@ def test_a_way_that_the_first_point_does_not_go(where):
     assert found.attrs["not_converged"] == n  # points of the sweep: values decide the way
 
 
+@pytest.mark.filterwarnings("ignore:.*not solved at")
+def test_categories_count_as_in_memory(framework, where):
+    def f(a, b, kind):
+        return gs.find_root(lambda y: np.exp(y) - a, 1.0) * b if kind == "log" else np.sqrt(a) * b
+
+    sweep = gs.Sweep(a=A, b=B, kind=["root", "log"])
+    found = gs.value(f, sweep, framework=framework, **where)
+    whole = gs.value(f, sweep, framework=framework)
+    assert found.attrs["not_converged"] == whole.attrs["not_converged"] == 1  # whatever b is
+
+
 @pytest.mark.torch
 def test_masked_points_are_none_that_were_not_solved(where):
     pytest.importorskip("torch")

@@ -107,8 +107,9 @@ class Plan(Decision):
             return {}
         if n is None:
             warn(
-                f"the results of {self.bound.name} hold NaN, and at how many points an equation "
-                f"was not solved cannot be told: find_root stands in a jitted function or a loop."
+                f"{self.bound.name} solves equations, and at how many points one was not solved, "
+                f"where results are NaN, cannot be told: find_root stands in a jitted function or "
+                f"a loop, or counting them failed."
             )
             return {}
         if n:
