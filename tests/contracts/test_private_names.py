@@ -17,9 +17,9 @@ KNOWN = {
         _WORK_FOR_THREADS _WORK_UNINTERRUPTED
     """,
     "a protection that a control takes away": """
-        _BodyWriter _CREDIT _Finder _IN_THE_FORM_OF _MOST_PIECES _ONE_SIDED _PAUSES_SECONDS _Run
-        _agree_with_rows _are_derivatives _by_forward_formulas _clean _constant _delete
-        _depends_alike _end _failure _find_in_loop _first_that_has_rules _is_superseded
+        _BodyWriter _CREDIT _Counter _Finder _IN_THE_FORM_OF _MOST_PIECES _ONE_SIDED _PAUSES_SECONDS
+        _Run _agree_with_rows _are_derivatives _by_forward_formulas _clean _constant
+        _delete _depends_alike _end _failure _find_in_loop _first_that_has_rules _is_superseded
         _is_transposed _is_wide_enough _jacobian_of_field _killed _node
         _outside _problem _put_once _record _run _taken _takes_positions _terminating _transposed
     """,

@@ -246,3 +246,14 @@ def test_an_equation_inside_a_system_is_solved_at_many_points_at_once():
     u = ((1 + np.sqrt(1 + 8 * a)) / 4) ** 2
     np.testing.assert_allclose(found.outer, u, rtol=1e-13)
     np.testing.assert_allclose(found.douter_da, 1 / (2 - 0.5 / np.sqrt(u)), rtol=1e-13)
+
+
+def test_a_residual_that_calls_methods_of_tensors_is_given_tensors():
+    def f(a):
+        return gs.find_root(lambda y: y.clone().square() - a, 1.0)
+
+    found = gs.gradient(f, a=[1.0, 4.0], framework="torch", engine="fused", with_value=True)
+    np.testing.assert_allclose(found.f, [1.0, 2.0], rtol=1e-14)
+    np.testing.assert_allclose(found.df_da, [0.5, 0.25], rtol=1e-14)
+    with pytest.raises(AttributeError, match="clone"):  # a plain call, with Python's numbers
+        f(4.0)

@@ -4,6 +4,7 @@ A function of y and a start enter, y leaves, in the numbers of the framework tha
 """
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from gradsweep.request import pytree
 from gradsweep.request.framework import framework_of, frameworks_named
+from gradsweep.support.errors import GradsweepError
 from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
@@ -147,23 +149,39 @@ def _solver(
     """Return what solves an equation in the framework that it is written for.
 
     The types of what the search is given decide, then what the code of the function names; else it
-    is computed once, and its results decide.
+    is computed once, and its results decide, or, where Python's numbers do not do, what it reads
+    from around it.
     """
     named = _frameworks_of(given) or {*frameworks_named(function)}
     is_numpys = any(isinstance(value, Array) for value in given)
     if len(named) != 1:
         # With a bracket nothing is computed outside it, and the start may be.
         at = equation.bracket[:1] if equation.bracket else equation.start
+        values: list[Any] = []
         try:
             with np.errstate(all="ignore"):
                 values = equation.residual([leaf * 1.0 for leaf in at])
         except (ArithmeticError, ValueError):  # of Python's numbers, outside a sweep
-            values = []
+            pass
+        except (AttributeError, TypeError) as error:
+            # A method that Python's numbers have not: it is one of what stands around.
+            values = _closed_over(function)
+            if isinstance(error, GradsweepError) or len(_frameworks_of(values)) != 1:
+                raise
         named = _frameworks_of(values)
         is_numpys |= any(isinstance(value, Array) for value in values)
     home = f"{named.pop()}.solved" if named else "solving.plain"
     solve = importlib.import_module(f"gradsweep.tracing.{home}").solve
     return in_dialect(solve) if is_numpys and home != "solving.plain" else solve
+
+
+def _closed_over(function: Any) -> list[Any]:
+    """Return the values of the variables around a function that it reads."""
+    return (
+        [*inspect.getclosurevars(function).nonlocals.values()]
+        if inspect.isfunction(function)
+        else []
+    )
 
 
 def _frameworks_of(values: Iterable[Any]) -> set[str]:
