@@ -56,7 +56,7 @@ def find_root(
         start: where the search begins: a number, an array, or a container of them, as y is.
         bracket: two limits between which y lies, where y is one number, in a tuple, list or array:
             the residual has another sign at each, and is computed nowhere outside them.
-        tol: the search ends with a step of at most tol * max(1, |y|); by default 1e-13, and 1e-6
+        tol: the search ends with a step of at most tol * max(1, abs(y)); by default 1e-13, and 1e-6
             for float32. It ends too where rounding keeps the residual from growing smaller.
         max_steps: the most steps, each of which computes the residual and its derivative.
 
@@ -103,7 +103,7 @@ def fixed_point(
     Args:
         update: a function of y, a closure over anything; it returns what y is like.
         start: where the iteration begins: a number, an array, or a container of them, as y is.
-        tol: the iteration ends with a step of at most tol * max(1, |y|); by default 1e-13, and
+        tol: the iteration ends with a step of at most tol * max(1, abs(y)); by default 1e-13, and
             1e-6 for float32.
         max_steps: the most steps, each of which computes the update and its derivative.
 
