@@ -174,8 +174,13 @@ def test_what_is_not_finite_is_a_gap_and_is_counted():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_finite_can_still_be_drawn(kind):
-    ds = grid().where(False)
-    ds.attrs = grid().attrs
+    whole = grid()
+    if kind == "uncertainty":
+        whole = gs.uncertainty(lambda x: x * x, gs.Sweep(x=[1.0, 2.0, 3.0]), {"x": 0.1})
+    ds = whole.where(False)
+    ds.attrs = whole.attrs
+    for name, variable in whole.data_vars.items():
+        ds[name].attrs = variable.attrs
     if kind == "scatter":
         gs.plot(ds, kind, x="S").canvas.draw()
     else:

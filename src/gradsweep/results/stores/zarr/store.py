@@ -240,7 +240,8 @@ class ZarrStore:
                 f"{self._folder} is not finished: {len(self._finished):,} of {n_parts:,} parts "
                 "are there. Run again with resume=True."
             )
-        return open_dataset(self._folder).assign_attrs(attrs)
+        found = open_dataset(self._folder)
+        return found.assign_attrs(attrs) if attrs else found
 
     @property
     def _what(self) -> str:
