@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from gradsweep.support.cache import clear_all
-
-FRAMEWORKS = ("torch", "jax")
+from tests.support.frameworks import FRAMEWORKS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,11 +16,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     one process busy when the others are done.
     """
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
-    absent = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
+    names = ("torch", "jax")
+    absent = [name for name in names if importlib.util.find_spec(name) is None]
     for item in items:
         for framework in absent:
             if item.get_closest_marker(framework):
                 item.add_marker(pytest.mark.skip(reason=f"{framework} is not installed"))
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    """Each framework, by its name."""
+    pytest.importorskip(request.param)
+    return request.param
 
 
 @pytest.fixture(autouse=True)

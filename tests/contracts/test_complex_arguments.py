@@ -10,15 +10,7 @@ import xarray
 import gradsweep as gs
 from gradsweep.errors import GradsweepWarning, OutputError, SweepError
 
-BOTH = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("jax", marks=pytest.mark.jax)]
-
 Z, A = np.array([1 + 2j, 0.3 - 1j, -0.5 + 0.7j]), np.array([0.5, 2.0])
-
-
-@pytest.fixture(params=BOTH)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
 
 
 def mathematics(framework):

@@ -11,15 +11,7 @@ import gradsweep as gs
 from gradsweep.errors import OutputError, SweepError
 from gradsweep.testing import array_namespace
 
-BOTH = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("jax", marks=pytest.mark.jax)]
-
 W, ZETA = np.array([0.1, 0.7, 2.0]), np.array([0.2, 0.5])
-
-
-@pytest.fixture(params=BOTH)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
 
 
 def response(w, zeta):

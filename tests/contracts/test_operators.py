@@ -9,18 +9,8 @@ import gradsweep as gs
 from gradsweep.cli import main
 from gradsweep.errors import ArgumentError, OutputError
 from tests.support.controls import must_fail
+from tests.support.frameworks import ENGINES, FRAMEWORKS, library
 
-FRAMEWORKS = [
-    pytest.param("torch", marks=pytest.mark.torch),
-    pytest.param("jax", marks=pytest.mark.jax),
-]
-ENGINES = [
-    pytest.param("torch", engine, marks=pytest.mark.torch)
-    for engine in ("fused", "reference", "torch", "loop")
-] + [
-    pytest.param("jax", engine, marks=pytest.mark.jax)
-    for engine in ("fused", "reference", "xla", "loop")
-]
 MODES = ["auto", "forward", "reverse"]
 
 POINTS = np.random.default_rng(0).normal(size=(20, 3))
@@ -28,12 +18,6 @@ R2 = (POINTS**2).sum(1)
 X, Y, Z = POINTS.T
 BY_NAME = gs.Sweep(x=("point", X), y=("point", Y), z=("point", Z))
 AT_POINTS = gs.Sweep(q=("point", POINTS))
-
-
-def library(framework):
-    if framework == "torch":
-        return pytest.importorskip("torch")
-    return pytest.importorskip("jax.numpy")
 
 
 # -- the Laplacian

@@ -9,25 +9,7 @@ import sympy as sp
 
 import gradsweep as gs
 from tests.support.controls import must_fail
-
-FRAMEWORKS = [
-    pytest.param("torch", marks=pytest.mark.torch),
-    pytest.param("jax", marks=pytest.mark.jax),
-]
-ENGINES = [
-    pytest.param("torch", engine, marks=pytest.mark.torch)
-    for engine in ("fused", "reference", "torch", "loop")
-] + [
-    pytest.param("jax", engine, marks=pytest.mark.jax)
-    for engine in ("fused", "reference", "xla", "loop")
-]
-
-
-def library(framework):
-    if framework == "torch":
-        return pytest.importorskip("torch")
-    return pytest.importorskip("jax.numpy")
-
+from tests.support.frameworks import ENGINES, FRAMEWORKS, library
 
 # -- twelve Greeks
 

@@ -9,17 +9,6 @@ from gradsweep.cli import main
 A, B = [2.0, -4.0, 0.5], [1.0, 2.0, 5.0, 6.0]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("torch", marks=pytest.mark.torch),
-        pytest.param("jax", marks=pytest.mark.jax),
-    ]
-)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
-
-
 def root(a):
     return gs.find_root(lambda y: y * y - a, 1.0)
 

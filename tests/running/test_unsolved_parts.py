@@ -15,17 +15,6 @@ from tests.support.controls import must_fail
 A, B = np.array([2.0, -4.0, 0.5, 3.0]), np.linspace(1.0, 6.0, 40)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("torch", marks=pytest.mark.torch),
-        pytest.param("jax", marks=pytest.mark.jax),
-    ]
-)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
-
-
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Parts of a few numbers."""

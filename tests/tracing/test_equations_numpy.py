@@ -10,17 +10,6 @@ import gradsweep as gs
 from gradsweep import find_root
 from tests.support.equations import MODELS, by_mpmath, solved, swept
 
-FRAMEWORKS = [
-    pytest.param("torch", marks=pytest.mark.torch),
-    pytest.param("jax", marks=pytest.mark.jax),
-]
-
-
-@pytest.fixture(params=FRAMEWORKS)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
-
 
 @pytest.mark.parametrize("module", [math, np], ids=["math", "numpy"])
 def test_solutions_and_derivatives_are_those_of_mpmath(module, framework):

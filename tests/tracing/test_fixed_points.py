@@ -10,17 +10,6 @@ import gradsweep as gs
 from tests.support.equations import MODELS, by_mpmath
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("torch", marks=pytest.mark.torch),
-        pytest.param("jax", marks=pytest.mark.jax),
-    ]
-)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
-
-
 def anomaly(M, e):
     return gs.fixed_point(lambda E: M + e * np.sin(E), M)
 

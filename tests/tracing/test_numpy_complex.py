@@ -18,17 +18,6 @@ mp = mpmath.mp
 Z = np.array([0.3 + 0.4j, -0.7 + 0.2j, 0.5 - 1.1j])
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("torch", marks=pytest.mark.torch),
-        pytest.param("jax", marks=pytest.mark.jax),
-    ]
-)
-def framework(request):
-    pytest.importorskip(request.param)
-    return request.param
-
-
 def expected(f, *arguments):
     """Return what the function itself gives for Python's own numbers, one after the other."""
     return np.array([f(*(value.item() for value in each)) for each in zip(*arguments)])
