@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from gradsweep.request.argument import labels_along, numbered, require_same_coordinates
+from gradsweep.request.argument import at_place, labels_along, require_same_coordinates
 from gradsweep.request.directions.units import require_covariance_units
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
-from gradsweep.support.words import listed
 
 __all__ = ["from_covariance"]
 
@@ -58,11 +57,10 @@ def from_covariance(
     variances = np.diagonal(matrix, axis1=-2, axis2=-1)
     for wrong in np.argwhere(~(variances >= 0)):
         *place, i = wrong.tolist()
-        labels = labels_along(bound.arguments)
-        at = listed([numbered(dim, p, labels) for dim, p in zip(dims, place)])
+        at = at_place(place, dims, labels_along(bound.arguments))
         raise SweepError(
             f"the variance of {names[i]!r} in the covariance is {variances[tuple(wrong)]:g}"
-            f"{f' at {at}, counted from 0' if at else ''}; it is 0 or more."
+            f"{at}; it is 0 or more."
         )
     deviations = np.sqrt(variances)
     scale = deviations[..., :, None] * deviations[..., None, :]
