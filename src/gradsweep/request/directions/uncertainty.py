@@ -16,6 +16,7 @@ from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.lazy import load
 from gradsweep.request.leaf import Leaf, axes_of, spread, union
+from gradsweep.request.named.arguments import require_argument
 from gradsweep.request.quantities import correlation_key
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
@@ -62,8 +63,8 @@ def require_uncertain(bound: BoundFunction, names: Iterable[str], order: Any) ->
     if not names:
         raise ArgumentError("the std is empty; name what is uncertain, such as std={'S': 0.5}.")
     for name in names:
-        head = name if name in bound.sweep.arguments else name.partition(".")[0]
-        argument = bound.sweep.arguments[head].promoted(name)
+        held = require_argument(bound, name, "the std names")
+        argument = bound.sweep.arguments[held].promoted(name)
         numbers = [leaf for leaf in argument.leaves if leaf.dtype != "bool"]
         if argument.categories is not None or not numbers:
             raise ArgumentError(
