@@ -189,18 +189,16 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
     along, stds, pairs = (getattr(options, n, []) for n in ("along", "std", "correlation"))
     factor = "cotangent" if QUANTITIES[quantity].direction == "cotangent" else "tangent"
     directions: tuple[Any, ...] = tuple(
-        read_direction(given, kind, columns)
-        for kind, given in ((factor, along), ("std", stds))
-        if given
+        read_direction(written, kind, columns)
+        for kind, written in ((factor, along), ("std", stds))
+        if written
     )
     if of := getattr(options, "of", []):
         directions = (*directions, [word for words in of for word in _names(words)])
-    more: dict[str, Any] = {"correlation": read_correlation(pairs, columns)} if pairs else {}
-    for name in ("order", "output_covariance"):
-        if (value := getattr(options, name, None)) is not None:
-            more[name] = value
-    words = [word.rpartition("=")[2].strip() for word in (*along, *stds, *pairs)]
-    shares = [word.removeprefix("@") for word in words]
+    more = {"correlation": read_correlation(pairs, columns)} if pairs else {}
+    shares = [
+        option.rpartition("=")[2].strip().removeprefix("@") for option in (*along, *stds, *pairs)
+    ]
     used, unused = choose_columns(
         options.table, columns, function, given=given.keys() | ranges.keys(), directions=shares
     )
@@ -216,7 +214,8 @@ def _read_request(options: argparse.Namespace, quantity: str) -> _Request:
 
 def _options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the library's own options, where the command line gives them."""
-    given = {name: getattr(options, name, None) for name in DerivativeOptions.__annotations__}
+    names = (*DerivativeOptions.__annotations__, "order", "output_covariance")
+    given = {name: getattr(options, name, None) for name in names}
     if not given["store"]:
         given["overwrite"] = None  # it is for --output alone
     return {

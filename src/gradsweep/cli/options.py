@@ -153,14 +153,14 @@ def _add_computing(command: argparse.ArgumentParser, quantity: Quantity | None) 
     """Add how to compute one quantity; None for any."""
     group = command.add_argument_group("computing")
     differentiates = quantity is None or quantity.order > 0
-    is_uncertainty = quantity is not None and quantity.direction == "std"
-    if differentiates and not is_uncertainty and not (quantity and quantity.takes_words):
+    takes = quantity.takes if quantity else ""
+    if differentiates and takes not in ("std", "of"):  # these name the arguments themselves
         group.add_argument(
             "--wrt",
             metavar="A,B",
             help="arguments to differentiate; by default those of --along, or every float",
         )
-    if differentiates and not is_uncertainty:
+    if differentiates and takes != "std":
         group.add_argument(
             "--with-value",
             action="store_true",

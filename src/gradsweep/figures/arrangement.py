@@ -50,8 +50,8 @@ class Arrangement:
         by: the axis drawn as lines in a ladder or a matrix, and upward in a heat map.
         averaged: the axes that are averaged over.
         sampled: the axes whose points have no order.
-        held: the axes of which one place is drawn, in the middle: a band that were averaged would
-            be no curve's.
+        held: the axes of which one place is drawn, in the middle: an averaged band would be that of
+            no curve.
     """
 
     kind: str
@@ -252,6 +252,7 @@ def _place(kind: str, swept: _Swept) -> Arrangement:
         )
     shown = _dims(x, by)
     rest = tuple(swept.axis(dim) for dim in swept.dims if dim not in shown)
+    # An axis without values has no middle.
     if kind == "uncertainty" and all(len(axis.values) for axis in rest):
         return Arrangement(kind, x, by, held=rest)
     return Arrangement(kind, x, by, averaged=rest)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,7 +97,7 @@ def entries_of(ds: "xarray.Dataset") -> tuple[Entry, ...]:
     if not ds.data_vars:
         raise OutputError("plot needs a variable; this Dataset has none.")
     n_entries = sum(
-        int(np.prod([variable.sizes[dim] for dim in _own_dims(ds, variable)], dtype=object))
+        prod(variable.sizes[dim] for dim in _own_dims(ds, variable))
         * (2 if variable.dtype.kind == "c" else 1)
         for variable in ds.data_vars.values()
     )

@@ -3,7 +3,7 @@
 Takes entries and their Arrangement; returns a Figure and the notes for its reader.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ __all__ = ["draw_uncertainty"]
 _REACH = 2
 
 # The least of more shares than there are colours are drawn as one.
-_MOST_SHARES = 7
+_MOST_SHARES = len(theme.OKABE_ITO)
 
 # Whose share it is that first order misses, and how much that may be.
 _SECOND_ORDER = "second_order"
@@ -90,8 +90,7 @@ def draw_uncertainty(
             f"kind='uncertainty' draws {MOST_OUTPUTS} outputs at most; there are {len(outputs)}.\n"
             f"Select some with variables=[...] or ds.isel, or choose kind='ladder'."
         )
-    names = _ordered(outputs)
-    colours = dict(zip(names, theme.OKABE_ITO))
+    colours = dict(zip(_ordered(outputs), theme.OKABE_ITO))
     by = plan.by
     n_below = 1 if by is None or len(by.values) * len(outputs) > MOST_LINES else len(by.values)
     heights = ([1.2, 1.0] if n_below == 1 else [1.2, *[0.8] * n_below]) * len(outputs)
@@ -109,18 +108,18 @@ def draw_uncertainty(
             theme.style(axes)
         drawn = output.at(plan.places)
         if plan.x is None:
-            _draw_at_a_point(top, below[0], drawn, names, colours)
+            _draw_at_a_point(top, below[0], drawn, colours)
             continue
         each = [drawn] if by is None else [drawn.at({by.dim: n}) for n in range(len(by.values))]
         for place, (one_output, colour) in enumerate(zip(each, _line_colours(by))):
             beside = _BESIDE * (place - (len(each) - 1) / 2) / len(each)
             notes += _draw_band(top, one_output, plan.x, colour, beside)
         for axes, one_output in zip(below, each if n_below > 1 else [drawn]):
-            _draw_shares(axes, one_output, plan.x, names, colours)
+            _draw_shares(axes, one_output, plan.x, colours)
         for axes in panels:
             dress(axes, "x", plan.x, label=axes is panels[-1])
             axes.tick_params(labelbottom=axes is panels[-1])
-    _add_legend(figure, colours, names)
+    _add_legend(figure, colours)
     add_legend(figure, by)
     return figure, [*dict.fromkeys(notes)]
 
@@ -173,7 +172,10 @@ def _outputs(entries: Sequence[Entry]) -> Iterator[_Output]:
 
 
 def _ordered(outputs: Sequence[_Output]) -> list[str]:
-    """Return the arguments to draw one by one: those with the largest shares where many are."""
+    """Return the arguments to draw one by one: where there are many, those with the largest shares.
+
+    "" comes last then, for all others together.
+    """
     names = list(dict.fromkeys(name for output in outputs for name in output.shares))
     if len(names) <= _MOST_SHARES:
         return names
@@ -186,7 +188,9 @@ def _ordered(outputs: Sequence[_Output]) -> list[str]:
     return [*(name for name in names if name in largest), ""]
 
 
-def _numbers(output: _Output, name: str, names: Sequence[str], dims: tuple[str, ...]) -> np.ndarray:
+def _numbers(
+    output: _Output, name: str, names: Collection[str], dims: tuple[str, ...]
+) -> np.ndarray:
     """Return the share of an argument, or for "" that of all that are not named."""
     chosen = [name] if name else [n for n in output.shares if n not in names]
     found = [output.shares[n].along(dims) for n in chosen if n in output.shares]
@@ -220,20 +224,18 @@ def _draw_band(axes: "Axes", output: _Output, x: Axis, colour: str, beside: floa
     return [f"Drawn at every {step}th point."] if step > 1 else []
 
 
-def _draw_shares(
-    axes: "Axes", output: _Output, x: Axis, names: Sequence[str], colours: dict[str, str]
-) -> None:
+def _draw_shares(axes: "Axes", output: _Output, x: Axis, colours: Mapping[str, str]) -> None:
     """Stack the shares of one output over x: negative ones away from 0, so that none is hidden."""
     at, shown, _ = _thinned(x)
     ends = {True: np.zeros(at.shape), False: np.zeros(at.shape)}
-    for name in names:
-        share = shown(_numbers(output, name, names, (x.dim,)))
+    for name, colour in colours.items():
+        share = shown(_numbers(output, name, colours, (x.dim,)))
         for is_up, end in ends.items():
             part = np.clip(share, 0, None) if is_up else np.clip(share, None, 0)
             if _is_line(x):
-                axes.fill_between(at, end, end + part, color=colours[name], linewidth=0)
+                axes.fill_between(at, end, end + part, color=colour, linewidth=0)
             else:
-                axes.bar(at, part, _BAR, end, color=colours[name])
+                axes.bar(at, part, _BAR, end, color=colour)
             ends[is_up] = end + np.nan_to_num(part)
     axes.axhline(0.0, color=theme.GREY, linewidth=0.6)
     _limit(axes, x)
@@ -263,7 +265,7 @@ def _limit(axes: "Axes", x: Axis) -> None:
 
 
 def _draw_at_a_point(
-    top: "Axes", below: "Axes", output: _Output, names: Sequence[str], colours: dict[str, str]
+    top: "Axes", below: "Axes", output: _Output, colours: Mapping[str, str]
 ) -> None:
     value, centre, std = (
         float(entry.along(())) for entry in (output.value, output.centre, output.std)
@@ -277,21 +279,23 @@ def _draw_at_a_point(
     top.annotate(f"{says}{units}", (centre, 0), (0, 9), textcoords="offset points", ha="center")
     top.set_ylim(-1, 1.6)
     start = {True: 0.0, False: 0.0}
-    for name in names:
-        share = float(np.nan_to_num(_numbers(output, name, names, ())))
-        below.barh([0], share, 0.6, start[share >= 0], color=colours[name])
+    for name, colour in colours.items():
+        share = float(np.nan_to_num(_numbers(output, name, colours, ())))
+        below.barh([0], share, 0.6, start[share >= 0], color=colour)
         start[share >= 0] += share
     below.axvline(0.0, color=theme.GREY, linewidth=0.6)
     for axes in (top, below):
         axes.get_yaxis().set_visible(False)
 
 
-def _add_legend(figure: "Figure", colours: dict[str, str], names: Sequence[str]) -> None:
+def _add_legend(figure: "Figure", colours: Mapping[str, str]) -> None:
     from matplotlib.patches import Patch
 
     special = {"": "others", _SECOND_ORDER: "second order"}
-    labels = {name: special.get(name) or Element(name).label for name in names}
-    handles = [Patch(color=colours[name], label=labels[name]) for name in names]
+    handles = [
+        Patch(color=colour, label=special.get(name) or Element(name).label)
+        for name, colour in colours.items()
+    ]
     # The last is stacked on top.
     figure.legend(
         handles=handles[::-1], title="share of", loc="outside right center", handlelength=1.0

@@ -47,7 +47,7 @@ def trace_cheapest(
     def in_mode(mode: Mode, outer: Mode = "auto", max_equations: int = MAX_EQUATIONS) -> Trace:
         asked = replace(derivative, mode=mode, outer=outer)
         traced = trace(request.bound, asked, point, framework, max_equations)
-        return _held_where_traced(traced, point) if derivative.order > 2 else traced
+        return _without_wrong_program(traced, point) if derivative.order > 2 else traced
 
     if derivative.quantity == "value":
         return in_mode("auto")
@@ -99,8 +99,13 @@ def trace_cheapest(
     return other if n_inputs < n_outputs and _is_mapped(other, request) else first
 
 
-def _held_where_traced(traced: Trace, point: Mapping[str, np.ndarray]) -> Trace:
-    """Return a trace without a Program that is not what torch computes at the traced point.
+# How far apart two computations of a result may be: of its largest number, and where all are 0.
+_MOST_APART = 1e-3
+_LEAST = 1e-9
+
+
+def _without_wrong_program(traced: Trace, point: Mapping[str, np.ndarray]) -> Trace:
+    """Return a trace, without its Program where that is not what torch computes at its point.
 
     torch's formulas for second derivatives choose between what is right and what would be infinite,
     and are not made to be differentiated: a Program of their derivatives may be NaN for it.
@@ -123,11 +128,6 @@ def _held_where_traced(traced: Trace, point: Mapping[str, np.ndarray]) -> Trace:
             reason = "where it was traced, its Program does not give what torch does"
             return replace(traced, program=None, reason=reason)
     return traced
-
-
-# Of the largest number of a result; and where all are 0.
-_MOST_APART = 1e-3
-_LEAST = 1e-9
 
 
 def _is_mapped(traced: Trace, request: Request) -> bool:

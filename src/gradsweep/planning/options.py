@@ -173,9 +173,9 @@ def _options_of(quantity: str) -> Collection[str]:
     row = QUANTITIES[quantity]
     if row.direction == "std":
         return UncertaintyOptions.__annotations__
-    # Words say themselves what is differentiated.
-    with_order = PartialsOptions if row.takes_words else DerivativeOptions
-    return (with_order if row.order else RunOptions).__annotations__
+    if row.takes_words:  # they say themselves what is differentiated
+        return PartialsOptions.__annotations__
+    return (DerivativeOptions if row.order else RunOptions).__annotations__
 
 
 def quantity_name(quantity: Any) -> str:

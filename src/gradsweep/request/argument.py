@@ -3,7 +3,7 @@
 Knows nothing of frameworks, nor of how a function is called.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from gradsweep.request import pytree
 from gradsweep.request.lazy import Values, load
 from gradsweep.request.leaf import Leaf
 from gradsweep.support.errors import SweepError
+from gradsweep.support.words import listed
 
 __all__ = [
     "Argument",
@@ -21,10 +22,10 @@ __all__ = [
     "Coordinate",
     "HeldFixed",
     "LeafMark",
+    "at_place",
     "components",
     "held_fixed",
     "labels_along",
-    "numbered",
     "require_same_coordinates",
 ]
 
@@ -280,10 +281,15 @@ def labels_along(arguments: Iterable[Argument]) -> dict[str, np.ndarray]:
     return found
 
 
-def numbered(dim: str, index: int, labels: Mapping[str, np.ndarray]) -> str:
-    """Write a place along a dim: its number, and its label if it has one."""
-    label = f" ({labels[dim][index]})" if dim in labels else ""
-    return f"{dim} number {index}{label}"
+def at_place(place: Sequence[int], dims: Sequence[str], labels: Mapping[str, np.ndarray]) -> str:
+    """Write a place: its position along each swept dim and its label there, then an element's."""
+    parts = []
+    for dim, index in zip(dims, place):
+        label = f" ({labels[dim][index]})" if dim in labels else ""
+        parts.append(f"{dim} number {index}{label}")
+    if own := place[len(dims) :]:
+        parts.append(f"element {list(own)}")
+    return f" at {listed(parts)}, counted from 0" if parts else ""
 
 
 def _different(one: str, other: str, dim: str) -> SweepError:

@@ -6,17 +6,17 @@ is as a user writes it, and is read as such.
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from gradsweep.request.argument import labels_along, numbered, require_same_coordinates
+from gradsweep.request.argument import at_place, labels_along, require_same_coordinates
 from gradsweep.request.directions.units import require_covariance_units
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.parsing import is_data_array, parse_argument
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
-from gradsweep.support.words import listed
 
 __all__ = ["from_covariance"]
 
@@ -58,11 +58,10 @@ def from_covariance(
     variances = np.diagonal(matrix, axis1=-2, axis2=-1)
     for wrong in np.argwhere(~(variances >= 0)):
         *place, i = wrong.tolist()
-        labels = labels_along(bound.arguments)
-        at = listed([numbered(dim, p, labels) for dim, p in zip(dims, place)])
+        at = at_place(place, dims, labels_along(bound.arguments))
         raise SweepError(
             f"the variance of {names[i]!r} in the covariance is {variances[tuple(wrong)]:g}"
-            f"{f' at {at}, counted from 0' if at else ''}; it is 0 or more."
+            f"{at}; it is 0 or more."
         )
     deviations = np.sqrt(variances)
     scale = deviations[..., :, None] * deviations[..., None, :]
@@ -144,18 +143,27 @@ def _place(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, int]:
     return key, int(np.ravel_multi_index(index, shape)) if shape else 0
 
 
+def _owned(places: Sequence[tuple[str, int]]) -> dict[str, tuple[list[int], list[int]]]:
+    """Return, for each argument, the numbers of its rows and the elements that they are of."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for row, (key, element) in enumerate(places):
+        rows, elements = found.setdefault(key, ([], []))
+        rows.append(row)
+        elements.append(element)
+    return found
+
+
 def _stds(
     shapes: Mapping[str, tuple[int, ...]],
     places: Sequence[tuple[str, int]],
     dims: tuple[str, ...],
     deviations: np.ndarray,
 ) -> Iterator[tuple[str, Any]]:
-    for key in dict.fromkeys(key for key, _ in places):
-        whole = np.zeros((*deviations.shape[:-1], prod(shapes[key])))
-        for n, (owner, element) in enumerate(places):
-            if owner == key:
-                whole[..., element] = deviations[..., n]
-        yield key, _swept(dims, whole.reshape((*deviations.shape[:-1], *shapes[key])))
+    lead = deviations.shape[:-1]
+    for key, (rows, elements) in _owned(places).items():
+        whole = np.zeros((*lead, prod(shapes[key])))
+        whole[..., elements] = deviations[..., rows]
+        yield key, _swept(dims, whole.reshape((*lead, *shapes[key])))
 
 
 def _correlations(
@@ -165,18 +173,15 @@ def _correlations(
     correlations: np.ndarray,
 ) -> Iterator[tuple[tuple[str, str], Any]]:
     lead = correlations.shape[:-2]
-    keys = list(dict.fromkeys(key for key, _ in places))
-    for number, a in enumerate(keys):
-        for b in keys[number:]:
-            whole = np.zeros((*lead, prod(shapes[a]), prod(shapes[b])))
-            for i, (of_row, row) in enumerate(places):
-                for j, (of_column, column) in enumerate(places):
-                    if (of_row, of_column) == (a, b):
-                        whole[..., row, column] = correlations[..., i, j]
-            if a == b:  # whatever is exact is no less itself
-                whole[..., range(whole.shape[-1]), range(whole.shape[-1])] = 1.0
-            if whole.any() and (a != b or shapes[a]):
-                yield (a, b), _swept(dims, whole.reshape((*lead, *shapes[a], *shapes[b])))
+    owned = _owned(places)
+    for a, b in combinations_with_replacement(owned, 2):
+        (rows, of_a), (columns, of_b) = owned[a], owned[b]
+        whole = np.zeros((*lead, prod(shapes[a]), prod(shapes[b])))
+        whole[(..., *np.ix_(of_a, of_b))] = correlations[(..., *np.ix_(rows, columns))]
+        if a == b:  # whatever is exact is no less itself
+            whole[..., range(whole.shape[-1]), range(whole.shape[-1])] = 1.0
+        if whole.any() and (a != b or shapes[a]):
+            yield (a, b), _swept(dims, whole.reshape((*lead, *shapes[a], *shapes[b])))
 
 
 def _swept(dims: tuple[str, ...], values: np.ndarray) -> Any:

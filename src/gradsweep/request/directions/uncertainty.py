@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsweep.request.argument import Argument, labels_along, numbered, require_same_coordinates
+from gradsweep.request.argument import Argument, at_place, labels_along, require_same_coordinates
 from gradsweep.request.directions.reading import read_direction
 from gradsweep.request.function import BoundFunction
 from gradsweep.request.lazy import load
 from gradsweep.request.leaf import Leaf, axes_of, spread, union
+from gradsweep.request.named.arguments import require_argument
 from gradsweep.request.quantities import correlation_key
 from gradsweep.support.errors import ArgumentError, SweepError, nearest
 from gradsweep.support.words import listed
@@ -62,8 +63,8 @@ def require_uncertain(bound: BoundFunction, names: Iterable[str], order: Any) ->
     if not names:
         raise ArgumentError("the std is empty; name what is uncertain, such as std={'S': 0.5}.")
     for name in names:
-        head = name if name in bound.sweep.arguments else name.partition(".")[0]
-        argument = bound.sweep.arguments[head].promoted(name)
+        held = require_argument(bound, name, "the std names")
+        argument = bound.sweep.arguments[held].promoted(name)
         numbers = [leaf for leaf in argument.leaves if leaf.dtype != "bool"]
         if argument.categories is not None or not numbers:
             raise ArgumentError(
@@ -93,7 +94,7 @@ def require_stds(stds: Mapping[str, Leaf], beside: Iterable[Argument]) -> None:
             name = f"{key}[{part}]" if leaf.parts else key
             for place, value in _first_where(values, _is_no_std):
                 raise SweepError(
-                    f"the std of {name!r} is {value:g}{_at(place, dims, labels)}; a standard "
+                    f"the std of {name!r} is {value:g}{at_place(place, dims, labels)}; a standard "
                     f"deviation is 0 or more, and finite."
                 )
 
@@ -178,7 +179,7 @@ def _read(names: tuple[str, str], shapes: Shapes, value: Any, labels: Labels) ->
         )
     values = leaf.whole()
     for place, number in _first_where(values, lambda array: ~(abs(array) <= 1 + _ROUNDING)):
-        at = _at(place, leaf.dims, labels)
+        at = at_place(place, leaf.dims, labels)
         raise SweepError(f"{said} is {number:g}{at}; it lies between -1 and 1.")
     lengths = values.shape[: len(leaf.dims)]
     n_a, n_b = prod(shapes[a]), prod(shapes[b])
@@ -240,10 +241,11 @@ def _factor(
     eigenvalues, vectors = np.linalg.eigh(matrix)
     # eigh is right to about n rounding errors of the largest eigenvalue, which is n at most.
     for place, least in _first_where(eigenvalues[..., 0], lambda least: least < -16 * n * _EPSILON):
+        at = at_place(place, dims, labels)
         raise SweepError(
             f"the correlation of {listed([*map(repr, group)])} is not positive semidefinite"
-            f"{_at(place, dims, labels)}: the correlation matrix has an eigenvalue {least:.3g}. No "
-            f"variables vary together so; pairs that are left out have the correlation 0."
+            f"{at}: the correlation matrix has an eigenvalue {least:.3g}. No variables vary "
+            f"together so; pairs that are left out have the correlation 0."
         )
     roots = np.sqrt(np.where(eigenvalues > 4 * n * _EPSILON, eigenvalues, 0.0))
     return vectors * roots[..., None, :]
@@ -265,11 +267,3 @@ def _first_where(values: Any, wrong: Any) -> Iterator[tuple[tuple[int, ...], flo
 
 def _is_no_std(array: np.ndarray) -> np.ndarray:
     return ~((array >= 0) & np.isfinite(array))
-
-
-def _at(place: Sequence[int], dims: Sequence[str], labels: Labels) -> str:
-    """Write a place: its position along each swept dim and its label there, then an element's."""
-    parts = [numbered(dim, index, labels) for dim, index in zip(dims, place)]
-    if own := place[len(dims) :]:
-        parts.append(f"element {list(own)}")
-    return f" at {listed(parts)}, counted from 0" if parts else ""
