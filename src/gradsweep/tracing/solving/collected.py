@@ -46,12 +46,10 @@ def note(leaves: Sequence[Any]) -> None:
 
 def whether_unsolved(bound: BoundFunction) -> BoundFunction:
     """Return a function of the same arguments that tells whether any equation was not solved."""
-    function: Any = bound.function
-    if type(function).__name__ == "PjitFunction":
-        # jit would return its first trace again, and nothing would be solved meanwhile.
-        bound = replace(bound, call=function.__wrapped__)
-    call = in_dialect(bound).call
-    return replace(bound, function=_WhetherUnsolved(function), call=_WhetherUnsolved(call))
+    # jit would return its first trace again, and nothing would be solved meanwhile.
+    call = in_dialect(bound.without_jit()).call
+    function = _WhetherUnsolved(bound.function)
+    return replace(bound, function=function, call=_WhetherUnsolved(call))
 
 
 @dataclass(frozen=True)
