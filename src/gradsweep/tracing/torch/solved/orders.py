@@ -60,7 +60,7 @@ def require_no_derivative(y: torch.Tensor) -> None:
     Raises:
         DerivativeError: once it does so, as long as it runs.
     """
-    if not _IS_CALLED.get() or not y.requires_grad or private.n_transformations():
+    if not _IS_CALLED.get() or not y.requires_grad or private.is_transforming():
         return
 
     def hook(gradient: torch.Tensor) -> None:
