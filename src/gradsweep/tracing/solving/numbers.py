@@ -108,7 +108,7 @@ class Equation:
         search: finds the solution.
         max_steps: how many steps the search may take.
         tol: the tolerance; None for the one of the dtype.
-        bracket: the limits that the search keeps to, to speak of.
+        bracket: the limits that the search keeps to; nothing is computed outside them.
     """
 
     residual: Callable[[Sequence[Any]], list[Any]]
