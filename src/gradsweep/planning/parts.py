@@ -27,6 +27,7 @@ from gradsweep.planning.traces import tracer
 from gradsweep.program.guards import with_holds
 from gradsweep.program.trace import Trace
 from gradsweep.request.partition import Partition, choose_block, n_points
+from gradsweep.request.quantities import Derivative
 from gradsweep.request.request import Request, Selection, selections
 from gradsweep.results.layout import ArrayBytes, bytes_of_arrays, total_bytes
 from gradsweep.running.part_work import Replan
@@ -34,7 +35,7 @@ from gradsweep.running.run import Destination
 from gradsweep.support.errors import GradsweepError, MemoryLimitError
 from gradsweep.support.memory import format_bytes
 
-__all__ = ["plan_parts"]
+__all__ = ["how_to_make_room", "plan_parts"]
 
 # At how many points tracing is tried, where points that cannot be computed are masked.
 _TRIES_AT_TRACING = 64
@@ -184,6 +185,11 @@ def _choose_part(
             f"{request.bound.name} takes {format_bytes(held or bytes_of(block))} "
             f"{'over this sweep' if held else 'at one point'}, and there are "
             f"{format_bytes(there)} for it.\n"
-            f"{', or '.join(filter(None, ['Raise memory_limit', request.derivative.lighter]))}."
+            f"{how_to_make_room(request.derivative)}"
         )
     return block
+
+
+def how_to_make_room(derivative: Derivative) -> str:
+    """Say what to do where the memory does not suffice, for messages."""
+    return ", or ".join(filter(None, ["Raise memory_limit", derivative.lighter])) + "."

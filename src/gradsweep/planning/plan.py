@@ -103,14 +103,13 @@ class Plan(Decision):
         if self.count_unsolved is None or not (solves or may_be):
             return {}
         n = self.count_unsolved(self.framework) if may_be else 0
-        if n is None and not solves:
-            return {}
         if n is None:
-            warn(
-                f"{self.bound.name} solves equations, and at how many points one was not solved, "
-                f"where results are NaN, cannot be told: find_root stands in a jitted function or "
-                f"a loop, or counting them failed."
-            )
+            if solves:
+                warn(
+                    f"{self.bound.name} solves equations, and at how many points one was not "
+                    f"solved, where results are NaN, cannot be told: find_root stands in a jitted "
+                    f"function or a loop, or counting them failed."
+                )
             return {}
         if n:
             points = "1 point" if n == 1 else f"{n:,} points"

@@ -19,7 +19,7 @@ from gradsweep.planning.branches import (
     without_unread,
 )
 from gradsweep.planning.decision import PlannedBranch
-from gradsweep.planning.parts import plan_parts
+from gradsweep.planning.parts import how_to_make_room, plan_parts
 from gradsweep.planning.plan import Plan
 from gradsweep.planning.preparing import plan_branch
 from gradsweep.planning.traces import tracer
@@ -212,7 +212,7 @@ def _require_one_point(
         raise MemoryLimitError(
             f"one point of {plan.bound.name} takes {format_bytes(needed)} while it is computed, "
             f"and {_what_there_is(budget, memory_limit)}.\n"
-            f"{', or '.join(filter(None, ['Raise memory_limit', plan.derivative.lighter]))}."
+            f"{how_to_make_room(plan.derivative)}"
         )
 
 

@@ -167,6 +167,12 @@ class BoundFunction:
     def with_sweep(self, sweep: Sweep) -> "BoundFunction":
         return replace(self, sweep=sweep)
 
+    def without_jit(self) -> "BoundFunction":
+        """Return the function without jax.jit around it, which keeps its first trace."""
+        function: Any = self.function
+        is_jitted = type(function).__name__ == "PjitFunction"
+        return replace(self, call=function.__wrapped__) if is_jitted else self
+
     def describe(self, point: Mapping[str, Any]) -> str:
         """Write a point as the arguments of a call, for messages: "S=50, K=100"."""
         written = []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gradsweep.request.leaf import Leaf
-from gradsweep.request.partition import Part, Partition
+from gradsweep.request.partition import Part, Partition, n_points
 from gradsweep.results.layout import Layout, Store
 from gradsweep.running.scheduler import Outcome, Portable, Scheduler
 from gradsweep.running.threads import n_buffers
@@ -225,15 +225,11 @@ def run_parts(
     finished: frozenset[int] = frozenset(),
 ) -> Outcome:
     """Compute every part into a store that has begun, but for those that are finished."""
+    axes = partition.axes
     n_done = sum(partition[number].n_points for number in finished)
-    n_points = sum(part.n_points for part in partition) if finished else _n_points(partition)
     pending = (part for part in partition if part.number not in finished)
-    with Meter(title, n_points, n_done, destination.progress) as meter:
+    with Meter(title, n_points(axes, axes), n_done, destination.progress) as meter:
         return destination.scheduler.run(work, pending, destination.store, meter)
-
-
-def _n_points(partition: Partition) -> int:
-    return int(np.prod(list(partition.axes.values()), dtype=object))
 
 
 @contextmanager

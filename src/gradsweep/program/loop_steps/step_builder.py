@@ -81,13 +81,11 @@ class StepBuilder(Builder):
 
     def hoisted(self, variables: Sequence[int]) -> list[int] | None:
         """Write variables with the other Builder; None where they differ from step to step."""
-        needed = self._ancestors(variables)
-        entries = [d for v in needed if isinstance(d := self._definitions[v], Input)]
-        if any(entry.leaf != GIVEN for entry in entries):
+        if any(entry.leaf != GIVEN for entry in self.inputs_of(variables)):
             return None
         there: dict[int, int] = {}
         runs: dict[Loop, list[int]] = {}
-        for variable in needed:
+        for variable in self._ancestors(variables):
             equation = self.equation(variable)
             there[variable] = (
                 self._outside_of(variable)

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -199,11 +198,9 @@ def _reason(failure: Exception | None) -> str:
 
 def _require_stateless(bound: BoundFunction, leaves: list[tuple[str, np.ndarray]]) -> ClosedJaxpr:
     """Trace the plain function twice and compare; return its jaxpr."""
-    function: Any = bound.function
-    if type(function).__name__ == "PjitFunction":
-        # jit would return its first trace again, with the state of that time frozen in it.
-        bound = replace(bound, call=function.__wrapped__)
-    (value, first), (_, second) = (_signature(bound, leaves) for _ in range(2))
+    # jit would return its first trace again, with the state of that time frozen in it.
+    plain = bound.without_jit()
+    (value, first), (_, second) = (_signature(plain, leaves) for _ in range(2))
     if first != second:
         raise StatefulFunction(
             f"{bound.name} gives different results for the same arguments: it keeps state, or "

@@ -1,12 +1,13 @@
 """What equations a function solves while it runs, and whether they were solved."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gradsweep.request.function import BoundFunction
+from gradsweep.support.meanwhile import meanwhile
 from gradsweep.tracing.numpy import in_dialect
 from gradsweep.tracing.numpy.row import unwrapped
 
@@ -16,25 +17,15 @@ __all__ = ["collecting", "note", "uncollected", "whether_unsolved"]
 _FOUND: ContextVar[list[Any] | None] = ContextVar("found", default=None)
 
 
-@contextmanager
-def collecting() -> Iterator[list[Any]]:
+def collecting() -> AbstractContextManager[list[Any]]:
     """Collect the leaves of solutions that are found meanwhile."""
     found: list[Any] = []
-    token = _FOUND.set(found)
-    try:
-        yield found
-    finally:
-        _FOUND.reset(token)
+    return meanwhile(_FOUND, found)
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected() -> AbstractContextManager[None]:
     """Collect nothing meanwhile: an equation inside another is no equation of the function."""
-    token = _FOUND.set(None)
-    try:
-        yield
-    finally:
-        _FOUND.reset(token)
+    return meanwhile(_FOUND, None)
 
 
 def note(leaves: Sequence[Any]) -> None:
@@ -46,12 +37,10 @@ def note(leaves: Sequence[Any]) -> None:
 
 def whether_unsolved(bound: BoundFunction) -> BoundFunction:
     """Return a function of the same arguments that tells whether any equation was not solved."""
-    function: Any = bound.function
-    if type(function).__name__ == "PjitFunction":
-        # jit would return its first trace again, and nothing would be solved meanwhile.
-        bound = replace(bound, call=function.__wrapped__)
-    call = in_dialect(bound).call
-    return replace(bound, function=_WhetherUnsolved(function), call=_WhetherUnsolved(call))
+    # jit would return its first trace again, and nothing would be solved meanwhile.
+    call = in_dialect(bound.without_jit()).call
+    function = _WhetherUnsolved(bound.function)
+    return replace(bound, function=function, call=_WhetherUnsolved(call))
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from gradsweep.tracing.numpy.operators import Number
 from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.numbers import Equation
 
-__all__ = ["in_dialect"]
+__all__ = ["solver_in_dialect"]
 
 _Solve = Callable[[Equation], list[Any]]
 _OfLeaves = Callable[[Sequence[Any]], list[Any]]
 
 
-def in_dialect(solve: _Solve) -> _Solve:
+def solver_in_dialect(solve: _Solve) -> _Solve:
     """Return what solves an equation between NumPy's numbers by what solves one of a framework."""
 
     def solved(equation: Equation) -> list[Any]:

@@ -18,7 +18,7 @@ from gradsweep.tracing.numpy.array import Array
 from gradsweep.tracing.numpy.row import unwrapped
 from gradsweep.tracing.solving.bracketed import bracketed
 from gradsweep.tracing.solving.collected import note, uncollected
-from gradsweep.tracing.solving.dialect import in_dialect
+from gradsweep.tracing.solving.dialect import solver_in_dialect
 from gradsweep.tracing.solving.iteration import iteration
 from gradsweep.tracing.solving.newton import newton
 from gradsweep.tracing.solving.numbers import Equation, Search
@@ -172,7 +172,7 @@ def _solver(
         is_numpys |= any(isinstance(value, Array) for value in values)
     home = f"{named.pop()}.solved" if named else "solving.plain"
     solve = importlib.import_module(f"gradsweep.tracing.{home}").solve
-    return in_dialect(solve) if is_numpys and home != "solving.plain" else solve
+    return solver_in_dialect(solve) if is_numpys and home != "solving.plain" else solve
 
 
 def _closed_over(function: Any) -> list[Any]:

@@ -47,7 +47,7 @@ def iteration(
             numbers.where(is_good, values, plain),
             numbers.where(is_good, new_size, size),
             is_good & contracts,
-            ~is_last & is_known | (is_newton & ~is_last),
+            ~is_last & (is_known | is_newton),
             is_last,
         )
 

@@ -59,7 +59,7 @@ def newton(numbers: Numbers, residual: Function, start: Array, tol: Array, max_s
 
     # The first step stays at the start, and is better than nothing.
     nothing = numbers.number(float("inf"))
-    begun = (
+    state = (
         start,
         numbers.unit(start),
         start - start,
@@ -68,5 +68,5 @@ def newton(numbers: Numbers, residual: Function, start: Array, tol: Array, max_s
         numbers.number(True),
         numbers.number(False),
     )
-    y, *_, is_found = numbers.loop(goes_on, take, begun, max_steps)
+    y, *_, is_found = numbers.loop(goes_on, take, state, max_steps)
     return Found(y, is_found)

@@ -1,10 +1,12 @@
 """What a search for a solution asks of a framework, and what it is handed and hands back."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from gradsweep.support.meanwhile import meanwhile
 
 __all__ = [
     "Equation",
@@ -26,17 +28,12 @@ Function = Callable[[Array], Array]
 _IS_PRECISE: ContextVar[bool] = ContextVar("is_precise", default=False)
 
 
-@contextmanager
-def in_high_precision() -> Iterator[None]:
+def in_high_precision() -> AbstractContextManager[bool]:
     """Have searches that are traced meanwhile go on to 40 digits and more, where numbers have them.
 
     A Program evaluated with more digits would else have those of its tolerance.
     """
-    token = _IS_PRECISE.set(True)
-    try:
-        yield
-    finally:
-        _IS_PRECISE.reset(token)
+    return meanwhile(_IS_PRECISE, True)
 
 
 class Numbers(Protocol):
@@ -108,7 +105,7 @@ class Equation:
         search: finds the solution.
         max_steps: how many steps the search may take.
         tol: the tolerance; None for the one of the dtype.
-        bracket: the limits that the search keeps to, to speak of.
+        bracket: the limits that the search keeps to; nothing is computed outside them.
     """
 
     residual: Callable[[Sequence[Any]], list[Any]]

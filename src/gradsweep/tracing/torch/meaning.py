@@ -9,8 +9,8 @@ Knows nothing of how operations are recorded, nor of Programs.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.hooks import RemovableHandle
 
 from gradsweep.support.errors import DerivativeError, UntraceableError
+from gradsweep.support.meanwhile import meanwhile
 from gradsweep.tracing.torch import private
 from gradsweep.tracing.torch.control import control_flow
 from gradsweep.tracing.torch.recorder.indices import gathered, holds_places
@@ -284,14 +285,9 @@ def _name(function: Any) -> str:
 _IS_UNWATCHED = ContextVar("is_unwatched", default=False)
 
 
-@contextmanager
-def unwatched() -> Iterator[None]:
+def unwatched() -> AbstractContextManager[bool]:
     """Mean constants by all that is computed meanwhile: no Watch sees a derivative end."""
-    token = _IS_UNWATCHED.set(True)
-    try:
-        yield
-    finally:
-        _IS_UNWATCHED.reset(token)
+    return meanwhile(_IS_UNWATCHED, True)
 
 
 class AsBackward(TorchFunctionMode):

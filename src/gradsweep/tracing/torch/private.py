@@ -26,9 +26,9 @@ __all__ = [
     "higher_order_name",
     "is_batched",
     "is_linearizing",
+    "is_transforming",
     "is_wrapped",
     "n_derivatives_around",
-    "n_transformations",
     "outside_transformations",
     "schema",
     "set_grad_enabled",
@@ -123,7 +123,7 @@ def outside_transformations() -> Iterator[Within]:
     Yields:
         what enters the transformations again for a while.
     """
-    if torch._C._functorch.peek_interpreter_stack() is None:
+    if not is_transforming():
         yield nullcontext
         return
     from torch._functorch import pyfunctorch
@@ -132,9 +132,9 @@ def outside_transformations() -> Iterator[Within]:
         yield lambda: pyfunctorch.temporarily_restore_interpreter_stack(layers)
 
 
-def n_transformations() -> int:
-    """Return how many transformations of torch.func are active."""
-    return len(torch._C._functorch.get_interpreter_stack() or [])
+def is_transforming() -> bool:
+    """Tell whether a transformation of torch.func is active."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def n_derivatives_around() -> int:

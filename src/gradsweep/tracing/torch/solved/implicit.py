@@ -108,7 +108,7 @@ class _Numbers:
         return x.amax() if x.ndim else x
 
     def sloped(self, function: Function, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if private.n_transformations():
+        if private.is_transforming():
             with differentiating(0):  # torch.func counts
                 values, pull = torch.func.vjp(function, y)
             rows = [pull(row)[0] for row in self.unit(y).reshape((-1, *y.shape))]

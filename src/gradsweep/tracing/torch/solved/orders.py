@@ -11,6 +11,7 @@ from contextvars import ContextVar
 import torch
 
 from gradsweep.support.errors import DerivativeError
+from gradsweep.support.meanwhile import meanwhile
 from gradsweep.tracing.torch import private
 
 __all__ = ["calling", "differentiating", "order_here", "require_no_derivative"]
@@ -46,12 +47,9 @@ def _within(order: int | None, is_called: bool) -> AbstractContextManager[None]:
 
 @contextmanager
 def _setting(order: int | None, is_called: bool) -> Iterator[None]:
-    tokens = _ORDER.set(_ORDER.get() if order is None else order), _IS_CALLED.set(is_called)
-    try:
+    order = _ORDER.get() if order is None else order
+    with meanwhile(_ORDER, order), meanwhile(_IS_CALLED, is_called):
         yield
-    finally:
-        _ORDER.reset(tokens[0])
-        _IS_CALLED.reset(tokens[1])
 
 
 def require_no_derivative(y: torch.Tensor) -> None:
@@ -60,7 +58,7 @@ def require_no_derivative(y: torch.Tensor) -> None:
     Raises:
         DerivativeError: once it does so, as long as it runs.
     """
-    if not _IS_CALLED.get() or not y.requires_grad or private.n_transformations():
+    if not _IS_CALLED.get() or not y.requires_grad or private.is_transforming():
         return
 
     def hook(gradient: torch.Tensor) -> None:
