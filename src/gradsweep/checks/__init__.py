@@ -296,9 +296,7 @@ def _problem(
         n_elements += plan.leaves[key].n_elements
     order = min(max(1, derivative.order), max(_MOST_ELEMENTS))
     elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
-    shapes = {key: points[0].values[key].shape for key in derivative.wrt}
-    chosen = frozenset(elements)
-    entries = list(entries_of(derivative, plan.results, outputs, starts, shapes, chosen))
+    entries = list(entries_of(plan.results, outputs, starts, n_elements, frozenset(elements)))
     kept = _few(len(entries), _MOST_ENTRIES, rng)
     notes = []
     # A tangent moves all elements at once, and an operator sums over all.
