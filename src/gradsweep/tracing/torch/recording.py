@@ -37,12 +37,18 @@ __all__ = [
     "evaluate",
     "keeps_state",
     "record",
+    "values_at",
 ]
 
 Point = Mapping[str, np.ndarray]
 Values = Mapping[str, torch.Tensor]
 
 VALUE = Derivative("value", ())
+
+
+def values_at(point: Point) -> Values:
+    """Return the value of every leaf as a tensor, with memory of its own."""
+    return {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +193,7 @@ def evaluate(
     Raises:
         MissingRule: when torch has no derivative of a function that it can compute.
     """
-    leaves = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
+    leaves = values_at(point)
     operators = TorchAD(dtype, _is_second(derivative), watch=watch)
     once, again = (compose(VALUE, Function.of(bound), operators, leaves) for _ in range(2))
     if not _are_equal([array for _, array in once], [array for _, array in again]):
