@@ -108,11 +108,10 @@ def check(
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = requested(quantity, f, sweep, directions, options)
     if request.derivative.direction == "std":
-        made_of = ["jacobian", "hessian"][: request.derivative.order]
         calls = [
-            f"gs.check({request.bound.name}, sweep, quantity={quantity!r}, "
+            f"gs.check({request.bound.name}, sweep, quantity={part!r}, "
             f"wrt={list(request.derivative.wrt)})"
-            for quantity in made_of
+            for part in ("jacobian", "hessian")[: request.derivative.order]
         ]
         raise ArgumentError(
             f"check looks at derivatives, and {request.derivative.quantity} is made of them.\n"
