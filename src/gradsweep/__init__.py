@@ -74,24 +74,8 @@ __all__ = [
     "vjp",
 ]
 
+# Where names stand; all others are the quantities, `plan` and `compile`, in `api`.
 _HOMES = {
-    "api": [
-        "compile",
-        "contributions",
-        "curl",
-        "divergence",
-        "gradient",
-        "hessian",
-        "hvp",
-        "jacobian",
-        "jvp",
-        "laplacian",
-        "partials",
-        "plan",
-        "uncertainty",
-        "value",
-        "vjp",
-    ],
     "checks": ["check"],
     "comparison": ["compare"],
     "figures": ["plot"],
@@ -102,7 +86,9 @@ _HOMES = {
     "results.stacking": ["broadcast", "matrix"],
     "tracing.solving.equations": ["find_root", "fixed_point"],
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_HOME = dict.fromkeys(__all__, "api") | {
+    name: home for home, names in _HOMES.items() for name in names
+}
 
 
 def __getattr__(name: str):

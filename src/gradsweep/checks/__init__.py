@@ -108,11 +108,10 @@ def check(
     require_in_memory("check", options, "it computes a few points in memory")
     request, asked = requested(quantity, f, sweep, directions, options)
     if request.derivative.direction == "std":
-        made_of = ["jacobian", "hessian"][: request.derivative.order]
         calls = [
-            f"gs.check({request.bound.name}, sweep, quantity={quantity!r}, "
+            f"gs.check({request.bound.name}, sweep, quantity={part!r}, "
             f"wrt={list(request.derivative.wrt)})"
-            for quantity in made_of
+            for part in ("jacobian", "hessian")[: request.derivative.order]
         ]
         raise ArgumentError(
             f"check looks at derivatives, and {request.derivative.quantity} is made of them.\n"
@@ -296,9 +295,7 @@ def _problem(
         n_elements += plan.leaves[key].n_elements
     order = min(max(1, derivative.order), max(_MOST_ELEMENTS))
     elements = _few(n_elements, _MOST_ELEMENTS[order], rng)
-    shapes = {key: points[0].values[key].shape for key in derivative.wrt}
-    chosen = frozenset(elements)
-    entries = list(entries_of(derivative, plan.results, outputs, starts, shapes, chosen))
+    entries = list(entries_of(plan.results, outputs, starts, n_elements, frozenset(elements)))
     kept = _few(len(entries), _MOST_ENTRIES, rng)
     notes = []
     # A tangent moves all elements at once, and an operator sums over all.

@@ -201,17 +201,17 @@ class Problem:
 
 
 def entries_of(
-    derivative: Derivative,
     results: Sequence[Result],
     outputs: Sequence[OutputArray],
     starts: Mapping[str, int],
-    shapes: Mapping[str, tuple[int, ...]],
+    n_elements: int,
     chosen: frozenset[int],
 ) -> Iterator[Entry]:
     """Yield every number of every result that involves chosen elements of x alone.
 
     Args:
-        starts: where each leaf of `derivative.wrt` starts in x, and its shape.
+        starts: where each leaf that is differentiated starts in x.
+        n_elements: how many elements x has.
         chosen: the elements of x that are checked.
     """
     first: dict[str, int] = {}
@@ -223,9 +223,8 @@ def entries_of(
         for index in np.ndindex(*result.shape):
             if result.kind in _OPERATORS:
                 place = _ravel(index, result.output_shape)
-                n = sum(int(np.prod(shape)) for shape in shapes.values())
                 at = first[result.output] + place if result.kind == "laplacian" else place
-                yield Entry(number, index, _OPERATORS[result.kind](at, n))
+                yield Entry(number, index, _OPERATORS[result.kind](at, n_elements))
                 continue
             n_output = len(result.output_shape)
             output = None

@@ -70,12 +70,12 @@ def read(
     readings = [_read(problem, point, term, found[term.steps]) for term in entry.terms]
     if len(readings) == 1 and entry.terms[0].factor == 1:
         return readings[0]
-    factors = [term.factor for term in entry.terms]
+    pairs = [(term.factor, reading) for term, reading in zip(entry.terms, readings)]
     return Reading(
-        value=sum(factor * reading.value for factor, reading in zip(factors, readings)),
-        error=sum(abs(factor) * reading.error for factor, reading in zip(factors, readings)),
-        left=sum(factor * reading.left for factor, reading in zip(factors, readings)),
-        right=sum(factor * reading.right for factor, reading in zip(factors, readings)),
+        value=sum(factor * reading.value for factor, reading in pairs),
+        error=sum(abs(factor) * reading.error for factor, reading in pairs),
+        left=sum(factor * reading.left for factor, reading in pairs),
+        right=sum(factor * reading.right for factor, reading in pairs),
         size=max(reading.size for reading in readings),
     )
 

@@ -98,9 +98,9 @@ def _typical_sizes(problem: Problem, found: dict[str, Estimated]) -> dict[Entry,
     for estimated in found.values():
         for readings in estimated.readings:
             for entry, reading in zip(problem.entries, readings or ()):
-                # An estimate no larger than its own error says nothing about the size.
                 if reading is None:
                     continue
+                # An estimate no larger than its own error says nothing about the size.
                 if np.isfinite(reading.value) and reading.error < abs(reading.value):
                     largest[entry.result] = max(largest[entry.result], abs(reading.value))
     return {entry: largest[entry.result] for entry in problem.entries}

@@ -24,8 +24,8 @@ def thin(
     budget = max(_MAX_GRID, n)
     # Short axes come first: the rest of the budget goes to the long ones.
     for left, axis in zip(range(len(axes), 0, -1), sorted(axes, key=axes.__getitem__)):
-        share = int(np.ceil(budget ** (1 / left)))
-        chosen[axis] = _choose(axes[axis], min(n, share), rng)
+        most = int(np.ceil(budget ** (1 / left)))
+        chosen[axis] = _choose(axes[axis], min(n, most), rng)
         budget = max(1, budget // len(chosen[axis]))
     thinned = {}
     for key, leaf in leaves.items():

@@ -199,7 +199,7 @@ def make_request(
     """Check and resolve a request.
 
     Args:
-        direction: the tangent or cotangent, or the words of a quantity that takes them.
+        direction: the tangent, cotangent or stds, or the words of a quantity that takes them.
         correlation, covariance, order, output_covariance: as `gradsweep.uncertainty` takes them.
 
     Raises:
@@ -207,7 +207,8 @@ def make_request(
         SweepError: when a direction has the wrong form, or an axis is called SELECTED.
     """
     bound = bind(f, sweep)
-    kind = QUANTITIES[quantity].direction
+    row = QUANTITIES[quantity]
+    kind = row.direction
     if covariance is not None:
         direction, correlation = from_covariance(bound, covariance, direction, correlation)
     written = _by_name(bound, kind, direction)
@@ -221,7 +222,7 @@ def make_request(
         require_uncertain(bound, written, order)
         names, with_value = tuple(written), True
     if kind == "tangent" and written:
-        if names is None and QUANTITIES[quantity].order == 1:
+        if names is None and row.order == 1:
             names = tuple(written)
         elif names is None:  # an argument without a tangent has a component of H v too
             given = [a.name for a in bound.arguments if is_differentiated(a)]
@@ -231,12 +232,12 @@ def make_request(
                 raise ArgumentError(f"the tangent names {name!r}, which is not in wrt={names}.")
     keys: tuple[str, ...] = ()
     of: tuple[tuple[str, ...], ...] = ()
-    if QUANTITIES[quantity].takes_words:
+    if row.takes_words:
         of = resolve_words(bound, quantity, as_words(quantity, direction))
         keys = tuple(dict.fromkeys(key for word in of for key in word))
     elif quantity != "value":
         bound, keys = resolve(bound, quantity, names)
-    if wrt is None and not of and keys and (names is None or QUANTITIES[quantity].order > 1):
+    if wrt is None and not of and keys and (names is None or row.order > 1):
         note_held_fixed(bound, keys)
     read = {
         name: direction

@@ -287,9 +287,7 @@ def _attributes(labels: Labels, result: Result) -> dict[str, Any]:
         case "covariance":
             both = dict.fromkeys([output, labels.beside(result)])
             name, squared = f"covariance of {' and '.join(both)}", of_difference(value_units)
-            units = (
-                f"({squared})²" if any(s in squared for s in "·/ *") else squared and f"{squared}²"
-            )
+            units = squared and f"{_bracketed(squared)}²"
         case "curvature":
             name = f"share of the second order in the variance of {output}"
             rule = "above 0.1, first order is not enough"
@@ -345,8 +343,12 @@ def _quotient(value: str, per: str, output: str) -> str:
         return ""
     value = of_difference(value)
     # Without the units of the value, its name in brackets stands for them.
-    is_compound = any(sign in per for sign in "·/ *")
-    return f"{value or f'[{output}]'}/{f'({per})' if is_compound else per}"
+    return f"{value or f'[{output}]'}/{_bracketed(per)}"
+
+
+def _bracketed(units: str) -> str:
+    """Return units as a factor, in brackets where they are compound."""
+    return f"({units})" if any(sign in units for sign in "·/ *") else units
 
 
 def flat(key: str) -> str:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from gradsweep.support.errors import OutputError
+from gradsweep.support.words import listed
 
 if TYPE_CHECKING:
     import xarray
@@ -60,15 +61,13 @@ def matrix(ds: "xarray.Dataset") -> "xarray.DataArray":
             f"matrix stacks the derivatives of one output; this Dataset has those of "
             f"{', '.join(outputs)}.\nSelect the variables of one of them first."
         )
-    orders = {len(variable.attrs["wrt"].split()) for variable in columns}
-    if len(orders) > 1:
-        raise OutputError("matrix stacks first or second derivatives; this Dataset has both.")
-    order = orders.pop()
-    if order > 2:
+    orders = sorted({len(variable.attrs["wrt"].split()) for variable in columns})
+    if orders not in ([1], [2]):
         raise OutputError(
-            f"matrix stacks first or second derivatives; this Dataset has those of order {order}."
+            "matrix stacks either first or second derivatives; this Dataset has those of order "
+            f"{listed([str(order) for order in orders])}."
         )
-    names = ["wrt", "wrt_2"][:order]
+    names = ["wrt", "wrt_2"][: orders[0]]
     blocks = {
         tuple(variable.attrs["wrt"].split()): _flatten_own(ds, variable, names)
         for variable in columns

@@ -39,7 +39,7 @@ def compose(
 
 
 def _value(point: Point) -> Rows:
-    point.y = point.f(*point.x)
+    point.evaluate()
     return point.label("value", [()], [[y] for y in point.y])
 
 
@@ -77,10 +77,9 @@ def _vjp(point: Point) -> Rows:
 
 
 def _hessian(point: Point) -> Rows:
-    n, asked = len(point.x), point.derivative.outer
-    outer = point.ad.outer if asked == "auto" else asked
-    _, table = point.jacobian(point.partials, point.x, outer)
-    point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
+    n = len(point.x)
+    _, table = point.jacobian(point.partials, point.x, point.outer)
+    point.evaluate()
     # Where H is sure to be symmetric, the array of (i, j) serves for (j, i) too.
     is_symmetric = point.ad.is_symmetric
     rows: Rows = []
@@ -97,11 +96,11 @@ def _hvp(point: Point) -> Rows:
     if (point.ad.along if asked == "auto" else asked) == "reverse":
         partials, pull = point.ad.vjp(point.partials, point.x)
         if point.ad.is_symmetric:  # which is known once the rules were met
-            point.y = point.f(*point.x)
+            point.evaluate()
             return point.label("hvp", point.singly, _rows_along(point, partials, pull))
     outer: Mode = "reverse" if asked == "reverse" else "forward"
     _, products = point.push(point.partials, point.x, point.tangent, outer)
-    point.y = point.f(*point.x)
+    point.evaluate()
     table = [products[start : start + n] for start in range(0, len(products), n)]
     return point.label("hvp", point.singly, table)
 

@@ -19,21 +19,18 @@ Word = tuple[int, ...]
 
 def partials(point: Point) -> Rows:
     """Return the derivatives of every output that the words name, in the order of the words."""
-    derivative, ad = point.derivative, point.ad
+    derivative = point.derivative
     place = {key: i for i, key in enumerate(derivative.wrt)}
     words = [tuple(place[key] for key in word) for word in derivative.of]
-    outer = ad.outer if derivative.outer == "auto" else derivative.outer
-    computed = _reordered(words, outer)
+    computed = _reordered(words, point.outer)
     if computed != words and not _is_symmetric(point):
         computed = words
     distinct = list(dict.fromkeys(computed))
-    arrays = Nested(point, outer).arrays(distinct, point.x)
-    point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
-    n = len(point.y)
-    found = {word: arrays[i * n : (i + 1) * n] for i, word in enumerate(distinct)}
+    found = Nested(point).by_word(distinct, point.x)
+    point.evaluate()
     return [
         (point.result("partial", o, word, array), array)
-        for o in range(n)
+        for o in range(len(point.y))
         for word, as_computed in zip(words, computed)
         for array in [_transposed(point, o, found[as_computed][o], as_computed, word)]
     ]
@@ -77,19 +74,23 @@ def _transposed(point: Point, o: int, array: Array, computed: Word, word: Word) 
 
 
 class Nested:
-    """Derivatives of derivatives: the first in the Derivative's mode, the others in `outer`."""
+    """Derivatives of derivatives: the first in the Derivative's mode, others in `Point.outer`."""
 
-    def __init__(self, point: Point, outer: Mode):
-        self.point, self.outer = point, outer
+    def __init__(self, point: Point):
+        self.point = point
 
-    def arrays(self, words: Sequence[Word], x: Arrays) -> Arrays:
+    def by_word(self, words: Sequence[Word], x: Arrays) -> dict[Word, Sequence[Array]]:
+        """Return, by word, the derivatives of all outputs."""
+        return self._divided(words, self._arrays(words, x))
+
+    def _arrays(self, words: Sequence[Word], x: Arrays) -> Arrays:
         """Return the derivatives of all outputs that a word names, one word after another."""
         order = max(map(len, words))
         if not order:
             return self.point.f(*x)
-        mode = self.point.derivative.mode if order == 1 else self.outer
-        by_word = self._pushed if mode == "forward" else self._pulled
-        found = by_word(words, order, x)
+        mode = self.point.derivative.mode if order == 1 else self.point.outer
+        differentiated = self._pushed if mode == "forward" else self._pulled
+        found = differentiated(words, order, x)
         return tuple(array for word in words for array in found[word])
 
     def _pulled(self, words: Sequence[Word], order: int, x: Arrays) -> Mapping[Word, Sequence]:
@@ -98,8 +99,8 @@ class Nested:
         longest = [word for word in words if len(word) == order]
         begins = list(dict.fromkeys(word[:-1] for word in longest))
         below = list(dict.fromkeys([*(word for word in words if len(word) < order), *begins]))
-        values, pull = ad.vjp(lambda *x: self.arrays(below, x), x)
-        found = self._by_word(below, values)
+        values, pull = ad.vjp(lambda *x: self._arrays(below, x), x)
+        found = self._divided(below, values)
         n = len(self.point.paths)
         places = [below.index(word) * n + o for word in begins for o in range(n)]
 
@@ -109,19 +110,19 @@ class Nested:
                 seeds[i] = weight
             return pull(tuple(seeds))
 
-        rows = self._by_word(begins, ad.over_basis(pulled, tuple(values[i] for i in places)))
+        rows = self._divided(begins, ad.over_basis(pulled, tuple(values[i] for i in places)))
         return found | {word: tuple(row[word[-1]] for row in rows[word[:-1]]) for word in longest}
 
     def _pushed(self, words: Sequence[Word], order: int, x: Arrays) -> Mapping[Word, Sequence]:
         """Return derivatives by one forward pass for each letter that a longest word ends with."""
         found: dict[Word, Sequence] = {}
         if shorter := [word for word in words if len(word) < order]:
-            found |= self._by_word(shorter, self.arrays(shorter, x))
+            found |= self.by_word(shorter, x)
         longest = [word for word in words if len(word) == order]
         for letter in dict.fromkeys(word[-1] for word in longest):
             ends = [word for word in longest if word[-1] == letter]
             begins = [word[:-1] for word in ends]
-            found |= self._by_word(ends, self._columns(begins, letter, x))
+            found |= self._divided(ends, self._columns(begins, letter, x))
         return found
 
     def _columns(self, words: Sequence[Word], letter: int, x: Arrays) -> Arrays:
@@ -129,7 +130,7 @@ class Nested:
         ad, argument = self.point.ad, x[letter]
 
         def of_one(value: Array) -> Arrays:
-            return self.arrays(words, (*x[:letter], value, *x[letter + 1 :]))
+            return self._arrays(words, (*x[:letter], value, *x[letter + 1 :]))
 
         def push(v: Arrays) -> Arrays:
             return ad.jvp(of_one, (argument,), v)[1]
@@ -137,7 +138,7 @@ class Nested:
         (columns,) = ad.over_basis(push, (argument,))
         return tuple(basis_last(ad, column, argument) for column in columns)
 
-    def _by_word(self, words: Sequence[Word], arrays: Sequence) -> dict[Word, Sequence]:
+    def _divided(self, words: Sequence[Word], arrays: Sequence) -> dict[Word, Sequence]:
         """Divide what belongs to all outputs of one word after another."""
         n = len(self.point.paths)
         return {word: arrays[i * n : (i + 1) * n] for i, word in enumerate(words)}

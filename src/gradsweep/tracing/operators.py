@@ -17,18 +17,16 @@ __all__ = ["curl", "divergence", "laplacian"]
 
 def laplacian(point: Point) -> Rows:
     """Return the sum of the unmixed second derivatives of every output."""
-    asked, ad = point.derivative, point.ad
+    asked = point.derivative
     if asked.mode == "forward" and asked.outer == "auto":
         terms = [_along_itself(point, i) for i in range(len(point.x))]
     else:
-        nested = Nested(point, ad.outer if asked.outer == "auto" else asked.outer)
-        twice = nested.arrays([(i, i) for i in range(len(point.x))], point.x)
-        n = len(point.paths)
+        twice = Nested(point).by_word([(i, i) for i in range(len(point.x))], point.x)
         terms = [
-            [_trace(point, array, len(x.shape)) for array in twice[i * n : (i + 1) * n]]
+            [_trace(point, array, len(x.shape)) for array in twice[i, i]]
             for i, x in enumerate(point.x)
         ]
-    point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
+    point.evaluate()
     sums = [point.sum(column) for column in zip(*terms)]
     return [_contracted(point, "laplacian", o, array) for o, array in enumerate(sums)]
 
@@ -87,20 +85,16 @@ def _jacobian_of_field(point: Point, n: int | None = None) -> list[list[Array]]:
     point.y, table = point.jacobian(point.f, point.x, point.derivative.mode)
     _require_field(point, n)
     by_output = [
-        [
-            entry
-            for array, x in zip(row, point.x)
-            for entry in _entries(array, len(y.shape), len(x.shape))
-        ]
-        for y, row in zip(point.y, table)
+        [entry for array, x in zip(row, point.x) for entry in _entries(array, len(x.shape))]
+        for row in table
     ]
-    if not len(point.y[0].shape):
+    if not point.y[0].shape:
         return by_output
     # The components of one array: each coordinate has a vector of their derivatives.
     return [[vector[i] for vector in by_output[0]] for i in range(point.y[0].shape[0])]
 
 
-def _entries(array: Array, n_output: int, n_dims: int) -> list[Array]:
+def _entries(array: Array, n_dims: int) -> list[Array]:
     """Return the derivative by each element of an argument."""
     if not n_dims:
         return [array]

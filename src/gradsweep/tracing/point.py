@@ -125,6 +125,16 @@ class Point:
         self.are_complex = [output.is_complex for output in found]
         return tuple(output.array for output in found)
 
+    def evaluate(self) -> None:
+        """Compute y by itself: an output seen inside a derivative belongs to that derivative."""
+        self.y = self.f(*self.x)
+
+    @property
+    def outer(self) -> Mode:
+        """The mode that differentiates gradients: the one asked for, or the framework's."""
+        asked = self.derivative.outer
+        return self.ad.outer if asked == "auto" else asked
+
     def partials(self, *x: Array) -> Arrays:
         """Return all partial derivatives: those of the first output, then of the next."""
         _, table = self.jacobian(self.f, x, self.derivative.mode)

@@ -120,10 +120,8 @@ def _derivatives(point: Point) -> tuple[Partials, Sequence[Partials]]:
     if point.derivative.order == 1:
         point.y, table = point.jacobian(point.f, point.x, point.derivative.mode)
         return table, []
-    asked = point.derivative.outer
-    outer = point.ad.outer if asked == "auto" else asked
-    partials, table = point.jacobian(point.partials, point.x, outer)
-    point.y = point.f(*point.x)  # an output seen inside a derivative belongs to that derivative
+    partials, table = point.jacobian(point.partials, point.x, point.outer)
+    point.evaluate()
     n = len(point.x)
     starts = range(0, len(partials), n)
     return [partials[s : s + n] for s in starts], [table[s : s + n] for s in starts]

@@ -57,11 +57,10 @@ def resolve_words(bound: BoundFunction, quantity: str, words: Words) -> Words:
         ArgumentError: when a name is no argument's and no entry's of one, or stands for several
             numbers of a container, or for none that can be differentiated.
     """
-    known: dict[str, str] = {}
     for word in words:
         _require_apart(bound, quantity, word)
-    for name in dict.fromkeys(name for word in words for name in word):
-        known[name] = _key(bound, quantity, name)
+    names = dict.fromkeys(name for word in words for name in word)
+    known = {name: _key(bound, quantity, name) for name in names}
     return tuple(tuple(known[name] for name in word) for word in words)
 
 

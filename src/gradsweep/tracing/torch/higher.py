@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from gradsweep.request.quantities import Derivative
+from gradsweep.tracing.torch.recording import Point, Values, values_at
 
 __all__ = ["agree_with_differences"]
 
-Point = Mapping[str, np.ndarray]
-Call = Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, ...]]
+Call = Callable[[Values], tuple[torch.Tensor, ...]]
 Word = tuple[str, ...]
 
 # A wrong formula is wrong by more than this; differences are good to half of the digits.
@@ -114,8 +114,7 @@ def _by_word(
     derivative: Derivative, at_point: Callable[[Derivative], Call], point: Point
 ) -> Mapping[Word, Sequence[np.ndarray]]:
     """Return the derivatives of all outputs, by their words."""
-    values = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
-    arrays = at_point(replace(derivative, with_value=False))(values)
+    arrays = at_point(replace(derivative, with_value=False))(values_at(point))
     n = len(derivative.of)
     return {
         word: [array.detach().numpy() for array in arrays[i::n]]

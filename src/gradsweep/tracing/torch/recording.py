@@ -37,12 +37,18 @@ __all__ = [
     "evaluate",
     "keeps_state",
     "record",
+    "values_at",
 ]
 
 Point = Mapping[str, np.ndarray]
 Values = Mapping[str, torch.Tensor]
 
 VALUE = Derivative("value", ())
+
+
+def values_at(point: Point) -> Values:
+    """Return the value of every leaf as a tensor, with memory of its own."""
+    return {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +138,7 @@ def record(
 
     watch.begin(recorder, follow, bound.is_numpys)
     leaves = {key: recorder.input(key, value) for key, value in point.items()}
-    operators = RecordedAD(recorder, dtype, _is_second(derivative), watch)
+    operators = RecordedAD(recorder, dtype, derivative.order > 1, watch)
     with recorder:
         rows = compose(derivative, Function.of(bound, watch), operators, leaves)
         # An output that no operation made, such as a closed-over tensor, is a constant.
@@ -187,8 +193,8 @@ def evaluate(
     Raises:
         MissingRule: when torch has no derivative of a function that it can compute.
     """
-    leaves = {key: torch.from_numpy(np.array(value)) for key, value in point.items()}
-    operators = TorchAD(dtype, _is_second(derivative), watch=watch)
+    leaves = values_at(point)
+    operators = TorchAD(dtype, derivative.order > 1, watch=watch)
     once, again = (compose(VALUE, Function.of(bound), operators, leaves) for _ in range(2))
     if not _are_equal([array for _, array in once], [array for _, array in again]):
         raise keeps_state(bound) from None
@@ -264,10 +270,6 @@ def keeps_state(bound: BoundFunction) -> StatefulFunction:
         f"{bound.name} gives different results for the same arguments: it keeps state, or "
         f"draws random numbers, or reads the clock.\nPass what changes as an argument."
     )
-
-
-def _is_second(derivative: Derivative) -> bool:
-    return derivative.order > 1
 
 
 def _leaves_reached(program: Program) -> tuple[frozenset[str], ...]:

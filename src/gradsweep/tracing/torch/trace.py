@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 
 from gradsweep.program.equations import MAX_EQUATIONS
@@ -39,6 +38,7 @@ from gradsweep.tracing.torch.recording import (
     evaluate,
     keeps_state,
     record,
+    values_at,
 )
 from gradsweep.tracing.torch.solved.orders import differentiating
 
@@ -197,7 +197,7 @@ def _agree_with_rows(values: Sequence[torch.Tensor], by_rows: Call, point: Point
     differentiated: layer_norm's silently takes the mean for a constant.
     """
     try:
-        rows = by_rows({key: torch.from_numpy(np.array(value)) for key, value in point.items()})
+        rows = by_rows(values_at(point))
     except (NotImplementedError, RuntimeError):  # there are none
         return True
     return all(map(_is_close, values, rows))

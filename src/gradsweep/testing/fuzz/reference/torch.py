@@ -18,7 +18,7 @@ from gradsweep.tracing.torch.private import FastDispatchMode
 __all__ = ["TorchReference"]
 
 
-class ExactPolygamma(FastDispatchMode):
+class _ExactPolygamma(FastDispatchMode):
     """Compute torch.polygamma of positive doubles by SciPy, which has all digits."""
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
@@ -40,7 +40,7 @@ class TorchReference:
 
     def at(self, values: Mapping[str, Any], order: int) -> At:
         values, self._complex = in_parts(values)
-        with self._running(), ExactPolygamma():
+        with self._running(), _ExactPolygamma():
             arguments = self._arguments(values, order > 0)
             y = self._outputs(arguments)
             x = [arguments[name] for name in self._wrt]
