@@ -177,7 +177,8 @@ def _correlations(
     for a, b in combinations_with_replacement(owned, 2):
         (rows, of_a), (columns, of_b) = owned[a], owned[b]
         whole = np.zeros((*lead, prod(shapes[a]), prod(shapes[b])))
-        whole[(..., *np.ix_(of_a, of_b))] = correlations[(..., *np.ix_(rows, columns))]
+        (a_side, b_side), (down, across) = np.ix_(of_a, of_b), np.ix_(rows, columns)
+        whole[..., a_side, b_side] = correlations[..., down, across]
         if a == b:  # whatever is exact is no less itself
             whole[..., range(whole.shape[-1]), range(whole.shape[-1])] = 1.0
         if whole.any() and (a != b or shapes[a]):
